@@ -44,7 +44,7 @@ pub use self::label::Label;
 pub use self::options::Options;
 pub use self::wake_batch::{WakeBatch, batch_wakes};
 
-use self::state::{Phase, State, weight};
+use self::state::{Phase, State, delivery_bytes};
 use self::waiting_publishers::{PendingWakes, WaitingPublishers};
 use self::wake_batch::wake_deferred;
 use crate::budget::{Budget, Charge};
@@ -86,7 +86,7 @@ const BURST_FACTOR: usize = 4;
 const IDLE_CAPACITY: usize = 8;
 /// Maximum number of work queue messages that wait in one outbound queue. It bounds the work of adding or removing a
 /// consumer.
-const FROM_QUEUES_MAX: usize = 512;
+const QUEUE_DELIVERIES_MAX: usize = 512;
 
 /// The result of a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,8 +129,8 @@ impl OutboundQueue {
             blocked: false,
             gauge_bytes: 0,
             capacity_charge: budget.charge(0),
-            from_queues: BTreeMap::new(),
-            from_queues_len: 0,
+            queue_tags: BTreeMap::new(),
+            queue_tags_len: 0,
             withdrawn: BTreeSet::new(),
             sweep_credit: 0,
         };
@@ -171,7 +171,7 @@ impl OutboundQueue {
         if state.phase != Phase::Open {
             return Pushed::Gone;
         }
-        let bytes = state.bytes + weight(&delivery);
+        let bytes = state.bytes + delivery_bytes(&delivery);
         if self.overflows(&state, bytes, now) {
             let dropped = state.close(Phase::Overflowed);
             self.update_gauge(&mut state);
@@ -223,9 +223,9 @@ impl OutboundQueue {
     /// the receiver to resume the work queue.
     pub fn try_push(&self, delivery: Delivery) -> bool {
         let mut state = self.state.lock();
-        let bytes = state.bytes + weight(&delivery);
+        let bytes = state.bytes + delivery_bytes(&delivery);
         let is_full = state.bytes > 0 && bytes > self.options.outbound_queue_bytes_max / 2;
-        if state.phase != Phase::Open || is_full || state.from_queues_len >= FROM_QUEUES_MAX {
+        if state.phase != Phase::Open || is_full || state.queue_tags_len >= QUEUE_DELIVERIES_MAX {
             state.blocked = true;
             return false;
         }
@@ -262,7 +262,7 @@ impl OutboundQueue {
         while taken < bytes_max
             && let Some(delivery) = state.pop(&mut withdrawn)
         {
-            taken += weight(&delivery);
+            taken += delivery_bytes(&delivery);
             batch.push(delivery);
         }
         if taken == 0 && withdrawn.is_empty() {
@@ -276,7 +276,7 @@ impl OutboundQueue {
         if is_drained {
             state.register(cx);
         }
-        state.bytes -= taken + withdrawn.iter().map(weight).sum::<usize>();
+        state.bytes -= taken + withdrawn.iter().map(delivery_bytes).sum::<usize>();
         state.taken_at = now;
         let publishers = self.after_removal(&mut state);
         drop(state);
@@ -293,7 +293,7 @@ impl OutboundQueue {
         {
             return Poll::Ready(());
         }
-        let stale = state.publishers.wait(cx.waker(), now);
+        let stale = state.publishers.register(cx.waker(), now);
         drop(state);
         stale.wake();
         Poll::Pending
@@ -885,7 +885,7 @@ mod tests {
         let small = message(&rig.budget, 1);
         let delivery = |tag| Delivery { message: small.clone(), key: 1, count: 1, tag };
         let taken = (1..).take_while(|&tag| rig.outbound_queue.try_push(delivery(tag))).count();
-        assert_eq!(taken, FROM_QUEUES_MAX);
+        assert_eq!(taken, QUEUE_DELIVERIES_MAX);
         assert!(rig.outbound_queue.take_blocked());
         assert!(rig.take(1, 0).is_some());
         assert!(rig.outbound_queue.try_push(delivery(9999)), "there is space again");

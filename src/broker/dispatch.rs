@@ -19,14 +19,14 @@ use crate::work;
 
 /// Delivers all messages that can be delivered.
 pub(super) fn dispatch(partitions: &mut PartitionedBacklog, consumers: &mut Consumers, metrics: &Metrics) {
-    while let Some(Match { entry, to, .. }) = next(partitions, consumers) {
+    while let Some(Match { entry, consumer, .. }) = next(partitions, consumers) {
         work::add(work::QUEUE_MESSAGE);
-        if consumers.offer(to, partitions.get(entry)) {
+        if consumers.offer(consumer, partitions.get(entry)) {
             let item = partitions.take(entry);
             if item.sent > 0 {
                 metrics.redeliveries.inc();
             }
-            consumers.mark_outstanding(to, item);
+            consumers.mark_outstanding(consumer, item);
         }
     }
 }
@@ -35,7 +35,7 @@ pub(super) fn dispatch(partitions: &mut PartitionedBacklog, consumers: &mut Cons
 struct Match {
     position: Tag,
     entry: EntryRef,
-    to: ConsumerId,
+    consumer: ConsumerId,
 }
 
 /// Returns the message with the lowest position that a willing consumer can take.
@@ -59,9 +59,9 @@ fn next_of(
     let backlog = partitions.backlog(partition);
     let location = backlog.first(sole_consumer)?;
     let item = backlog.get(location);
-    let to = match second {
+    let consumer = match second {
         Some(second) if item.returned_by == Some(first) => second,
         _ => first,
     };
-    Some(Match { position: item.position, entry: EntryRef::new(partition, location), to })
+    Some(Match { position: item.position, entry: EntryRef::new(partition, location), consumer })
 }

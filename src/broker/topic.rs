@@ -103,18 +103,18 @@ impl Topic {
         patterns: &Patterns,
         action: impl FnOnce(&mut State) -> T,
     ) -> T {
-        let before = state.matched.bytes();
+        let bytes_before = state.matched.bytes();
         patterns.update(&mut state.matched, &self.destination);
         let result = action(state);
         let bytes = state.matched.bytes();
-        if bytes != before
+        if bytes != bytes_before
             && let Some(memory) = &mut state.memory
         {
-            let own = Topic::bytes(&self.destination);
-            if !memory.try_resize(own + bytes) {
+            let own_bytes = Topic::bytes(&self.destination);
+            if !memory.try_resize(own_bytes + bytes) {
                 // The next message is matched again, because the groups are not kept.
                 state.matched = Matched::default();
-                memory.resize(own);
+                memory.resize(own_bytes);
             }
         }
         result
@@ -238,7 +238,7 @@ impl Topic {
         if state.is_closed {
             return None;
         }
-        let chosen = self.with_groups(&mut state, patterns, |state| {
+        let result = self.with_groups(&mut state, patterns, |state| {
             let State { subscribers, matched, turn: own_turn, .. } = state;
             // All groups are locked together, so every thread locks them in this order.
             matched.groups.sort_unstable_by_key(|group| Arc::as_ptr(group).addr());
@@ -250,12 +250,12 @@ impl Topic {
                 return action(&members, own_turn);
             }
             let mut position = turn.load(Relaxed);
-            let chosen = action(&members, &mut position);
+            let result = action(&members, &mut position);
             turn.store(position, Relaxed);
-            chosen
+            result
         });
         state.is_closed = !state.is_needed();
-        Some((chosen, state.is_closed))
+        Some((result, state.is_closed))
     }
 }
 

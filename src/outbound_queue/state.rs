@@ -40,9 +40,9 @@ pub(super) struct State {
     /// The charge for the capacity of `deliveries`.
     pub(super) capacity_charge: Charge,
     /// The tags of waiting messages of work queues, by subscription, in order.
-    pub(super) from_queues: BTreeMap<Key, VecDeque<Tag>>,
+    pub(super) queue_tags: BTreeMap<Key, VecDeque<Tag>>,
     /// Number of waiting messages of work queues.
-    pub(super) from_queues_len: usize,
+    pub(super) queue_tags_len: usize,
     /// Subscriptions that were withdrawn while some of their deliveries may still be in the queue.
     pub(super) withdrawn: BTreeSet<Key>,
     /// Number of deliveries that a scan for withdrawn deliveries may visit, see [`State::withdraw`].
@@ -59,8 +59,8 @@ impl State {
             self.charge_capacity();
         }
         if delivery.tag != 0 {
-            self.from_queues.entry(delivery.key).or_default().push_back(delivery.tag);
-            self.from_queues_len += 1;
+            self.queue_tags.entry(delivery.key).or_default().push_back(delivery.tag);
+            self.queue_tags_len += 1;
         }
         self.deliveries.push_back(delivery);
         self.sweep_credit = self.sweep_credit.saturating_add(1);
@@ -68,7 +68,7 @@ impl State {
     }
 
     /// Removes and returns the next delivery. Moves deliveries of withdrawn subscriptions into `withdrawn`. The caller
-    /// subtracts the weight of both from `bytes`.
+    /// subtracts the bytes of both from `bytes`.
     pub(super) fn pop(&mut self, withdrawn: &mut Vec<Delivery>) -> Option<Delivery> {
         loop {
             let delivery = self.deliveries.pop_front()?;
@@ -77,12 +77,12 @@ impl State {
                 continue;
             }
             if delivery.tag != 0
-                && let Some(tags) = self.from_queues.get_mut(&delivery.key)
+                && let Some(tags) = self.queue_tags.get_mut(&delivery.key)
             {
                 tags.pop_front();
-                self.from_queues_len -= 1;
+                self.queue_tags_len -= 1;
                 if tags.is_empty() {
-                    self.from_queues.remove(&delivery.key);
+                    self.queue_tags.remove(&delivery.key);
                 }
             }
             return Some(delivery);
@@ -97,8 +97,8 @@ impl State {
     /// last one. Until then the deliveries stay in the queue and [`State::pop`] skips them. They still count toward the
     /// limit. There are at most as many of them as other waiting deliveries.
     pub(super) fn withdraw(&mut self, key: Key) -> (VecDeque<Tag>, Vec<Delivery>) {
-        let tags = self.from_queues.remove(&key).unwrap_or_default();
-        self.from_queues_len -= tags.len();
+        let tags = self.queue_tags.remove(&key).unwrap_or_default();
+        self.queue_tags_len -= tags.len();
         if self.deliveries.is_empty() {
             self.deliveries = VecDeque::new();
             self.charge_capacity();
@@ -123,7 +123,7 @@ impl State {
             if is_withdrawn(&delivery) { removed.push(delivery) } else { self.deliveries.push_back(delivery) }
         }
         self.charge_capacity();
-        self.bytes -= removed.iter().map(weight).sum::<usize>();
+        self.bytes -= removed.iter().map(delivery_bytes).sum::<usize>();
         removed
     }
 
@@ -147,8 +147,8 @@ impl State {
         self.bytes = 0;
         let mut deliveries = std::mem::take(&mut self.deliveries);
         self.charge_capacity();
-        self.from_queues.clear();
-        self.from_queues_len = 0;
+        self.queue_tags.clear();
+        self.queue_tags_len = 0;
         let withdrawn = std::mem::take(&mut self.withdrawn);
         if !withdrawn.is_empty() {
             deliveries.retain(|delivery| !withdrawn.contains(&delivery.key));
@@ -163,6 +163,6 @@ impl State {
     }
 }
 
-pub(super) fn weight(delivery: &Delivery) -> usize {
+pub(super) fn delivery_bytes(delivery: &Delivery) -> usize {
     delivery.message.size() + OVERHEAD_BYTES
 }

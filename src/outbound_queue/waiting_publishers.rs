@@ -31,7 +31,7 @@ impl WaitingPublishers {
     }
 
     /// Registers a waiting task. Once per [`SWEEP_INTERVAL`], returns the wakers of all others.
-    pub(super) fn wait(&mut self, waker: &Waker, now: Instant) -> PendingWakes {
+    pub(super) fn register(&mut self, waker: &Waker, now: Instant) -> PendingWakes {
         let mut stale = PendingWakes::default();
         if now.saturating_duration_since(self.swept_at) >= SWEEP_INTERVAL {
             stale = self.take();

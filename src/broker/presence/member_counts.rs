@@ -159,7 +159,7 @@ impl MemberCounts {
 
     /// Returns the changes to report now, or `None` if there are none, and marks them as reported.
     pub(super) fn flush(&mut self, now: Instant, grace: Duration) -> Option<Vec<MemberChange>> {
-        let before = self.reported;
+        let reported_before = self.reported;
         let mut changes = Vec::new();
         for key in std::mem::take(&mut self.dirty) {
             let user_sessions = self.user_sessions(&key);
@@ -183,7 +183,7 @@ impl MemberCounts {
         if self.sessions.len() < self.sessions.capacity() / 8 {
             self.sessions.shrink_to(self.sessions.len() * 2);
         }
-        (self.reported != before || !changes.is_empty()).then_some(changes)
+        (self.reported != reported_before || !changes.is_empty()).then_some(changes)
     }
 
     /// Marks all members as reported in their current state. Called for a new tracker, which has had no watchers
@@ -253,13 +253,15 @@ impl MemberCounts {
         };
         let Some(member) = self.users.get_mut(&user) else { return };
         let Member { since, user_sessions: UserSessions { current, ref mut reported, .. } } = *member;
-        let before = std::mem::replace(reported, current);
-        self.reported.sessions = self.reported.sessions + current - before;
-        let kind = match (before, current) {
+        let reported_before = std::mem::replace(reported, current);
+        self.reported.sessions = self.reported.sessions + current - reported_before;
+        let kind = match (reported_before, current) {
             (0, 0) => None,
             (0, sessions) => Some(ChangeKind::Join { since, sessions }),
             (_, 0) => Some(ChangeKind::Leave),
-            (before, sessions) => (before != sessions).then_some(ChangeKind::Update { since, sessions }),
+            (reported_before, sessions) => {
+                (reported_before != sessions).then_some(ChangeKind::Update { since, sessions })
+            }
         };
         match kind {
             Some(ChangeKind::Join { .. }) => self.reported.members += 1,

@@ -34,9 +34,9 @@ pub(in crate::broker) struct PresenceTracker {
 #[derive(Debug)]
 struct Watchers {
     /// Watchers that get names as long as there are few.
-    plain: SubscriberList,
+    with_limited_names: SubscriberList,
     /// Watchers that always get names.
-    named: SubscriberList,
+    with_all_names: SubscriberList,
     /// The number of the last flush.
     version: u64,
     /// Whether there are too many names for watchers that did not ask for them.
@@ -94,8 +94,8 @@ impl PresenceTracker {
         counts.mark_reported();
         let counts_only = counts.totals().members > context.options.presence_names_max;
         let watchers = Watchers {
-            plain: SubscriberList::default(),
-            named: SubscriberList::default(),
+            with_limited_names: SubscriberList::default(),
+            with_all_names: SubscriberList::default(),
             version: 1,
             counts_only,
             snapshot: None,
@@ -159,7 +159,7 @@ impl PresenceTracker {
         for message in self.snapshot(&mut watchers, names) {
             fan_out(std::slice::from_ref(&watcher), message, now, &mut FanOutResult::default());
         }
-        let subscribers = if names { &mut watchers.named } else { &mut watchers.plain };
+        let subscribers = if names { &mut watchers.with_all_names } else { &mut watchers.with_limited_names };
         let slot = subscribers.add(watcher, 0);
         subscribers.charge_to(&self.context.share);
         WatcherSlot { names, slot }
@@ -168,7 +168,8 @@ impl PresenceTracker {
     /// Removes a watcher. Nothing is pushed to it after the return.
     pub(in crate::broker) fn unwatch(&self, watcher: WatcherSlot) {
         let mut watchers = self.watchers.lock();
-        let subscribers = if watcher.names { &mut watchers.named } else { &mut watchers.plain };
+        let subscribers =
+            if watcher.names { &mut watchers.with_all_names } else { &mut watchers.with_limited_names };
         let removed = subscribers.remove(watcher.slot);
         drop(watchers);
         drop(removed);
@@ -216,10 +217,10 @@ impl PresenceTracker {
         watchers.counts_only = totals.members > counts_only_above;
         let counts_only = watchers.counts_only;
         let header = self.header(watchers.version, totals);
-        let plain_names = !watchers.plain.is_empty() && !counts_only;
+        let reports_limited_names = !watchers.with_limited_names.is_empty() && !counts_only;
 
         let mut pages = 0;
-        if !watchers.named.is_empty() || plain_names {
+        if !watchers.with_all_names.is_empty() || reports_limited_names {
             let is_shorter = changes.len() > PAGE && changes.len() > totals.members;
             let messages = if is_shorter {
                 self.snapshot(watchers, true).to_vec()
@@ -227,17 +228,21 @@ impl PresenceTracker {
                 report::changes(header, changes).into_iter().map(|text| self.changes_message(&text)).collect()
             };
             pages = messages.len();
-            push(&watchers.named, &messages, now);
-            if plain_names && was_counts_only {
+            push(&watchers.with_all_names, &messages, now);
+            if reports_limited_names && was_counts_only {
                 let snapshot = self.snapshot(watchers, true).to_vec();
                 pages = pages.max(snapshot.len());
-                push(&watchers.plain, &snapshot, now);
-            } else if plain_names {
-                push(&watchers.plain, &messages, now);
+                push(&watchers.with_limited_names, &snapshot, now);
+            } else if reports_limited_names {
+                push(&watchers.with_limited_names, &messages, now);
             }
         }
-        if counts_only && !watchers.plain.is_empty() {
-            push(&watchers.plain, &[self.changes_message(&report::changed_numbers(header))], now);
+        if counts_only && !watchers.with_limited_names.is_empty() {
+            push(
+                &watchers.with_limited_names,
+                &[self.changes_message(&report::changed_numbers(header))],
+                now,
+            );
         }
         u32::try_from(pages).unwrap_or(u32::MAX)
     }

@@ -116,10 +116,15 @@ fn report_names_its_destination_and_is_shared_by_all_watchers() {
     let watchers = [stage.watch(WATCH, false), stage.watch(WATCH, true), stage.watch(WATCH, false)];
     let _alice = stage.join("a", Some("alice"));
     stage.advance(10);
-    let got = watchers.map(|watcher| drain(&watcher.outbound_queue));
+    let deliveries_of_watchers = watchers.map(|watcher| drain(&watcher.outbound_queue));
     for (nth, event) in ["snapshot", "changes"].into_iter().enumerate() {
-        assert!(got.iter().all(|deliveries| deliveries[nth].message.ptr_eq(&got[0][nth].message)), "{event}");
-        let headers = headers(&got[0][nth]);
+        assert!(
+            deliveries_of_watchers
+                .iter()
+                .all(|deliveries| deliveries[nth].message.ptr_eq(&deliveries_of_watchers[0][nth].message)),
+            "{event}"
+        );
+        let headers = headers(&deliveries_of_watchers[0][nth]);
         for line in
             [&format!("destination:{WATCH}"), "content-type:application/json", &format!("event:{event}")]
         {
@@ -231,7 +236,7 @@ fn names_are_reported_in_pages() {
     stage.advance(10);
     assert_eq!((named.read(), plain.read()), (2, 1), "changes have pages, too");
     assert_eq!((named.client.names().len(), plain.client.totals.0), (3_501, 3_501));
-    let more = stage.join("more", Some("more"));
+    let late_member = stage.join("more", Some("more"));
     stage.advance(190);
     assert_eq!(named.read(), 0, "one page per interval");
     stage.advance(10);
@@ -240,7 +245,7 @@ fn names_are_reported_in_pages() {
     stage.advance(4_000);
     assert_eq!((named.read(), plain.read()), (1, 2), "a snapshot is shorter than 3,501 removed names");
     assert_eq!((named.client.names(), plain.client.names()), (vec![("more", 1)], vec![("more", 1)]));
-    drop(more);
+    drop(late_member);
 }
 
 #[test]

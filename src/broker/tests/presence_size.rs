@@ -114,6 +114,6 @@ fn user_that_joins_and_leaves_between_two_ticks_leaves_no_state() {
     }
     scene.now += Duration::from_secs(3_600);
     scene.tick();
-    let more = scene.fixture.budget.used() - before;
-    assert!(more < 1_000_000, "{more} bytes");
+    let added_bytes = scene.fixture.budget.used() - before;
+    assert!(added_bytes < 1_000_000, "{added_bytes} bytes");
 }

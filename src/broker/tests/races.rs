@@ -60,7 +60,8 @@ fn exact_and_pattern_subscribers_see_the_same_order_while_others_change() {
     const ROUNDS: usize = 500;
     let fixture = Fixture::new();
     let (exact, wild) = (fixture.receiver(1), fixture.receiver(2));
-    let both = [fixture.subscribe("/topic/a.b", &exact, ALL), fixture.subscribe("/topic/a.*", &wild, ALL)];
+    let subscriptions =
+        [fixture.subscribe("/topic/a.b", &exact, ALL), fixture.subscribe("/topic/a.*", &wild, ALL)];
     let temporary = fixture.receiver(3);
     publish_against(&fixture, "/topic/a.b", ROUNDS, |round| {
         let text = ["/topic/**", "/topic/a.*", "/topic/*.b", "/topic/a.b", "/topic/z.*"][round % 5];
@@ -70,7 +71,7 @@ fn exact_and_pattern_subscribers_see_the_same_order_while_others_change() {
     let (exact, wild) = (exact.bodies(), wild.bodies());
     assert_complete(&exact, ROUNDS);
     assert_eq!(exact, wild);
-    drop(both);
+    drop(subscriptions);
     assert!(fixture.broker.is_empty());
 }
 
@@ -79,7 +80,8 @@ fn pattern_subscribers_see_the_same_order_while_the_topic_is_recreated() {
     const ROUNDS: usize = 500;
     let fixture = Fixture::new();
     let (one, two) = (fixture.receiver(1), fixture.receiver(2));
-    let both = [fixture.subscribe("/topic/a.*", &one, ALL), fixture.subscribe("/topic/**", &two, ALL)];
+    let subscriptions =
+        [fixture.subscribe("/topic/a.*", &one, ALL), fixture.subscribe("/topic/**", &two, ALL)];
     let temporary = fixture.receiver(3);
     publish_against(&fixture, "/topic/a.b", ROUNDS, |round| {
         let text = ["/topic/a.b", "/topic/#.b"][round % 2];
@@ -89,7 +91,7 @@ fn pattern_subscribers_see_the_same_order_while_the_topic_is_recreated() {
     let (one, two) = (one.bodies(), two.bodies());
     assert_complete(&one, ROUNDS);
     assert_eq!(one, two);
-    drop(both);
+    drop(subscriptions);
     assert!(fixture.broker.is_empty());
     assert_eq!(fixture.metrics.topics.get(), 0);
 }
@@ -107,9 +109,9 @@ fn subscribe_and_unsubscribe(texts: [&str; 4], rounds: usize) {
                     let marker = format!("{key} {round}");
                     assert!(fixture.send("/topic/a.b", &marker) >= 1);
                     drop(subscription);
-                    let got = receiver.bodies();
+                    let bodies = receiver.bodies();
                     assert_eq!(
-                        got.iter().filter(|body| **body == marker).count(),
+                        bodies.iter().filter(|body| **body == marker).count(),
                         1,
                         "once between subscribe and drop"
                     );
@@ -185,8 +187,8 @@ fn deliver_each_to_one(options: [ConsumerOptions; 2], body: impl Fn(usize, usize
             scope.spawn(move || {
                 let receiver = fixture.receiver(key);
                 for round in 0..ROUNDS {
-                    let more = consume(fixture, &receiver, options, round);
-                    accepted.lock().extend(more);
+                    let bodies = consume(fixture, &receiver, options, round);
+                    accepted.lock().extend(bodies);
                     assert_eq!(receiver.outbound_queue.bytes(), 0, "unread messages returned to the queue");
                 }
             });
@@ -246,10 +248,11 @@ fn connection_closed_during_publish_is_released() {
                     let receiver = fixture.receiver(key);
                     let outbound_queue: std::sync::Weak<OutboundQueue> =
                         Arc::downgrade(&receiver.outbound_queue);
-                    let both = ["/topic/t", "/topic/*"].map(|text| fixture.subscribe(text, &receiver, ALL));
+                    let subscriptions =
+                        ["/topic/t", "/topic/*"].map(|text| fixture.subscribe(text, &receiver, ALL));
                     fixture.send("/topic/t", "m");
                     receiver.outbound_queue.close();
-                    drop((both, receiver));
+                    drop((subscriptions, receiver));
                     assert!(outbound_queue.upgrade().is_none());
                 }
             });

@@ -32,10 +32,11 @@ fn messages_go_round_robin_to_exact_and_pattern_services() {
             assert_eq!((published.reached, published.services, published.sessions), (1, Some(1), None));
         }
         for receiver in &receivers {
-            let got = receiver.deliveries();
-            assert_eq!(got.len(), 10, "{texts:?}");
+            let deliveries = receiver.deliveries();
+            assert_eq!(deliveries.len(), 10, "{texts:?}");
             assert!(
-                got.iter()
+                deliveries
+                    .iter()
                     .all(|delivery| (delivery.key, delivery.count, delivery.tag) == (receiver.key, 1, 0))
             );
         }
@@ -139,8 +140,8 @@ fn each_message_goes_to_one_service_while_services_change() {
                 let receiver = fixture.receiver(key);
                 for _ in 0..ROUNDS {
                     drop(fixture.subscribe(text, &receiver, ALL));
-                    let got = receiver.deliveries().len();
-                    received_by_others.fetch_add(got, std::sync::atomic::Ordering::Relaxed);
+                    let deliveries = receiver.deliveries().len();
+                    received_by_others.fetch_add(deliveries, std::sync::atomic::Ordering::Relaxed);
                     assert_eq!(receiver.outbound_queue.bytes(), 0, "no delivery is left after drop");
                 }
             });

@@ -226,13 +226,14 @@ fn non_text_is_dead_lettered_when_the_last_consumer_of_all_bodies_leaves() {
     let fixture = Fixture::new();
     let receivers = [1, 2].map(|key| fixture.receiver(key));
     let text_receiver = fixture.receiver(3);
-    let mut both = receivers.each_ref().map(|receiver| fixture.subscribe(Q, receiver, credit(2))).into_iter();
+    let mut consumers =
+        receivers.each_ref().map(|receiver| fixture.subscribe(Q, receiver, credit(2))).into_iter();
     let text_consumer = fixture.subscribe(Q, &text_receiver, text_credit(1));
     fixture.send_bodies(Q, &["�1", "�2", "�3", "�4", "�5"]);
     assert_eq!(receivers[0].bodies(), ["�1", "�3"]);
-    drop(both.next());
+    drop(consumers.next());
     assert_eq!(fixture.dead_and_dropped(), (0, 0), "the other consumer could take them");
-    drop(both.next());
+    drop(consumers.next());
     assert_eq!(fixture.take_not_text(), ["�1", "�2", "�3", "�4", "�5"]);
     drop(text_consumer);
     fixture.assert_empty();
@@ -267,14 +268,14 @@ fn returned_non_text_waits_for_its_only_possible_consumer() {
 fn returned_non_text_goes_to_another_consumer_of_all_bodies_first() {
     let fixture = Fixture::new();
     let receivers = [1, 2].map(|key| fixture.receiver(key));
-    let both = receivers.each_ref().map(|receiver| fixture.subscribe(Q, receiver, ALL));
+    let consumers = receivers.each_ref().map(|receiver| fixture.subscribe(Q, receiver, ALL));
     let text_receiver = fixture.receiver(3);
     let _text_consumer = fixture.subscribe(Q, &text_receiver, TEXT);
     fixture.send_bodies(Q, &["�1"]);
     assert_eq!(receivers[0].received(), [("�1".to_string(), 1, 1)]);
-    both[0].settle(&[1], Settlement::Returned, fixture.now());
+    consumers[0].settle(&[1], Settlement::Returned, fixture.now());
     assert_eq!(receivers[1].received(), [("�1".to_string(), 2, 1)]);
-    both[1].settle(&[1], Settlement::Returned, fixture.now());
+    consumers[1].settle(&[1], Settlement::Returned, fixture.now());
     assert_eq!(receivers[0].received(), [("�1".to_string(), 3, 1)]);
     assert!(text_receiver.bodies().is_empty());
 }
