@@ -18,7 +18,8 @@ pub(super) const FRAMES: &[OptionRow] = &[
         "Size of a frame before the client is signed in; a larger one gets ERROR.",
         |c, v| {
             put(&mut c.transport.connect_limits.frame_bytes_max, size(v, KIB..=GIB))?;
-            c.sockjs.untrusted_send_bytes_max = c.transport.connect_limits.frame_bytes_max * JSON_FACTOR;
+            c.sockjs.unauthenticated_send_bytes_max =
+                c.transport.connect_limits.frame_bytes_max * JSON_FACTOR;
             Ok(())
         },
     ),

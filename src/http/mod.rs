@@ -261,7 +261,11 @@ impl HttpServer {
                 let trust = self.trust(&request, below, peer);
                 self.shared
                     .sockjs
-                    .answer(request, base.len(), RequestContext { address, line, ancestors, trust })
+                    .answer(
+                        request,
+                        base.len(),
+                        RequestContext { address, http_connection: line, ancestors, trust },
+                    )
                     .await
             }
             _ => self.page(&request, address),
@@ -308,7 +312,7 @@ impl HttpServer {
             }
         };
         if page.status != StatusCode::NOT_FOUND && !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let mut response = Response::new(Body::Whole(None));
+            let mut response = Response::new(Body::Complete(None));
             *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;

@@ -28,7 +28,7 @@ impl Application for Stomp {
         self.spawn(connection::serve(self.context.clone(), wire, peer));
     }
 
-    fn converse_raw<S: ByteStream>(&self, socket: Socket<S>, peer: Peer) {
+    fn serve_raw_websocket<S: ByteStream>(&self, socket: Socket<S>, peer: Peer) {
         self.serve_connection(WebSocketWire::new(socket), peer);
     }
 

@@ -405,7 +405,7 @@ const checks = {
     for (const part of ['a WebSocket handshake without the header Upgrade: a proxy', remedy]) {
       same(`${part} in ${text}`, text.includes(part), true);
     }
-    const line = /WARN.*refused a WebSocket handshake without the header Upgrade: a proxy.*proxy_set_header Upgrade.* address=(\S+)/;
+    const line = /WARN.*rejected a WebSocket handshake without the header Upgrade: a proxy.*proxy_set_header Upgrade.* address=(\S+)/;
     same('address in the log', (await broker.log.find(line))[1], CLIENT);
     const peer = await Peer.connect(SOCKJS, '/topic/a', { port: nginx.plainPort });
     same('transport', peer.socket.transport, 'xhr-streaming');

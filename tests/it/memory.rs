@@ -312,7 +312,7 @@ fn unfinished_sockjs_bodies_are_refused_and_others_continue() {
             } else {
                 let refused = sender.answer();
                 assert_eq!(refused.status, 503, "{refused:?}");
-                assert!(refused.body.contains("The limit memory-bytes-max was met."), "{refused:?}");
+                assert!(refused.body.contains("The limit memory-bytes-max is reached."), "{refused:?}");
             }
             (session, sender)
         })

@@ -324,7 +324,7 @@ fn a_handshake_changed_by_a_proxy_is_reported_in_the_answer_and_the_log() {
             }
         }
     }
-    let line = broker.log_line(|line| line.contains("refused a WebSocket handshake"));
+    let line = broker.log_line(|line| line.contains("rejected a WebSocket handshake"));
     for part in ["WARN", "address=127.0.0.1", "without the header Upgrade", "proxy_set_header Connection"] {
         assert!(line.contains(part), "{part} in {line}");
     }

@@ -51,7 +51,7 @@ impl Application for Echo {
         });
     }
 
-    fn converse_raw<S: ByteStream>(&self, socket: Socket<S>, peer: Peer) {
+    fn serve_raw_websocket<S: ByteStream>(&self, socket: Socket<S>, peer: Peer) {
         let mut raw =
             Raw { socket, out: OutputBuffer::default(), message: BytesMut::new(), ending: self.closes };
         if raw.ending {
@@ -254,8 +254,12 @@ impl Services {
         let own_line = line.clone();
         let socket = HttpSocket::new(stream, own_line.clone(), self.heads.clone());
         let service = service_fn(move |request| {
-            let request_context =
-                RequestContext { address, line: line.clone(), ancestors: None, trust: Trust::default() };
+            let request_context = RequestContext {
+                address,
+                http_connection: line.clone(),
+                ancestors: None,
+                trust: Trust::default(),
+            };
             let services = self.clone();
             async move { Ok::<_, Infallible>(services.answer(request, request_context).await) }
         });

@@ -1,17 +1,17 @@
 //! The paths of one SockJS service and their handlers.
 
-use super::answer::Answer;
 use super::http_wire::HttpWire;
 use super::identity::{identity, parameter};
+use super::inbound_messages::InboundMessages;
 use super::options::{CLIENT_URL, Options};
 use super::receiver::Body;
 use super::registry::Registry;
+use super::response_builder::ResponseBuilder;
 use super::route::Route;
 use super::routes::{ResponseFormat, RouteKind, RouteRow};
-use super::sent::Sent;
 use super::session::Delays;
 use super::shared_session::SharedSession;
-use super::statics::{self, IframePage};
+use super::static_responses::{self, IframePage};
 use super::{Application, upload};
 use crate::metrics::Metrics;
 use crate::transport::connection_limiter::{ConnectionLimiter, ConnectionPermit};
@@ -34,7 +34,7 @@ use tokio::sync::Semaphore;
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// Most bytes that are read of a body for a session that does not exist. The content decides between two errors: 500
 /// for a broken payload, else 404.
-const STRAY_BYTES_MAX: usize = 4096;
+const UNKNOWN_SESSION_BYTES_MAX: usize = 4096;
 
 /// A SockJS service: a base path with all its transports, and the sessions on them.
 pub struct Endpoints<A> {
@@ -49,11 +49,11 @@ pub struct Endpoints<A> {
     /// authenticated ones.
     unauthenticated: Arc<InputShare>,
     metrics: Arc<Metrics>,
-    refusals: LogLimit,
-    input_refusals: InputRejections,
-    hashing: RandomState,
+    full_log: LogLimit,
+    input_rejections: InputRejections,
+    hash_state: RandomState,
     /// Rate limit of log lines about handshakes that a proxy has changed.
-    pub(super) mangled_handshakes: LogLimit,
+    pub(super) altered_handshakes: LogLimit,
     /// The permit for parsing a large body.
     parsing: Arc<Semaphore>,
 }
@@ -64,7 +64,7 @@ pub struct RequestContext {
     /// The address of the client.
     pub address: IpAddr,
     /// The connection on which the request arrived.
-    pub line: Arc<HttpConnection>,
+    pub http_connection: Arc<HttpConnection>,
     /// The `frame-ancestors` policy for the iframe page; `None` if any page may embed it.
     pub ancestors: Option<HeaderValue>,
     /// Properties of the sender that the HTTP server has checked.
@@ -95,10 +95,10 @@ impl<A: Application> Endpoints<A> {
             input,
             unauthenticated,
             metrics,
-            refusals: LogLimit::default(),
-            input_refusals: InputRejections::default(),
-            hashing: RandomState::new(),
-            mangled_handshakes: LogLimit::default(),
+            full_log: LogLimit::default(),
+            input_rejections: InputRejections::default(),
+            hash_state: RandomState::new(),
+            altered_handshakes: LogLimit::default(),
             parsing: Arc::new(Semaphore::new(1)),
         }
     }
@@ -121,10 +121,10 @@ impl<A: Application> Endpoints<A> {
         base_bytes: usize,
         request_context: RequestContext,
     ) -> Response<Body> {
-        let below = request.uri().path().get(base_bytes..).unwrap_or_default();
+        let subpath = request.uri().path().get(base_bytes..).unwrap_or_default();
         let headers = request.headers();
-        let Some(route) = Route::of(below, self.options.transports) else {
-            return Answer::to(headers).not_found();
+        let Some(route) = Route::of(subpath, self.options.transports) else {
+            return ResponseBuilder::to(headers).not_found();
         };
         let method = request.method();
         match route {
@@ -132,13 +132,15 @@ impl<A: Application> Endpoints<A> {
                 self.upgrade_raw(request, &request_context)
             }
             Route::RawSocket => self.upgrade_raw(request, &request_context),
-            Route::Base | Route::Iframe if method != Method::GET => Answer::to(headers).not_allowed("GET"),
-            Route::Base => statics::greeting(headers),
-            Route::Iframe => self.iframe.answer(headers, request_context.ancestors),
+            Route::Base | Route::Iframe if method != Method::GET => {
+                ResponseBuilder::to(headers).not_allowed("GET")
+            }
+            Route::Base => static_responses::greeting(headers),
+            Route::Iframe => self.iframe.response(headers, request_context.ancestors),
             Route::Info => match *method {
-                Method::GET => statics::info(headers, &self.options),
+                Method::GET => static_responses::info(headers, &self.options),
                 Method::OPTIONS => self.preflight(&request, "OPTIONS, GET"),
-                _ => Answer::to(headers).not_allowed("OPTIONS, GET"),
+                _ => ResponseBuilder::to(headers).not_allowed("OPTIONS, GET"),
             },
             Route::Session { id, row } => {
                 let id = id.to_owned();
@@ -148,8 +150,8 @@ impl<A: Application> Endpoints<A> {
     }
 
     fn preflight(&self, request: &Request<Incoming>, methods: &'static str) -> Response<Body> {
-        let answer = Answer::to(request.headers()).preflight(methods, SystemTime::now()).cors();
-        answer.with_cookie(self.options.cookie).empty(StatusCode::NO_CONTENT)
+        let builder = ResponseBuilder::to(request.headers()).preflight(methods, SystemTime::now()).cors();
+        builder.with_cookie(self.options.cookie).empty(StatusCode::NO_CONTENT)
     }
 
     async fn answer_session(
@@ -164,28 +166,28 @@ impl<A: Application> Endpoints<A> {
             return self.preflight(&request, row.allow);
         }
         if *method != row.method {
-            return Answer::to(request.headers()).not_allowed(row.allow);
+            return ResponseBuilder::to(request.headers()).not_allowed(row.allow);
         }
         match row.kind {
             RouteKind::Socket => self.upgrade(request, request_context),
             RouteKind::Receive { envelope, polling, callback } => {
-                let limits = if polling { 1 } else { self.options.stream_bytes_max };
-                self.receive(&request, id, (row, envelope, limits, callback), request_context)
+                let response_bytes_max = if polling { 1 } else { self.options.stream_bytes_max };
+                self.receive(&request, id, (row, envelope, response_bytes_max, callback), request_context)
             }
-            RouteKind::Send { form } => self.send(request, id, row, form, request_context).await,
+            RouteKind::Send { is_form } => self.send(request, id, row, is_form, request_context).await,
         }
     }
 
-    /// Returns an answer with the headers that all responses of a transport have.
-    fn answer_of<'a>(&self, row: &RouteRow, request: &'a Request<impl Sized>) -> Answer<'a> {
-        let answer = Answer::to(request.headers()).uncached().with_cookie(self.options.cookie);
-        if row.cors { answer.cors() } else { answer }
+    /// Returns a builder with the headers that all responses of a transport have.
+    fn response_builder<'a>(&self, row: &RouteRow, request: &'a Request<impl Sized>) -> ResponseBuilder<'a> {
+        let builder = ResponseBuilder::to(request.headers()).uncached().with_cookie(self.options.cookie);
+        if row.cors { builder.cors() } else { builder }
     }
 
     fn identity(&self, request: &Request<impl Sized>, request_context: &RequestContext) -> u64 {
         let query = request.uri().query().unwrap_or_default();
         identity(
-            &self.hashing,
+            &self.hash_state,
             &self.options,
             request.headers(),
             query,
@@ -214,23 +216,28 @@ impl<A: Application> Endpoints<A> {
         &self,
         request: &Request<Incoming>,
         id: &str,
-        (row, envelope, room, callback): (&'static RouteRow, &Envelope, usize, Option<usize>),
+        (row, envelope, response_bytes_max, callback): (&'static RouteRow, &Envelope, usize, Option<usize>),
         request_context: &RequestContext,
     ) -> Response<Body> {
-        let answer = self.answer_of(row, request);
+        let builder = self.response_builder(row, request);
         let query = request.uri().query().unwrap_or_default();
         let name = match callback.map(|length_max| requested_callback(query, length_max)) {
             None => None,
             Some(Ok(callback)) => Some(callback),
-            Some(Err(bad)) => return answer.text(StatusCode::INTERNAL_SERVER_ERROR, format!("{bad}\n")),
+            Some(Err(error)) => return builder.text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
         };
-        if let Some(limit) = request_context.line.limit() {
-            return self.full(answer, limit, request_context);
+        if let Some(limit) = request_context.http_connection.limit() {
+            return self.reject_full(builder, limit, request_context);
         }
-        let way = ResponseFormat::new(row, envelope, name.as_ref().map_or("", Callback::as_str), room);
+        let format = ResponseFormat::new(
+            row,
+            envelope,
+            name.as_ref().map_or("", Callback::as_str),
+            response_bytes_max,
+        );
         let identity = self.identity(request, request_context);
         let mut permit = None;
-        let made = self.registry.find_or_make(id, || {
+        let found = self.registry.find_or_insert(id, || {
             let permit = permit.insert(self.connection_limiter.take(request_context.address)?).clone();
             let delays =
                 Delays { heartbeat: self.options.heartbeat, disconnect: self.options.disconnect_delay };
@@ -239,50 +246,53 @@ impl<A: Application> Endpoints<A> {
                 (identity, request_context.trust.is_own_page),
                 self.registry.weak(),
                 delays,
-                way.clone(),
+                format.clone(),
                 permit,
             ))
         });
-        let link = match made {
-            Ok(link) if !link.is_of(identity, request_context.trust.is_own_page) => {
-                return answer.not_found();
+        let session = match found {
+            Ok(session) if !session.matches_identity(identity, request_context.trust.is_own_page) => {
+                return builder.not_found();
             }
-            Ok(link) => link,
-            Err(limit) => return self.full(answer, limit, request_context),
+            Ok(session) => session,
+            Err(limit) => return self.reject_full(builder, limit, request_context),
         };
-        let receiver = link.attach(way, &request_context.line, Instant::now());
+        let receiver = session.attach(format, &request_context.http_connection, Instant::now());
         if let Some(permit) = permit {
             let peer = self.peer(permit, request, request_context);
-            self.application.serve_connection(HttpWire::new(link), peer);
+            self.application.serve_connection(HttpWire::new(session), peer);
         }
         // Tells proxies that support this header to pass on each chunk at once.
-        let answer = answer.constant(ACCEL_BUFFERING, "no");
-        let answer = match row.path {
-            "jsonp" => answer.constant(hyper::header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            _ => answer,
+        let builder = builder.constant(ACCEL_BUFFERING, "no");
+        let builder = match row.path {
+            "jsonp" => builder.constant(hyper::header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            _ => builder,
         };
         // HTTP/1.0 has no chunked encoding: only the end of the connection ends a stream.
         let version = request.version();
-        let answer = match version {
-            Version::HTTP_10 => answer.constant(hyper::header::CONNECTION, "close"),
-            _ => answer,
+        let builder = match version {
+            Version::HTTP_10 => builder.constant(hyper::header::CONNECTION, "close"),
+            _ => builder,
         };
-        let mut response = answer.body(StatusCode::OK, row.content_type, Body::Receiver(receiver));
+        let mut response = builder.body(StatusCode::OK, row.content_type, Body::Receiver(receiver));
         *response.version_mut() = version;
         response
     }
 
-    pub(super) fn full(
+    pub(super) fn reject_full(
         &self,
-        answer: Answer<'_>,
+        builder: ResponseBuilder<'_>,
         limit: &'static str,
         request_context: &RequestContext,
     ) -> Response<Body> {
         self.metrics.limit_hit(limit);
-        log_full(&self.refusals, limit, request_context.address);
-        answer.text(
+        log_full(&self.full_log, limit, request_context.address);
+        builder.text(
             StatusCode::SERVICE_UNAVAILABLE,
-            format!("The limit {limit} is met. Close {}, come back later, or raise {limit}.\n", held(limit)),
+            format!(
+                "The limit {limit} is reached. Close {}, try again later, or raise {limit}.\n",
+                held(limit)
+            ),
         )
     }
 
@@ -293,74 +303,78 @@ impl<A: Application> Endpoints<A> {
         request: Request<Incoming>,
         id: &str,
         row: &'static RouteRow,
-        form: bool,
+        is_form: bool,
         request_context: &RequestContext,
     ) -> Response<Body> {
         let identity = self.identity(&request, request_context);
-        let link =
-            self.registry.find(id).filter(|link| link.is_of(identity, request_context.trust.is_own_page));
-        let (limit, bytes_max, share) = match &link {
-            Some(link) if link.is_trusted() => {
+        let session = self
+            .registry
+            .find(id)
+            .filter(|session| session.matches_identity(identity, request_context.trust.is_own_page));
+        let (limit, bytes_max, share) = match &session {
+            Some(session) if session.is_authenticated() => {
                 ("sockjs-send-bytes-max", self.options.send_bytes_max, &self.input)
             }
-            Some(_) => {
-                ("connect-frame-bytes-max", self.options.untrusted_send_bytes_max, &self.unauthenticated)
-            }
-            None => ("", STRAY_BYTES_MAX, &self.unauthenticated),
+            Some(_) => (
+                "connect-frame-bytes-max",
+                self.options.unauthenticated_send_bytes_max,
+                &self.unauthenticated,
+            ),
+            None => ("", UNKNOWN_SESSION_BYTES_MAX, &self.unauthenticated),
         };
         let (head, body) = request.into_parts();
         let request = Request::from_parts(head, ());
-        let answer = self.answer_of(row, &request);
+        let builder = self.response_builder(row, &request);
         let upload = match upload::read(body, bytes_max, self.options.body_timeout, share).await {
             Ok(upload) => upload,
-            Err(upload::UploadError::TooLarge) if link.is_none() => return answer.not_found(),
-            Err(problem) => return self.refuse_upload(answer, problem, limit, request_context),
+            Err(upload::UploadError::TooLarge) if session.is_none() => return builder.not_found(),
+            Err(error) => return self.reject_upload(builder, error, limit, request_context),
         };
-        let (upload, payload) = upload.parse(form, request.headers(), &self.parsing).await;
+        let (upload, payload) = upload.parse(is_form, request.headers(), &self.parsing).await;
         let payload = match payload {
             Ok(payload) => payload,
-            Err(bad) => return answer.text(StatusCode::INTERNAL_SERVER_ERROR, format!("{bad}\n")),
+            Err(error) => return builder.text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
         };
-        let Some(link) = link else { return answer.not_found() };
+        let Some(session) = session else { return builder.not_found() };
         if !payload.is_empty() {
-            let share = if link.is_trusted() { &self.input } else { &self.unauthenticated };
+            let share = if session.is_authenticated() { &self.input } else { &self.unauthenticated };
             let charge = share.budget().charge(payload.bytes());
             drop(upload);
-            link.send(Sent::new(payload, charge)).await;
+            session.send(InboundMessages::new(payload, charge)).await;
         }
-        match form {
-            true => answer.body(StatusCode::OK, row.content_type, "ok".to_owned()),
+        match is_form {
+            true => builder.body(StatusCode::OK, row.content_type, "ok".to_owned()),
             false => {
-                answer.constant(hyper::header::CONTENT_TYPE, row.content_type).empty(StatusCode::NO_CONTENT)
+                builder.constant(hyper::header::CONTENT_TYPE, row.content_type).empty(StatusCode::NO_CONTENT)
             }
         }
     }
 
-    fn refuse_upload(
+    fn reject_upload(
         &self,
-        answer: Answer<'_>,
-        problem: upload::UploadError,
+        builder: ResponseBuilder<'_>,
+        error: upload::UploadError,
         limit: &'static str,
         request_context: &RequestContext,
     ) -> Response<Body> {
         use upload::UploadError;
-        let (status, limit, advice) = match problem {
-            UploadError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, limit, "Send less at a time"),
+        let (status, limit, advice) = match error {
+            UploadError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, limit, "Send smaller requests"),
             UploadError::TooSlow => {
-                let advice = "Too little of the body arrived in that time: send it without pauses";
+                let advice = "The body arrives too slowly. Send it without pauses";
                 (StatusCode::REQUEST_TIMEOUT, "stall-timeout", advice)
             }
             UploadError::NoMemory => {
-                let advice = "Send again later, send smaller messages, or raise memory-bytes-max";
+                let advice = "Send again later, send smaller messages";
                 (StatusCode::SERVICE_UNAVAILABLE, "memory-bytes-max", advice)
             }
-            UploadError::Broken => return answer.text(StatusCode::BAD_REQUEST, "The body was cut off.\n"),
+            UploadError::Broken => return builder.text(StatusCode::BAD_REQUEST, "The body is incomplete.\n"),
         };
         self.metrics.limit_hit(limit);
-        if problem != UploadError::TooLarge {
-            self.input_refusals.log(limit, request_context.address);
+        if error != UploadError::TooLarge {
+            self.input_rejections.log(limit, request_context.address);
         }
-        answer.text(status, format!("The limit {limit} was met. {advice}, or raise {limit}.\n"))
+        builder.text(status, format!("The limit {limit} is reached. {advice}, or raise {limit}.\n"))
     }
 }
 

@@ -18,7 +18,7 @@ use stompbox_frames::sockjs::{Quoting, quote, unquote};
 
 /// Largest batch that counts as written as soon as it is handed to the response, provided that no frame in it has an
 /// awaited write. This saves a wake of the connection task for each batch. If such a batch is lost, the session ends.
-const QUIET_BYTES_MAX: usize = 4096;
+const UNWATCHED_BYTES_MAX: usize = 4096;
 
 /// Most bytes of output that are quoted again when the client changes to a transport with another quoting; if more are
 /// pending, the session ends. The result is a copy that no other receiver shares. sockjs-client never changes the
@@ -27,7 +27,7 @@ const REQUOTED_BYTES_MAX: usize = 64 * 1024;
 
 /// The wire of a SockJS session over HTTP.
 pub(super) struct HttpWire {
-    link: Arc<SharedSession>,
+    session: Arc<SharedSession>,
     /// Name of the transport with which the session began.
     name: &'static str,
     /// Quoting of the strings in the output.
@@ -40,21 +40,21 @@ pub(super) struct HttpWire {
 struct InFlightBatch {
     handed: HandedBatch,
     /// Bytes of the output in the batch, and how many of them were reported as written.
-    octets: usize,
-    told: usize,
+    output_bytes: usize,
+    reported_bytes: usize,
 }
 
 impl InFlightBatch {
     /// Returns whether the response ended before it had taken the whole batch.
     fn is_lost(&self) -> bool {
-        self.handed.progress.is_complete() && self.handed.progress.taken() < self.handed.total
+        self.handed.progress.is_complete() && self.handed.progress.taken() < self.handed.total_bytes
     }
 }
 
 impl HttpWire {
-    pub(super) fn new(link: Arc<SharedSession>) -> HttpWire {
-        let (name, quoting) = (link.transport(), link.quoting());
-        HttpWire { link, name, quoting, in_flight: None, close_info: None }
+    pub(super) fn new(session: Arc<SharedSession>) -> HttpWire {
+        let (name, quoting) = (session.transport(), session.quoting());
+        HttpWire { session, name, quoting, in_flight: None, close_info: None }
     }
 
     /// Returns whether a batch is in flight.
@@ -64,28 +64,31 @@ impl HttpWire {
 
     /// Returns the number of output bytes of the batch in flight that were taken since the last call; `None` if the
     /// batch is complete and fully reported, or if there is none. Fails if the batch is lost.
-    fn poll_landing(&mut self) -> Option<Poll<io::Result<usize>>> {
+    fn poll_progress(&mut self) -> Option<Poll<io::Result<usize>>> {
         let in_flight = self.in_flight.as_mut()?;
-        let HandedBatch { progress, head, .. } = &in_flight.handed;
-        progress.expect();
+        let HandedBatch { progress, head_bytes, .. } = &in_flight.handed;
+        progress.enable_wakeups();
         // `is_complete` is read before `taken`: a completion between the two is seen by the next call.
         let completed = progress.is_complete();
         let taken = progress.taken();
         if in_flight.is_lost() {
             return Some(Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())));
         }
-        let seen =
-            if completed { in_flight.octets } else { taken.saturating_sub(*head).min(in_flight.octets - 1) };
-        let news = seen.saturating_sub(in_flight.told);
-        in_flight.told += news;
+        let written_bytes = if completed {
+            in_flight.output_bytes
+        } else {
+            taken.saturating_sub(*head_bytes).min(in_flight.output_bytes - 1)
+        };
+        let new_bytes = written_bytes.saturating_sub(in_flight.reported_bytes);
+        in_flight.reported_bytes += new_bytes;
         if completed {
             self.in_flight = None;
-            self.link.delay(Instant::now());
+            self.session.restart_disconnect_delay(Instant::now());
         }
-        match (news, completed) {
+        match (new_bytes, completed) {
             (0, true) => None,
             (0, false) => Some(Poll::Pending),
-            _ => Some(Poll::Ready(Ok(news))),
+            _ => Some(Poll::Ready(Ok(new_bytes))),
         }
     }
 
@@ -94,15 +97,15 @@ impl HttpWire {
         let (from, mark) = (self.quoting, self.quoting.quotation_mark().len());
         out.rewrite(|element| {
             let quoted = &element[1 + mark..element.len() - mark];
-            let text = unquote(from, quoted).expect("it was quoted here");
-            string(quoting, text.as_bytes())
+            let text = unquote(from, quoted).expect("this wire has quoted the text");
+            quoted_string(quoting, text.as_bytes())
         });
         self.quoting = quoting;
     }
 }
 
 /// Returns a string of an array frame, preceded by a comma.
-fn string(quoting: Quoting, text: &[u8]) -> Bytes {
+fn quoted_string(quoting: Quoting, text: &[u8]) -> Bytes {
     let mut out = BytesMut::new();
     out.extend_from_slice(b",");
     out.extend_from_slice(quoting.quotation_mark());
@@ -120,17 +123,17 @@ impl Wire for HttpWire {
         false
     }
 
-    fn trust(&mut self, beats: Option<Duration>) {
-        self.link.trust(beats);
+    fn trust(&mut self, heartbeat_interval: Option<Duration>) {
+        self.session.set_authenticated(heartbeat_interval);
     }
 
     fn input_has_ended(&self) -> bool {
-        self.link.is_over()
+        self.session.is_over()
     }
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // A batch in flight is still being written, even if its response is no longer the receiver.
-        if self.link.poll_ready(cx).is_ready() || self.is_in_flight() {
+        if self.session.poll_ready(cx).is_ready() || self.is_in_flight() {
             Poll::Ready(())
         } else {
             Poll::Pending
@@ -138,14 +141,14 @@ impl Wire for HttpWire {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.link.deadline()
+        self.session.deadline()
     }
 
     fn expire(&mut self, now: Instant, _: &mut OutputBuffer) {
         if self.is_in_flight() {
-            self.link.delay(now);
+            self.session.restart_disconnect_delay(now);
         }
-        self.link.expire(now);
+        self.session.expire(now);
     }
 
     fn poll_read(
@@ -154,7 +157,7 @@ impl Wire for HttpWire {
         _: &mut OutputBuffer,
         sink: &mut dyn FnMut(&[u8]),
     ) -> Poll<Result<usize, ReadEnd>> {
-        match self.link.poll_take(cx) {
+        match self.session.poll_input(cx) {
             Poll::Ready(Ok(sent)) => {
                 sent.payload.iter().for_each(&mut *sink);
                 Poll::Ready(Ok(sent.payload.bytes()))
@@ -170,7 +173,7 @@ impl Wire for HttpWire {
 
     fn wrap(&mut self, piece: OutgoingFrame<'_>, out: &mut OutputBuffer) {
         if out.pending() == 0 {
-            self.quoting = self.link.quoting();
+            self.quoting = self.session.quoting();
         }
         let quoting = self.quoting;
         out.encode(|out| {
@@ -187,8 +190,8 @@ impl Wire for HttpWire {
     fn heart_beat(&mut self, out: &mut OutputBuffer) {
         // Pending output serves as a heartbeat, and without a receiver heartbeats would only queue.
         if out.pending() == 0 {
-            self.quoting = self.link.quoting();
-            out.copy(&string(self.quoting, b"\n"));
+            self.quoting = self.session.quoting();
+            out.copy(&quoted_string(self.quoting, b"\n"));
             out.end_frame(None);
         }
     }
@@ -199,46 +202,48 @@ impl Wire for HttpWire {
 
     fn write_close(&mut self, close_info: CloseInfo, _: &mut OutputBuffer) {
         self.close_info = Some(CloseFrame { code: close_info.code, reason: close_info.reason });
-        self.link.discard_input();
+        self.session.discard_input();
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut OutputBuffer) -> Poll<io::Result<usize>> {
         // Called only to register the waker of the task.
-        let _ = self.link.poll_ready(cx);
-        if let Some(landing) = self.poll_landing() {
-            return landing;
+        let _ = self.session.poll_ready(cx);
+        if let Some(progress) = self.poll_progress() {
+            return progress;
         }
-        let quoting = self.link.quoting();
+        let quoting = self.session.quoting();
         if quoting != self.quoting {
             if out.pending() > REQUOTED_BYTES_MAX {
                 return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
             }
             self.requote(quoting, out);
         }
-        let mut octets = 0;
-        let handed = self.link.poll_hand_over(cx, quoting, |way| {
-            octets = out.pending();
-            let (head, end) = way.array.clone();
-            let head_octets = head.len();
+        let mut output_bytes = 0;
+        let handed = self.session.poll_hand_over(cx, quoting, |format| {
+            output_bytes = out.pending();
+            let (head, end) = format.array.clone();
+            let head_bytes = head.len();
             let mut pieces = Vec::with_capacity(4);
             pieces.push(head);
             pieces.extend(out.seal());
             // The first string needs no comma.
             pieces[1].advance(1);
             pieces.push(end);
-            (ResponseChunk::new(pieces), head_octets)
+            (ResponseChunk::new(pieces), head_bytes)
         });
         match handed {
             Poll::Ready(Ok(handed)) => {
-                let is_quiet = octets <= QUIET_BYTES_MAX && !out.is_marked() && self.close_info.is_none();
-                if is_quiet {
-                    self.in_flight = Some(InFlightBatch { handed, octets, told: octets });
-                    return Poll::Ready(Ok(octets));
+                let is_unwatched =
+                    output_bytes <= UNWATCHED_BYTES_MAX && !out.is_marked() && self.close_info.is_none();
+                if is_unwatched {
+                    self.in_flight =
+                        Some(InFlightBatch { handed, output_bytes, reported_bytes: output_bytes });
+                    return Poll::Ready(Ok(output_bytes));
                 }
-                handed.progress.expect();
-                self.in_flight = Some(InFlightBatch { handed, octets, told: 0 });
-                // The batch may have completed before `expect`, which does not report earlier completions.
-                self.poll_landing().unwrap_or(Poll::Pending)
+                handed.progress.enable_wakeups();
+                self.in_flight = Some(InFlightBatch { handed, output_bytes, reported_bytes: 0 });
+                // The batch may have completed before `enable_wakeups`, which does not report earlier completions.
+                self.poll_progress().unwrap_or(Poll::Pending)
             }
             Poll::Ready(Err(_)) => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
             Poll::Pending => Poll::Pending,
@@ -246,7 +251,7 @@ impl Wire for HttpWire {
     }
 
     fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.link.close(self.close_info.unwrap_or(INTERRUPTED), Instant::now());
+        self.session.close(self.close_info.unwrap_or(INTERRUPTED), Instant::now());
         Poll::Ready(Ok(()))
     }
 
@@ -259,8 +264,8 @@ impl Drop for HttpWire {
     fn drop(&mut self) {
         if let Some(in_flight) = self.in_flight.as_ref().filter(|_| self.is_in_flight()) {
             // A client that does not take the batch would not take a close frame behind it either.
-            in_flight.handed.line.cut();
+            in_flight.handed.http_connection.cut();
         }
-        self.link.close(self.close_info.unwrap_or(INTERRUPTED), Instant::now());
+        self.session.close(self.close_info.unwrap_or(INTERRUPTED), Instant::now());
     }
 }

@@ -18,14 +18,14 @@ pub(super) const NO_COOKIE: &str = "dummy";
 
 /// Returns a fingerprint of the credentials in a request. The credentials themselves are not kept.
 pub(super) fn identity(
-    hashing: &RandomState,
+    hash_state: &RandomState,
     options: &Options,
     headers: &HeaderMap,
     query: &str,
     address: IpAddr,
     trust: &Trust,
 ) -> u64 {
-    let mut hasher = hashing.build_hasher();
+    let mut hasher = hash_state.build_hasher();
     for value in headers.get_all(AUTHORIZATION) {
         ("authorization", value.as_bytes()).hash(&mut hasher);
     }
@@ -50,10 +50,10 @@ pub(super) fn identity(
 
 /// Returns the names and values of the cookies in order, as bytes: cookies of other applications need not be ASCII.
 pub(in crate::transport) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let lines = headers.get_all(COOKIE).into_iter().map(HeaderValue::as_bytes);
-    lines.flat_map(|line| line.split(|octet| *octet == b';')).filter_map(|pair| {
+    let values = headers.get_all(COOKIE).into_iter().map(HeaderValue::as_bytes);
+    values.flat_map(|value| value.split(|byte| *byte == b';')).filter_map(|pair| {
         let pair = pair.trim_ascii();
-        let equals = pair.iter().position(|octet| *octet == b'=')?;
+        let equals = pair.iter().position(|byte| *byte == b'=')?;
         Some((&pair[..equals], &pair[equals + 1..]))
     })
 }
@@ -131,8 +131,8 @@ mod tests {
     #[test]
     fn non_ascii_cookie_does_not_hide_other_cookies() {
         let mut headers = HeaderMap::new();
-        let line = HeaderValue::from_bytes("name=Jos\u{e9}; sessionid=abc; sessionid=d".as_bytes());
-        headers.insert(COOKIE, line.expect("a header value"));
+        let value = HeaderValue::from_bytes("name=Jos\u{e9}; sessionid=abc; sessionid=d".as_bytes());
+        headers.insert(COOKIE, value.expect("a header value"));
         let found: Vec<_> = cookies(&headers).collect();
         assert_eq!(found[1..], [(&b"sessionid"[..], &b"abc"[..]), (b"sessionid", b"d")]);
     }

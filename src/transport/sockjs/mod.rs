@@ -16,22 +16,22 @@
 //! receiver. Without a receiver the wire is not ready, and messages wait where they also wait for a slow WebSocket: in
 //! the outbound queue, which bounds them.
 
-mod answer;
 mod endpoints;
 mod http_wire;
 pub(super) mod identity;
+mod inbound_messages;
 mod options;
 mod receiver;
 mod receiver_slot;
 mod registry;
+mod response_builder;
 mod response_chunk;
 mod route;
 mod routes;
-mod sent;
 pub mod session;
 mod shared_session;
 mod socket_wire;
-mod statics;
+mod static_responses;
 mod upgrade;
 mod upload;
 
@@ -56,7 +56,7 @@ pub trait Application: Send + Sync + 'static {
     fn serve_connection<W: Wire>(&self, wire: W, peer: Peer);
 
     /// Starts the protocol on a new WebSocket without SockJS.
-    fn converse_raw<S: ByteStream>(&self, socket: Socket<S>, peer: Peer);
+    fn serve_raw_websocket<S: ByteStream>(&self, socket: Socket<S>, peer: Peer);
 
     /// Spawns a task of the SockJS layer.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);

@@ -93,7 +93,7 @@ pub struct Options {
     /// Most bytes in the body of one sending request (`sockjs-send-bytes-max`).
     pub send_bytes_max: usize,
     /// Most bytes in the body of one sending request of an unauthenticated client.
-    pub untrusted_send_bytes_max: usize,
+    pub unauthenticated_send_bytes_max: usize,
     /// Longest time in which the body of a request may make no progress (`stall-timeout`).
     pub body_timeout: Duration,
     /// Most bytes of a WebSocket message (`ws-message-bytes-max`).
@@ -119,7 +119,7 @@ impl Default for Options {
             sessions_max: 16_384,
             sessions_per_address_max: 0,
             send_bytes_max: 16 * 1024 * 1024,
-            untrusted_send_bytes_max: 384 * 1024,
+            unauthenticated_send_bytes_max: 384 * 1024,
             body_timeout: Duration::from_secs(10),
             ws_message_bytes_max: 16 * 1024 * 1024,
             identity_cookies: IDENTITY_COOKIES.map(str::to_owned).to_vec(),

@@ -14,49 +14,51 @@ use std::task::{Context, Poll};
 /// The body of a response of the SockJS layer.
 pub enum Body {
     /// A complete body.
-    Whole(Option<Bytes>),
+    Complete(Option<Bytes>),
     /// A body that continues for as long as its session has messages for it.
     Receiver(Receiver),
 }
 
 /// The body of the response to a receiving request.
 pub struct Receiver {
-    link: Arc<SharedSession>,
-    /// Number of this receiver within its session; `None` if it was refused or takes no more chunks from the session.
-    ticket: Option<u64>,
+    session: Arc<SharedSession>,
+    /// Id of this receiver within its session; `None` if it was rejected or takes no more chunks from the session.
+    receiver_id: Option<u64>,
     /// Keeps the connection marked as having a receiver.
     attached: Option<Attached>,
     /// Chunks that are sent first.
-    script: VecDeque<Bytes>,
-    /// Whether nothing follows the chunks in `script`.
-    ended: bool,
+    initial_chunks: VecDeque<Bytes>,
+    /// Whether nothing follows the chunks in `initial_chunks`.
+    has_ended: bool,
 }
 
 impl Receiver {
-    /// Creates a receiver that sends `script` first. A receiver with a ticket is attached to its connection.
+    /// Creates a receiver that sends `initial_chunks` first. A receiver with an id is attached to its connection.
     pub(super) fn new(
-        link: Arc<SharedSession>,
-        ticket: Option<(u64, Attached)>,
-        script: VecDeque<Bytes>,
+        session: Arc<SharedSession>,
+        attachment: Option<(u64, Attached)>,
+        initial_chunks: VecDeque<Bytes>,
     ) -> Receiver {
-        let (ticket, attached) = ticket.unzip();
-        Receiver { link, ticket, attached, script, ended: false }
+        let (receiver_id, attached) = attachment.unzip();
+        Receiver { session, receiver_id, attached, initial_chunks, has_ended: false }
     }
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<ResponseChunk>> {
-        if let Some(chunk) = self.script.pop_front() {
-            self.ended |= self.script.is_empty() && self.ticket.is_none();
+        if let Some(chunk) = self.initial_chunks.pop_front() {
+            self.has_ended |= self.initial_chunks.is_empty() && self.receiver_id.is_none();
             return Poll::Ready(Some(ResponseChunk::from(chunk)));
         }
-        let Some(ticket) = self.ticket.filter(|_| !self.ended) else { return Poll::Ready(None) };
-        let (chunk, last) = match self.link.poll_chunk(ticket, cx) {
+        let Some(receiver_id) = self.receiver_id.filter(|_| !self.has_ended) else {
+            return Poll::Ready(None);
+        };
+        let (chunk, last) = match self.session.poll_chunk(receiver_id, cx) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(next) => next,
         };
         if last {
-            self.ticket = None;
+            self.receiver_id = None;
             self.attached = None;
-            self.ended = true;
+            self.has_ended = true;
         }
         Poll::Ready(chunk)
     }
@@ -64,21 +66,21 @@ impl Receiver {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket {
-            self.link.abort(ticket);
+        if let Some(receiver_id) = self.receiver_id {
+            self.session.abort(receiver_id);
         }
     }
 }
 
 impl From<Bytes> for Body {
-    fn from(whole: Bytes) -> Body {
-        Body::Whole((!whole.is_empty()).then_some(whole))
+    fn from(body: Bytes) -> Body {
+        Body::Complete((!body.is_empty()).then_some(body))
     }
 }
 
 impl From<String> for Body {
-    fn from(whole: String) -> Body {
-        Body::from(Bytes::from(whole))
+    fn from(body: String) -> Body {
+        Body::from(Bytes::from(body))
     }
 }
 
@@ -91,7 +93,7 @@ impl hyper::body::Body for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<ResponseChunk>, Infallible>>> {
         let chunk = match self.get_mut() {
-            Body::Whole(whole) => Poll::Ready(whole.take().map(ResponseChunk::from)),
+            Body::Complete(body) => Poll::Ready(body.take().map(ResponseChunk::from)),
             Body::Receiver(receiver) => receiver.poll_chunk(cx),
         };
         chunk.map(|chunk| chunk.map(|chunk| Ok(Frame::data(chunk))))
@@ -99,14 +101,14 @@ impl hyper::body::Body for Body {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Body::Whole(whole) => whole.is_none(),
-            Body::Receiver(receiver) => receiver.ended && receiver.script.is_empty(),
+            Body::Complete(body) => body.is_none(),
+            Body::Receiver(receiver) => receiver.has_ended && receiver.initial_chunks.is_empty(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Body::Whole(whole) => SizeHint::with_exact(whole.as_ref().map_or(0, Bytes::len) as u64),
+            Body::Complete(body) => SizeHint::with_exact(body.as_ref().map_or(0, Bytes::len) as u64),
             Body::Receiver(_) => SizeHint::default(),
         }
     }

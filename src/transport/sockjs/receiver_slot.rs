@@ -8,31 +8,32 @@ use std::task::Waker;
 
 /// The slot for the current receiver of a session.
 pub(super) struct ReceiverSlot {
-    pub(super) ticket: u64,
+    pub(super) receiver_id: u64,
     /// Bytes that the response may still carry.
-    pub(super) room: usize,
+    pub(super) remaining_bytes: usize,
     /// Chunks that the body of the response takes next, each with whether it is the last one of the response.
     pub(super) chunks: VecDeque<(ResponseChunk, bool)>,
-    pub(super) body: Option<Waker>,
-    pub(super) line: Arc<HttpConnection>,
+    /// Wakes the task that sends the body of the response.
+    pub(super) body_waker: Option<Waker>,
+    pub(super) http_connection: Arc<HttpConnection>,
 }
 
 /// A batch that was handed over to a receiver.
 pub(super) struct HandedBatch {
     pub(super) progress: Arc<BatchProgress>,
     /// Bytes of the envelope before the output.
+    pub(super) head_bytes: usize,
     /// Bytes of the whole batch, envelope included.
-    pub(super) head: usize,
-    pub(super) total: usize,
-    pub(super) line: Arc<HttpConnection>,
+    pub(super) total_bytes: usize,
+    pub(super) http_connection: Arc<HttpConnection>,
 }
 
 impl ReceiverSlot {
-    /// Queues the next chunk, `octets` bytes long, which ends the response if it uses up the room. Returns the waker of
-    /// the body.
-    pub(super) fn put(&mut self, segments: ResponseChunk, octets: usize) -> Option<Waker> {
-        self.room = self.room.saturating_sub(octets);
-        self.chunks.push_back((segments, self.room == 0));
-        self.body.take()
+    /// Queues the next chunk, `bytes` bytes long, which ends the response if it uses up `remaining_bytes`. Returns
+    /// the waker of the body.
+    pub(super) fn push(&mut self, chunk: ResponseChunk, bytes: usize) -> Option<Waker> {
+        self.remaining_bytes = self.remaining_bytes.saturating_sub(bytes);
+        self.chunks.push_back((chunk, self.remaining_bytes == 0));
+        self.body_waker.take()
     }
 }

@@ -28,11 +28,11 @@ struct Closing {
 impl Registry {
     /// Returns the session with this id.
     pub(super) fn find(&self, id: &str) -> Option<Arc<SharedSession>> {
-        self.sessions.get(id).map(|link| link.clone())
+        self.sessions.get(id).map(|session| session.clone())
     }
 
     /// Returns the session with this id; if it does not exist, adds the one that `make` returns.
-    pub(super) fn find_or_make<E>(
+    pub(super) fn find_or_insert<E>(
         &self,
         id: &str,
         make: impl FnOnce() -> Result<Arc<SharedSession>, E>,
@@ -40,25 +40,25 @@ impl Registry {
         match self.sessions.entry(id.into()) {
             Entry::Occupied(entry) => Ok(entry.get().clone()),
             Entry::Vacant(entry) => {
-                let link = make()?;
-                entry.insert(link.clone());
-                Ok(link)
+                let session = make()?;
+                entry.insert(session.clone());
+                Ok(session)
             }
         }
     }
 
     /// Removes the session, so that requests no longer reach it.
-    pub(super) fn forget(&self, link: &SharedSession) {
-        self.sessions.remove_if(link.id(), |_, found| std::ptr::eq(&**found, link));
+    pub(super) fn remove(&self, session: &SharedSession) {
+        self.sessions.remove_if(session.id(), |_, found| std::ptr::eq(&**found, session));
     }
 
     /// Keeps a session that the application has closed for late requests. It is removed when no request has come for a
     /// while, or when too many other sessions have been closed since.
-    pub(super) fn close(&self, link: &Arc<SharedSession>) {
-        let Some(deadline) = link.deadline() else { return };
-        let oldest = self.closing.lock().insert(deadline, link.clone());
+    pub(super) fn close(&self, session: &Arc<SharedSession>) {
+        let Some(deadline) = session.deadline() else { return };
+        let oldest = self.closing.lock().insert(deadline, session.clone());
         if let Some(oldest) = oldest {
-            self.forget(&oldest);
+            self.remove(&oldest);
         }
     }
 
@@ -66,9 +66,9 @@ impl Registry {
     pub(super) fn expire(&self, now: Instant) {
         loop {
             let due = self.closing.lock().take_due(now);
-            let Some(link) = due else { return };
-            link.expire(now);
-            self.close(&link);
+            let Some(session) = due else { return };
+            session.expire(now);
+            self.close(&session);
         }
     }
 
@@ -85,10 +85,10 @@ impl Registry {
 
 impl Closing {
     /// Adds a session. If there are too many, removes and returns the one that is due first.
-    fn insert(&mut self, at: Instant, link: Arc<SharedSession>) -> Option<Arc<SharedSession>> {
+    fn insert(&mut self, at: Instant, session: Arc<SharedSession>) -> Option<Arc<SharedSession>> {
         self.next += 1;
-        self.due.insert((at, self.next), link);
-        if self.due.len() > CLOSING_MAX { self.due.pop_first().map(|(_, link)| link) } else { None }
+        self.due.insert((at, self.next), session);
+        if self.due.len() > CLOSING_MAX { self.due.pop_first().map(|(_, session)| session) } else { None }
     }
 
     fn take_due(&mut self, now: Instant) -> Option<Arc<SharedSession>> {

@@ -17,8 +17,8 @@ pub(super) trait ProgressListener: Send + Sync {
 pub(super) struct BatchProgress {
     taken: AtomicUsize,
     completed: AtomicBool,
-    expected: AtomicBool,
-    waits: Arc<dyn ProgressListener>,
+    wakeups_enabled: AtomicBool,
+    listener: Arc<dyn ProgressListener>,
 }
 
 impl BatchProgress {
@@ -34,13 +34,13 @@ impl BatchProgress {
 
     /// Enables wakeups. Progress before this call is not signalled: check [`is_complete`](BatchProgress::is_complete)
     /// and [`taken`](BatchProgress::taken) afterwards.
-    pub(super) fn expect(&self) {
-        self.expected.store(true, Ordering::SeqCst);
+    pub(super) fn enable_wakeups(&self) {
+        self.wakeups_enabled.store(true, Ordering::SeqCst);
     }
 
-    fn tell(&self) {
-        if self.expected.load(Ordering::SeqCst) {
-            self.waits.wake();
+    fn notify(&self) {
+        if self.wakeups_enabled.load(Ordering::SeqCst) {
+            self.listener.wake();
         }
     }
 }
@@ -59,15 +59,18 @@ impl ResponseChunk {
         ResponseChunk { remaining: pieces.iter().map(Bytes::len).sum(), pieces, progress: None }
     }
 
-    /// Attaches `waits` to the chunk. After [`expect`](BatchProgress::expect), it is woken whenever the socket takes
-    /// bytes and when no more will be taken. If the chunk is dropped before all of it was taken, it is woken in any
-    /// case.
-    pub(super) fn watched(mut self, waits: Arc<dyn ProgressListener>) -> (ResponseChunk, Arc<BatchProgress>) {
+    /// Attaches `listener` to the chunk. After [`enable_wakeups`](BatchProgress::enable_wakeups), it is woken whenever
+    /// the socket takes bytes and when no more will be taken. If the chunk is dropped before all of it was taken, it is
+    /// woken in any case.
+    pub(super) fn with_listener(
+        mut self,
+        listener: Arc<dyn ProgressListener>,
+    ) -> (ResponseChunk, Arc<BatchProgress>) {
         let progress = Arc::new(BatchProgress {
             taken: AtomicUsize::new(0),
             completed: AtomicBool::new(false),
-            expected: AtomicBool::new(false),
-            waits,
+            wakeups_enabled: AtomicBool::new(false),
+            listener,
         });
         self.progress = Some(progress.clone());
         (self, progress)
@@ -89,10 +92,10 @@ impl Buf for ResponseChunk {
         self.pieces.front().map_or(&[], |piece| piece)
     }
 
-    fn advance(&mut self, octets: usize) {
-        assert!(octets <= self.remaining, "advanced beyond the end");
-        self.remaining -= octets;
-        let mut left = octets;
+    fn advance(&mut self, bytes: usize) {
+        assert!(bytes <= self.remaining, "advanced beyond the end");
+        self.remaining -= bytes;
+        let mut left = bytes;
         while left > 0
             && let Some(piece) = self.pieces.front_mut()
         {
@@ -104,12 +107,12 @@ impl Buf for ResponseChunk {
             }
         }
         if let Some(progress) = &self.progress
-            && octets > 0
+            && bytes > 0
         {
-            progress.taken.fetch_add(octets, Ordering::AcqRel);
+            progress.taken.fetch_add(bytes, Ordering::AcqRel);
             // The last bytes are signalled when the chunk is dropped, which follows at once.
             if self.remaining > 0 {
-                progress.tell();
+                progress.notify();
             }
         }
     }
@@ -129,9 +132,9 @@ impl Drop for ResponseChunk {
         if let Some(progress) = &self.progress {
             progress.completed.store(true, Ordering::SeqCst);
             if self.remaining > 0 {
-                progress.waits.wake();
+                progress.listener.wake();
             } else {
-                progress.tell();
+                progress.notify();
             }
         }
     }
@@ -173,10 +176,10 @@ mod tests {
     fn progress_reports_the_bytes_taken_and_completion() {
         let counter = Arc::new(Counter::default());
         let (mut chunk, progress) =
-            ResponseChunk::from(Bytes::from_static(b"12345")).watched(counter.clone());
+            ResponseChunk::from(Bytes::from_static(b"12345")).with_listener(counter.clone());
         chunk.advance(1);
-        assert_eq!(counter.0.load(Ordering::Relaxed), 0, "no waiter has registered");
-        progress.expect();
+        assert_eq!(counter.0.load(Ordering::Relaxed), 0, "wakeups are not enabled");
+        progress.enable_wakeups();
         chunk.advance(1);
         assert_eq!(
             (progress.taken(), progress.is_complete(), counter.0.load(Ordering::Relaxed)),
@@ -193,7 +196,8 @@ mod tests {
     fn chunk_dropped_before_completion_wakes_even_without_a_waiter() {
         let counter = Arc::new(Counter::default());
         for (taken, wakes) in [(5, 0), (4, 1)] {
-            let (mut chunk, _) = ResponseChunk::from(Bytes::from_static(b"12345")).watched(counter.clone());
+            let (mut chunk, _) =
+                ResponseChunk::from(Bytes::from_static(b"12345")).with_listener(counter.clone());
             chunk.advance(taken);
             drop(chunk);
             assert_eq!(counter.0.swap(0, Ordering::Relaxed), wakes);

@@ -16,12 +16,12 @@ pub(super) enum Route<'a> {
 }
 
 impl<'a> Route<'a> {
-    /// Returns the route of the path `below` the base, if it is one of the service with these transports.
-    pub(super) fn of(below: &'a str, transports: Transports) -> Option<Route<'a>> {
-        if below.is_empty() || below == "/" {
+    /// Returns the route of a `subpath` below the base, if it is one of the service with these transports.
+    pub(super) fn of(subpath: &'a str, transports: Transports) -> Option<Route<'a>> {
+        if subpath.is_empty() || subpath == "/" {
             return Some(Route::Base);
         }
-        let path = below.strip_prefix('/')?;
+        let path = subpath.strip_prefix('/')?;
         let path = path.strip_suffix('/').unwrap_or(path);
         let mut segments = path.split('/');
         match (segments.next()?, segments.next(), segments.next(), segments.next()) {
@@ -30,8 +30,8 @@ impl<'a> Route<'a> {
             (page, None, ..) if is_iframe(page) => Some(Route::Iframe),
             (server, Some(id), Some(path), None) if is_name(server) && is_name(id) => {
                 let row = ROWS.iter().find(|row| row.path == path)?;
-                let is_on = row.transports.iter().any(|transport| transports.has(*transport));
-                (is_on && id.len() <= ID_BYTES_MAX).then_some(Route::Session { id, row })
+                let is_enabled = row.transports.iter().any(|transport| transports.has(*transport));
+                (is_enabled && id.len() <= ID_BYTES_MAX).then_some(Route::Session { id, row })
             }
             _ => None,
         }
@@ -44,8 +44,8 @@ fn is_name(segment: &str) -> bool {
 }
 
 /// Returns whether a path below the base is that of the iframe page.
-pub fn is_iframe_page(below: &str) -> bool {
-    let page = below.strip_prefix('/').map(|page| page.strip_suffix('/').unwrap_or(page));
+pub fn is_iframe_page(subpath: &str) -> bool {
+    let page = subpath.strip_prefix('/').map(|page| page.strip_suffix('/').unwrap_or(page));
     page.is_some_and(is_iframe)
 }
 
@@ -55,6 +55,6 @@ fn is_iframe(segment: &str) -> bool {
     version.is_some_and(|version| {
         version
             .bytes()
-            .all(|octet| octet.is_ascii_digit() || octet.is_ascii_lowercase() || b"-._".contains(&octet))
+            .all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase() || b"-._".contains(&byte))
     })
 }

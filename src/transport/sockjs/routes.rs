@@ -14,7 +14,7 @@ const EVENTS: &str = "text/event-stream";
 /// The effect of a request to an endpoint.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum RouteKind {
-    /// Asks for messages.
+    /// Requests messages.
     Receive {
         envelope: &'static Envelope,
         /// Whether the response ends after one frame.
@@ -22,9 +22,9 @@ pub(super) enum RouteKind {
         /// Longest name of the JavaScript callback in the query, in characters; `None` if the query names no callback.
         callback: Option<usize>,
     },
-    /// Brings messages, in a form field if `form` is set.
-    Send { form: bool },
-    /// Becomes a WebSocket.
+    /// Sends messages, in a form field if `is_form` is set.
+    Send { is_form: bool },
+    /// Opens a WebSocket.
     Socket,
 }
 
@@ -96,7 +96,7 @@ pub(super) const ROWS: &[RouteRow] = &[
             Transport::EventSource,
             Transport::HtmlFile,
         ],
-        kind: RouteKind::Send { form: false },
+        kind: RouteKind::Send { is_form: false },
         content_type: TEXT,
         cors: true,
         name: "",
@@ -136,7 +136,7 @@ pub(super) const ROWS: &[RouteRow] = &[
         method: Method::POST,
         allow: "POST",
         transports: &[Transport::JsonpPolling],
-        kind: RouteKind::Send { form: true },
+        kind: RouteKind::Send { is_form: true },
         content_type: TEXT,
         cors: false,
         name: "",
@@ -156,11 +156,16 @@ pub(super) struct ResponseFormat {
     /// Bytes before and after the strings of an array frame, with the envelope.
     pub(super) array: (Bytes, Bytes),
     /// Bytes of frames after which the response ends; the frame that reaches this number is still sent.
-    pub(super) room: usize,
+    pub(super) response_bytes_max: usize,
 }
 
 impl ResponseFormat {
-    pub(super) fn new(row: &RouteRow, envelope: &Envelope, callback: &str, room: usize) -> ResponseFormat {
+    pub(super) fn new(
+        row: &RouteRow,
+        envelope: &Envelope,
+        callback: &str,
+        response_bytes_max: usize,
+    ) -> ResponseFormat {
         let (before, after) = (envelope.before(callback), envelope.after());
         let head = match before.is_empty() {
             true => Bytes::from_static(ARRAY_OPEN),
@@ -174,17 +179,17 @@ impl ResponseFormat {
             before,
             after,
             array: (head, end),
-            room,
+            response_bytes_max,
         }
     }
 
     /// Returns a complete frame in its envelope.
-    pub(super) fn whole(&self, frame: &Frame<'_>) -> Bytes {
-        let mut whole = BytesMut::with_capacity(self.before.len() + self.after.len() + 64);
-        whole.extend_from_slice(&self.before);
-        frame.write(self.quoting, &mut whole);
-        whole.extend_from_slice(&self.after);
-        whole.freeze()
+    pub(super) fn encode(&self, frame: &Frame<'_>) -> Bytes {
+        let mut encoded = BytesMut::with_capacity(self.before.len() + self.after.len() + 64);
+        encoded.extend_from_slice(&self.before);
+        frame.write(self.quoting, &mut encoded);
+        encoded.extend_from_slice(&self.after);
+        encoded.freeze()
     }
 }
 

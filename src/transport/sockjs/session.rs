@@ -36,7 +36,7 @@ pub struct CloseFrame {
 }
 
 /// The close frame for a second receiver.
-pub const ANOTHER: CloseFrame = CloseFrame { code: 2010, reason: "Another connection still open" };
+pub const ALREADY_ATTACHED: CloseFrame = CloseFrame { code: 2010, reason: "Another connection still open" };
 /// The close frame for a session that ended without one of the application's.
 pub const INTERRUPTED: CloseFrame = CloseFrame { code: 1002, reason: "Connection interrupted" };
 
@@ -48,7 +48,7 @@ pub enum Attached {
     /// The receiver is attached, and not the first one.
     Next,
     /// The receiver is not attached; it is sent this close frame and ends.
-    Refused(CloseFrame),
+    Rejected(CloseFrame),
 }
 
 /// The way in which a receiver ends.
@@ -88,9 +88,10 @@ pub struct Session {
 /// Longest interval between messages of the application at which SockJS heartbeats are not needed.
 const HEARTBEAT_INTERVAL_MAX: Duration = Duration::from_secs(25);
 
-/// Returns whether the application's own heartbeats, sent every `beats`, make those of SockJS unnecessary.
-pub fn replaces_heartbeats(beats: Option<Duration>) -> bool {
-    beats.is_some_and(|every| every <= HEARTBEAT_INTERVAL_MAX)
+/// Returns whether the application's own heartbeats, sent every `heartbeat_interval`, make those of SockJS
+/// unnecessary.
+pub fn replaces_heartbeats(heartbeat_interval: Option<Duration>) -> bool {
+    heartbeat_interval.is_some_and(|interval| interval <= HEARTBEAT_INTERVAL_MAX)
 }
 
 impl Session {
@@ -104,12 +105,12 @@ impl Session {
         let attached = match &mut self.state {
             State::New => Attached::First,
             State::Waiting { .. } => Attached::Next,
-            State::Attached { .. } => return Attached::Refused(ANOTHER),
+            State::Attached { .. } => return Attached::Rejected(ALREADY_ATTACHED),
             State::Closing { close, since } => {
                 *since = now;
-                return Attached::Refused(*close);
+                return Attached::Rejected(*close);
             }
-            State::Gone => return Attached::Refused(INTERRUPTED),
+            State::Gone => return Attached::Rejected(INTERRUPTED),
         };
         self.state = State::Attached { wrote_at: now };
         attached
@@ -121,7 +122,7 @@ impl Session {
     }
 
     /// Records that the receiver was sent something.
-    pub fn note_output(&mut self, now: Instant) {
+    pub fn record_output(&mut self, now: Instant) {
         if let State::Attached { wrote_at } = &mut self.state {
             *wrote_at = now;
         }
@@ -139,7 +140,7 @@ impl Session {
 
     /// Restarts the time to wait for a receiver, because the last response is still on its way or has just arrived: the
     /// client cannot have polled again yet.
-    pub fn delay(&mut self, now: Instant) {
+    pub fn restart_disconnect_delay(&mut self, now: Instant) {
         if let State::Waiting { since } = &mut self.state {
             *since = now;
         }
@@ -221,7 +222,7 @@ mod tests {
     fn second_receiver_is_rejected_and_the_first_one_stays() {
         let (mut session, now) = new_session();
         session.attach(now);
-        assert_eq!(session.attach(now), Attached::Refused(ANOTHER));
+        assert_eq!(session.attach(now), Attached::Rejected(ALREADY_ATTACHED));
         assert!(session.is_attached());
     }
 
@@ -229,7 +230,7 @@ mod tests {
     fn heartbeat_is_due_25_s_after_the_last_output() {
         let (mut session, now) = new_session();
         session.attach(now);
-        session.note_output(now + seconds(10));
+        session.record_output(now + seconds(10));
         assert_eq!(session.deadline(), Some(now + seconds(35)));
         assert_eq!(session.expire(now + seconds(34)), None);
         assert_eq!(session.expire(now + seconds(35)), Some(Due::Heartbeat));
@@ -259,10 +260,10 @@ mod tests {
         let (mut session, now) = new_session();
         session.attach(now);
         session.detach(Detached::Complete, now);
-        session.delay(now + seconds(4));
+        session.restart_disconnect_delay(now + seconds(4));
         assert_eq!(session.expire(now + seconds(8)), None);
         assert_eq!(session.expire(now + seconds(9)), Some(Due::Gone));
-        session.delay(now + seconds(10));
+        session.restart_disconnect_delay(now + seconds(10));
         assert!(session.is_gone(), "a removed session stays removed");
     }
 
@@ -282,7 +283,7 @@ mod tests {
         session.attach(now);
         session.detach(Detached::Aborted, now);
         assert!(session.is_gone());
-        assert_eq!(session.attach(now), Attached::Refused(INTERRUPTED));
+        assert_eq!(session.attach(now), Attached::Rejected(INTERRUPTED));
     }
 
     #[test]
@@ -290,9 +291,9 @@ mod tests {
         let (mut session, now) = new_session();
         session.attach(now);
         assert!(session.close(GO_AWAY, now), "a receiver is attached and gets the close frame");
-        assert!(!session.close(ANOTHER, now), "only the first close counts");
+        assert!(!session.close(ALREADY_ATTACHED, now), "only the first close counts");
         for poll in [1, 4, 8] {
-            assert_eq!(session.attach(now + seconds(poll)), Attached::Refused(GO_AWAY), "never 2010");
+            assert_eq!(session.attach(now + seconds(poll)), Attached::Rejected(GO_AWAY), "never 2010");
         }
         assert_eq!(session.expire(now + seconds(12)), None, "each poll restarts the timeout");
         assert_eq!(session.expire(now + seconds(13)), Some(Due::Gone));
@@ -304,10 +305,10 @@ mod tests {
         session.attach(now);
         session.close(GO_AWAY, now);
         session.detach(Detached::Aborted, now);
-        session.note_output(now);
-        assert_eq!(session.attach(now), Attached::Refused(GO_AWAY));
+        session.record_output(now);
+        assert_eq!(session.attach(now), Attached::Rejected(GO_AWAY));
         session.expire(now + seconds(5));
-        assert!(!session.close(ANOTHER, now) && session.is_gone());
+        assert!(!session.close(ALREADY_ATTACHED, now) && session.is_gone());
         assert_eq!(session.deadline(), None);
     }
 
@@ -316,11 +317,11 @@ mod tests {
         #[test]
         fn session_is_removed_as_the_model_predicts(steps in prop::collection::vec((0u8..6, 0u64..7), 1..60)) {
             let (mut session, mut now) = new_session();
-            let (mut receiver, mut alone_since, mut closed, mut gone) = (false, None, false, false);
+            let (mut receiver, mut detached_since, mut closed, mut gone) = (false, None, false, false);
             for (step, wait) in steps {
                 now += seconds(wait);
-                if alone_since.is_some_and(|since| now >= since + DELAYS.disconnect) {
-                    (gone, alone_since) = (true, None);
+                if detached_since.is_some_and(|since| now >= since + DELAYS.disconnect) {
+                    (gone, detached_since) = (true, None);
                 }
                 while session.deadline().is_some_and(|deadline| deadline <= now) {
                     session.expire(now);
@@ -329,16 +330,16 @@ mod tests {
                     0 | 1 => {
                         let attached = session.attach(now);
                         let expected = !receiver && !closed && !gone;
-                        prop_assert_eq!(!matches!(attached, Attached::Refused(_)), expected);
+                        prop_assert_eq!(!matches!(attached, Attached::Rejected(_)), expected);
                         if expected {
-                            (receiver, alone_since) = (true, None);
+                            (receiver, detached_since) = (true, None);
                         } else if closed && !gone {
-                            alone_since = Some(now);
+                            detached_since = Some(now);
                         }
                     }
                     2 if receiver => {
                         session.detach(Detached::Complete, now);
-                        (receiver, alone_since) = (false, Some(now));
+                        (receiver, detached_since) = (false, Some(now));
                     }
                     3 if receiver => {
                         session.detach(Detached::Aborted, now);
@@ -347,10 +348,10 @@ mod tests {
                     4 => {
                         prop_assert_eq!(session.close(GO_AWAY, now), receiver);
                         if !gone && !closed {
-                            (closed, receiver, alone_since) = (true, false, Some(now));
+                            (closed, receiver, detached_since) = (true, false, Some(now));
                         }
                     }
-                    _ => session.note_output(now),
+                    _ => session.record_output(now),
                 }
                 prop_assert_eq!(session.is_attached(), receiver);
                 prop_assert_eq!(session.is_gone(), gone);

@@ -1,7 +1,7 @@
 //! The state that the requests of one SockJS session share with the application's task.
 //!
 //! ```text
-//!   xhr_send ── send ──> inbound ── poll_take ──> HttpWire ──> application
+//!   xhr_send ── send ──> inbound ── poll_input ─> HttpWire ──> application
 //!   receiver <── poll_chunk ── slot <── poll_hand_over ── HttpWire <── application
 //! ```
 //!
@@ -11,12 +11,12 @@
 //! While the state is locked, no other lock is taken, and no [`ResponseChunk`] is dropped: dropping one wakes the task,
 //! which locks the state.
 
+use super::inbound_messages::InboundMessages;
 use super::receiver::Receiver;
 use super::receiver_slot::{HandedBatch, ReceiverSlot};
 use super::registry::Registry;
 use super::response_chunk::{ProgressListener, ResponseChunk};
 use super::routes::ResponseFormat;
-use super::sent::Sent;
 use super::session::{Attached, CloseFrame, Delays, Detached, Due, Session, replaces_heartbeats};
 use crate::transport::connection_limiter::ConnectionPermit;
 use crate::transport::http_connection::HttpConnection;
@@ -41,24 +41,25 @@ pub(super) struct SharedSession {
     is_own_page: bool,
     registry: Weak<Registry>,
     state: Mutex<State>,
-    /// Lets sending requests through in order of arrival.
+    /// Serializes sending requests in order of arrival.
     send_order: tokio::sync::Mutex<()>,
 }
 
 struct State {
     session: Session,
-    /// Waker of the application's task.
-    task: Option<Waker>,
-    inbound: VecDeque<Sent>,
+    /// Wakes the application's task.
+    task_waker: Option<Waker>,
+    inbound: VecDeque<InboundMessages>,
     inbound_bytes: usize,
-    sender: Option<Waker>,
-    trusted: bool,
+    /// Wakes the sending request that waits for room.
+    sender_waker: Option<Waker>,
+    is_authenticated: bool,
     /// Whether input from the client is discarded.
     discards_input: bool,
     /// Response format of the receiver, or of the last one.
-    way: ResponseFormat,
+    format: ResponseFormat,
     slot: Option<ReceiverSlot>,
-    next_ticket: u64,
+    last_receiver_id: u64,
     /// Connection permit, released when the session is closed. The registry bounds the closed sessions that are kept.
     permit: Option<ConnectionPermit>,
 }
@@ -73,20 +74,20 @@ impl SharedSession {
         (identity, is_own_page): (u64, bool),
         registry: Weak<Registry>,
         delays: Delays,
-        way: ResponseFormat,
+        format: ResponseFormat,
         permit: ConnectionPermit,
     ) -> Arc<SharedSession> {
         let state = State {
             session: Session::new(delays),
-            task: None,
+            task_waker: None,
             inbound: VecDeque::new(),
             inbound_bytes: 0,
-            sender: None,
-            trusted: false,
+            sender_waker: None,
+            is_authenticated: false,
             discards_input: false,
-            way,
+            format,
             slot: None,
-            next_ticket: 0,
+            last_receiver_id: 0,
             permit: Some(permit),
         };
         Arc::new(SharedSession {
@@ -105,68 +106,79 @@ impl SharedSession {
 
     /// Returns whether a request belongs to this session: `identity` must match, and only a page that may act for its
     /// user (`is_own_page`) can continue a session opened by such a page.
-    pub(super) fn is_of(&self, identity: u64, is_own_page: bool) -> bool {
+    pub(super) fn matches_identity(&self, identity: u64, is_own_page: bool) -> bool {
         self.identity == identity && (is_own_page || !self.is_own_page)
     }
 
     // ---- a receiving request ----
 
-    /// Attaches a receiver with the response format `way`. If it is refused, it sends a close frame and ends.
+    /// Attaches a receiver with this response format. If the receiver is rejected, it sends a close frame and ends.
     pub(super) fn attach(
         self: &Arc<SharedSession>,
-        way: ResponseFormat,
-        line: &Arc<HttpConnection>,
+        format: ResponseFormat,
+        http_connection: &Arc<HttpConnection>,
         now: Instant,
     ) -> Receiver {
-        let mut script = VecDeque::from([way.prelude.clone()]);
-        script.retain(|chunk| !chunk.is_empty());
+        let mut initial_chunks = VecDeque::from([format.prelude.clone()]);
+        initial_chunks.retain(|chunk| !chunk.is_empty());
         let mut state = self.state.lock();
         let first = match state.session.attach(now) {
-            Attached::First => Some(way.whole(&Frame::Open)),
+            Attached::First => Some(format.encode(&Frame::Open)),
             Attached::Next => None,
-            Attached::Refused(close) => {
+            Attached::Rejected(close) => {
                 drop(state);
-                script.push_back(way.whole(&Frame::Close { code: close.code, reason: close.reason }));
-                return Receiver::new(self.clone(), None, script);
+                initial_chunks
+                    .push_back(format.encode(&Frame::Close { code: close.code, reason: close.reason }));
+                return Receiver::new(self.clone(), None, initial_chunks);
             }
         };
-        state.next_ticket += 1;
-        let ticket = state.next_ticket;
-        let used = first.as_ref().map_or(0, Bytes::len);
-        let room = way.room.saturating_sub(used);
-        script.extend(first);
-        state.way = way;
-        if room == 0 {
+        state.last_receiver_id += 1;
+        let receiver_id = state.last_receiver_id;
+        let used_bytes = first.as_ref().map_or(0, Bytes::len);
+        let remaining_bytes = format.response_bytes_max.saturating_sub(used_bytes);
+        initial_chunks.extend(first);
+        state.format = format;
+        if remaining_bytes == 0 {
             state.session.detach(Detached::Complete, now);
         } else {
-            let slot = ReceiverSlot { ticket, room, chunks: VecDeque::new(), body: None, line: line.clone() };
+            let slot = ReceiverSlot {
+                receiver_id,
+                remaining_bytes,
+                chunks: VecDeque::new(),
+                body_waker: None,
+                http_connection: http_connection.clone(),
+            };
             state.slot = Some(slot);
         }
-        let task = state.task.clone();
+        let task = state.task_waker.clone();
         drop(state);
         task.into_iter().for_each(Waker::wake);
-        Receiver::new(self.clone(), (room > 0).then(|| (ticket, line.attach())), script)
+        Receiver::new(
+            self.clone(),
+            (remaining_bytes > 0).then(|| (receiver_id, http_connection.attach())),
+            initial_chunks,
+        )
     }
 
-    /// Returns the next chunk for the receiver with this ticket, and whether the response ends with it.
+    /// Returns the next chunk for the receiver with this id, and whether the response ends with it.
     pub(super) fn poll_chunk(
         &self,
-        ticket: u64,
+        receiver_id: u64,
         cx: &mut Context<'_>,
     ) -> Poll<(Option<ResponseChunk>, bool)> {
         let mut state = self.state.lock();
-        let Some(slot) = state.slot.as_mut().filter(|slot| slot.ticket == ticket) else {
+        let Some(slot) = state.slot.as_mut().filter(|slot| slot.receiver_id == receiver_id) else {
             return Poll::Ready((None, true));
         };
         let Some((chunk, last)) = slot.chunks.pop_front() else {
-            match &mut slot.body {
-                Some(body) => body.clone_from(cx.waker()),
-                None => slot.body = Some(cx.waker().clone()),
+            match &mut slot.body_waker {
+                Some(waker) => waker.clone_from(cx.waker()),
+                None => slot.body_waker = Some(cx.waker().clone()),
             }
             return Poll::Pending;
         };
         let slot = if last { state.slot.take() } else { None };
-        let task = if last { state.task.clone() } else { None };
+        let task = if last { state.task_waker.clone() } else { None };
         if last {
             state.session.detach(Detached::Complete, Instant::now());
         }
@@ -178,14 +190,14 @@ impl SharedSession {
     }
 
     /// Handles the disconnect of a receiver's client, which ends the session.
-    pub(super) fn abort(&self, ticket: u64) {
+    pub(super) fn abort(&self, receiver_id: u64) {
         let mut state = self.state.lock();
-        if state.slot.as_ref().is_none_or(|slot| slot.ticket != ticket) {
+        if state.slot.as_ref().is_none_or(|slot| slot.receiver_id != receiver_id) {
             return;
         }
         state.session.detach(Detached::Aborted, Instant::now());
         if state.session.is_gone() {
-            return self.part(state);
+            return self.remove(state);
         }
         // The session was closed before: keep it for later requests, which get its close frame.
         let slot = state.slot.take();
@@ -195,15 +207,15 @@ impl SharedSession {
 
     // ---- a sending request ----
 
-    /// Returns whether the client is authenticated. Before, its requests are limited to fewer bytes.
-    pub(super) fn is_trusted(&self) -> bool {
-        self.state.lock().trusted
+    /// Returns whether the client is authenticated. Before that, its requests are limited to fewer bytes.
+    pub(super) fn is_authenticated(&self) -> bool {
+        self.state.lock().is_authenticated
     }
 
     /// Passes the messages of a sending request to the application, after waiting for room. Discards them if the
     /// session is over.
-    pub(super) async fn send(&self, sent: Sent) {
-        let _turn = self.send_order.lock().await;
+    pub(super) async fn send(&self, sent: InboundMessages) {
+        let _guard = self.send_order.lock().await;
         let mut sent = Some(sent);
         poll_fn(|cx| {
             let mut state = self.state.lock();
@@ -212,12 +224,12 @@ impl SharedSession {
                 return Poll::Ready(());
             }
             if state.inbound_bytes > 0 && state.inbound_bytes + bytes > INBOUND_BYTES_MAX {
-                state.sender = Some(cx.waker().clone());
+                state.sender_waker = Some(cx.waker().clone());
                 return Poll::Pending;
             }
             state.inbound_bytes += bytes;
             state.inbound.extend(sent.take());
-            let task = state.task.clone();
+            let task = state.task_waker.clone();
             drop(state);
             task.into_iter().for_each(Waker::wake);
             Poll::Ready(())
@@ -228,12 +240,12 @@ impl SharedSession {
     // ---- the application ----
 
     /// Takes the messages of the next sending request.
-    pub(super) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Result<Sent, SessionClosed>> {
+    pub(super) fn poll_input(&self, cx: &mut Context<'_>) -> Poll<Result<InboundMessages, SessionClosed>> {
         let mut state = self.state.lock();
-        state.register(cx);
+        state.register_task(cx);
         if let Some(sent) = state.inbound.pop_front() {
             state.inbound_bytes -= sent.payload.bytes();
-            let sender = state.sender.take();
+            let sender = state.sender_waker.take();
             drop(state);
             sender.into_iter().for_each(Waker::wake);
             return Poll::Ready(Ok(sent));
@@ -249,18 +261,18 @@ impl SharedSession {
     /// Returns `Ready` if a receiver is attached. The task is woken when one attaches.
     pub(super) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
-        state.register(cx);
+        state.register_task(cx);
         if state.slot.is_some() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Returns the name of the transport of the receiver, or of the last one.
     pub(super) fn transport(&self) -> &'static str {
-        self.state.lock().way.name
+        self.state.lock().format.name
     }
 
     /// Returns the quoting of the receiver, or of the last one, which the next one probably shares.
     pub(super) fn quoting(&self) -> Quoting {
-        self.state.lock().way.quoting
+        self.state.lock().format.quoting
     }
 
     /// Hands a batch to the receiver as soon as one is attached that has taken all earlier chunks and uses this
@@ -274,21 +286,23 @@ impl SharedSession {
     ) -> Poll<Result<HandedBatch, SessionClosed>> {
         let mut locked = self.state.lock();
         let state = &mut *locked;
-        state.register(cx);
+        state.register_task(cx);
         if !state.session.is_live() {
             return Poll::Ready(Err(SessionClosed));
         }
         // If a receiver with another quoting has just attached, it has also woken the task.
-        let slot = state.slot.as_mut().filter(|slot| slot.chunks.is_empty() && state.way.quoting == quoting);
+        let slot =
+            state.slot.as_mut().filter(|slot| slot.chunks.is_empty() && state.format.quoting == quoting);
         let Some(slot) = slot else { return Poll::Pending };
-        let (segments, head) = make(&state.way);
-        let total = bytes::Buf::remaining(&segments);
-        let (segments, progress) = segments.watched(self.clone());
-        let handed = HandedBatch { progress, head, total, line: slot.line.clone() };
-        let body = slot.put(segments, total);
-        state.session.note_output(Instant::now());
+        let (chunk, head_bytes) = make(&state.format);
+        let total_bytes = bytes::Buf::remaining(&chunk);
+        let (chunk, progress) = chunk.with_listener(self.clone());
+        let handed =
+            HandedBatch { progress, head_bytes, total_bytes, http_connection: slot.http_connection.clone() };
+        let body_waker = slot.push(chunk, total_bytes);
+        state.session.record_output(Instant::now());
         drop(locked);
-        body.into_iter().for_each(Waker::wake);
+        body_waker.into_iter().for_each(Waker::wake);
         Poll::Ready(Ok(handed))
     }
 
@@ -302,28 +316,29 @@ impl SharedSession {
         let mut state = self.state.lock();
         match state.session.expire(now) {
             None => {}
-            Some(Due::Gone) => self.part(state),
+            Some(Due::Gone) => self.remove(state),
             Some(Due::Heartbeat) => {
-                let beat = state.way.whole(&Frame::Heartbeat);
+                let heartbeat = state.format.encode(&Frame::Heartbeat);
                 // Behind a batch that is still being taken, a heartbeat would only queue.
                 let slot = state.slot.as_mut().filter(|slot| slot.chunks.is_empty());
-                let body = slot.and_then(|slot| slot.put(ResponseChunk::from(beat.clone()), beat.len()));
+                let body_waker =
+                    slot.and_then(|slot| slot.push(ResponseChunk::from(heartbeat.clone()), heartbeat.len()));
                 drop(state);
-                body.into_iter().for_each(Waker::wake);
+                body_waker.into_iter().for_each(Waker::wake);
             }
         }
     }
 
-    /// Restarts the time to wait for a receiver: the last response is still on its way, or has just arrived.
-    pub(super) fn delay(&self, now: Instant) {
-        self.state.lock().session.delay(now);
+    /// Restarts the time to wait for a receiver: the last response is still in transit, or has just arrived.
+    pub(super) fn restart_disconnect_delay(&self, now: Instant) {
+        self.state.lock().session.restart_disconnect_delay(now);
     }
 
     /// Discards the input of the client, both what waits and what arrives later.
     pub(super) fn discard_input(&self) {
         let mut state = self.state.lock();
         state.discards_input = true;
-        let sender = state.sender.take();
+        let sender = state.sender_waker.take();
         let inbound = std::mem::take(&mut state.inbound);
         state.inbound_bytes = 0;
         drop(state);
@@ -331,11 +346,11 @@ impl SharedSession {
         sender.into_iter().for_each(Waker::wake);
     }
 
-    /// Marks the client as authenticated. `beats` is the interval of the application's own heartbeats.
-    pub(super) fn trust(&self, beats: Option<Duration>) {
+    /// Marks the client as authenticated. `heartbeat_interval` is the interval of the application's own heartbeats.
+    pub(super) fn set_authenticated(&self, heartbeat_interval: Option<Duration>) {
         let mut state = self.state.lock();
-        state.trusted = true;
-        if replaces_heartbeats(beats) {
+        state.is_authenticated = true;
+        if replaces_heartbeats(heartbeat_interval) {
             state.session.disable_heartbeats();
         }
     }
@@ -348,16 +363,16 @@ impl SharedSession {
         }
         state.session.close(close, now);
         let frame = Frame::Close { code: close.code, reason: close.reason };
-        let last = ResponseChunk::from(state.way.whole(&frame));
-        let body = state.slot.as_mut().and_then(|slot| {
+        let last = ResponseChunk::from(state.format.encode(&frame));
+        let body_waker = state.slot.as_mut().and_then(|slot| {
             slot.chunks.push_back((last, true));
-            slot.body.take()
+            slot.body_waker.take()
         });
         let permit = state.permit.take();
         drop(state);
         drop(permit);
         self.discard_input();
-        body.into_iter().for_each(Waker::wake);
+        body_waker.into_iter().for_each(Waker::wake);
         if let Some(registry) = self.registry.upgrade() {
             registry.close(self);
         }
@@ -365,31 +380,31 @@ impl SharedSession {
 
     /// Removes a session that is gone from the registry, and wakes the application's task and a waiting sending
     /// request.
-    fn part(&self, mut state: parking_lot::MutexGuard<'_, State>) {
+    fn remove(&self, mut state: parking_lot::MutexGuard<'_, State>) {
         let slot = state.slot.take();
         let permit = state.permit.take();
-        let wakers = [state.task.clone(), state.sender.take()];
+        let wakers = [state.task_waker.clone(), state.sender_waker.take()];
         drop(state);
         drop((slot, permit));
         if let Some(registry) = self.registry.upgrade() {
-            registry.forget(self);
+            registry.remove(self);
         }
         wakers.into_iter().flatten().for_each(Waker::wake);
     }
 }
 
 impl State {
-    fn register(&mut self, cx: &mut Context<'_>) {
-        match &mut self.task {
+    fn register_task(&mut self, cx: &mut Context<'_>) {
+        match &mut self.task_waker {
             Some(task) => task.clone_from(cx.waker()),
-            None => self.task = Some(cx.waker().clone()),
+            None => self.task_waker = Some(cx.waker().clone()),
         }
     }
 }
 
 impl ProgressListener for SharedSession {
     fn wake(&self) {
-        let task = self.state.lock().task.clone();
+        let task = self.state.lock().task_waker.clone();
         task.into_iter().for_each(Waker::wake);
     }
 }

@@ -14,7 +14,7 @@ use stompbox_frames::sockjs::{ARRAY_CLOSE, ARRAY_OPEN, Frame, Quoting, payload, 
 use stompbox_frames::websocket::{Opcode, head};
 
 /// Close code and reason for a client that sent invalid JSON. No SockJS close frame precedes them.
-const BROKEN: ProtocolError = ProtocolError { code: 3000, reason: "Broken framing." };
+const INVALID_JSON: ProtocolError = ProtocolError { code: 3000, reason: "Broken framing." };
 /// Close code and reason of the WebSocket after a SockJS close frame, which carries those of the application.
 const NORMAL: CloseInfo = CloseInfo { code: 1000, reason: "Normal closure" };
 const QUOTING: Quoting = Quoting::Plain;
@@ -42,28 +42,32 @@ impl<S> SocketWire<S> {
     }
 }
 
-/// Appends a piece of a message to `whole`. Once the message is complete, passes each of its strings to `sink`.
-fn take(whole: &mut Vec<u8>, data: Data<'_>, sink: &mut dyn FnMut(&[u8])) -> Result<(), ProtocolError> {
+/// Appends a piece of a message to `buffered`. Once the message is complete, passes each of its strings to `sink`.
+fn parse_piece(
+    buffered: &mut Vec<u8>,
+    data: Data<'_>,
+    sink: &mut dyn FnMut(&[u8]),
+) -> Result<(), ProtocolError> {
     if !data.end {
-        whole.extend_from_slice(data.payload);
+        buffered.extend_from_slice(data.payload);
         return Ok(());
     }
-    work::add((whole.len() + data.payload.len()) / work::JSON_BYTES_PER_UNIT);
-    let payload = match whole.is_empty() {
+    work::add((buffered.len() + data.payload.len()) / work::JSON_BYTES_PER_UNIT);
+    let payload = match buffered.is_empty() {
         true => payload::message(data.payload),
         false => {
-            whole.extend_from_slice(data.payload);
-            payload::message(&std::mem::take(whole))
+            buffered.extend_from_slice(data.payload);
+            payload::message(&std::mem::take(buffered))
         }
     };
-    payload.map_err(|_| BROKEN)?.iter().for_each(sink);
+    payload.map_err(|_| INVALID_JSON)?.iter().for_each(sink);
     Ok(())
 }
 
-fn text(frame: &Frame<'_>, out: &mut OutputBuffer) {
-    let mut whole = BytesMut::new();
-    frame.write(QUOTING, &mut whole);
-    message(Opcode::Text, &whole, out);
+fn write_text(frame: &Frame<'_>, out: &mut OutputBuffer) {
+    let mut encoded = BytesMut::new();
+    frame.write(QUOTING, &mut encoded);
+    message(Opcode::Text, &encoded, out);
 }
 
 impl<S: ByteStream> Wire for SocketWire<S> {
@@ -76,11 +80,11 @@ impl<S: ByteStream> Wire for SocketWire<S> {
     }
 
     fn open(&mut self, out: &mut OutputBuffer) {
-        text(&Frame::Open, out);
+        write_text(&Frame::Open, out);
     }
 
-    fn trust(&mut self, beats: Option<Duration>) {
-        if replaces_heartbeats(beats) {
+    fn trust(&mut self, heartbeat_interval: Option<Duration>) {
+        if replaces_heartbeats(heartbeat_interval) {
             self.heartbeat = Duration::ZERO;
         }
         self.socket.set_message_bytes_max(self.message_bytes_max);
@@ -102,7 +106,7 @@ impl<S: ByteStream> Wire for SocketWire<S> {
         self.wrote_at = now;
         // Pending output serves as a heartbeat.
         if out.pending() == 0 {
-            text(&Frame::Heartbeat, out);
+            write_text(&Frame::Heartbeat, out);
         }
     }
 
@@ -113,7 +117,7 @@ impl<S: ByteStream> Wire for SocketWire<S> {
         sink: &mut dyn FnMut(&[u8]),
     ) -> Poll<Result<usize, ReadEnd>> {
         let SocketWire { socket, message, .. } = self;
-        socket.poll_read(cx, out, |data| take(message, data, sink))
+        socket.poll_read(cx, out, |data| parse_piece(message, data, sink))
     }
 
     fn wrap(&mut self, piece: OutgoingFrame<'_>, out: &mut OutputBuffer) {
@@ -149,7 +153,7 @@ impl<S: ByteStream> Wire for SocketWire<S> {
         if self.socket.has_ended() {
             return self.socket.write_close(NORMAL, out);
         }
-        text(&Frame::Close { code: close_info.code, reason: close_info.reason }, out);
+        write_text(&Frame::Close { code: close_info.code, reason: close_info.reason }, out);
         self.socket.write_close(NORMAL, out);
     }
 

@@ -1,9 +1,9 @@
 //! Upgrades requests to WebSockets, with and without SockJS.
 
 use super::Application;
-use super::answer::Answer;
 use super::endpoints::{Endpoints, RequestContext};
 use super::receiver::Body;
+use super::response_builder::ResponseBuilder;
 use super::socket_wire::SocketWire;
 use crate::transport::http_connection::LimitReached;
 use crate::transport::http_socket::HttpSocket;
@@ -16,60 +16,67 @@ use std::time::Instant;
 use tokio::net::TcpStream;
 
 impl<A: Application> Endpoints<A> {
-    /// A WebSocket with SockJS on it.
+    /// Upgrades a request to a WebSocket with SockJS.
     pub(super) fn upgrade(
         &self,
         request: Request<Incoming>,
         request_context: &RequestContext,
     ) -> Response<Body> {
         let options = self.options.clone();
-        let untrusted = options.untrusted_send_bytes_max as u64;
-        self.hand_off(request, request_context, untrusted, move |application, socket, peer| {
-            let wire = SocketWire::new(socket, options.heartbeat, options.ws_message_bytes_max);
-            application.serve_connection(wire, peer);
-        })
+        let message_bytes_max = options.unauthenticated_send_bytes_max as u64;
+        self.accept_handshake(
+            request,
+            request_context,
+            message_bytes_max,
+            move |application, socket, peer| {
+                let wire = SocketWire::new(socket, options.heartbeat, options.ws_message_bytes_max);
+                application.serve_connection(wire, peer);
+            },
+        )
     }
 
-    /// A WebSocket with nothing else on it.
+    /// Upgrades a request to a WebSocket without SockJS.
     pub(super) fn upgrade_raw(
         &self,
         request: Request<Incoming>,
         request_context: &RequestContext,
     ) -> Response<Body> {
         let message_bytes_max = self.options.ws_message_bytes_max;
-        self.hand_off(request, request_context, message_bytes_max, |application, socket, peer| {
-            application.converse_raw(socket, peer);
+        self.accept_handshake(request, request_context, message_bytes_max, |application, socket, peer| {
+            application.serve_raw_websocket(socket, peer);
         })
     }
 
-    /// Answers the handshake. Calls `begin` with the socket once the 101 response is on its way.
-    fn hand_off(
+    /// Answers the handshake. Calls `serve` with the socket once the 101 response is on its way.
+    fn accept_handshake(
         &self,
         mut request: Request<Incoming>,
         request_context: &RequestContext,
         message_bytes_max: u64,
-        begin: impl FnOnce(&A, Socket<TcpStream>, Peer) + Send + 'static,
+        serve: impl FnOnce(&A, Socket<TcpStream>, Peer) + Send + 'static,
     ) -> Response<Body> {
         let handshake = accept(&request);
         if let Some(removed) = handshake.removed
-            && let Some(others) = self.mangled_handshakes.due(Instant::now())
+            && let Some(others) = self.altered_handshakes.due(Instant::now())
         {
             tracing::warn!(
                 address = %request_context.address,
                 others,
-                "refused a WebSocket handshake {removed}: a proxy has changed it. {PROXY_REMEDY}"
+                "rejected a WebSocket handshake {removed}: a proxy has changed it. {PROXY_REMEDY}"
             );
         }
         if !handshake.accepted {
             return handshake.response.map(Body::from);
         }
-        let permit = match request_context.line.take_permit(request_context.address) {
+        let permit = match request_context.http_connection.take_permit(request_context.address) {
             Ok(permit) => permit,
             Err(LimitReached::Full(limit)) => {
-                return self.full(Answer::to(request.headers()), limit, request_context);
+                return self.reject_full(ResponseBuilder::to(request.headers()), limit, request_context);
             }
             // One connection is upgraded once.
-            Err(LimitReached::Taken) => return Answer::to(request.headers()).empty(StatusCode::CONFLICT),
+            Err(LimitReached::Taken) => {
+                return ResponseBuilder::to(request.headers()).empty(StatusCode::CONFLICT);
+            }
         };
         let peer = self.peer(permit, &request, request_context);
         let upgrade = hyper::upgrade::on(&mut request);
@@ -77,16 +84,16 @@ impl<A: Application> Endpoints<A> {
         self.application.spawn(async move {
             let upgraded = match upgrade.await {
                 Ok(upgraded) => upgraded,
-                Err(error) => return tracing::debug!(%error, "a WebSocket handshake was not finished"),
+                Err(error) => return tracing::debug!(%error, "the WebSocket handshake was not completed"),
             };
             match upgraded.downcast::<TokioIo<HttpSocket>>() {
                 Ok(parts) => {
-                    let (stream, ahead) = parts.io.into_inner().into_parts();
-                    let read = [parts.read_buf, ahead].concat().into();
+                    let (stream, buffered) = parts.io.into_inner().into_parts();
+                    let read = [parts.read_buf, buffered].concat().into();
                     let socket = Socket::new(stream, read, message_bytes_max);
-                    begin(&application, socket, peer);
+                    serve(&application, socket, peer);
                 }
-                Err(_) => tracing::error!("an upgraded connection is not the socket that was accepted"),
+                Err(_) => tracing::error!("the upgraded connection is not the accepted socket"),
             }
         });
         handshake.response.map(Body::from)

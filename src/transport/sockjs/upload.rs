@@ -19,29 +19,29 @@ pub(super) struct Upload {
 }
 
 impl Upload {
-    /// Parses the body. A large body waits for one of the permits in `turns`, and is parsed on a thread for blocking
+    /// Parses the body. A large body waits for one of the permits in `permits`, and is parsed on a thread for blocking
     /// work.
     pub(super) async fn parse(
         self,
-        form: bool,
+        is_form: bool,
         headers: &HeaderMap,
-        turns: &Arc<Semaphore>,
+        permits: &Arc<Semaphore>,
     ) -> (Option<Upload>, Result<Payload, PayloadError>) {
         let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let content_type = content_type.filter(|_| form).map(str::to_owned);
-        let parse = move |body: &[u8]| match form {
+        let content_type = content_type.filter(|_| is_form).map(str::to_owned);
+        let parse = move |body: &[u8]| match is_form {
             true => payload::form(body, content_type.as_deref()).and_then(|json| payload::array(&json)),
             false => payload::array(body),
         };
-        if self.body.len() <= PARSED_AT_ONCE_BYTES {
+        if self.body.len() <= PARSED_INLINE_BYTES_MAX {
             let payload = parse(&self.body);
             return (Some(self), payload);
         }
         // The semaphore is never closed. The thread holds the permit, because it continues when the client disconnects.
-        let turn = turns.clone().acquire_owned().await;
+        let permit = permits.clone().acquire_owned().await;
         let parsing = tokio::task::spawn_blocking(move || {
             let payload = parse(&self.body);
-            drop(turn);
+            drop(permit);
             (Some(self), payload)
         });
         // The thread fails only while the broker stops.
@@ -63,25 +63,25 @@ pub(super) enum UploadError {
 }
 
 /// Largest body that is parsed on the thread that runs the connection; this takes about 100 µs.
-const PARSED_AT_ONCE_BYTES: usize = 64 * 1024;
+const PARSED_INLINE_BYTES_MAX: usize = 64 * 1024;
 
-/// Reads a body of at most `bytes_max` bytes. A body that is too small to be charged must arrive within `patience`; of
-/// a larger one, at least [`HELD_BYTES_MIN`](crate::transport::input::HELD_BYTES_MIN) bytes must arrive in
-/// every stall timeout of `share`.
+/// Reads a body of at most `bytes_max` bytes. A body that is too small to be charged must arrive within
+/// `first_timeout`; of a larger one, at least [`HELD_BYTES_MIN`](crate::transport::input::HELD_BYTES_MIN) bytes must
+/// arrive in every stall timeout of `share`.
 pub(super) async fn read(
     mut incoming: impl Body + Unpin,
     bytes_max: usize,
-    patience: Duration,
+    first_timeout: Duration,
     share: &Arc<InputShare>,
 ) -> Result<Upload, UploadError> {
-    let announced = incoming.size_hint().lower();
-    if announced > bytes_max as u64 {
+    let declared_bytes = incoming.size_hint().lower();
+    if declared_bytes > bytes_max as u64 {
         return Err(UploadError::TooLarge);
     }
     let mut input = share.input(0);
-    // Allocates nothing for the announced length: a client that announces much and sends nothing costs no memory.
+    // Allocates nothing for the declared length: a client that declares much and sends nothing costs no memory.
     let mut body = BytesMut::new();
-    let first_deadline = Instant::now() + patience;
+    let first_deadline = Instant::now() + first_timeout;
     loop {
         let deadline = input.stalls_at().map_or(first_deadline, Instant::from_std);
         let frame = tokio::select! {
@@ -108,8 +108,8 @@ pub(super) async fn read(
         while data.has_remaining() {
             let piece = data.chunk();
             body.extend_from_slice(piece);
-            let octets = piece.len();
-            data.advance(octets);
+            let bytes_read = piece.len();
+            data.advance(bytes_read);
         }
     }
 }
@@ -209,7 +209,7 @@ mod tests {
         let body = Full::new(bytes::Bytes::from(json));
         match read(body, bytes, Duration::from_secs(60), &share()).await {
             Ok(upload) => upload,
-            Err(problem) => panic!("{problem:?}"),
+            Err(error) => panic!("{error:?}"),
         }
     }
 
@@ -217,7 +217,7 @@ mod tests {
     async fn large_body_waits_for_a_parse_permit_and_a_small_one_is_parsed_at_once() {
         let (permits, headers) = (Arc::new(Semaphore::new(1)), HeaderMap::new());
         let permit = permits.clone().acquire_owned().await;
-        for (bytes, waits) in [(PARSED_AT_ONCE_BYTES, false), (PARSED_AT_ONCE_BYTES + 1, true)] {
+        for (bytes, waits) in [(PARSED_INLINE_BYTES_MAX, false), (PARSED_INLINE_BYTES_MAX + 1, true)] {
             let mut parsed = Box::pin(upload(bytes).await.parse(false, &headers, &permits));
             let polled = poll_fn(|cx| Poll::Ready(parsed.as_mut().poll(cx))).await;
             assert_eq!(polled.is_pending(), waits, "{bytes} bytes");

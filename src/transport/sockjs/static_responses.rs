@@ -1,8 +1,8 @@
 //! The responses that do not depend on a session: the greeting, `/info` and the iframe page.
 
-use super::answer::Answer;
 use super::options::{Options, Transport};
 use super::receiver::Body;
+use super::response_builder::ResponseBuilder;
 use bytes::Bytes;
 use hyper::header::{CONTENT_SECURITY_POLICY, ETAG, HeaderValue, IF_NONE_MATCH};
 use hyper::{HeaderMap, Response, StatusCode};
@@ -13,12 +13,12 @@ const HTML: &str = "text/html; charset=UTF-8";
 const JSON: &str = "application/json; charset=UTF-8";
 
 /// Returns the greeting, `Welcome to SockJS!`.
-pub(super) fn greeting(asked: &HeaderMap) -> Response<Body> {
-    Answer::to(asked).text(StatusCode::OK, "Welcome to SockJS!\n")
+pub(super) fn greeting(request_headers: &HeaderMap) -> Response<Body> {
+    ResponseBuilder::to(request_headers).text(StatusCode::OK, "Welcome to SockJS!\n")
 }
 
 /// Returns `/info`, which clients read before they choose a transport.
-pub(super) fn info(asked: &HeaderMap, options: &Options) -> Response<Body> {
+pub(super) fn info(request_headers: &HeaderMap, options: &Options) -> Response<Body> {
     let mut entropy = [0; 4];
     getrandom::fill(&mut entropy).expect("the system has a source of randomness");
     let info = format!(
@@ -27,7 +27,7 @@ pub(super) fn info(asked: &HeaderMap, options: &Options) -> Response<Body> {
         options.cookie,
         u32::from_ne_bytes(entropy)
     );
-    Answer::to(asked).uncached().cors().body(StatusCode::OK, JSON, info)
+    ResponseBuilder::to(request_headers).uncached().cors().body(StatusCode::OK, JSON, info)
 }
 
 /// The page that other pages load in a hidden iframe to communicate from the origin of the broker.
@@ -44,16 +44,21 @@ impl IframePage {
     }
 
     /// Returns the page; `ancestors` is the policy of which pages may embed it.
-    pub(super) fn answer(&self, asked: &HeaderMap, ancestors: Option<HeaderValue>) -> Response<Body> {
+    pub(super) fn response(
+        &self,
+        request_headers: &HeaderMap,
+        ancestors: Option<HeaderValue>,
+    ) -> Response<Body> {
         let tag = self.tag(ancestors.as_ref());
-        let mut answer = Answer::to(asked).cached(SystemTime::now()).header(ETAG, tag.clone());
+        let mut builder =
+            ResponseBuilder::to(request_headers).cached(SystemTime::now()).header(ETAG, tag.clone());
         if let Some(ancestors) = ancestors {
-            answer = answer.header(CONTENT_SECURITY_POLICY, ancestors);
+            builder = builder.header(CONTENT_SECURITY_POLICY, ancestors);
         }
-        if is_known(asked, &tag) {
-            return answer.empty(StatusCode::NOT_MODIFIED);
+        if has_current_page(request_headers, &tag) {
+            return builder.empty(StatusCode::NOT_MODIFIED);
         }
-        answer.body(StatusCode::OK, HTML, self.html.clone())
+        builder.body(StatusCode::OK, HTML, self.html.clone())
     }
 
     /// Returns the entity tag of the page. It differs for each policy, so that browsers reload a page cached with an
@@ -63,17 +68,16 @@ impl IframePage {
         let mut hasher = DefaultHasher::new();
         self.html.hash(&mut hasher);
         ancestors.map(HeaderValue::as_bytes).hash(&mut hasher);
-        HeaderValue::try_from(format!("\"{:016x}\"", hasher.finish())).expect("it is ASCII")
+        HeaderValue::try_from(format!("\"{:016x}\"", hasher.finish())).expect("a hexadecimal tag is ASCII")
     }
 }
 
 /// Returns whether the client has the page with this tag (RFC 9110 §13.1.2).
-fn is_known(asked: &HeaderMap, tag: &HeaderValue) -> bool {
-    let lists = asked.get_all(IF_NONE_MATCH).into_iter().filter_map(|list| list.to_str().ok());
-    lists
-        .flat_map(|list| list.split(','))
-        .map(str::trim)
-        .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known).as_bytes() == tag.as_bytes())
+fn has_current_page(request_headers: &HeaderMap, tag: &HeaderValue) -> bool {
+    let lists = request_headers.get_all(IF_NONE_MATCH).into_iter().filter_map(|list| list.to_str().ok());
+    lists.flat_map(|list| list.split(',')).map(str::trim).any(|cached| {
+        cached == "*" || cached.strip_prefix("W/").unwrap_or(cached).as_bytes() == tag.as_bytes()
+    })
 }
 
 fn escaped(text: &str) -> String {

@@ -1,17 +1,17 @@
-//! What a client sends with one request.
+//! The messages that a client sends with one request.
 
 use crate::budget::Charge;
 use stompbox_frames::sockjs::Payload;
 
 /// The messages of one sending request, and the charge for their memory.
-pub(super) struct Sent {
+pub(super) struct InboundMessages {
     pub(super) payload: Payload,
     _charge: Charge,
 }
 
-impl Sent {
+impl InboundMessages {
     /// Creates an entry; `charge` must cover `payload`.
-    pub(super) fn new(payload: Payload, charge: Charge) -> Sent {
-        Sent { payload, _charge: charge }
+    pub(super) fn new(payload: Payload, charge: Charge) -> InboundMessages {
+        InboundMessages { payload, _charge: charge }
     }
 }
