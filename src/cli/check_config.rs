@@ -31,7 +31,7 @@ fn rules(loaded: &Loaded) -> String {
     let (preset, reason) = loaded.config.preset();
     let mut text =
         format!("\n# What users may do: the first rule that matches decides (preset {preset}: {reason}).\n");
-    for line in loaded.config.permissions().lines() {
+    for line in loaded.config.permissions().describe_rules() {
         text.push_str(&format!("# {line}\n"));
     }
     text

@@ -96,7 +96,7 @@ fn log_warnings(warnings: &[ConfigError]) {
 fn log_rules(config: &Config) {
     let (preset, reason) = config.preset();
     info!(permissions = preset.as_str(), reason, "what users may do; stompbox check-config shows every rule");
-    for rule in config.permissions().lines().iter().filter(|line| line.ends_with("(demo)")) {
+    for rule in config.permissions().describe_rules().iter().filter(|line| line.ends_with("(demo)")) {
         info!(rule, "the demo page brings a rule; demo = false takes both away");
     }
     let missing = config.not_granted();

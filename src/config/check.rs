@@ -89,7 +89,7 @@ fn exposed_without_users(addresses: &[Listen], c: &Config) -> Option<String> {
 }
 
 fn static_user_names(c: &Config) -> Option<String> {
-    c.users.listed.iter().find_map(|(name, _)| c.users.names.check(name).err())
+    c.users.static_users.iter().find_map(|(name, _)| c.users.names.check(name).err())
 }
 
 /// Reports rules for user names that `user-names` does not accept: such a rule would never apply.

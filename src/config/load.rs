@@ -223,7 +223,7 @@ mod tests {
     }
 
     fn names(loaded: &Loaded) -> Vec<&str> {
-        loaded.config.users.listed.iter().map(|(name, _)| name.as_str()).collect()
+        loaded.config.users.static_users.iter().map(|(name, _)| name.as_str()).collect()
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl Config {
             (Verb::Subscribe, destination::DestinationKind::Queue, "subscribe to /queue"),
         ];
         let missing = |(verb, kind, _): &(Verb, destination::DestinationKind, _)| {
-            !permissions.grant_to_any(self.clients(), *verb, *kind, DEMO)
+            !permissions.grants_to_any(self.clients(), *verb, *kind, DEMO)
         };
         needs.into_iter().filter(missing).map(|(_, _, what)| what).collect()
     }
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn demo_rule_is_listed_with_the_rules() {
-        let lines = |settings| config(settings).permissions().lines();
+        let lines = |settings| config(settings).permissions().describe_rules();
         let demo = "allow send anyone /topic/chat.** (demo)".to_owned();
         assert!(lines(&[("default-permissions", "safe")]).contains(&demo));
         assert!(!lines(&[("default-permissions", "safe"), ("demo", "false")]).contains(&demo));

@@ -169,13 +169,13 @@ const USERS: &[OptionRow] = &[
                allow-anonymous). Without any source of users, every client is let in and its login is ignored. Other users \
                of this machine can see flags: the file is a better place. In the environment commas separate users, so a \
                passcode with a comma belongs in the file, too.",
-        kind: ValueKind::Secrets { clear: |c| c.users.listed.clear() },
+        kind: ValueKind::Secrets { clear: |c| c.users.static_users.clear() },
         set: |c, v| {
             let (name, passcode) = user(v)?;
-            if c.users.listed.iter().any(|(other, _)| *other == name) {
+            if c.users.static_users.iter().any(|(other, _)| *other == name) {
                 return Err(format!("{name:?} is given twice; expected each name once"));
             }
-            c.users.listed.push((name, passcode));
+            c.users.static_users.push((name, passcode));
             Ok(())
         },
     },

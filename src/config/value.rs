@@ -4,7 +4,7 @@ use super::{Listen, LogFormat};
 use crate::http::health::MetricsFrom;
 use crate::transport::sockjs::{Transport, Transports};
 use crate::users::permissions::Preset;
-use crate::users::{Names, Passcode, SourceKind, taken_for_token};
+use crate::users::{Names, Passcode, SourceKind, is_read_as_token};
 use hyper::header::HeaderName;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -165,7 +165,7 @@ pub(super) fn user(text: &str) -> Result<(String, Passcode), String> {
     if name.is_empty() || passcode.is_empty() || text.contains(|c: char| c.is_control()) {
         return Err(expected.to_owned());
     }
-    if taken_for_token(passcode) {
+    if is_read_as_token(passcode) {
         return Err(format!(
             "the passcode of {name:?} has the form of a token (three parts with dots between them, or Bearer and a word) \
              and would be taken for one; expected another"

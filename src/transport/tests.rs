@@ -502,7 +502,7 @@ async fn half_closed_client_releases_its_permit_while_its_login_is_throttled() {
         client.shutdown().await.expect("the client closes its side");
         let mut answer = String::new();
         client.read_to_string(&mut answer).await.expect("the broker closes");
-        let expected = if number < 5 { "login refused" } else { "login not checked" };
+        let expected = if number < 5 { "login failed" } else { "login not checked" };
         assert!(answer.contains(&format!("message:{expected}\n")), "attempt {number}: {answer}");
         served.await.expect("no panic");
     }

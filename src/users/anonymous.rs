@@ -21,8 +21,8 @@ impl Source for Anonymous {
     }
 
     fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
-        let is_let_in = self.is_alone || credentials.is_empty();
-        let verdict = if is_let_in { Decision::Known(Principal::anonymous()) } else { Decision::Unknown };
-        Box::pin(std::future::ready(verdict))
+        let is_accepted = self.is_alone || credentials.is_empty();
+        let decision = if is_accepted { Decision::Known(Principal::anonymous()) } else { Decision::Unknown };
+        Box::pin(std::future::ready(decision))
     }
 }

@@ -1,12 +1,12 @@
-//! Processes a login: throttles it, queues it, asks the sources of users, and returns the answer for the client.
+//! Processes a login: throttles it, queues it, checks it with the sources of users, and returns the result.
 
-mod answer;
+mod admission;
+mod login_result;
 mod pending;
-mod turn;
 
-use self::answer::{Checked, heard, left_early, not_checked, out_of_memory, refused};
-use self::pending::{Answers, Pending, Progress};
-use self::turn::CHECKS_PER_ADDRESS;
+use self::admission::CHECKS_PER_ADDRESS;
+use self::login_result::{Checked, client_left, not_checked, out_of_memory, refused, result_for_client};
+use self::pending::{Pending, Progress, ProgressReceiver};
 use super::gate::Gates;
 use super::keyed_digest::{Digest, Key};
 use super::source::{AccountState, Decision, Source};
@@ -33,7 +33,7 @@ const SMALL_BYTES_MAX: usize = 1024;
 ///                   throttled? wait, or Refused ──► permit (auth-waiting-max) ──► one source after the other    │
 ///                                                   or Refused                    (auth-timeout each)           │
 ///                                                                                              │                │
-///                                              Principal, or Refused (held back if repeated), for all clients ◄─┘
+///                                              Principal, or Refused (delayed if repeated), for all clients ◄───┘
 /// ```
 /// A check that has begun is completed even if its clients have disconnected: its result is still useful, because a
 /// success is cached and a failure counts. A login that still waits to be checked ends when its last client
@@ -52,11 +52,11 @@ struct Shared {
     gates: Gates,
     throttle: Mutex<Throttle>,
     key: Key,
-    under_way: Mutex<HashMap<Digest, watch::Sender<Progress>>>,
+    in_progress: Mutex<HashMap<Digest, watch::Sender<Progress>>>,
 }
 
 /// The result of a login.
-type Answer = Result<Principal, Refused>;
+type LoginResult = Result<Principal, Refused>;
 
 /// Purpose for which credentials are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,7 +87,7 @@ impl Authenticator {
                 gates: Gates::new(CHECKS_PER_ADDRESS),
                 throttle: Mutex::new(throttle),
                 key: Key::random(),
-                under_way: Mutex::default(),
+                in_progress: Mutex::default(),
             }),
             budget: Budget::new(usize::MAX),
         }
@@ -110,28 +110,28 @@ impl Authenticator {
         self.authenticate_until(std::future::pending(), credentials).await
     }
 
-    /// Like [`Authenticator::authenticate`], for a client that may disconnect. Once `left` completes, a login that the
-    /// throttle holds back is answered with "login not checked" at once, whatever its result. A check that has begun
+    /// Like [`Authenticator::authenticate`], for a client that may disconnect. Once `disconnected` completes, a login
+    /// that the throttle delays fails with "login not checked" at once, whatever its result. A check that has begun
     /// continues and counts.
     ///
     /// # Errors
     /// As for [`Authenticator::authenticate`], or the client has disconnected.
     pub async fn authenticate_until(
         &self,
-        left: impl Future<Output = ()>,
+        disconnected: impl Future<Output = ()>,
         credentials: Credentials,
     ) -> Result<Principal, Refused> {
         let credentials = self.shared.canonical(credentials.explicit());
         let mut progress = self.shared.join(credentials, Purpose::Login, self.budget.charge(0))?;
-        let mut held_back = progress.clone();
-        let gives_up = async move {
-            left.await;
-            held_back.wait_for(|progress| progress.is_held_back).await.is_ok()
+        let mut delay = progress.clone();
+        let leaves_while_delayed = async move {
+            disconnected.await;
+            delay.wait_for(|progress| progress.is_delayed).await.is_ok()
         };
         tokio::select! {
             biased;
-            true = gives_up => Err(left_early()),
-            answer = answered(&mut progress) => answer,
+            true = leaves_while_delayed => Err(client_left()),
+            result = wait_for_result(&mut progress) => result,
         }
     }
 
@@ -144,20 +144,23 @@ impl Authenticator {
     pub async fn renew(&self, credentials: Credentials) -> Result<Principal, Refused> {
         let address = credentials.handshake.address;
         let handshake = Arc::new(Handshake { address, ..Handshake::default() });
-        let shown = Credentials { login: None, handshake, ..credentials };
+        let token_credentials = Credentials { login: None, handshake, ..credentials };
         let bare = |secret: &'_ Option<Secret>| {
             let token = bare_token(secret.as_ref()?.reveal());
             (!token.is_empty()).then(|| Secret::new(token))
         };
-        let token = shown.token().map(Secret::new);
-        let token = token.or_else(|| bare(&shown.authorization)).or_else(|| bare(&shown.passcode));
+        let token = token_credentials.token().map(Secret::new);
+        let token = token
+            .or_else(|| bare(&token_credentials.authorization))
+            .or_else(|| bare(&token_credentials.passcode));
         let Some(token) = token else {
-            let detail = "There is no token in this; send the new one.".to_owned();
+            let detail = "The message contains no token. Send the new token.".to_owned();
             return Err(refused(detail, "no token".to_owned()));
         };
         let authorization = Some(Secret::new(&format!("Bearer {}", token.reveal())));
-        let credentials = self.shared.canonical(Credentials { authorization, passcode: None, ..shown });
-        answered(&mut self.shared.join(credentials, Purpose::Renewal, self.budget.charge(0))?).await
+        let credentials =
+            self.shared.canonical(Credentials { authorization, passcode: None, ..token_credentials });
+        wait_for_result(&mut self.shared.join(credentials, Purpose::Renewal, self.budget.charge(0))?).await
     }
 
     /// Returns a number that changes whenever the state of a principal may have changed. Call
@@ -189,12 +192,12 @@ impl Authenticator {
     pub async fn reload(&self) -> Result<(), String> {
         let shared = self.shared.clone();
         let reload = move || {
-            let wrong = shared.sources.iter().filter_map(|source| source.reload().err());
-            wrong.collect::<Vec<_>>().join("; ")
+            let errors = shared.sources.iter().filter_map(|source| source.reload().err());
+            errors.collect::<Vec<_>>().join("; ")
         };
         match tokio::task::spawn_blocking(reload).await {
-            Ok(wrong) if wrong.is_empty() => Ok(()),
-            Ok(wrong) => Err(wrong),
+            Ok(errors) if errors.is_empty() => Ok(()),
+            Ok(errors) => Err(errors),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -217,7 +220,7 @@ impl Shared {
         credentials
     }
 
-    /// Returns a receiver for the answer to this request, and starts the request unless an equal one is in progress. A
+    /// Returns a receiver for the result of this request, and starts the request unless an equal one is in progress. A
     /// started request holds a permit (`auth-waiting-max`) while it is checked, and a login holds `charge` until then.
     ///
     /// # Errors
@@ -227,10 +230,10 @@ impl Shared {
         credentials: Credentials,
         purpose: Purpose,
         mut charge: Charge,
-    ) -> Result<Answers, Refused> {
+    ) -> Result<ProgressReceiver, Refused> {
         let digest = self.key.digest(&(&credentials, purpose));
-        let mut under_way = self.under_way.lock();
-        if let Some(progress) = under_way.get(&digest) {
+        let mut in_progress = self.in_progress.lock();
+        if let Some(progress) = in_progress.get(&digest) {
             return Ok(progress.subscribe());
         }
         match credentials.bytes() {
@@ -240,68 +243,70 @@ impl Shared {
             bytes if charge.try_grow(bytes) => {}
             _ => return Err(out_of_memory()),
         }
-        let (progress, answers) = watch::channel(Progress::default());
-        under_way.insert(digest, progress.clone());
+        let (progress, receiver) = watch::channel(Progress::default());
+        in_progress.insert(digest, progress.clone());
         let mut pending = Pending::new(self.clone(), digest, progress);
         tokio::spawn(async move {
             let shared = pending.shared();
-            let (checked, answer_at) = shared.in_turn(&credentials, purpose, &mut pending).await;
-            let answer = heard(&credentials, checked);
-            // Frees the credentials before a refusal is held back.
+            let (checked, answer_at) = shared.admit_and_check(&credentials, purpose, &mut pending).await;
+            let result = result_for_client(&credentials, checked);
+            // Frees the credentials before a refusal is delayed.
             drop((credentials, charge));
             if let Some(answer_at) = answer_at {
-                pending.hold_back(answer_at).await;
+                pending.delay_until(answer_at).await;
             }
-            pending.answer(answer);
+            pending.publish(result);
         });
-        Ok(answers)
+        Ok(receiver)
     }
 
-    /// Asks the sources once the login may be checked. Returns the result and, for a wrong passcode, the time before
-    /// which the refusal must not be sent.
-    async fn in_turn(
+    /// Checks the login with the sources once the throttle admits it. Returns the result and, for a wrong passcode, the
+    /// time before which the refusal must not be sent.
+    async fn admit_and_check(
         &self,
         credentials: &Credentials,
         purpose: Purpose,
         pending: &mut Pending,
     ) -> (Checked, Option<Instant>) {
-        let turn = match self.turn(credentials, pending).await {
-            Ok(turn) => turn,
+        let admitted = match self.admit(credentials, pending).await {
+            Ok(login) => login,
             Err(checked) => return (checked, None),
         };
-        let checked = self.ask(credentials, purpose).await;
+        let checked = self.check_sources(credentials, purpose).await;
         let outcome = match &checked {
-            Checked::Known(principal) if is_by_login(credentials, principal) => Outcome::Right,
+            Checked::Known(principal) if proves_passcode(credentials, principal) => Outcome::Correct,
             Checked::Refused(_) | Checked::Unknown => Outcome::Wrong,
             _ => Outcome::Unknown,
         };
-        let answer_at = turn.settle(outcome);
+        let answer_at = admitted.settle(outcome);
         (checked, answer_at)
     }
 
-    /// Asks one source after the other, until one of them knows the client or rejects it.
-    async fn ask(&self, credentials: &Credentials, purpose: Purpose) -> Checked {
+    /// Tries one source after the other, until one of them recognizes the client or rejects it.
+    async fn check_sources(&self, credentials: &Credentials, purpose: Purpose) -> Checked {
         for source in &self.sources {
             if purpose == Purpose::Renewal && source.name() == sources::SourceKind::Anonymous.as_str() {
                 continue;
             }
-            let verdict = match source.is_timed() {
+            let decision = match source.is_timed() {
                 true => timeout(self.options.auth_timeout, source.check(credentials)).await,
                 false => Ok(source.check(credentials).await),
             };
-            let told = |reason: String| format!("{}: {reason}", source.name());
-            let unavailable = |reason| Checked::Unavailable(source.name(), told(reason));
-            match verdict {
+            let with_source = |reason: String| format!("{}: {reason}", source.name());
+            let unavailable = |reason| Checked::Unavailable(source.name(), with_source(reason));
+            match decision {
                 Ok(Decision::Unknown) => {}
                 Ok(Decision::Known(principal)) => {
-                    let named =
+                    let name_check =
                         principal.name.as_deref().map_or(Ok(()), |name| self.options.names.check(name));
-                    return named
-                        .map_or_else(|wrong| Checked::BadName(told(wrong)), |()| Checked::Known(principal));
+                    return name_check.map_or_else(
+                        |error| Checked::BadName(with_source(error)),
+                        |()| Checked::Known(principal),
+                    );
                 }
-                Ok(Decision::Refused(reason)) => return Checked::Refused(told(reason)),
+                Ok(Decision::Refused(reason)) => return Checked::Refused(with_source(reason)),
                 Ok(Decision::Unavailable(reason)) => return unavailable(reason),
-                Err(_) => return unavailable("out of time (auth-timeout)".to_owned()),
+                Err(_) => return unavailable("timed out (auth-timeout)".to_owned()),
             }
         }
         Checked::Unknown
@@ -310,19 +315,19 @@ impl Shared {
 
 /// Returns whether the success proves that the client knows the passcode of its login. A client that signs in with its
 /// own token must not thereby erase its wrong guesses at the passcode of another user.
-fn is_by_login(credentials: &Credentials, principal: &Principal) -> bool {
+fn proves_passcode(credentials: &Credentials, principal: &Principal) -> bool {
     let handshake = &credentials.handshake;
-    let others =
+    let has_other_credentials =
         credentials.token().is_some() || handshake.proxy.is_some() || handshake.certificate.is_some();
-    !others || principal.name.as_deref() == credentials.login().map(|(name, _)| name)
+    !has_other_credentials || principal.name.as_deref() == credentials.login().map(|(name, _)| name)
 }
 
-/// Waits for the answer.
-async fn answered(progress: &mut Answers) -> Answer {
-    let progress = progress.wait_for(|progress| progress.answer.is_some()).await.ok();
+/// Waits for the result.
+async fn wait_for_result(progress: &mut ProgressReceiver) -> LoginResult {
+    let progress = progress.wait_for(|progress| progress.result.is_some()).await.ok();
     progress
-        .and_then(|progress| progress.answer.clone())
-        .unwrap_or_else(|| Err(not_checked("the check was given up".to_owned(), Cause::Source("broker"))))
+        .and_then(|progress| progress.result.clone())
+        .unwrap_or_else(|| Err(not_checked("the check was aborted".to_owned(), Cause::Source("broker"))))
 }
 
 impl fmt::Debug for Shared {

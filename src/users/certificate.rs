@@ -19,7 +19,7 @@ pub enum NameSource {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Options {
     /// The part that is the user name (`client-certificate-name`, `common-name`).
-    pub which: NameSource,
+    pub name_source: NameSource,
 }
 
 /// A source that accepts client certificates. It relies on TLS having verified them.
@@ -36,8 +36,8 @@ impl Certificates {
 
     fn find(&self, credentials: &Credentials) -> Decision {
         let Some(certificate) = &credentials.handshake.certificate else { return Decision::Unknown };
-        let Some(found) = self.options.which.find(certificate) else {
-            return Decision::Refused(self.options.which.missing().to_owned());
+        let Some(found) = self.options.name_source.find(certificate) else {
+            return Decision::Refused(self.options.name_source.missing().to_owned());
         };
         match name::checked(found) {
             Ok(name) => Decision::Known(Principal::named(&name, self.name())),
@@ -89,7 +89,7 @@ mod tests {
     fn user_name_is_read_from_the_configured_certificate_field() {
         let full: &[&str] =
             &["spiffe://house/alice@x", "alice@example.org", "alice.example.org", "b.example"];
-        for (which, common_name, others, expected) in [
+        for (name_source, common_name, others, expected) in [
             (NameSource::CommonName, Some("alice"), full, Ok("alice")),
             (NameSource::FirstDns, Some("alice"), full, Ok("alice.example.org")),
             (NameSource::Email, Some("alice"), full, Ok("alice@example.org")),
@@ -109,7 +109,11 @@ mod tests {
                 Ok(name) => Decision::Known(Principal::named(name, "certificate")),
                 Err(reason) => Decision::Refused(reason.to_owned()),
             };
-            assert_eq!(Certificates::new(Options { which }).find(&credentials), expected, "{which:?}");
+            assert_eq!(
+                Certificates::new(Options { name_source }).find(&credentials),
+                expected,
+                "{name_source:?}"
+            );
         }
         assert_eq!(Certificates::default().find(&Credentials::default()), Decision::Unknown);
     }

@@ -25,18 +25,18 @@ pub(super) fn at<'a>(map: &'a Map<String, Value>, path: &str) -> Option<&'a Valu
 
 /// Parses roles: a list of strings, one string with spaces or commas between the roles, or nothing.
 pub(super) fn roles(value: Option<&Value>) -> Result<Arc<[Box<str>]>, &'static str> {
-    const ODD: &str = "the roles are neither a list of texts nor a text";
+    const INVALID: &str = "invalid roles: expected a list of strings or a string";
     let roles: Vec<Box<str>> = match value {
         None | Some(Value::Null) => Vec::new(),
         Some(Value::String(text)) => {
             text.split([',', ' ', '\t']).filter(|role| !role.is_empty()).map(Box::from).collect()
         }
         Some(Value::Array(list)) => {
-            list.iter().map(|role| role.as_str().map(Box::from).ok_or(ODD)).collect::<Result<_, _>>()?
+            list.iter().map(|role| role.as_str().map(Box::from).ok_or(INVALID)).collect::<Result<_, _>>()?
         }
-        Some(_) => return Err(ODD),
+        Some(_) => return Err(INVALID),
     };
-    if roles.len() > ROLES_MAX { Err("too many roles") } else { Ok(roles.into()) }
+    if roles.len() > ROLES_MAX { Err("too many roles: expected at most 256") } else { Ok(roles.into()) }
 }
 
 /// Collects all strings, numbers and booleans, those in nested objects by dotted paths, except the top-level members
@@ -73,7 +73,7 @@ pub(super) fn flat(map: &Map<String, Value>, without: &[&str]) -> Claims {
         tracing::debug!(
             dropped,
             kept = claims.len(),
-            "too many claims; rules do not see those that were dropped"
+            "too many claims; permission rules do not see the dropped ones"
         );
     }
     claims

@@ -115,14 +115,14 @@ fn token_in_passcode(passcode: &str) -> Option<&str> {
 }
 
 /// Returns whether a passcode has the form of a token, so that no user could sign in with it.
-pub(crate) fn taken_for_token(passcode: &str) -> bool {
+pub(crate) fn is_read_as_token(passcode: &str) -> bool {
     token_in_passcode(passcode).is_some()
 }
 
 /// Returns whether the text has the form of a JWT: three parts in base64url with dots between them.
 fn looks_like_token(text: &str) -> bool {
     let part =
-        |part: &str| part.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'));
+        |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     let mut parts = text.split('.');
     let first = parts.next().is_some_and(|head| head.len() >= 8 && part(head));
     first
@@ -137,14 +137,14 @@ impl Credentials {
     pub fn token(&self) -> Option<&str> {
         let passcode = || self.passcode.as_ref().map(Secret::reveal).and_then(token_in_passcode);
         let handshake = &self.handshake;
-        let shaken = || {
+        let handshake_token = || {
             [&handshake.bearer, &handshake.query, &handshake.cookie]
                 .into_iter()
                 .flatten()
                 .next()
                 .map(Secret::reveal)
         };
-        self.authorized().or_else(passcode).or_else(shaken)
+        self.authorized().or_else(passcode).or_else(handshake_token)
     }
 
     /// Returns the token in the header `Authorization` of CONNECT.
@@ -193,22 +193,22 @@ impl Credentials {
         match (&self.login, &self.handshake.basic) {
             (Some(login), _) => {
                 let passcode = self.passcode.as_ref().map_or("", Secret::reveal);
-                (!taken_for_token(passcode)).then_some((login, passcode))
+                (!is_read_as_token(passcode)).then_some((login, passcode))
             }
             (None, Some((login, passcode))) => Some((login, passcode.reveal())),
             (None, None) => None,
         }
     }
 
-    /// Returns the credentials that count. If CONNECT has credentials, these count alone, correct or not: a client that
+    /// Returns the credentials that count. If CONNECT has credentials, these alone count, correct or not: a client that
     /// signs in explicitly must not be taken for the user that a browser or a proxy adds.
     pub(super) fn explicit(self) -> Credentials {
-        let is_shown =
+        let is_present =
             |secret: &Option<Secret>| secret.as_ref().is_some_and(|text| !text.reveal().is_empty());
-        let shows = self.login.as_ref().is_some_and(|login| !login.is_empty())
-            || is_shown(&self.passcode)
-            || is_shown(&self.authorization);
-        if !shows {
+        let has_explicit = self.login.as_ref().is_some_and(|login| !login.is_empty())
+            || is_present(&self.passcode)
+            || is_present(&self.authorization);
+        if !has_explicit {
             return self;
         }
         let address = self.handshake.address;
@@ -277,7 +277,7 @@ mod tests {
             assert_eq!(credentials.token(), token, "{passcode:?}");
             let login = token.is_none().then_some(("alice", passcode));
             assert_eq!(credentials.login(), login, "{passcode:?}");
-            assert_eq!(taken_for_token(passcode), token.is_some(), "{passcode:?}");
+            assert_eq!(is_read_as_token(passcode), token.is_some(), "{passcode:?}");
         }
     }
 
@@ -311,7 +311,7 @@ mod tests {
             Arc::new(Handshake { address, cookie: secret("c"), proxy: user(), ..Handshake::default() });
         let silent = Credentials { handshake, ..Credentials::default() };
         let login = Some("bob".to_owned());
-        for (shown, alone) in [
+        for (shown, is_exclusive) in [
             (silent.clone(), false),
             (Credentials { login: Some(String::new()), passcode: secret(""), ..silent.clone() }, false),
             (Credentials { login, ..silent.clone() }, true),
@@ -320,7 +320,11 @@ mod tests {
         ] {
             let explicit = shown.clone().explicit();
             let handshake = &explicit.handshake;
-            assert_eq!((handshake.proxy.is_none(), handshake.cookie.is_none()), (alone, alone), "{shown:?}");
+            assert_eq!(
+                (handshake.proxy.is_none(), handshake.cookie.is_none()),
+                (is_exclusive, is_exclusive),
+                "{shown:?}"
+            );
             assert_eq!((handshake.address, &explicit.login), (address, &shown.login));
         }
     }

@@ -10,14 +10,14 @@ pub(super) type ClientKey = Option<IpAddr>;
 /// one address delays only that address; an item of another client waits for one of them, not for all.
 #[derive(Debug)]
 pub(super) struct FairQueue<T> {
-    lines: HashMap<ClientKey, VecDeque<T>>,
+    queues: HashMap<ClientKey, VecDeque<T>>,
     order: VecDeque<ClientKey>,
     waiting: usize,
 }
 
 impl<T> Default for FairQueue<T> {
     fn default() -> FairQueue<T> {
-        FairQueue { lines: HashMap::new(), order: VecDeque::new(), waiting: 0 }
+        FairQueue { queues: HashMap::new(), order: VecDeque::new(), waiting: 0 }
     }
 }
 
@@ -28,27 +28,27 @@ impl<T> FairQueue<T> {
     }
 
     /// Adds an item at the end of the client's queue.
-    pub(super) fn push(&mut self, client: ClientKey, piece: T) {
-        let line = self.lines.entry(client).or_default();
-        if line.is_empty() {
+    pub(super) fn push(&mut self, client: ClientKey, item: T) {
+        let queue = self.queues.entry(client).or_default();
+        if queue.is_empty() {
             self.order.push_back(client);
         }
-        line.push_back(piece);
+        queue.push_back(item);
         self.waiting += 1;
     }
 
     /// Removes the next item of the client that is next in round-robin order.
     pub(super) fn pop(&mut self) -> Option<T> {
         let client = self.order.pop_front()?;
-        let line = self.lines.get_mut(&client)?;
-        let piece = line.pop_front();
-        if line.is_empty() {
-            self.lines.remove(&client);
+        let queue = self.queues.get_mut(&client)?;
+        let item = queue.pop_front();
+        if queue.is_empty() {
+            self.queues.remove(&client);
         } else {
             self.order.push_back(client);
         }
-        self.waiting -= usize::from(piece.is_some());
-        piece
+        self.waiting -= usize::from(item.is_some());
+        item
     }
 }
 
@@ -60,8 +60,8 @@ mod tests {
     fn clients_are_served_round_robin_and_each_in_its_order() {
         let client = |last: u8| Some(IpAddr::from([192, 0, 2, last]));
         let mut queue = FairQueue::default();
-        for piece in ["a1", "a2", "a3", "a4"] {
-            queue.push(client(1), piece);
+        for item in ["a1", "a2", "a3", "a4"] {
+            queue.push(client(1), item);
         }
         queue.push(client(2), "b1");
         queue.push(None, "c1");
@@ -69,6 +69,6 @@ mod tests {
         assert_eq!(queue.len(), 7);
         let served: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
         assert_eq!(served, ["a1", "b1", "c1", "a2", "b2", "a3", "a4"]);
-        assert_eq!((queue.len(), queue.lines.len(), queue.order.len()), (0, 0, 0));
+        assert_eq!((queue.len(), queue.queues.len(), queue.order.len()), (0, 0, 0));
     }
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// Maximum size of a response body, in bytes.
-pub const ANSWER_BYTES_MAX: usize = 1 << 20;
+pub const RESPONSE_BYTES_MAX: usize = 1 << 20;
 /// Maximum number of idle connections that are kept for the next request, per host.
 const IDLE_MAX: usize = 16;
 const IDLE_TIME: Duration = Duration::from_secs(30);
@@ -33,12 +33,13 @@ impl FromStr for Url {
 
     /// Parses a URL. The errors do not repeat the text, which may contain a secret.
     fn from_str(text: &str) -> Result<Url, &'static str> {
-        let uri: Uri = text.parse().map_err(|_| "this is no URL")?;
+        let uri: Uri =
+            text.parse().map_err(|_| "expected a URL that begins with http://HOST or https://HOST")?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
-            return Err("a URL begins with http://HOST or https://HOST");
+            return Err("expected a URL that begins with http://HOST or https://HOST");
         }
         if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-            return Err("a URL here has no user and no password in it");
+            return Err("expected a URL without user and password");
         }
         Ok(Url(uri))
     }
@@ -59,10 +60,10 @@ impl fmt::Debug for Url {
 
 /// A response, with any status.
 #[derive(Debug)]
-pub struct Answer {
+pub struct HttpResponse {
     /// The status code of the response.
     pub status: StatusCode,
-    /// The body of the response, at most [`ANSWER_BYTES_MAX`] bytes.
+    /// The body of the response, at most [`RESPONSE_BYTES_MAX`] bytes.
     pub body: Bytes,
 }
 
@@ -106,9 +107,9 @@ impl Client {
     ///
     /// # Errors
     /// There was no response, it was late, or it was too large. The text is for the log.
-    pub async fn get(&self, url: &Url, time: Duration) -> Result<Answer, String> {
+    pub async fn get(&self, url: &Url, time: Duration) -> Result<HttpResponse, String> {
         let request = request(Method::GET, url).body(Full::default());
-        self.ask(request.map_err(|_| "this cannot be asked".to_owned())?, time).await
+        self.send(request.map_err(|_| "the request is invalid".to_owned())?, time).await
     }
 
     /// Sends a POST request with a JSON body.
@@ -121,30 +122,31 @@ impl Client {
         authorization: Option<&Secret>,
         json: String,
         time: Duration,
-    ) -> Result<Answer, String> {
+    ) -> Result<HttpResponse, String> {
         let mut request = request(Method::POST, url).header(CONTENT_TYPE, "application/json");
         if let Some(secret) = authorization {
-            let mut value = HeaderValue::from_str(secret.reveal())
-                .map_err(|_| "the authorization is not fit for a header".to_owned())?;
+            let mut value = HeaderValue::from_str(secret.reveal()).map_err(|_| {
+                "the authorization contains a character that is not allowed in a header".to_owned()
+            })?;
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
-        let request = request.body(Full::from(json)).map_err(|_| "this cannot be asked".to_owned())?;
-        self.ask(request, time).await
+        let request = request.body(Full::from(json)).map_err(|_| "the request is invalid".to_owned())?;
+        self.send(request, time).await
     }
 
-    async fn ask(&self, request: Request<Full<Bytes>>, time: Duration) -> Result<Answer, String> {
-        let asked = async {
-            let response = self.inner.request(request).await.map_err(|error| in_full(&error))?;
+    async fn send(&self, request: Request<Full<Bytes>>, time: Duration) -> Result<HttpResponse, String> {
+        let response = async {
+            let response = self.inner.request(request).await.map_err(|error| with_causes(&error))?;
             let status = response.status();
-            let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+            let body = Limited::new(response.into_body(), RESPONSE_BYTES_MAX).collect().await;
             let body = body.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
-                Some(_) => "the answer is too large".to_owned(),
-                None => in_full(&*error),
+                Some(_) => "the response is too large".to_owned(),
+                None => with_causes(&*error),
             })?;
-            Ok(Answer { status, body: body.to_bytes() })
+            Ok(HttpResponse { status, body: body.to_bytes() })
         };
-        timeout(time, asked).await.unwrap_or_else(|_| Err(format!("no answer within {time:?}")))
+        timeout(time, response).await.unwrap_or_else(|_| Err(format!("no response within {time:?}")))
     }
 }
 
@@ -157,7 +159,7 @@ fn request(method: Method, url: &Url) -> hyper::http::request::Builder {
 }
 
 /// Returns the text of an error and of its causes. None of them contains the URL.
-fn in_full(error: &dyn Error) -> String {
+fn with_causes(error: &dyn Error) -> String {
     let (mut text, mut cause) = (error.to_string(), error.source());
     while let Some(error) = cause {
         text = format!("{text}: {error}");
@@ -179,8 +181,8 @@ mod tests {
     }
 
     #[test]
-    fn urls_are_validated_and_shown_without_secrets() {
-        for (text, shown) in [
+    fn urls_are_validated_and_displayed_without_secrets() {
+        for (text, displayed) in [
             ("http://a", Some("http://a/")),
             ("https://a.example:8443/keys?token=sesame", Some("https://a.example:8443/keys")),
             ("http://[::1]:80/x", Some("http://[::1]:80/x")),
@@ -193,69 +195,81 @@ mod tests {
             ("http://a b/", None),
         ] {
             let parsed = text.parse::<Url>();
-            assert_eq!(parsed.as_ref().ok().map(Url::to_string).as_deref(), shown, "{text}");
+            assert_eq!(parsed.as_ref().ok().map(Url::to_string).as_deref(), displayed, "{text}");
             assert!(!format!("{parsed:?}").contains("sesame"), "{parsed:?}");
         }
     }
 
     #[tokio::test]
     async fn requests_are_sent_and_responses_are_returned() {
-        let site = TestServer::open(|asked| {
+        let server = TestServer::open(|request| {
             let header =
-                |name: &str| asked.headers.get(name).map_or("", |value| value.to_str().unwrap_or("?"));
-            let shown =
-                [asked.method.as_str(), asked.uri.path(), asked.uri.query().unwrap_or(""), &asked.body];
+                |name: &str| request.headers.get(name).map_or("", |value| value.to_str().unwrap_or("?"));
+            let displayed = [
+                request.method.as_str(),
+                request.uri.path(),
+                request.uri.query().unwrap_or(""),
+                &request.body,
+            ];
             Reply::Respond(
                 418,
-                format!("{} {} {}", shown.join(" "), header("content-type"), header("authorization")),
+                format!("{} {} {}", displayed.join(" "), header("content-type"), header("authorization")),
             )
         })
         .await;
-        let (client, url) = (Client::new(), url(&site.url("/a?b=c")));
-        let got = client.get(&url, LONG_TIMEOUT).await.expect("an answer");
+        let (client, url) = (Client::new(), url(&server.url("/a?b=c")));
+        let got = client.get(&url, LONG_TIMEOUT).await.expect("a response");
         assert_eq!((got.status.as_u16(), &got.body[..]), (418, b"GET /a b=c   ".as_slice()));
         let secret = Secret::new("Key sesame");
-        let got = client.post(&url, Some(&secret), "{}".to_owned(), LONG_TIMEOUT).await.expect("an answer");
+        let got = client.post(&url, Some(&secret), "{}".to_owned(), LONG_TIMEOUT).await.expect("a response");
         assert_eq!(got.body, "POST /a b=c {} application/json Key sesame");
     }
 
     #[tokio::test]
     async fn errors_do_not_contain_secrets() {
-        let site = TestServer::open(|asked| match asked.uri.path() {
-            "/long" => Reply::Respond(200, "x".repeat(ANSWER_BYTES_MAX + 1)),
-            "/longest" => Reply::Respond(200, "x".repeat(ANSWER_BYTES_MAX)),
+        let server = TestServer::open(|request| match request.uri.path() {
+            "/long" => Reply::Respond(200, "x".repeat(RESPONSE_BYTES_MAX + 1)),
+            "/longest" => Reply::Respond(200, "x".repeat(RESPONSE_BYTES_MAX)),
             "/away" => Reply::Redirect("/longest".to_owned()),
             _ => Reply::NoResponse,
         })
         .await;
         let client = Client::new();
         assert_eq!(
-            client.get(&url(&site.url("/longest")), LONG_TIMEOUT).await.expect("fits").body.len(),
+            client
+                .get(&url(&server.url("/longest")), LONG_TIMEOUT)
+                .await
+                .expect("the response fits")
+                .body
+                .len(),
             1 << 20
         );
-        assert_eq!(client.get(&url(&site.url("/away")), LONG_TIMEOUT).await.expect("an answer").status, 302);
+        assert_eq!(
+            client.get(&url(&server.url("/away")), LONG_TIMEOUT).await.expect("a response").status,
+            302
+        );
         let closed = TestServer::closed_port().await;
-        let tls = site.url("/").replace("http:", "https:");
+        let tls = server.url("/").replace("http:", "https:");
         for (address, time, expected) in [
-            (site.url("/long?token=sesame"), LONG_TIMEOUT, "the answer is too large"),
-            (site.url("/silence?token=sesame"), SHORT_TIMEOUT, "no answer within 50ms"),
+            (server.url("/long?token=sesame"), LONG_TIMEOUT, "the response is too large"),
+            (server.url("/silence?token=sesame"), SHORT_TIMEOUT, "no response within 50ms"),
             (format!("{closed}?token=sesame"), LONG_TIMEOUT, "refused"),
             (format!("{tls}?token=sesame"), LONG_TIMEOUT, "client error (Connect): "),
         ] {
-            let error = client.get(&url(&address), time).await.expect_err("no answer");
+            let error = client.get(&url(&address), time).await.expect_err("no response");
             assert!(error.contains(expected) && !error.contains("sesame"), "{address}: {error}");
         }
-        let odd = Secret::new("sesame\n");
+        let invalid = Secret::new("sesame\n");
         let error = client
-            .post(&url(&site.url("/")), Some(&odd), String::new(), LONG_TIMEOUT)
+            .post(&url(&server.url("/")), Some(&invalid), String::new(), LONG_TIMEOUT)
             .await
-            .expect_err("unfit");
-        assert_eq!(error, "the authorization is not fit for a header");
+            .expect_err("a line feed is not allowed");
+        assert_eq!(error, "the authorization contains a character that is not allowed in a header");
     }
 
     /// Starts a TLS server with a self-signed certificate that answers one request per connection. Returns its address
     /// and the certificate.
-    async fn tls_site() -> (String, rustls::pki_types::CertificateDer<'static>) {
+    async fn tls_server() -> (String, rustls::pki_types::CertificateDer<'static>) {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
         let certificate = made.cert.der().clone();
         let key =
@@ -289,7 +303,7 @@ mod tests {
 
     #[tokio::test]
     async fn tls_certificate_must_be_trusted_and_match_the_name() {
-        let (address, certificate) = tls_site().await;
+        let (address, certificate) = tls_server().await;
         let error = Client::new()
             .get(&url(&address), LONG_TIMEOUT)
             .await
@@ -304,7 +318,7 @@ mod tests {
             .with_root_certificates(roots)
             .with_no_client_auth();
         let client = Client::with_tls(tls);
-        assert_eq!(client.get(&url(&address), LONG_TIMEOUT).await.expect("an answer").body, "in private");
+        assert_eq!(client.get(&url(&address), LONG_TIMEOUT).await.expect("a response").body, "in private");
         let other = address.replace("localhost", "127.0.0.1");
         let error = client.get(&url(&other), LONG_TIMEOUT).await.expect_err("another name");
         assert!(error.contains("certificate not valid for name"), "{error}");

@@ -14,8 +14,8 @@ pub(super) struct Gates {
     gates: Mutex<HashMap<IpAddr, Arc<Semaphore>>>,
 }
 
-/// A login that has passed the gate. Dropping it admits the next one.
-pub(super) struct Pass<'a> {
+/// The permit of a login that has passed the gate. Dropping it admits the next login.
+pub(super) struct GatePermit<'a> {
     gates: &'a Gates,
     address: IpAddr,
     permit: Option<OwnedSemaphorePermit>,
@@ -28,15 +28,15 @@ impl Gates {
     }
 
     /// Waits until the gate of the address admits the login.
-    pub(super) async fn pass(&self, address: IpAddr) -> Pass<'_> {
+    pub(super) async fn enter(&self, address: IpAddr) -> GatePermit<'_> {
         let gate = {
             let mut gates = self.gates.lock();
             gates.entry(address).or_insert_with(|| Arc::new(Semaphore::new(self.width))).clone()
         };
         // Created before the wait, so that an abandoned login still removes its gate.
-        let mut pass = Pass { gates: self, address, permit: None };
-        pass.permit = gate.acquire_owned().await.ok();
-        pass
+        let mut gate_permit = GatePermit { gates: self, address, permit: None };
+        gate_permit.permit = gate.acquire_owned().await.ok();
+        gate_permit
     }
 
     #[cfg(test)]
@@ -45,7 +45,7 @@ impl Gates {
     }
 }
 
-impl Drop for Pass<'_> {
+impl Drop for GatePermit<'_> {
     fn drop(&mut self) {
         let mut gates = self.gates.gates.lock();
         drop(self.permit.take());
@@ -64,12 +64,12 @@ mod tests {
     async fn logins_of_one_address_pass_in_order_and_others_do_not_wait() {
         let gates = Gates::new(2);
         let (here, there) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
-        let (first, second) = (gates.pass(here).await, gates.pass(here).await);
-        let (mut third, mut fourth) = (Box::pin(gates.pass(here)), Box::pin(gates.pass(here)));
+        let (first, second) = (gates.enter(here).await, gates.enter(here).await);
+        let (mut third, mut fourth) = (Box::pin(gates.enter(here)), Box::pin(gates.enter(here)));
         assert!(
             futures_util::poll!(&mut third).is_pending() && futures_util::poll!(&mut fourth).is_pending()
         );
-        drop(gates.pass(there).await);
+        drop(gates.enter(there).await);
         drop(first);
         assert!(futures_util::poll!(&mut fourth).is_pending(), "the third login passes first");
         let third = third.await;

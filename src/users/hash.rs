@@ -5,7 +5,7 @@ use argon2::{Algorithm, Argon2, Block, Params, PasswordHasher, Version};
 use std::fmt;
 use subtle::ConstantTimeEq;
 
-/// Limits on the cost that a hash may ask for, so that no line of a users file can stall the broker.
+/// Limits on the cost of a hash, so that no line of a users file can stall the broker.
 const MEMORY_KIB_MAX: u32 = 1 << 20;
 const PASSES_MAX: u32 = 64;
 const LANES_MAX: u32 = 16;
@@ -34,24 +34,24 @@ impl Hash {
     /// # Errors
     /// The expected form. The text never repeats the input, since that is a secret.
     pub(crate) fn parse(text: &str) -> Result<Hash, String> {
-        const FORM: &str =
-            "expected an argon2id hash ($argon2id$v=19$m=…,t=…,p=…$…$…) as stompbox passwd makes it";
-        let parsed = PasswordHash::new(text).map_err(|_| FORM.to_owned())?;
+        const FORM: &str = "expected an argon2id hash ($argon2id$v=19$m=…,t=…,p=…$…$…) from stompbox passwd";
+        let invalid = || format!("invalid hash: {FORM}");
+        let parsed = PasswordHash::new(text).map_err(|_| invalid())?;
         if parsed.algorithm.as_str() != "argon2id" {
-            return Err(format!("{FORM}; other kinds of hashes are not taken"));
+            return Err(format!("unsupported hash algorithm: {FORM}"));
         }
         if parsed.version != Some(Version::V0x13.into()) {
-            return Err(format!("{FORM}; other versions than v=19 are not taken"));
+            return Err(format!("unsupported argon2 version: {FORM}"));
         }
-        let params = Params::try_from(&parsed).map_err(|_| FORM.to_owned())?;
+        let params = Params::try_from(&parsed).map_err(|_| invalid())?;
         let cost = (params.m_cost(), params.t_cost(), params.p_cost());
         if cost.0 > MEMORY_KIB_MAX || cost.1 > PASSES_MAX || cost.2 > LANES_MAX {
             return Err(format!(
-                "the hash asks for too much; expected m (KiB) of {MEMORY_KIB_MAX}, t of {PASSES_MAX} and p of {LANES_MAX} \
-                 at most"
+                "the hash costs too much: expected at most m={MEMORY_KIB_MAX} (KiB), t={PASSES_MAX} and \
+                 p={LANES_MAX}"
             ));
         }
-        let (Some(salt), Some(output)) = (parsed.salt, parsed.hash) else { return Err(FORM.to_owned()) };
+        let (Some(salt), Some(output)) = (parsed.salt, parsed.hash) else { return Err(invalid()) };
         Ok(Hash { text: text.into(), params, salt: (*salt).into(), output: output.as_bytes().into() })
     }
 
@@ -62,13 +62,14 @@ impl Hash {
         Hash::parse(&made.to_string()).map_err(|_| HashError)
     }
 
-    /// Creates a hash that no passcode matches and that costs as much as `like`, or as one from [`Hash::make`].
-    pub(super) fn of_nobody(like: Option<&Hash>) -> Result<Hash, HashError> {
-        let params = like.map_or(Params::DEFAULT, |like| like.params.clone());
-        let (salt_bytes, output_bytes) = like.map_or((16, 32), |like| (like.salt.len(), like.output.len()));
+    /// Creates a hash that no passcode matches and that costs as much as `model`, or as one from [`Hash::make`].
+    pub(super) fn dummy(model: Option<&Hash>) -> Result<Hash, HashError> {
+        let params = model.map_or(Params::DEFAULT, |model| model.params.clone());
+        let (salt_bytes, output_bytes) =
+            model.map_or((16, 32), |model| (model.salt.len(), model.output.len()));
         let (mut salt, mut output) = (vec![0; salt_bytes], vec![0; output_bytes]);
         getrandom::fill(&mut salt).and_then(|()| getrandom::fill(&mut output)).map_err(|_| HashError)?;
-        Ok(Hash { text: "nobody".into(), params, salt: salt.into(), output: output.into() })
+        Ok(Hash { text: "dummy".into(), params, salt: salt.into(), output: output.into() })
     }
 
     /// Returns whether the hash is of this passcode. Takes long, by design.
@@ -140,9 +141,9 @@ pub(super) mod tests {
             Hash::make("open sesame").expect("a hash").as_str(),
             "each hash has its own salt"
         );
-        let nobody = Hash::of_nobody(Some(&hash)).expect("a hash");
-        assert_eq!(nobody.cost(), hash.cost());
-        assert_eq!(nobody.matches("open sesame", &mut memory), Ok(false));
+        let dummy = Hash::dummy(Some(&hash)).expect("a hash");
+        assert_eq!(dummy.cost(), hash.cost());
+        assert_eq!(dummy.matches("open sesame", &mut memory), Ok(false));
     }
 
     #[test]
@@ -152,19 +153,31 @@ pub(super) mod tests {
         };
         for (text, expected) in [
             (of("argon2id", "v=19$m=1048576,t=64,p=16"), None),
-            (of("argon2id", "v=19$m=1048577,t=1,p=1"), Some("too much")),
-            (of("argon2id", "v=19$m=8,t=65,p=1"), Some("too much")),
-            (of("argon2id", "v=19$m=1024,t=1,p=17"), Some("too much")),
-            (of("argon2id", "v=16$m=8,t=1,p=1"), Some("other versions")),
-            (of("argon2id", "m=8,t=1,p=1"), Some("other versions")),
-            (of("argon2id", "v=19$m=7,t=1,p=1"), Some("expected an argon2id hash")),
-            (of("argon2id", "v=19$m=8,t=0,p=1"), Some("expected an argon2id hash")),
-            (of("argon2i", "v=19$m=8,t=1,p=1"), Some("other kinds")),
-            (of("argon2d", "v=19$m=8,t=1,p=1"), Some("other kinds")),
-            ("$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ".to_owned(), Some("expected an argon2id hash")),
+            (of("argon2id", "v=19$m=1048577,t=1,p=1"), Some("the hash costs too much: expected at most")),
+            (of("argon2id", "v=19$m=8,t=65,p=1"), Some("the hash costs too much: expected at most")),
+            (of("argon2id", "v=19$m=1024,t=1,p=17"), Some("the hash costs too much: expected at most")),
+            (
+                of("argon2id", "v=16$m=8,t=1,p=1"),
+                Some("unsupported argon2 version: expected an argon2id hash"),
+            ),
+            (of("argon2id", "m=8,t=1,p=1"), Some("unsupported argon2 version: expected an argon2id hash")),
+            (of("argon2id", "v=19$m=7,t=1,p=1"), Some("invalid hash: expected an argon2id hash")),
+            (of("argon2id", "v=19$m=8,t=0,p=1"), Some("invalid hash: expected an argon2id hash")),
+            (
+                of("argon2i", "v=19$m=8,t=1,p=1"),
+                Some("unsupported hash algorithm: expected an argon2id hash"),
+            ),
+            (
+                of("argon2d", "v=19$m=8,t=1,p=1"),
+                Some("unsupported hash algorithm: expected an argon2id hash"),
+            ),
+            (
+                "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ".to_owned(),
+                Some("invalid hash: expected an argon2id hash"),
+            ),
             (
                 "$2y$05$bvIG6Nmid91Mu9RcmmWZfO5HJIMCT8riNW0hEp8f6/FuA2/mHZFpe".to_owned(),
-                Some("expected an argon2id"),
+                Some("expected an argon2id hash"),
             ),
             ("{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=".to_owned(), Some("stompbox passwd")),
             ("sesame".to_owned(), Some("stompbox passwd")),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tracing::{debug, error};
 
 /// Increment of the nice value of hashing threads over the threads that run connections.
-const NICE: i32 = 10;
+const NICE_INCREMENT: i32 = 10;
 
 /// A thread pool with one queue, which serves addresses round robin. A thread is started when a job needs it. Dropping
 /// the pool ends the threads and drops the waiting jobs.
@@ -53,17 +53,17 @@ impl HashPool {
     ///
     /// # Errors
     /// Too many jobs are waiting, or no thread can be started. The text is for the log.
-    pub(super) fn put(&self, client: ClientKey, job: Job) -> Result<(), &'static str> {
+    pub(super) fn submit(&self, client: ClientKey, job: Job) -> Result<(), &'static str> {
         let mut state = self.shared.state.lock();
         if state.queue.len() >= self.shared.waiting_max {
-            return Err("too many logins wait (auth-waiting-max)");
+            return Err("too many logins are waiting for a hash (auth-waiting-max)");
         }
         let needs_thread = state.idle <= state.queue.len() && state.threads < self.shared.threads_max;
         if needs_thread && self.start(state.threads) {
             state.threads += 1;
         }
         if state.threads == 0 {
-            return Err("no thread could be started");
+            return Err("cannot start a hashing thread");
         }
         state.queue.push(client, job);
         self.shared.work.notify_one();
@@ -72,12 +72,12 @@ impl HashPool {
 
     fn start(&self, number: usize) -> bool {
         let shared = self.shared.clone();
-        let started = std::thread::Builder::new().name(format!("stompbox-desk-{number}")).spawn(move || {
-            step_back();
-            shared.work_off();
+        let started = std::thread::Builder::new().name(format!("stompbox-hash-{number}")).spawn(move || {
+            lower_priority();
+            shared.run_jobs();
         });
         if let Err(error) = &started {
-            error!(%error, "cannot start a thread for checking passcodes");
+            error!(%error, "cannot start a hashing thread");
         }
         started.is_ok()
     }
@@ -96,12 +96,12 @@ impl Drop for HashPool {
 
 impl fmt::Debug for HashPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Desks").field("threads_max", &self.shared.threads_max).finish_non_exhaustive()
+        f.debug_struct("HashPool").field("threads_max", &self.shared.threads_max).finish_non_exhaustive()
     }
 }
 
 impl Shared {
-    fn work_off(&self) {
+    fn run_jobs(&self) {
         let mut memory = Memory::new();
         let mut state = self.state.lock();
         while !state.is_closed {
@@ -123,19 +123,22 @@ impl Shared {
 }
 
 /// Gives this thread a lower priority than the others of the process, on systems with a priority per thread.
-fn step_back() {
+fn lower_priority() {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{getpriority_process, setpriority_process};
         let thread = Some(rustix::thread::gettid());
         let lowered = getpriority_process(thread)
-            .and_then(|nice| setpriority_process(thread, nice.saturating_add(NICE).min(19)));
+            .and_then(|nice| setpriority_process(thread, nice.saturating_add(NICE_INCREMENT).min(19)));
         if let Err(error) = lowered {
-            debug!(%error, "the threads for checking passcodes keep their priority");
+            debug!(%error, "cannot lower the priority of a hashing thread");
         }
     }
     #[cfg(not(target_os = "linux"))]
-    debug!(NICE, "the threads for checking passcodes have no priority of their own here");
+    debug!(
+        NICE = NICE_INCREMENT,
+        "this system does not support a priority for each thread; hashing threads keep theirs"
+    );
 }
 
 #[cfg(test)]
@@ -151,7 +154,7 @@ mod tests {
             let (done, results) = mpsc::channel();
             for number in 0..20 {
                 let done = done.clone();
-                pool.put(
+                pool.submit(
                     None,
                     Box::new(move |_| {
                         let name = std::thread::current().name().map(str::to_owned);
@@ -159,7 +162,7 @@ mod tests {
                         assert_ne!(number, 3, "job 3 panics");
                     }),
                 )
-                .expect("space");
+                .expect("the queue has space");
             }
             let mut results: Vec<_> = results.iter().take(20).collect();
             if threads > 1 {
@@ -169,30 +172,33 @@ mod tests {
             assert!(
                 results
                     .iter()
-                    .all(|(_, name)| name.as_ref().is_some_and(|name| name.starts_with("stompbox-desk-")))
+                    .all(|(_, name)| name.as_ref().is_some_and(|name| name.starts_with("stompbox-hash-")))
             );
             assert!(pool.shared.state.lock().threads <= threads);
         }
     }
 
     #[test]
-    fn job_over_the_queue_limit_is_refused() {
+    fn job_over_the_queue_limit_is_rejected() {
         let pool = HashPool::new(1, 2);
         let (open, gate) = mpsc::channel::<()>();
         let (begun, began) = mpsc::channel();
-        pool.put(
+        pool.submit(
             None,
             Box::new(move |_| {
                 begun.send(()).expect("the test waits");
                 let _ = gate.recv();
             }),
         )
-        .expect("space");
+        .expect("the queue has space");
         began.recv().expect("the job begins");
         for _ in 0..2 {
-            pool.put(None, Box::new(|_| {})).expect("space");
+            pool.submit(None, Box::new(|_| {})).expect("the queue has space");
         }
-        assert_eq!(pool.put(None, Box::new(|_| {})), Err("too many logins wait (auth-waiting-max)"));
+        assert_eq!(
+            pool.submit(None, Box::new(|_| {})),
+            Err("too many logins are waiting for a hash (auth-waiting-max)")
+        );
         drop(open);
     }
 
@@ -200,8 +206,9 @@ mod tests {
     fn threads_end_with_the_pool() {
         let pool = HashPool::new(2, 10);
         let (done, results) = mpsc::channel();
-        pool.put(None, Box::new(move |_| done.send(()).expect("the test waits"))).expect("space");
-        results.recv().expect("done");
+        pool.submit(None, Box::new(move |_| done.send(()).expect("the test waits")))
+            .expect("the queue has space");
+        results.recv().expect("the job is done");
         let shared = Arc::downgrade(&pool.shared);
         drop(pool);
         while shared.strong_count() > 0 {
@@ -215,15 +222,18 @@ mod tests {
         use rustix::process::getpriority_process;
         let own = getpriority_process(Some(rustix::thread::gettid())).expect("a priority");
         let pool = HashPool::new(1, 10);
-        let (tell, told) = mpsc::channel();
-        pool.put(
+        let (sender, receiver) = mpsc::channel();
+        pool.submit(
             None,
             Box::new(move |_| {
-                tell.send(getpriority_process(Some(rustix::thread::gettid()))).expect("the test waits");
+                sender.send(getpriority_process(Some(rustix::thread::gettid()))).expect("the test waits");
             }),
         )
-        .expect("space");
-        assert_eq!(told.recv().expect("told").expect("a priority"), (own + NICE).min(19));
+        .expect("the queue has space");
+        assert_eq!(
+            receiver.recv().expect("the result of the job").expect("a priority"),
+            (own + NICE_INCREMENT).min(19)
+        );
         assert_eq!(getpriority_process(Some(rustix::thread::gettid())).expect("a priority"), own);
     }
 }

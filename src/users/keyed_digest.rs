@@ -19,10 +19,10 @@ impl Key {
         Key(key)
     }
 
-    /// Returns the digest of everything that `what` hashes.
-    pub(super) fn digest(&self, what: &impl Hash) -> Digest {
+    /// Returns the digest of everything that `value` hashes.
+    pub(super) fn digest(&self, value: &impl Hash) -> Digest {
         let mut keyed = Keyed(Blake2bMac::new(&self.0.into()));
-        what.hash(&mut keyed);
+        value.hash(&mut keyed);
         keyed.0.finalize_fixed().into()
     }
 }
@@ -36,12 +36,12 @@ impl fmt::Debug for Key {
 struct Keyed(Blake2bMac<U32>);
 
 impl Hasher for Keyed {
-    fn write(&mut self, octets: &[u8]) {
-        self.0.update(octets);
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
     }
 
     fn finish(&self) -> u64 {
-        unreachable!("the digest is taken whole")
+        unreachable!("the 64-bit hash is not used")
     }
 }
 

@@ -47,7 +47,7 @@ impl<K: Hash + Eq + Clone, V> LruMap<K, V> {
         self.touches.push_back((self.next, key.clone()));
         self.entries.insert(key, Entry { touched: self.next, value });
         if self.entries.len() > self.max {
-            self.make_room();
+            self.evict_one();
         }
         if self.touches.len() > 2 * self.max {
             self.forget_touches();
@@ -74,7 +74,7 @@ impl<K: Hash + Eq + Clone, V> LruMap<K, V> {
         self.entries.len()
     }
 
-    fn make_room(&mut self) {
+    fn evict_one(&mut self) {
         while let Some((touched, key)) = self.touches.pop_front() {
             if self.entries.get(&key).is_some_and(|entry| entry.touched == touched) {
                 self.entries.remove(&key);

@@ -1,6 +1,6 @@
 //! Authentication and authorization: determines the principal behind a client's credentials and what it may do.
 //!
-//! An [`Authenticator`] limits the concurrent checks and asks one [`Source`] of users after the other. To add a way of
+//! An [`Authenticator`] limits the concurrent checks and tries one [`Source`] of users after the other. To add a way of
 //! authenticating users, implement [`Source`] in a new file and add a row in `sources`.
 
 mod anonymous;
@@ -34,7 +34,7 @@ mod verifier;
 
 pub use authenticator::Authenticator;
 pub use credentials::{Certificate, Credentials, Handshake, ProxyUser, Secret};
-pub(crate) use credentials::{bare_token, scheme, taken_for_token};
+pub(crate) use credentials::{bare_token, is_read_as_token, scheme};
 pub use file::check_users_file;
 pub(crate) use file::{edit, record};
 pub(crate) use hash::Hash;
@@ -53,7 +53,7 @@ use std::time::Duration;
 pub struct Options {
     /// Names and passcodes from the configuration (`user`). Without any source of users, every client is anonymous and
     /// a login is ignored: it proves nothing, so it names no user.
-    pub listed: Vec<(String, Passcode)>,
+    pub static_users: Vec<(String, Passcode)>,
     /// A file with user names and hashed passcodes (`users-file`).
     pub users_file: Option<PathBuf>,
     /// When sources of users are configured: whether a client without credentials is accepted as anonymous
@@ -61,9 +61,9 @@ pub struct Options {
     pub allow_anonymous: bool,
     /// Which user names are accepted, from any source (`user-names`, `precis`).
     pub names: Names,
-    /// Order in which sources are asked (`auth-order`). Sources that are not listed come last.
+    /// Order in which sources are tried (`auth-order`). Sources that are not listed come last.
     pub order: Vec<SourceKind>,
-    /// Time limit for one source to check a login, from the moment the source is asked (`auth-timeout`, 10 s).
+    /// Time limit for one source to check a login, from the start of the check (`auth-timeout`, 10 s).
     pub auth_timeout: Duration,
     /// Maximum number of logins being checked at the same time, including those that wait for a hashing thread or an
     /// answer (`auth-waiting-max`, 65,536); further logins are rejected. Logins delayed by the throttle do not count.
@@ -100,7 +100,7 @@ impl Options {
             SourceKind::Token => !self.token.is_empty(),
             SourceKind::Hook => self.hook_url.is_some(),
             SourceKind::UsersFile => self.users_file.is_some(),
-            SourceKind::User => !self.listed.is_empty(),
+            SourceKind::User => !self.static_users.is_empty(),
             SourceKind::Anonymous => self.allow_anonymous,
         }
     }
@@ -114,7 +114,7 @@ impl Options {
 impl Default for Options {
     fn default() -> Options {
         Options {
-            listed: Vec::new(),
+            static_users: Vec::new(),
             users_file: None,
             allow_anonymous: false,
             names: Names::default(),

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn too_long_login_is_not_converted_and_its_name_is_refused() {
+    fn too_long_login_is_not_converted_and_its_name_is_rejected() {
         // For each of these characters, the profile looks at all others.
         let long = "\u{30fb}\u{738b}".repeat(NAME_BYTES_MAX) + "\u{ff21}";
         assert_eq!(Names::Precis.canonical(&long), long, "the last character alone would become A");
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_look_like_another_name_are_refused() {
+    fn names_that_look_like_another_name_are_rejected() {
         for (name, what) in [
             (" bob", "has the character U+0020"),
             ("bob ", "has the character U+0020"),
@@ -169,11 +169,11 @@ mod tests {
             ("", "is empty"),
             ("\u{5d3}a", "mixes writing directions"),
         ] {
-            let wrong = Names::Precis.check(name).expect_err(name);
-            assert!(wrong.contains(what) && wrong.contains("user-names = any"), "{name:?}: {wrong}");
+            let error = Names::Precis.check(name).expect_err(name);
+            assert!(error.contains(what) && error.contains("user-names = any"), "{name:?}: {error}");
             let is_visible =
                 |c: char| c == ' ' || !c.is_whitespace() && !"\u{200b}\u{202e}\u{feff}".contains(c);
-            assert!(wrong.chars().all(is_visible), "{wrong:?}");
+            assert!(error.chars().all(is_visible), "{error:?}");
             assert_eq!(Names::Any.check(name), Ok(()), "{name:?}");
         }
     }

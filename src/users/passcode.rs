@@ -7,7 +7,7 @@ use subtle::{Choice, ConstantTimeEq};
 /// however long the passcode is.
 #[derive(Clone)]
 pub struct Passcode {
-    octets: [u8; Passcode::BYTES_MAX],
+    bytes: [u8; Passcode::BYTES_MAX],
     len: u64,
 }
 
@@ -28,22 +28,22 @@ impl Passcode {
     /// Returns the same as a [`Choice`], for use in a longer constant-time computation.
     pub(super) fn ct_matches(&self, presented: &str) -> Choice {
         let presented = Passcode::padded(presented);
-        self.octets.ct_eq(&presented.octets) & self.len.ct_eq(&presented.len)
+        self.bytes.ct_eq(&presented.bytes) & self.len.ct_eq(&presented.len)
     }
 
     /// Pads a text to the fixed size. Arrays of one size are compared, so that the time does not reveal the length of
     /// the passcode. A text that is too long is cut; it still differs by its length.
     fn padded(text: &str) -> Passcode {
-        let mut octets = [0; Passcode::BYTES_MAX];
+        let mut bytes = [0; Passcode::BYTES_MAX];
         let taken = text.len().min(Passcode::BYTES_MAX);
-        octets[..taken].copy_from_slice(&text.as_bytes()[..taken]);
-        Passcode { octets, len: text.len() as u64 }
+        bytes[..taken].copy_from_slice(&text.as_bytes()[..taken]);
+        Passcode { bytes, len: text.len() as u64 }
     }
 }
 
 impl PartialEq for Passcode {
     fn eq(&self, other: &Passcode) -> bool {
-        (self.octets.ct_eq(&other.octets) & self.len.ct_eq(&other.len)).into()
+        (self.bytes.ct_eq(&other.bytes) & self.len.ct_eq(&other.len)).into()
     }
 }
 

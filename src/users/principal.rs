@@ -24,8 +24,8 @@ pub struct Principal {
     /// Name of the source that authenticated the user, for the log.
     pub source: &'static str,
     /// Version of the user's data in the source. If the source has another one now, the account has changed
-    /// ([`Source::account_state`](super::Source::standing)).
-    pub stamp: u64,
+    /// ([`Source::account_state`](super::Source::account_state)).
+    pub version: u64,
 }
 
 impl Default for Principal {
@@ -34,7 +34,7 @@ impl Default for Principal {
     fn default() -> Principal {
         static NO_CLAIMS: OnceLock<Arc<Claims>> = OnceLock::new();
         let claims = NO_CLAIMS.get_or_init(Arc::default).clone();
-        Principal { name: None, roles: Arc::default(), claims, expires: None, source: "", stamp: 0 }
+        Principal { name: None, roles: Arc::default(), claims, expires: None, source: "", version: 0 }
     }
 }
 

@@ -47,7 +47,7 @@ mod tests {
     use crate::users::{Handshake, ProxyUser};
     use std::sync::Arc;
 
-    fn said(name: &str, roles: &[&str]) -> Credentials {
+    fn from_proxy(name: &str, roles: &[&str]) -> Credentials {
         let roles = roles.iter().map(|role| (*role).to_owned()).collect();
         let proxy = Some(ProxyUser { name: name.to_owned(), roles });
         Credentials {
@@ -58,15 +58,15 @@ mod tests {
 
     #[test]
     fn user_and_roles_are_read_from_the_proxy() {
-        let Decision::Known(principal) = Proxy.find(&said("alice", &["admin", "service"])) else {
+        let Decision::Known(principal) = Proxy.find(&from_proxy("alice", &["admin", "service"])) else {
             panic!("alice is known")
         };
         assert_eq!((principal.name.as_deref(), principal.source), (Some("alice"), "proxy"));
         assert!(principal.has_role("admin") && principal.is_service());
         assert_eq!(Proxy.find(&Credentials::default()), Decision::Unknown);
-        assert_eq!(Proxy.find(&said("", &["admin"])), Decision::Unknown, "an anonymous client");
-        for odd in ["a\nb", &"x".repeat(257)] {
-            assert!(matches!(Proxy.find(&said(odd, &[])), Decision::Refused(_)), "{odd:?}");
+        assert_eq!(Proxy.find(&from_proxy("", &["admin"])), Decision::Unknown, "an anonymous client");
+        for invalid in ["a\nb", &"x".repeat(257)] {
+            assert!(matches!(Proxy.find(&from_proxy(invalid, &[])), Decision::Refused(_)), "{invalid:?}");
         }
     }
 }

@@ -13,9 +13,9 @@ pub type Check<'a> = Pin<Box<dyn Future<Output = Decision> + Send + 'a>>;
 pub enum Decision {
     /// The credentials identify this principal.
     Known(Principal),
-    /// The credentials are of another kind, or of a name that the source does not know. The next source is asked.
+    /// The credentials are of another kind, or of a name that the source does not know. The next source is tried.
     Unknown,
-    /// The credentials are of this source's kind and are wrong. No other source is asked. The reason is for the log
+    /// The credentials are of this source's kind and are wrong. No other source is tried. The reason is for the log
     /// only and contains no secret.
     Refused(String),
     /// The source cannot check the credentials now. The login is not accepted.

@@ -1,4 +1,4 @@
-//! All kinds of sources, and the order in which they are asked.
+//! All kinds of sources, and the order in which they are tried.
 
 use super::Options;
 use super::anonymous::Anonymous;
@@ -107,7 +107,9 @@ fn source(
             let verifier = Verifier::new(options.auth_parallel_max, waiting_max, options.auth_cache_max);
             Arc::new(UsersFile::new(path, options.names, verifier))
         }
-        SourceKind::User if !options.listed.is_empty() => Arc::new(StaticUsers::new(&options.listed)),
+        SourceKind::User if !options.static_users.is_empty() => {
+            Arc::new(StaticUsers::new(&options.static_users))
+        }
         SourceKind::Anonymous if options.allow_anonymous || is_alone => Arc::new(Anonymous { is_alone }),
         SourceKind::Proxy | SourceKind::Token | SourceKind::User | SourceKind::Anonymous => return Ok(None),
     };
@@ -124,12 +126,12 @@ mod tests {
     }
 
     #[test]
-    fn sources_are_asked_in_their_order_and_anonymous_last() {
+    fn sources_are_tried_in_their_order_and_anonymous_last() {
         let mut options = Options::default();
         assert_eq!(names(&options), ["anonymous"], "without a source every client is accepted");
         options.users_file = Some("/nowhere/users".into());
         assert_eq!(names(&options), ["users-file"]);
-        options.listed = vec![("alice".to_owned(), Passcode::new("a").expect("short"))];
+        options.static_users = vec![("alice".to_owned(), Passcode::new("a").expect("short"))];
         options.allow_anonymous = true;
         assert_eq!(names(&options), ["users-file", "user", "anonymous"]);
         options.order = vec![SourceKind::Anonymous, SourceKind::User];

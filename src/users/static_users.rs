@@ -12,14 +12,14 @@ use subtle::Choice;
 pub(super) struct StaticUsers {
     passcodes: HashMap<Arc<str>, Passcode>,
     /// Passcode that is compared for an unknown user, so that this takes as long as for a known one.
-    nobody: Passcode,
+    dummy: Passcode,
 }
 
 impl StaticUsers {
     pub(super) fn new(listed: &[(String, Passcode)]) -> StaticUsers {
         let passcodes = listed.iter().map(|(name, passcode)| (Arc::from(name.as_str()), passcode.clone()));
-        let nobody = Passcode::new("nobody").expect("it is short");
-        StaticUsers { passcodes: passcodes.collect(), nobody }
+        let dummy = Passcode::new("dummy").expect("it is short");
+        StaticUsers { passcodes: passcodes.collect(), dummy }
     }
 
     fn find(&self, credentials: &Credentials) -> Decision {
@@ -37,7 +37,7 @@ impl StaticUsers {
     fn expected(&self, login: &str) -> (Option<&Arc<str>>, &Passcode, Choice) {
         match self.passcodes.get_key_value(login) {
             Some((name, passcode)) => (Some(name), passcode, Choice::from(1)),
-            None => (None, &self.nobody, Choice::from(0)),
+            None => (None, &self.dummy, Choice::from(0)),
         }
     }
 }
@@ -78,7 +78,7 @@ mod tests {
             (Some("alice"), None, wrong()),
             (Some("alice"), Some(""), wrong()),
             (Some("Alice"), Some("alice's"), Decision::Unknown),
-            (Some("nobody"), Some("nobody"), Decision::Unknown),
+            (Some("dummy"), Some("dummy"), Decision::Unknown),
             (Some(""), Some(""), Decision::Unknown),
             (None, None, Decision::Unknown),
             (None, Some("alice's"), Decision::Unknown),
@@ -96,7 +96,7 @@ mod tests {
     fn unknown_login_is_compared_too_without_effect() {
         let listed = listed(&["alice"]);
         let (name, passcode, counts) = listed.expected("mallory");
-        assert!(name.is_none() && passcode.matches("nobody") && !bool::from(counts));
+        assert!(name.is_none() && passcode.matches("dummy") && !bool::from(counts));
         let (name, passcode, counts) = listed.expected("alice");
         assert!(name.is_some() && passcode.matches("alice's") && bool::from(counts));
     }

@@ -34,23 +34,23 @@ pub(super) enum Reply {
 /// The server; it ends with its test.
 pub(super) struct TestServer {
     address: SocketAddr,
-    asked: Arc<AtomicUsize>,
+    request_count: Arc<AtomicUsize>,
     gate: Arc<Semaphore>,
 }
 
 impl TestServer {
     /// Starts a server that responds at once.
     pub(super) async fn open(
-        answer: impl Fn(ReceivedRequest) -> Reply + Send + Sync + 'static,
+        respond: impl Fn(ReceivedRequest) -> Reply + Send + Sync + 'static,
     ) -> TestServer {
-        TestServer::new(Semaphore::MAX_PERMITS, answer).await
+        TestServer::new(Semaphore::MAX_PERMITS, respond).await
     }
 
-    /// Starts a server that sends a response only when the test calls `let_through`.
+    /// Starts a server that sends a response only when the test calls `allow_response`.
     pub(super) async fn gated(
-        answer: impl Fn(ReceivedRequest) -> Reply + Send + Sync + 'static,
+        respond: impl Fn(ReceivedRequest) -> Reply + Send + Sync + 'static,
     ) -> TestServer {
-        TestServer::new(0, answer).await
+        TestServer::new(0, respond).await
     }
 
     /// Returns a URL with a port on which no server listens.
@@ -60,13 +60,14 @@ impl TestServer {
     }
 
     async fn new(
-        let_through: usize,
-        answer: impl Fn(ReceivedRequest) -> Reply + Send + Sync + 'static,
+        initial_responses: usize,
+        respond: impl Fn(ReceivedRequest) -> Reply + Send + Sync + 'static,
     ) -> TestServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let (asked, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(let_through)));
-        let handler = Arc::new(Handler { answer, asked: asked.clone(), gate: gate.clone() });
+        let (request_count, gate) =
+            (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(initial_responses)));
+        let handler = Arc::new(Handler { respond, request_count: request_count.clone(), gate: gate.clone() });
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 let handler = handler.clone();
@@ -78,7 +79,7 @@ impl TestServer {
                 tokio::spawn(http.serve_connection(TokioIo::new(socket), service));
             }
         });
-        TestServer { address, asked, gate }
+        TestServer { address, request_count, gate }
     }
 
     pub(super) fn url(&self, path: &str) -> String {
@@ -87,7 +88,7 @@ impl TestServer {
 
     /// Returns the number of requests received.
     pub(super) fn requests(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
+        self.request_count.load(Ordering::SeqCst)
     }
 
     /// Completes when a request has been received.
@@ -98,27 +99,27 @@ impl TestServer {
     }
 
     /// Lets the server send one more response.
-    pub(super) fn let_through(&self) {
+    pub(super) fn allow_response(&self) {
         self.gate.add_permits(1);
     }
 }
 
 struct Handler<F> {
-    answer: F,
-    asked: Arc<AtomicUsize>,
+    respond: F,
+    request_count: Arc<AtomicUsize>,
     gate: Arc<Semaphore>,
 }
 
 impl<F: Fn(ReceivedRequest) -> Reply> Handler<F> {
     async fn serve(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.request_count.fetch_add(1, Ordering::SeqCst);
         let (parts, body) = request.into_parts();
         let body = body.collect().await.expect("a whole request").to_bytes();
         let body = String::from_utf8_lossy(&body).into_owned();
-        let asked = ReceivedRequest { method: parts.method, uri: parts.uri, headers: parts.headers, body };
+        let received = ReceivedRequest { method: parts.method, uri: parts.uri, headers: parts.headers, body };
         self.gate.acquire().await.expect("the semaphore is not closed").forget();
         let response = Response::builder();
-        let response = match (self.answer)(asked) {
+        let response = match (self.respond)(received) {
             Reply::Respond(status, body) => response.status(status).body(body.into()),
             Reply::Redirect(to) => response.status(302).header("location", to).body(Full::default()),
             Reply::NoResponse => std::future::pending().await,

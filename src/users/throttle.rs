@@ -3,7 +3,7 @@
 //! ```text
 //!  login ──► this passcode was correct before? ───────────────────────────► checked at once
 //!              │ no
-//!              ├─► this passcode was refused before? ─────────────────────► checked at once, the refusal is held back
+//!              ├─► this passcode was refused before? ─────────────────────► checked at once, the refusal is delayed
 //!              └─► a new guess: waits for a slot of (address, name) and, unless this name has logged in from this
 //!                  address before, for one of the name and one of the address ► checked in its slot
 //! ```
@@ -19,8 +19,8 @@
 //! minutes without a refusal. An IPv6 address counts as its /64 network, which is what one customer has.
 //!
 //! Slots cannot be reserved: a client that sends one guess after the other would hold all of them. Instead, each login
-//! that waits for a slot tries to take it at a random time in the [`DRAW`] after it opens, and so does a login that
-//! arrives in that time. Every waiting login has the same chance, however often the other clients retry.
+//! that waits for a slot tries to take it at a random time in the [`DRAW_WINDOW`] after it opens, and so does a login
+//! that arrives in that time. Every waiting login has the same chance, however often the other clients retry.
 
 use super::lru_map::LruMap;
 use std::collections::HashMap;
@@ -41,14 +41,14 @@ const NAME_INTERVAL_MAX: Duration = Duration::from_secs(4);
 /// address who have not logged in before wait for a slot, too.
 const ADDRESS_INTERVAL_MAX: Duration = Duration::from_secs(1);
 /// Time after a slot opens in which waiting logins try to take it, each at a random time.
-pub(super) const DRAW: Duration = Duration::from_millis(100);
+pub(super) const DRAW_WINDOW: Duration = Duration::from_millis(100);
 /// Ratio of the free guesses of one name, or of one address, to those of one name from one address.
-const WIDE: u32 = 20;
+const WIDE_FACTOR: u32 = 20;
 /// Ratio of the most guesses that one name adds to the counter of its address to the free guesses of one name from one
 /// address. Four names exhaust the free guesses of an address, or a hundred names with one guess each.
-const PER_NAME: u32 = 5;
+const PER_NAME_FACTOR: u32 = 5;
 /// Time without a refusal after which a counter expires.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(15 * 60);
+const COUNTER_EXPIRY: Duration = Duration::from_secs(15 * 60);
 /// Maximum number of entries of each table; the least recently used ones are evicted.
 const ENTRIES_MAX: usize = 65_536;
 
@@ -64,7 +64,7 @@ pub(super) struct Throttle {
     /// Names that have logged in from an address.
     known_pairs: LruMap<u64, ()>,
     /// Names with passcodes that were correct, and with passcodes that were refused.
-    right: LruMap<u64, ()>,
+    correct: LruMap<u64, ()>,
     wrong: LruMap<u64, ()>,
     /// Number of checks in progress by name and passcode, and number of passcodes being checked by name.
     checks: HashMap<(u64, u64), u32>,
@@ -84,14 +84,14 @@ pub(super) struct Attempt {
 #[derive(Debug)]
 pub(super) struct Ticket {
     attempt: Attempt,
-    kind: BucketKind,
+    kind: AttemptKind,
     /// Time before which a refusal must not be sent.
     pub(super) answer_at: Instant,
 }
 
 /// A login that has to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Held {
+pub(super) struct Delayed {
     /// Time at which the next slot opens for which the login may try.
     pub(super) slot: Instant,
     /// The counter that delays the login, for the log.
@@ -99,9 +99,9 @@ pub(super) struct Held {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum BucketKind {
+enum AttemptKind {
     /// This name and passcode were correct before.
-    Right,
+    Correct,
     /// This name and passcode were refused before.
     Repeated,
     /// A new guess.
@@ -112,7 +112,7 @@ enum BucketKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// The passcode is correct.
-    Right,
+    Correct,
     /// The passcode is wrong.
     Wrong,
     /// The check says nothing about the passcode.
@@ -143,8 +143,8 @@ struct Count {
 }
 
 impl Throttle {
-    /// Creates a throttle that allows `free` guesses without delay, and remembers `right_max` correct logins.
-    pub(super) fn new(free: u32, right_max: usize) -> Throttle {
+    /// Creates a throttle that allows `free` guesses without delay, and remembers `correct_max` correct logins.
+    pub(super) fn new(free: u32, correct_max: usize) -> Throttle {
         Throttle {
             free,
             hasher: RandomState::new(),
@@ -152,7 +152,7 @@ impl Throttle {
             names: LruMap::new(ENTRIES_MAX),
             addresses: LruMap::new(ENTRIES_MAX),
             known_pairs: LruMap::new(ENTRIES_MAX),
-            right: LruMap::new(right_max),
+            correct: LruMap::new(correct_max),
             wrong: LruMap::new(ENTRIES_MAX),
             checks: HashMap::new(),
             checked_names: HashMap::new(),
@@ -171,44 +171,46 @@ impl Throttle {
 
     /// Returns whether the login needs only the slot of its own address and name.
     pub(super) fn is_known(&self, attempt: &Attempt) -> bool {
-        self.right.contains(&attempt.passcode) || self.known_pairs.contains(&attempt.pair)
+        self.correct.contains(&attempt.passcode) || self.known_pairs.contains(&attempt.pair)
     }
 
-    /// Admits a login to be checked now. `drawn` is the slot for which the login has waited until a random time, if
-    /// any.
+    /// Admits a login to be checked now. `drawn_slot` is the slot for which the login has waited until a random time,
+    /// if any.
     ///
     /// # Errors
     /// The login has to wait for a slot. Nothing about it is stored.
-    pub(super) fn enter(
+    pub(super) fn admit(
         &mut self,
         attempt: Attempt,
-        drawn: Option<Instant>,
+        drawn_slot: Option<Instant>,
         now: Instant,
-    ) -> Result<Ticket, Held> {
-        let pair = self.pairs.get(&attempt.pair).copied().filter(|pair| pair.last + FORGOTTEN_AFTER > now);
+    ) -> Result<Ticket, Delayed> {
+        let pair = self.pairs.get(&attempt.pair).copied().filter(|pair| pair.last + COUNTER_EXPIRY > now);
         let pair = pair.unwrap_or_else(|| Pair::new(now));
         let ticket = |kind, answer_at| Ticket { attempt, kind, answer_at };
-        if self.right.touch(&attempt.passcode) {
-            self.begin(attempt);
-            return Ok(ticket(BucketKind::Right, now));
+        if self.correct.touch(&attempt.passcode) {
+            self.begin_check(attempt);
+            return Ok(ticket(AttemptKind::Correct, now));
         }
         if self.wrong.touch(&attempt.passcode) {
-            self.begin(attempt);
-            return Ok(ticket(BucketKind::Repeated, now + interval(pair.refusals, self.free, INTERVAL_MAX)));
+            self.begin_check(attempt);
+            return Ok(ticket(AttemptKind::Repeated, now + interval(pair.refusals, self.free, INTERVAL_MAX)));
         }
         let is_known = self.known_pairs.touch(&attempt.pair);
         let name = self.names.get(&attempt.name).copied().unwrap_or_else(|| Count::new(now)).at(now);
         let address = attempt.network.and_then(|network| self.addresses.get(&network));
         let address = address.copied().unwrap_or_else(|| Count::new(now)).at(now);
-        let of_all = |count: Count| count.next_at.filter(|_| !is_known);
-        let slot = pair.next_at.max(of_all(name)).max(of_all(address));
-        if let Some(slot) = slot.filter(|slot| !is_open(*slot, drawn, now)) {
+        let required_slot = |count: Count| count.next_at.filter(|_| !is_known);
+        let slot = pair.next_at.max(required_slot(name)).max(required_slot(address));
+        if let Some(slot) = slot.filter(|slot| !is_slot_open(*slot, drawn_slot, now)) {
             let reason = match Some(slot) {
-                slot if slot == pair.next_at => "too many wrong passcodes of this name from this address",
-                slot if slot == of_all(name) => "too many wrong passcodes of this name from all addresses",
-                _ => "too many wrong passcodes of many names from this address",
+                slot if slot == pair.next_at => "too many wrong passcodes for this name from this address",
+                slot if slot == required_slot(name) => {
+                    "too many wrong passcodes for this name from all addresses"
+                }
+                _ => "too many wrong passcodes for many names from this address",
             };
-            return Err(Held { slot, reason });
+            return Err(Delayed { slot, reason });
         }
         let wait = interval(pair.guesses, self.free, INTERVAL_MAX);
         let guesses = pair.guesses.saturating_add(1);
@@ -216,13 +218,13 @@ impl Throttle {
         if !is_known {
             self.take_slots(attempt, name, address, now);
         }
-        self.begin(attempt);
-        Ok(ticket(BucketKind::Guess, now + wait))
+        self.begin_check(attempt);
+        Ok(ticket(AttemptKind::Guess, now + wait))
     }
 
     /// Takes the slots of the name and of the address, if their free guesses are used up.
     fn take_slots(&mut self, attempt: Attempt, name: Count, address: Count, now: Instant) {
-        let free = self.free.max(1).saturating_mul(WIDE);
+        let free = self.free.max(1).saturating_mul(WIDE_FACTOR);
         let checked = self.checked_names.get(&attempt.name).copied().unwrap_or_default();
         let next_at = next_slot(now, interval(name.count.saturating_add(checked), free, NAME_INTERVAL_MAX));
         if next_at.is_some() {
@@ -234,7 +236,7 @@ impl Throttle {
         }
     }
 
-    fn begin(&mut self, attempt: Attempt) {
+    fn begin_check(&mut self, attempt: Attempt) {
         let checks = self.checks.entry((attempt.name, attempt.passcode)).or_default();
         *checks += 1;
         if *checks == 1 {
@@ -242,62 +244,62 @@ impl Throttle {
         }
     }
 
-    fn end(&mut self, attempt: Attempt) {
-        if release(&mut self.checks, (attempt.name, attempt.passcode)) {
-            release(&mut self.checked_names, attempt.name);
+    fn end_check(&mut self, attempt: Attempt) {
+        if decrement(&mut self.checks, (attempt.name, attempt.passcode)) {
+            decrement(&mut self.checked_names, attempt.name);
         }
     }
 
     /// Counts the result of a login.
     pub(super) fn settle(&mut self, ticket: &Ticket, outcome: Outcome, now: Instant) {
         let attempt = ticket.attempt;
-        self.end(attempt);
+        self.end_check(attempt);
         match outcome {
-            Outcome::Right => self.forgive(attempt),
-            Outcome::Wrong => self.refused(attempt, ticket.kind, now),
-            Outcome::Unknown if ticket.kind == BucketKind::Guess => self.take_back(attempt),
+            Outcome::Correct => self.reset_failures(attempt),
+            Outcome::Wrong => self.record_failure(attempt, ticket.kind, now),
+            Outcome::Unknown if ticket.kind == AttemptKind::Guess => self.undo_guess(attempt),
             Outcome::Unknown => {}
         }
     }
 
-    fn forgive(&mut self, attempt: Attempt) {
-        self.right.insert(attempt.passcode, ());
+    fn reset_failures(&mut self, attempt: Attempt) {
+        self.correct.insert(attempt.passcode, ());
         self.wrong.remove(&attempt.passcode);
         self.known_pairs.insert(attempt.pair, ());
         let wrong = self.pairs.remove(&attempt.pair).map_or(0, |pair| pair.wrong);
         if let Some(name) = self.names.get_mut(&attempt.name) {
             name.count = name.count.saturating_sub(wrong);
         }
-        let wrong = wrong.min(self.per_name());
+        let wrong = wrong.min(self.guesses_per_name_max());
         if let Some(address) = attempt.network.and_then(|network| self.addresses.get_mut(&network)) {
             address.count = address.count.saturating_sub(wrong);
         }
     }
 
-    fn refused(&mut self, attempt: Attempt, kind: BucketKind, now: Instant) {
+    fn record_failure(&mut self, attempt: Attempt, kind: AttemptKind, now: Instant) {
         let pair = self.pairs.get(&attempt.pair).copied().unwrap_or_else(|| Pair::new(now));
         let mut pair = Pair { refusals: pair.refusals.saturating_add(1), last: now, ..pair };
         // The passcode may have been changed since it was correct.
-        self.right.remove(&attempt.passcode);
+        self.correct.remove(&attempt.passcode);
         self.wrong.insert(attempt.passcode, ());
-        if kind != BucketKind::Repeated {
+        if kind != AttemptKind::Repeated {
             pair.wrong = pair.wrong.saturating_add(1);
             pair.guesses = pair.guesses.max(pair.wrong);
-            count(&mut self.names, attempt.name, 1, now);
-            let more = u32::from(pair.wrong <= self.per_name());
+            add_failures(&mut self.names, attempt.name, 1, now);
+            let more = u32::from(pair.wrong <= self.guesses_per_name_max());
             if let Some(network) = attempt.network {
-                count(&mut self.addresses, network, more, now);
+                add_failures(&mut self.addresses, network, more, now);
             }
         }
         self.pairs.insert(attempt.pair, pair);
     }
 
     /// Returns the most that one name adds to the counter of its address.
-    fn per_name(&self) -> u32 {
-        self.free.max(1).saturating_mul(PER_NAME)
+    fn guesses_per_name_max(&self) -> u32 {
+        self.free.max(1).saturating_mul(PER_NAME_FACTOR)
     }
 
-    fn take_back(&mut self, attempt: Attempt) {
+    fn undo_guess(&mut self, attempt: Attempt) {
         let Some(pair) = self.pairs.get_mut(&attempt.pair) else { return };
         pair.guesses = pair.guesses.saturating_sub(1);
         if pair.guesses == 0 && pair.refusals == 0 {
@@ -319,11 +321,11 @@ impl Count {
 
     /// Returns the current count; zero if it has expired.
     fn at(self, now: Instant) -> Count {
-        if self.last + FORGOTTEN_AFTER > now { self } else { Count::new(now) }
+        if self.last + COUNTER_EXPIRY > now { self } else { Count::new(now) }
     }
 }
 
-fn count<K: Hash + Eq + Clone>(counts: &mut LruMap<K, Count>, key: K, more: u32, now: Instant) {
+fn add_failures<K: Hash + Eq + Clone>(counts: &mut LruMap<K, Count>, key: K, more: u32, now: Instant) {
     let old = counts.get(&key).copied().unwrap_or_else(|| Count::new(now)).at(now);
     counts.insert(key, Count { count: old.count.saturating_add(more), last: now, ..old });
 }
@@ -342,14 +344,14 @@ fn next_slot(now: Instant, interval: Duration) -> Option<Instant> {
     (!interval.is_zero()).then(|| now + interval)
 }
 
-/// Returns whether a login that has waited for the slot `drawn` may take the one that opens at `slot`.
-fn is_open(slot: Instant, drawn: Option<Instant>, now: Instant) -> bool {
-    let opens_at = if drawn == Some(slot) { slot } else { slot + DRAW };
+/// Returns whether a login that has waited for the slot `drawn_slot` may take the one that opens at `slot`.
+fn is_slot_open(slot: Instant, drawn_slot: Option<Instant>, now: Instant) -> bool {
+    let opens_at = if drawn_slot == Some(slot) { slot } else { slot + DRAW_WINDOW };
     now >= opens_at
 }
 
 /// Decrements the count, and returns whether it was the last.
-fn release<K: Hash + Eq>(counts: &mut HashMap<K, u32>, key: K) -> bool {
+fn decrement<K: Hash + Eq>(counts: &mut HashMap<K, u32>, key: K) -> bool {
     let Entry::Occupied(mut count) = counts.entry(key) else { return false };
     *count.get_mut() -= 1;
     let is_last = *count.get() == 0;

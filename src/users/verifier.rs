@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// Verifies passcodes on hashing threads, without blocking the thread that asks.
+/// Verifies passcodes on hashing threads, without blocking the calling thread.
 ///
 /// ```text
 ///  verify ──► cached success? ──────────────────────────────────────────► yes
@@ -26,7 +26,7 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub(super) struct Verifier {
     shared: Arc<Shared>,
-    desks: HashPool,
+    pool: HashPool,
 }
 
 /// The function that checks a passcode. Tests replace it with one that is slow on demand.
@@ -40,28 +40,28 @@ struct Shared {
 
 /// The maps use the digest of name, passcode and hash as the key, so another hash is another key.
 struct State {
-    pending: HashMap<Digest, watch::Receiver<Option<Answer>>>,
+    pending: HashMap<Digest, watch::Receiver<Option<HashResult>>>,
     successes: LruMap<Digest, ()>,
 }
 
-type Answer = Result<bool, HashError>;
+type HashResult = Result<bool, HashError>;
 
 impl Verifier {
     /// Creates a verifier with `threads` hashing threads (see [`HashPool::new`]), a queue of `waiting_max` checks, and
-    /// a cache of `remembered_max` successes.
-    pub(super) fn new(threads: usize, waiting_max: usize, remembered_max: usize) -> Verifier {
-        Verifier::with(threads, waiting_max, remembered_max, Box::new(Hash::matches))
+    /// a cache of `cached_max` successes.
+    pub(super) fn new(threads: usize, waiting_max: usize, cached_max: usize) -> Verifier {
+        Verifier::with(threads, waiting_max, cached_max, Box::new(Hash::matches))
     }
 
     pub(super) fn with(
         threads: usize,
         waiting_max: usize,
-        remembered_max: usize,
+        cached_max: usize,
         matches: Box<Matches>,
     ) -> Verifier {
-        let state = State { pending: HashMap::new(), successes: LruMap::new(remembered_max) };
+        let state = State { pending: HashMap::new(), successes: LruMap::new(cached_max) };
         let shared = Shared { key: Key::random(), matches, state: Mutex::new(state) };
-        Verifier { shared: Arc::new(shared), desks: HashPool::new(threads, waiting_max) }
+        Verifier { shared: Arc::new(shared), pool: HashPool::new(threads, waiting_max) }
     }
 
     /// Returns whether `hash` is of this passcode. `name` only distinguishes users in the cache.
@@ -83,48 +83,48 @@ impl Verifier {
             }
             match state.pending.get(&digest) {
                 Some(pending) => pending.clone(),
-                None => self.begin(&mut state, client, digest, passcode, hash)?,
+                None => self.begin_check(&mut state, client, digest, passcode, hash)?,
             }
         };
-        let answer = pending.wait_for(Option::is_some).await.ok().and_then(|answer| *answer);
-        match answer {
+        let result = pending.wait_for(Option::is_some).await.ok().and_then(|result| *result);
+        match result {
             Some(Ok(matches)) => Ok(matches),
             Some(Err(HashError)) => Err("not enough memory for a hash"),
-            None => Err("the check was given up"),
+            None => Err("the check was aborted"),
         }
     }
 
-    fn begin(
+    fn begin_check(
         &self,
         state: &mut State,
         client: ClientKey,
         digest: Digest,
         passcode: &str,
         hash: &Arc<Hash>,
-    ) -> Result<watch::Receiver<Option<Answer>>, &'static str> {
-        let (tell, told) = watch::channel(None);
+    ) -> Result<watch::Receiver<Option<HashResult>>, &'static str> {
+        let (sender, receiver) = watch::channel(None);
         let passcode = Secret::new(passcode);
         let (shared, hash) = (self.shared.clone(), hash.clone());
-        state.pending.insert(digest, told.clone());
-        let put = self.desks.put(
+        state.pending.insert(digest, receiver.clone());
+        let submitted = self.pool.submit(
             client,
             Box::new(move |memory| {
                 let matches = || (shared.matches)(&hash, passcode.reveal(), memory);
-                let answer = catch_unwind(AssertUnwindSafe(matches)).unwrap_or(Err(HashError));
+                let result = catch_unwind(AssertUnwindSafe(matches)).unwrap_or(Err(HashError));
                 // Wipe the passcode from memory before the result is published.
                 drop(passcode);
-                shared.end(&digest, answer);
-                tell.send_replace(Some(answer));
+                shared.end_check(&digest, result);
+                sender.send_replace(Some(result));
             }),
         );
-        put.inspect_err(|_| drop(state.pending.remove(&digest))).map(|()| told)
+        submitted.inspect_err(|_| drop(state.pending.remove(&digest))).map(|()| receiver)
     }
 }
 
 impl Shared {
-    fn end(&self, digest: &Digest, answer: Answer) {
+    fn end_check(&self, digest: &Digest, result: HashResult) {
         let mut state = self.state.lock();
-        if answer == Ok(true) {
+        if result == Ok(true) {
             state.successes.insert(*digest, ());
         }
         state.pending.remove(digest);
@@ -147,14 +147,14 @@ pub(super) mod tests {
 
     /// A verifier's hash function that blocks until the test lets it continue, one at a time.
     pub(in crate::users) struct Slow {
-        pub(in crate::users) go_on: mpsc::Sender<()>,
+        pub(in crate::users) proceed: mpsc::Sender<()>,
         pub(in crate::users) begun: Arc<AtomicUsize>,
     }
 
     impl Slow {
         /// Creates a verifier for which `sesame` matches every hash and no other passcode matches any.
-        pub(in crate::users) fn verifier(threads: usize, remembered_max: usize) -> (Verifier, Slow) {
-            let (go_on, wait) = mpsc::channel();
+        pub(in crate::users) fn verifier(threads: usize, cached_max: usize) -> (Verifier, Slow) {
+            let (proceed, wait) = mpsc::channel();
             let (begun, wait) = (Arc::new(AtomicUsize::new(0)), Mutex::new(wait));
             let count = begun.clone();
             let matches = move |_: &Hash, passcode: &str, _: &mut Memory| {
@@ -166,12 +166,12 @@ pub(super) mod tests {
                     _ => Ok(passcode == "sesame"),
                 }
             };
-            (Verifier::with(threads, 10_000, remembered_max, Box::new(matches)), Slow { go_on, begun })
+            (Verifier::with(threads, 10_000, cached_max, Box::new(matches)), Slow { proceed, begun })
         }
 
         pub(in crate::users) fn release(&self, count: usize) {
             for _ in 0..count {
-                self.go_on.send(()).expect("the verifier exists");
+                self.proceed.send(()).expect("the verifier exists");
             }
         }
 
@@ -198,7 +198,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn only_successes_are_remembered_and_only_for_the_same_hash() {
+    async fn only_successes_are_cached_and_only_for_the_same_hash() {
         let (verifier, slow) = Slow::verifier(1, 10);
         let (hash, other) = (Arc::new(cheap("x")), Arc::new(cheap("x")));
         slow.release(100);
@@ -220,22 +220,22 @@ pub(super) mod tests {
     async fn equal_checks_share_one_hash_that_completes_without_waiting_logins() {
         let (verifier, slow) = Slow::verifier(1, 10);
         let hash = Arc::new(cheap("x"));
-        let ask = |passcode: &'static str| Box::pin(verifier.verify(None, "alice", passcode, &hash));
-        let (mut first, mut second, mut other) = (ask("sesame"), ask("sesame"), ask("wrong"));
-        for asked in [&mut first, &mut second, &mut other] {
-            assert!(futures_util::poll!(asked).is_pending());
+        let verify = |passcode: &'static str| Box::pin(verifier.verify(None, "alice", passcode, &hash));
+        let (mut first, mut second, mut other) = (verify("sesame"), verify("sesame"), verify("wrong"));
+        for check in [&mut first, &mut second, &mut other] {
+            assert!(futures_util::poll!(check).is_pending());
         }
         assert_eq!(verifier.shared.state.lock().pending.len(), 2);
         drop((first, second));
         slow.release(2);
         assert_eq!(other.await, Ok(false));
         assert_eq!(slow.begun(), 2);
-        assert_eq!(ask("sesame").await, Ok(true), "the success is remembered");
+        assert_eq!(verify("sesame").await, Ok(true), "the success is cached");
         assert_eq!(slow.begun(), 2);
     }
 
     #[tokio::test]
-    async fn number_of_remembered_successes_is_bounded() {
+    async fn number_of_cached_successes_is_bounded() {
         let (verifier, slow) = Slow::verifier(1, 2);
         let hash = Arc::new(cheap("x"));
         slow.release(100);

@@ -183,7 +183,7 @@ const signedIn = (kind, user, options) => Peer.in(kind, { connect: bearer(token(
 
 const checks = {
   async 'who shows nothing is refused'(kind) {
-    await new Peer(kind, {}).isEnded('login refused');
+    await new Peer(kind, {}).isEnded('login failed');
   },
 
   async 'a session ends with its token'(kind) {
@@ -208,7 +208,7 @@ const checks = {
   async 'an invalid token ends the session'(kind) {
     const peer = await signedIn(kind, 'erin');
     peer.client.publish({ destination: '/auth/refresh', body: token('erin', { secret: 'x'.repeat(40) }) });
-    await peer.isEnded('login refused');
+    await peer.isEnded('login failed');
   },
 
   async 'messages to users'(kind) {
@@ -281,7 +281,7 @@ for (const kind of KINDS) {
     await check(`stomp.js over ${kind}: ${name}`, async () => {
       if (needsHeaders && !WITH_HEADERS.includes(kind)) return 'sockjs-client sends no headers of ours there';
       await (await Peer.in(kind, right(), user)).leave();
-      await new Peer(kind, wrong()).isEnded('login refused');
+      await new Peer(kind, wrong()).isEnded('login failed');
     });
   }
   for (const [name, act] of Object.entries(checks)) await check(`stomp.js over ${kind}: ${name}`, () => act(kind));

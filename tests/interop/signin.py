@@ -20,7 +20,7 @@ from broker import HANG_TIMEOUT_SECONDS, Broker, Expected, run, same
 TOKEN_SECONDS = 4
 SECRET = "a-shared-secret-of-more-than-32-octets"
 PASSCODE = "sésame:\\ 50% 🔑"
-REFUSED = "login refused"
+REFUSED = "login failed"
 
 
 def token(sub, secret=SECRET, seconds=3600):

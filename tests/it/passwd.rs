@@ -19,7 +19,7 @@ fn accepts(broker: &Broker, wire: Wire, login: &str, passcode: &str) -> bool {
     match client.event() {
         Event::Frame(frame) if frame.command == "CONNECTED" => true,
         Event::Frame(frame) => {
-            assert_eq!((frame.command.as_str(), frame.must("message")), ("ERROR", "login refused"));
+            assert_eq!((frame.command.as_str(), frame.must("message")), ("ERROR", "login failed"));
             false
         }
         other => panic!("{other:?}"),
@@ -50,7 +50,7 @@ on_each_wire! {
         fs::write(home.users(), "# a mistake\nalice:tulip\n").expect("a file");
         let complains = |log: &str| {
             let mut lines = log.lines().filter(|line| line.contains("the users read before stay"));
-            lines.next().is_some_and(|line| line.contains("users:2: expected an argon2id hash"))
+            lines.next().is_some_and(|line| line.contains("users:2: invalid hash: expected an argon2id hash"))
                 && lines.next().is_none()
         };
         until(&|| is_in("b:%/张", "b") && complains(&broker.log()));
@@ -116,12 +116,16 @@ fn a_broker_does_not_start_with_an_invalid_users_file() {
         let output = command.output().expect("the command runs");
         (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
     };
-    let error = "error: --users-file: users: there is no such file; stompbox passwd FILE NAME makes it with its first user\n";
+    let error =
+        "error: --users-file: users: the file does not exist; create it with stompbox passwd FILE NAME\n";
     assert_eq!(check(), (Some(2), error.to_owned()));
     fs::write(home.users(), "alice:{SHA}sesame\n").expect("a file");
     let (code, errors) = check();
     assert_eq!(code, Some(2));
-    assert!(errors.starts_with("error: --users-file: users:1: expected an argon2id hash"), "{errors}");
+    assert!(
+        errors.starts_with("error: --users-file: users:1: invalid hash: expected an argon2id hash"),
+        "{errors}"
+    );
     assert!(!errors.contains("sesame"), "{errors}");
     home.passwd(&["alice"], "x");
     fs::remove_file(home.users()).expect("it is there");

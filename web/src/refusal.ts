@@ -1,7 +1,7 @@
 import type { IFrame } from '@stomp/stompjs';
 
 /** ERRORs that one can only sign in again after. */
-const SIGN_IN_AGAIN = new Set(['login refused', 'token expired', 'token refused', 'access revoked']);
+const SIGN_IN_AGAIN = new Set(['login failed', 'token expired', 'token refused', 'access revoked']);
 
 /** What the broker says no to, in an ERROR or a message of errors: their headers and bodies are the same. */
 export interface Refusal {

@@ -9,7 +9,7 @@ test('a refusal says what it is about, and in a sentence why', () => {
 });
 
 test('some refusals one can only sign in again after', () => {
-  for (const message of ['login refused', 'token expired', 'access revoked']) {
+  for (const message of ['login failed', 'token expired', 'access revoked']) {
     assert.ok(refusalOf({ headers: { message }, body: '' }).signInAgain, message);
   }
   for (const message of ['login not checked', 'access denied', '']) {

@@ -6,7 +6,7 @@ mod replace;
 pub(super) use prompt::ask;
 
 use crate::users::edit::{Change, Changed, edit};
-use crate::users::{Hash, Names, Passcode, Secret, record, taken_for_token};
+use crate::users::{Hash, Names, Passcode, Secret, is_read_as_token, record};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use replace::LockedFile;
@@ -212,7 +212,7 @@ fn check(passcode: &str) -> Result<(), String> {
         odd if odd.contains(|c: char| c.is_control()) => {
             Err("the passcode has a control character; expected one line of text".to_owned())
         }
-        token if taken_for_token(token) => {
+        token if is_read_as_token(token) => {
             Err("the passcode has the form of a token (three parts with dots between, or Bearer and a word), and would be \
                  taken for one"
                 .to_owned())

@@ -89,7 +89,7 @@ fn invalid_input_is_reported_and_changes_nothing() {
         ),
         (&["a"], Ok("eyJhbGciOiJI.sesame.x"), 2, "error: the passcode has the form of a token"),
         (&["a"], Err("the two differ; nothing is changed"), 2, "error: the two differ; nothing is changed\n"),
-        (&[""], Ok("sesame"), 2, "error: expected a name of 1 to 1024 octets\n"),
+        (&[""], Ok("sesame"), 2, "error: invalid name: expected 1 to 1024 bytes\n"),
         (
             &["John Smith"],
             Ok("sesame"),
@@ -98,7 +98,12 @@ fn invalid_input_is_reported_and_changes_nothing() {
              UsernameCasePreserved (no spaces, no invisible characters), or user-names = any; add the user with \
              --any-name then\n",
         ),
-        (&["a", "--role", "b c"], Ok("sesame"), 2, "error: --role: expected roles"),
+        (
+            &["a", "--role", "b c"],
+            Ok("sesame"),
+            2,
+            "error: --role: invalid roles: expected at most 64 bytes each",
+        ),
         (
             &["a", "sesame"],
             Ok("x"),
@@ -128,7 +133,7 @@ fn invalid_input_is_reported_and_changes_nothing() {
     for arguments in [&["a"][..], &["alice", "--delete"], &["--list"]] {
         let (code, _, errors) = home.run(arguments, Ok("x"));
         assert_eq!(code, ExitCode::FAILURE);
-        assert!(errors.starts_with("error: users:2: expected an argon2id hash"), "{errors}");
+        assert!(errors.starts_with("error: users:2: invalid hash: expected an argon2id hash"), "{errors}");
         assert_eq!(home.text(), invalid_file);
     }
     fs::write(home.0.join("users"), "# no users\n").expect("a file");

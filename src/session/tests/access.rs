@@ -295,14 +295,14 @@ fn token_is_renewed_by_send_to_auth_refresh() {
 #[test]
 fn failed_token_renewal_ends_the_session() {
     let refused = Refused {
-        summary: "login refused",
+        summary: "login failed",
         detail: "No.".into(),
         reason: "x".into(),
         cause: Cause::Credentials,
         limit: None,
     };
     for (result, expected) in [
-        (Err(refused), "ERROR login refused receipt r\nclose Unauthenticated"),
+        (Err(refused), "ERROR login failed receipt r\nclose Unauthenticated"),
         (Ok(Principal::named("bob", "token")), "ERROR token refused receipt r\nclose Unauthenticated"),
         (Ok(Principal::anonymous()), "ERROR token refused receipt r\nclose Unauthenticated"),
     ] {

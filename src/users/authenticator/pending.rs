@@ -1,20 +1,20 @@
 //! Logins in progress.
 
-use super::{Answer, Shared};
+use super::{LoginResult, Shared};
 use crate::users::keyed_digest::Digest;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 /// Receives the progress of a login, for one of the clients that wait for it.
-pub(super) type Answers = watch::Receiver<Progress>;
+pub(super) type ProgressReceiver = watch::Receiver<Progress>;
 
 /// The progress of a login.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Progress {
     /// Whether the throttle delays the check or a refusal. This is decided before the check.
-    pub(super) is_held_back: bool,
-    pub(super) answer: Option<Answer>,
+    pub(super) is_delayed: bool,
+    pub(super) result: Option<LoginResult>,
 }
 
 /// A login in progress, which equal logins join. Dropping it removes it from the map of logins in progress.
@@ -36,10 +36,10 @@ impl Pending {
     }
 
     /// Notifies the waiting clients whether the throttle delays the check or a refusal.
-    pub(super) fn set_held_back(&self, is_held_back: bool) {
+    pub(super) fn set_delayed(&self, is_delayed: bool) {
         self.progress.send_if_modified(|progress| {
-            let is_modified = progress.is_held_back != is_held_back;
-            progress.is_held_back = is_held_back;
+            let is_modified = progress.is_delayed != is_delayed;
+            progress.is_delayed = is_delayed;
             is_modified
         });
     }
@@ -57,7 +57,7 @@ impl Pending {
     /// Delays a refusal until `answer_at`. The login stays in progress even if its clients have disconnected, so that a
     /// client that repeats the login does not cause another check before that time. At most `auth-waiting-max` logins
     /// without clients are kept.
-    pub(super) async fn hold_back(&mut self, answer_at: Instant) {
+    pub(super) async fn delay_until(&mut self, answer_at: Instant) {
         tokio::select! {
             () = sleep_until(answer_at) => return,
             () = self.progress.closed() => {}
@@ -67,19 +67,19 @@ impl Pending {
         }
     }
 
-    /// Sends the answer to all waiting clients. A later equal login starts a new check.
-    pub(super) fn answer(self, answer: Answer) {
+    /// Sends the result to all waiting clients. A later equal login starts a new check.
+    pub(super) fn publish(self, result: LoginResult) {
         let progress = self.progress.clone();
         drop(self);
-        progress.send_modify(|progress| progress.answer = Some(answer));
+        progress.send_modify(|progress| progress.result = Some(result));
     }
 
-    /// Withdraws a login without clients if more than `stay_max` logins are in progress, and returns whether it did.
-    fn withdraw(&mut self, stay_max: usize) -> bool {
-        let mut under_way = self.shared.under_way.lock();
+    /// Withdraws a login without clients if more than `kept_max` logins are in progress, and returns whether it did.
+    fn withdraw(&mut self, kept_max: usize) -> bool {
+        let mut in_progress = self.shared.in_progress.lock();
         // Clients join under the same lock.
-        if self.progress.receiver_count() == 0 && under_way.len() > stay_max {
-            under_way.remove(&self.digest);
+        if self.progress.receiver_count() == 0 && in_progress.len() > kept_max {
+            in_progress.remove(&self.digest);
             self.is_withdrawn = true;
         }
         self.is_withdrawn
@@ -89,7 +89,7 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if !self.is_withdrawn {
-            self.shared.under_way.lock().remove(&self.digest);
+            self.shared.in_progress.lock().remove(&self.digest);
         }
     }
 }

@@ -118,7 +118,7 @@ fn guess_forever(
     authenticator: &Authenticator,
     clients: u32,
     addresses: u32,
-    is_at_alice: bool,
+    targets_alice: bool,
 ) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     for client in 0..clients {
@@ -127,7 +127,7 @@ fn guess_forever(
         tasks.spawn(async move {
             for number in 0.. {
                 let guess = format!("{client}-{number}");
-                let name = if is_at_alice { "alice" } else { &guess };
+                let name = if targets_alice { "alice" } else { &guess };
                 let _ = authenticator.authenticate(from(&address, credentials(name, &guess))).await;
             }
         });
@@ -169,10 +169,7 @@ async fn auth_timeout_applies_unless_the_source_has_its_own_queue() {
     let refused =
         authenticator.authenticate(credentials("a", "sesame")).await.expect_err("the gate is closed");
     assert_eq!(start.elapsed(), Duration::from_secs(10));
-    assert_eq!(
-        (refused.summary, &*refused.reason),
-        ("login not checked", "gate: out of time (auth-timeout)")
-    );
+    assert_eq!((refused.summary, &*refused.reason), ("login not checked", "gate: timed out (auth-timeout)"));
     assert!(refused.detail.ends_with("try again later."));
     assert_eq!(authenticator.shared.permits.available_permits(), 10);
     let gate = Arc::new(Gate { is_timed: false, ..Gate::of(0) });
@@ -192,15 +189,15 @@ async fn equal_logins_share_one_check_that_completes_after_clients_leave() {
     let mut tries: Vec<_> =
         (0..3).map(|_| Box::pin(authenticator.authenticate(credentials("a", "wrong")))).collect();
     let mut other = Box::pin(authenticator.authenticate(from("192.0.2.1", credentials("a", "wrong"))));
-    for asked in tries.iter_mut().chain([&mut other]) {
-        assert!(futures_util::poll!(asked).is_pending());
+    for login in tries.iter_mut().chain([&mut other]) {
+        assert!(futures_util::poll!(login).is_pending());
     }
     tokio::task::yield_now().await;
     assert_eq!(gate.checks(), 2, "a login from another address is checked separately");
     drop(tries);
     gate.open.add_permits(2);
     assert!(other.await.is_err());
-    assert!(authenticator.shared.under_way.lock().is_empty());
+    assert!(authenticator.shared.in_progress.lock().is_empty());
     gate.open.add_permits(10);
     let mut waits = Vec::new();
     for number in 0..5 {
@@ -231,7 +228,7 @@ async fn guessing_client_is_delayed_and_other_users_are_not() {
         "the same user at another address"
     );
     assert_eq!(took(here, Credentials::default()).await.0, 0, "a client without credentials does not guess");
-    assert_eq!(took(here, credentials("alice", "sesame")).await, (0, true), "the right passcode");
+    assert_eq!(took(here, credentials("alice", "sesame")).await, (0, true), "the correct passcode");
     for _ in 0..9 {
         assert_eq!(
             took(here, credentials("bob", "down")).await,
@@ -246,7 +243,7 @@ async fn guessing_client_is_delayed_and_other_users_are_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn login_of_an_attacked_name_is_refused_unless_it_was_right_before() {
+async fn login_of_an_attacked_name_is_refused_unless_it_was_correct_before() {
     let authenticator = Authenticator::with_sources(options(5000), vec![Gate::new(10_000)]);
     assert!(took(&authenticator, from("192.0.2.1", credentials("alice", "sesame"))).await.1);
     let start = Instant::now();
@@ -255,7 +252,9 @@ async fn login_of_an_attacked_name_is_refused_unless_it_was_right_before() {
         let guess = credentials("alice", &format!("{number}"));
         let guess = from(&format!("198.51.{}.{}", number / 250, number % 250), guess);
         let authenticator = authenticator.clone();
-        tasks.spawn(async move { authenticator.authenticate(guess).await.expect_err("wrong") });
+        tasks.spawn(
+            async move { authenticator.authenticate(guess).await.expect_err("the passcode is wrong") },
+        );
     }
     let refused = tasks.join_all().await;
     let busy: Vec<_> = refused.iter().filter(|refused| refused.cause == Cause::Busy).collect();
@@ -263,9 +262,9 @@ async fn login_of_an_attacked_name_is_refused_unless_it_was_right_before() {
     // The last slot before that time is taken up to 100 ms after it opens, and its refusal is answered at once.
     assert!((15_000..15_200).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
     let refused = busy[0];
-    let expected = ("login not checked", "Too many logins were refused; try again later.", Cause::Busy);
+    let expected = ("login not checked", "Too many logins failed; try again later.", Cause::Busy);
     assert_eq!((refused.summary, &*refused.detail, refused.cause), expected);
-    assert_eq!(refused.reason, "too many wrong passcodes of this name from all addresses");
+    assert_eq!(refused.reason, "too many wrong passcodes for this name from all addresses");
     for address in ["192.0.2.1", "203.0.113.2"] {
         let right = took(&authenticator, from(address, credentials("alice", "sesame"))).await;
         assert_eq!(right, (0, true), "{address}");
@@ -316,10 +315,10 @@ async fn login_waiting_for_its_slot_is_not_checked_after_its_last_client_has_lef
     let [first, second] = clients;
     drop(first);
     settle().await;
-    assert_eq!(authenticator.shared.under_way.lock().len(), 1, "one client waits");
+    assert_eq!(authenticator.shared.in_progress.lock().len(), 1, "one client waits");
     drop(second);
     settle().await;
-    assert_eq!((authenticator.shared.under_way.lock().len(), budget.used()), (0, 0));
+    assert_eq!((authenticator.shared.in_progress.lock().len(), budget.used()), (0, 0));
     tokio::time::advance(Duration::from_secs(60)).await;
     settle().await;
     assert_eq!(gate.checks(), 6);
@@ -343,26 +342,26 @@ async fn login_queued_at_its_address_is_not_checked_after_its_client_has_left() 
     assert_eq!(authenticator.shared.permits.available_permits(), 5000 - CHECKS_PER_ADDRESS);
     drop(clients);
     settle().await;
-    assert_eq!(authenticator.shared.under_way.lock().len(), CHECKS_PER_ADDRESS, "these are completed");
+    assert_eq!(authenticator.shared.in_progress.lock().len(), CHECKS_PER_ADDRESS, "these are completed");
     gate.open.add_permits(5000);
     settle().await;
-    assert!(authenticator.shared.under_way.lock().is_empty());
+    assert!(authenticator.shared.in_progress.lock().is_empty());
     assert_eq!((gate.checks(), authenticator.shared.gates.len()), (CHECKS_PER_ADDRESS, 0));
 }
 
 /// Alice retries more slowly than the clients that guess, at most once for each guess. She fails with a probability of
 /// less than 10^-20: she would have to lose a thousand draws against twenty clients.
 #[tokio::test(start_paused = true)]
-async fn right_login_succeeds_while_its_address_guesses_without_a_pause() {
-    for (is_at_alice, before) in [(false, 105), (true, 12)] {
+async fn correct_login_succeeds_while_its_address_guesses_without_a_pause() {
+    for (targets_alice, before) in [(false, 105), (true, 12)] {
         let gate = Gate::new(1_000_000);
         let authenticator = Authenticator::with_sources(options(100), vec![gate.clone()]);
-        let guesses = guess_forever(&authenticator, 20, 1, is_at_alice);
+        let guesses = guess_forever(&authenticator, 20, 1, targets_alice);
         // By now the intervals are at their longest.
         gate.until(before).await;
         while !took(&authenticator, from("10.0.0.0", credentials("alice", "sesame"))).await.1 {
             let checks = gate.checks();
-            assert!(checks < before + 2000, "guesses at alice: {is_at_alice}");
+            assert!(checks < before + 2000, "targets alice: {targets_alice}");
             gate.until(checks + 1).await;
         }
         drop(guesses);
@@ -372,16 +371,19 @@ async fn right_login_succeeds_while_its_address_guesses_without_a_pause() {
 /// The limits are close to those in the throttle's own test: the random delays take little time.
 #[tokio::test(start_paused = true)]
 async fn guesses_that_are_checked_in_the_first_hour_are_bounded() {
-    for (clients, addresses, is_at_alice, checks_max) in
+    for (clients, addresses, targets_alice, checks_max) in
         [(20, 1, true, 250), (5, 1, false, 3715), (30, 30, true, 1004)]
     {
         let gate = Gate::new(1_000_000);
         let authenticator = Authenticator::with_sources(options(100), vec![gate.clone()]);
         let start = Instant::now();
-        let guesses = guess_forever(&authenticator, clients, addresses, is_at_alice);
+        let guesses = guess_forever(&authenticator, clients, addresses, targets_alice);
         gate.until(checks_max + 1).await;
         let minutes = start.elapsed().as_secs() / 60;
-        assert!((60..66).contains(&minutes), "{minutes} from {addresses} addresses, alice: {is_at_alice}");
+        assert!(
+            (60..66).contains(&minutes),
+            "{minutes} from {addresses} addresses, targets alice: {targets_alice}"
+        );
         drop(guesses);
     }
 }
@@ -400,7 +402,7 @@ async fn login_being_checked_is_answered_after_its_client_stopped_sending() {
 
 /// A storm of correct logins from one address waits only for the source.
 #[tokio::test(start_paused = true)]
-async fn right_logins_in_a_storm_from_one_address_are_not_delayed() {
+async fn correct_logins_in_a_storm_from_one_address_are_not_delayed() {
     let gate = Gate::new(0);
     let authenticator = Authenticator::with_sources(options(5000), vec![gate.clone()]);
     let mut tasks = JoinSet::new();
@@ -423,7 +425,7 @@ async fn own_token_does_not_reset_the_failures_of_another_user() {
     let authenticator = Authenticator::with_sources(options(10), vec![Gate::new(1000)]);
     for number in 0..6 {
         let guess = credentials("alice", &format!("{number}"));
-        authenticator.authenticate(guess).await.expect_err("wrong");
+        authenticator.authenticate(guess).await.expect_err("the passcode is wrong");
     }
     let own = Credentials { login: Some("alice".to_owned()), ..bearer("good") };
     let known = authenticator.authenticate(own).await.expect("an own token");
@@ -435,7 +437,9 @@ async fn own_token_does_not_reset_the_failures_of_another_user() {
 }
 
 /// Returns a generator of logins of `alice` with a passcode that was refused before, each with another token beside it.
-fn repeated_logins(authenticator: &Authenticator) -> impl FnMut() -> Pin<Box<dyn Future<Output = Answer>>> {
+fn repeated_logins(
+    authenticator: &Authenticator,
+) -> impl FnMut() -> Pin<Box<dyn Future<Output = LoginResult>>> {
     let (authenticator, mut number) = (authenticator.clone(), 0);
     move || {
         number += 1;
@@ -454,19 +458,19 @@ async fn delayed_refusals_hold_no_permit() {
     let gate = Gate::new(10_000);
     let options = Options { auth_failures_free: 0, ..options(1) };
     let authenticator = Authenticator::with_sources(options, vec![gate.clone()]);
-    authenticator.authenticate(wrong()).await.expect_err("wrong");
+    authenticator.authenticate(wrong()).await.expect_err("the passcode is wrong");
     let mut login = repeated_logins(&authenticator);
-    let mut held: Vec<_> = (0..1000).map(|_| login()).collect();
-    for login in &mut held {
+    let mut delayed: Vec<_> = (0..1000).map(|_| login()).collect();
+    for login in &mut delayed {
         assert!(futures_util::poll!(login).is_pending());
     }
     settle().await;
     assert_eq!((gate.checks(), authenticator.shared.permits.available_permits()), (1001, 1));
     let right = took(&authenticator, from("192.0.2.2", credentials("bob", "sesame"))).await;
     assert_eq!(right, (0, true));
-    for login in held {
-        let refused = login.await.expect_err("wrong");
-        assert_eq!((refused.summary, refused.limit), ("login refused", None));
+    for login in delayed {
+        let refused = login.await.expect_err("the passcode is wrong");
+        assert_eq!((refused.summary, refused.limit), ("login failed", None));
     }
 }
 
@@ -474,22 +478,22 @@ async fn delayed_refusals_hold_no_permit() {
 async fn delayed_refusals_without_clients_are_limited_by_auth_waiting_max() {
     let options = Options { auth_failures_free: 0, ..options(5) };
     let authenticator = Authenticator::with_sources(options, vec![Gate::new(10_000)]);
-    authenticator.authenticate(wrong()).await.expect_err("wrong");
+    authenticator.authenticate(wrong()).await.expect_err("the passcode is wrong");
     let mut login = repeated_logins(&authenticator);
     for _ in 0..2 {
-        let mut held: Vec<_> = (0..100).map(|_| login()).collect();
-        for login in &mut held {
+        let mut delayed: Vec<_> = (0..100).map(|_| login()).collect();
+        for login in &mut delayed {
             assert!(futures_util::poll!(login).is_pending());
         }
         settle().await;
-        assert!(authenticator.shared.under_way.lock().len() >= 100);
-        drop(held);
+        assert!(authenticator.shared.in_progress.lock().len() >= 100);
+        drop(delayed);
         settle().await;
-        assert_eq!(authenticator.shared.under_way.lock().len(), 5);
+        assert_eq!(authenticator.shared.in_progress.lock().len(), 5);
     }
     tokio::time::advance(Duration::from_secs(15)).await;
     settle().await;
-    assert!(authenticator.shared.under_way.lock().is_empty());
+    assert!(authenticator.shared.in_progress.lock().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -499,10 +503,7 @@ async fn user_names_from_a_source_must_be_valid() {
     let authenticator = Authenticator::with_sources(options(10), vec![Gate::new(1000)]);
     let refused =
         authenticator.authenticate(credentials("bob ", "sesame")).await.expect_err("the name is invalid");
-    assert_eq!(
-        (refused.summary, &*refused.reason, refused.cause),
-        ("login refused", bad, Cause::Credentials)
-    );
+    assert_eq!((refused.summary, &*refused.reason, refused.cause), ("login failed", bad, Cause::Credentials));
     assert!(refused.detail.contains("user-names"), "{}", refused.detail);
     // A login in another form of the same name is converted to that name.
     let typed = credentials("\u{ff42}ob", "sesame");
@@ -514,7 +515,7 @@ async fn user_names_from_a_source_must_be_valid() {
     assert_eq!(known.expect("by Basic").name.as_deref(), Some("Jos\u{e9}"));
     for number in 0..10 {
         let guess = credentials("bob", &format!("{number}"));
-        authenticator.authenticate(guess).await.expect_err("wrong");
+        authenticator.authenticate(guess).await.expect_err("the passcode is wrong");
     }
     let variant = took(&authenticator, credentials("\u{ff42}ob", "10")).await;
     assert_eq!(variant, (8000, false), "the variants of a name share their failures");
@@ -527,15 +528,15 @@ async fn user_names_from_a_source_must_be_valid() {
 #[tokio::test(start_paused = true)]
 async fn client_gets_a_general_reason_and_the_log_gets_the_exact_one() {
     let authenticator = Authenticator::with_sources(options(10), vec![Gate::new(1000)]);
-    let login = "This login and passcode stand for no user of this broker.";
-    let token = "This token is not accepted here; get a new one.";
+    let login = "The login or the passcode is wrong.";
+    let token = "The token is not accepted; get a new one.";
     let both = Credentials { login: Some("a".to_owned()), ..bearer("bad") };
     for (credentials, summary, detail, reason) in [
-        (credentials("a", "x"), "login refused", login, "gate: wrong passcode"),
-        (credentials("nobody", "x"), "login refused", login, "no source of users knows this login"),
-        (bearer("bad"), "login refused", token, "no source of users knows this login"),
-        (both, "login refused", token, "gate: wrong passcode"),
-        (Credentials::default(), "login refused", "send the headers login and passcode", "no login"),
+        (credentials("a", "x"), "login failed", login, "gate: wrong passcode"),
+        (credentials("nobody", "x"), "login failed", login, "unknown to all sources of users"),
+        (bearer("bad"), "login failed", token, "unknown to all sources of users"),
+        (both, "login failed", token, "gate: wrong passcode"),
+        (Credentials::default(), "login failed", "send the headers login and passcode", "no credentials"),
         (credentials("a", "down"), "login not checked", "try again later.", "gate: it is down"),
     ] {
         let refused = authenticator.authenticate(credentials).await.expect_err(reason);
@@ -550,16 +551,16 @@ async fn renewal_requires_a_token() {
     let authenticator = Authenticator::with_sources(options(10), vec![Gate::new(1000), anonymous]);
     let bare = |text: &str| Some(Secret::new(text));
     let handshake = Handshake { bearer: bare("good"), ..Handshake::default() };
-    let shaken = Credentials { handshake: Arc::new(handshake), ..Credentials::default() };
+    let from_handshake = Credentials { handshake: Arc::new(handshake), ..Credentials::default() };
     for (credentials, expected) in [
         (bearer("good"), Ok("mallory")),
         (Credentials { authorization: bare(" good\n"), ..Credentials::default() }, Ok("mallory")),
         (Credentials { passcode: bare("good"), ..Credentials::default() }, Ok("mallory")),
         (Credentials { passcode: bare("bad"), ..bearer("good") }, Ok("mallory")),
-        (bearer("bad"), Err("no source of users knows this login")),
-        (shaken, Err("no token")),
+        (bearer("bad"), Err("unknown to all sources of users")),
+        (from_handshake, Err("no token")),
         (Credentials { login: Some("a".to_owned()), ..Credentials::default() }, Err("no token")),
-        (credentials("a", "sesame"), Err("no source of users knows this login")),
+        (credentials("a", "sesame"), Err("unknown to all sources of users")),
         (Credentials::default(), Err("no token")),
     ] {
         let shown = format!("{credentials:?}");
@@ -592,9 +593,10 @@ async fn user_names_from_certificates_and_proxies_must_be_valid() {
 #[tokio::test]
 async fn client_cannot_tell_a_wrong_passcode_from_an_unknown_name() {
     let passcode = Passcode::new("sesame").expect("short");
-    let options = Options { listed: vec![("alice".to_owned(), passcode)], ..Options::default() };
+    let options = Options { static_users: vec![("alice".to_owned(), passcode)], ..Options::default() };
     let authenticator = Authenticator::new(options).expect("sources");
-    let wrong = authenticator.authenticate(credentials("alice", "wrong")).await.expect_err("wrong");
+    let wrong =
+        authenticator.authenticate(credentials("alice", "wrong")).await.expect_err("the passcode is wrong");
     let unknown = authenticator.authenticate(credentials("mallory", "sesame")).await.expect_err("unknown");
     assert_eq!(
         (wrong.summary, &wrong.detail, wrong.limit),
@@ -605,7 +607,7 @@ async fn client_cannot_tell_a_wrong_passcode_from_an_unknown_name() {
     assert!(!shown.contains("sesame"), "{shown}");
     let principal = authenticator.authenticate(credentials("alice", "sesame")).await.expect("alice");
     assert_eq!(principal.name.as_deref(), Some("alice"));
-    let nameless = authenticator.authenticate(Credentials::default()).await.expect_err("no login");
+    let nameless = authenticator.authenticate(Credentials::default()).await.expect_err("no credentials");
     assert!(nameless.detail.contains("send the headers login and passcode"));
     assert_eq!(
         (authenticator.generation(), authenticator.account_state(&principal)),
@@ -629,7 +631,7 @@ async fn logins_are_charged_until_they_are_checked_and_not_during_the_delay() {
     let options = Options { auth_failures_free: 0, ..options(5000) };
     let authenticator = Authenticator::with_sources(options, vec![gate.clone()]).with_budget(budget.clone());
     for number in 0..1000 {
-        authenticator.authenticate(long_login(number, 20)).await.expect_err("wrong");
+        authenticator.authenticate(long_login(number, 20)).await.expect_err("the passcode is wrong");
     }
     assert_eq!(budget.used(), 0);
     let mut tasks = JoinSet::new();
@@ -673,7 +675,10 @@ async fn long_logins_over_the_memory_limit_are_refused_and_short_ones_are_not() 
     let mut short = Box::pin(authenticator.authenticate(credentials("alice", "sesame")));
     assert!(futures_util::poll!(&mut short).is_pending());
     let mut renewal = Box::pin(authenticator.renew(bearer(&"x".repeat(LONG_BYTES))));
-    assert!(futures_util::poll!(&mut renewal).is_pending(), "a renewal of a signed-in client is admitted");
+    assert!(
+        futures_util::poll!(&mut renewal).is_pending(),
+        "a renewal of an authenticated client is admitted"
+    );
     gate.open.add_permits(12);
     assert!(short.await.is_ok());
     assert_eq!(renewal.await.expect_err("no such token").limit, None);
@@ -682,7 +687,7 @@ async fn long_logins_over_the_memory_limit_are_refused_and_short_ones_are_not() 
     gate.open.add_permits(1);
     let alone = long_login(0, 11 * LONG_BYTES);
     assert_eq!(
-        authenticator.authenticate(alone).await.expect_err("wrong").limit,
+        authenticator.authenticate(alone).await.expect_err("the passcode is wrong").limit,
         None,
         "a login without others is checked"
     );

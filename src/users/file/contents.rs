@@ -22,7 +22,7 @@ pub(super) struct Users {
     by_name: HashMap<Arc<str>, Record>,
     /// Hash that is checked for an unknown user, so that this takes as long as for a known one. It costs as much as
     /// most hashes of the file.
-    pub(super) nobody: Arc<Hash>,
+    pub(super) dummy_hash: Arc<Hash>,
 }
 
 impl Users {
@@ -31,13 +31,14 @@ impl Users {
     /// # Errors
     /// The number of the first line that is not accepted, and the reason.
     pub(super) fn parse(text: &str, names: Names) -> Result<Users, String> {
-        let records = record::parse(text).map_err(|wrong| wrong.to_string())?;
+        let records = record::parse(text).map_err(|error| error.to_string())?;
         for record in &records {
-            names.check(&record.name).map_err(|wrong| format!("{}: {wrong}", record.line))?;
+            names.check(&record.name).map_err(|error| format!("{}: {error}", record.line))?;
         }
-        let nobody = Hash::of_nobody(usual(&records)).map_err(|_| " no randomness".to_owned())?;
+        let dummy_hash = Hash::dummy(most_common_cost(&records))
+            .map_err(|_| " the system has no source of randomness".to_owned())?;
         let by_name = records.into_iter().map(|record| (record.name.clone(), record)).collect();
-        Ok(Users { by_name, nobody: Arc::new(nobody) })
+        Ok(Users { by_name, dummy_hash: Arc::new(dummy_hash) })
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&Record> {
@@ -50,7 +51,7 @@ impl Users {
 }
 
 /// Returns a hash with the most common cost.
-fn usual(records: &[Record]) -> Option<&Hash> {
+fn most_common_cost(records: &[Record]) -> Option<&Hash> {
     let mut costs: HashMap<_, (usize, &Hash)> = HashMap::new();
     for record in records {
         costs.entry(record.hash.cost()).or_insert((0, &record.hash)).0 += 1;
@@ -83,7 +84,7 @@ impl FileFingerprint {
     }
 
     /// Returns whether the file at `path` is certainly unchanged since this fingerprint was taken.
-    pub(super) fn holds(&self, path: &Path) -> bool {
+    pub(super) fn matches(&self, path: &Path) -> bool {
         self.is_settled
             && std::fs::metadata(path).is_ok_and(|metadata| FileFingerprint::of(&metadata) == *self)
     }
@@ -94,28 +95,28 @@ impl FileFingerprint {
 /// # Errors
 /// The file cannot be read; the text says why.
 pub(super) fn read(path: &Path) -> Result<(String, FileFingerprint), String> {
-    let told = |error: io::Error| match error.kind() {
+    let describe = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => {
-            " there is no such file; stompbox passwd FILE NAME makes it with its first user".to_owned()
+            " the file does not exist; create it with stompbox passwd FILE NAME".to_owned()
         }
-        _ => format!(" cannot be read: {error}"),
+        _ => format!(" the file cannot be read: {error}"),
     };
-    let file = File::open(path).map_err(told)?;
-    let metadata = file.metadata().map_err(told)?;
+    let file = File::open(path).map_err(describe)?;
+    let metadata = file.metadata().map_err(describe)?;
     if !metadata.is_file() {
-        return Err(" is no file".to_owned());
+        return Err(" the path is not a regular file".to_owned());
     }
-    let mut octets = Vec::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut octets).map_err(told)?;
-    if octets.len() as u64 > FILE_BYTES_MAX {
-        return Err(format!(" is longer than {FILE_BYTES_MAX} octets"));
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(describe)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(format!(" the file is larger than {FILE_BYTES_MAX} bytes"));
     }
-    let text = String::from_utf8(octets).map_err(|error| {
+    let text = String::from_utf8(bytes).map_err(|error| {
         let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
             .iter()
-            .filter(|octet| **octet == b'\n')
+            .filter(|byte| **byte == b'\n')
             .count();
-        format!("{}: expected UTF-8", line + 1)
+        format!("{}: invalid UTF-8", line + 1)
     })?;
     Ok((text, FileFingerprint::of(&metadata)))
 }
@@ -139,12 +140,12 @@ mod tests {
             [(2, 1, (256, 2, 1)), (1, 2, (8, 1, 1)), (1, 1, (256, 2, 1)), (0, 0, (19_456, 2, 1))]
         {
             let users = Users::parse(&file(costly_count, cheap_count), Names::Precis).expect("a file");
-            assert_eq!((users.nobody.cost(), users.len()), (expected, costly_count + cheap_count));
+            assert_eq!((users.dummy_hash.cost(), users.len()), (expected, costly_count + cheap_count));
         }
     }
 
     #[test]
-    fn fingerprint_holds_while_an_old_file_is_unchanged() {
+    fn fingerprint_matches_while_an_old_file_is_unchanged() {
         let path = std::env::temp_dir().join(format!("stompbox-look-{}", std::process::id()));
         let write = |text: &str, age: u64| {
             std::fs::write(&path, text).expect("a file");
@@ -152,13 +153,13 @@ mod tests {
             file.set_modified(SystemTime::now() - Duration::from_secs(age)).expect("an own file");
             read(&path).expect("a file").1
         };
-        assert!(!write("a", 0).holds(&path), "another change at the same time could be missed");
+        assert!(!write("a", 0).matches(&path), "another change at the same time could be missed");
         let fingerprint = write("a", 3600);
-        assert!(fingerprint.holds(&path));
+        assert!(fingerprint.matches(&path));
         write("ab", 3600);
-        assert!(!fingerprint.holds(&path));
+        assert!(!fingerprint.matches(&path));
         let fingerprint = write("a", 3600);
         std::fs::remove_file(&path).expect("it is there");
-        assert!(!fingerprint.holds(&path));
+        assert!(!fingerprint.matches(&path));
     }
 }

@@ -18,7 +18,7 @@ pub(crate) enum Changed {
     /// The user was added.
     Added,
     /// An existing user was changed.
-    Renewed,
+    Updated,
     /// The user was removed.
     Deleted,
 }
@@ -44,7 +44,7 @@ pub(crate) fn edit(
         (Some(user), Change::Delete) => Some((with_line(text, user, |_| String::new()), Changed::Deleted)),
         (Some(user), Change::Set { hash, roles }) => {
             let line = record::line(name, hash, roles.unwrap_or(&user.roles));
-            Some((with_line(text, user, |end| format!("{line}{end}")), Changed::Renewed))
+            Some((with_line(text, user, |end| format!("{line}{end}")), Changed::Updated))
         }
     })
 }
@@ -78,22 +78,22 @@ mod tests {
             (
                 "alice",
                 set(None),
-                Some((format!("# users\n\nalice:{new}:a,b\r\n# bob:\nb%3Ab:{old}"), Changed::Renewed)),
+                Some((format!("# users\n\nalice:{new}:a,b\r\n# bob:\nb%3Ab:{old}"), Changed::Updated)),
             ),
             (
                 "alice",
                 set(Some(&roles)),
-                Some((format!("# users\n\nalice:{new}:service\r\n# bob:\nb%3Ab:{old}"), Changed::Renewed)),
+                Some((format!("# users\n\nalice:{new}:service\r\n# bob:\nb%3Ab:{old}"), Changed::Updated)),
             ),
             (
                 "alice",
                 set(Some(&[])),
-                Some((format!("# users\n\nalice:{new}\r\n# bob:\nb%3Ab:{old}"), Changed::Renewed)),
+                Some((format!("# users\n\nalice:{new}\r\n# bob:\nb%3Ab:{old}"), Changed::Updated)),
             ),
             (
                 "b:b",
                 set(None),
-                Some((format!("# users\n\nalice:{old}:a,b\r\n# bob:\nb%3Ab:{new}"), Changed::Renewed)),
+                Some((format!("# users\n\nalice:{old}:a,b\r\n# bob:\nb%3Ab:{new}"), Changed::Updated)),
             ),
             ("#c", set(Some(&roles)), Some((format!("{text}\n%23c:{new}:service\n"), Changed::Added))),
             (
@@ -107,6 +107,6 @@ mod tests {
             assert_eq!(edit(&text, name, change), Ok(expected), "{name} {change:?}");
         }
         assert_eq!(edit("", "a", set(None)), Ok(Some((format!("a:{new}\n"), Changed::Added))));
-        assert_eq!(edit("a\n", "a", Change::Delete).expect_err("wrong").line, 1);
+        assert_eq!(edit("a\n", "a", Change::Delete).expect_err("an invalid line").line, 1);
     }
 }

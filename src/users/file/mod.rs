@@ -21,17 +21,17 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 /// Minimum interval between two checks of whether the file has changed.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Maximum number of times that a login is checked because its user changed in the meantime.
-const TRIES_MAX: usize = 3;
+const ATTEMPTS_MAX: usize = 3;
 
 /// A users file, read at start and again when it has changed. If the new content is invalid, the users read before stay
 /// in force.
 ///
 /// ```text
-///  check ──► 1 s since the last look? ──► other fingerprint? ──► other text? ──► parse ──► new users, generation + 1
+///  check ──► 1 s since the last check? ──► other fingerprint? ──► other text? ──► parse ──► new users, generation + 1
 ///    │                                                                             └─► invalid: one warning, old users
-///    └─► hash of the user, or `nobody` ──► Verifier ──► is it still the user's hash? ──► Decision
+///    └─► hash of the user, or `dummy_hash` ──► Verifier ──► is it still the user's hash? ──► Decision
 /// ```
 #[derive(Debug)]
 pub(super) struct UsersFile {
@@ -46,13 +46,13 @@ struct Shared {
     users: RwLock<Result<Arc<Users>, String>>,
     generation: AtomicU64,
     reading: Mutex<Reading>,
-    looked: Mutex<Instant>,
+    last_check: Mutex<Instant>,
     hasher: RandomState,
 }
 
 /// The result of the last read.
 struct Reading {
-    look: Option<FileFingerprint>,
+    fingerprint: Option<FileFingerprint>,
     /// Hash of the text, or of the error if the file could not be read.
     content: Option<u64>,
     /// The error, if the content is invalid.
@@ -65,7 +65,7 @@ struct Reading {
 /// What is wrong, with the name of the file and the line.
 pub fn check_users_file(path: &Path, names: Names) -> Result<usize, String> {
     let users = contents::read(path).and_then(|(text, _)| Users::parse(&text, names));
-    users.map(|users| users.len()).map_err(|wrong| format!("{}:{wrong}", path.display()))
+    users.map(|users| users.len()).map_err(|error| format!("{}:{error}", path.display()))
 }
 
 impl UsersFile {
@@ -74,19 +74,19 @@ impl UsersFile {
         let shared = Shared {
             path: path.to_owned(),
             names,
-            users: RwLock::new(Err("not read yet".to_owned())),
+            users: RwLock::new(Err("the file has not been read yet".to_owned())),
             generation: AtomicU64::new(0),
-            reading: Mutex::new(Reading { look: None, content: None, result: Ok(()) }),
-            looked: Mutex::new(Instant::now()),
+            reading: Mutex::new(Reading { fingerprint: None, content: None, result: Ok(()) }),
+            last_check: Mutex::new(Instant::now()),
             hasher: RandomState::new(),
         };
-        // A warning in the log says what is wrong.
+        // The log contains a warning with the error.
         let _ = shared.read();
         UsersFile { shared: Arc::new(shared), verifier }
     }
 
     /// Reads the file again if the next check is due and the file has changed.
-    async fn look(&self) {
+    async fn read_if_due(&self) {
         if self.shared.is_due() {
             let shared = self.shared.clone();
             // An error is in the log; the old users stay in force.
@@ -94,21 +94,21 @@ impl UsersFile {
         }
     }
 
-    async fn verdict(&self, credentials: &Credentials) -> Decision {
+    async fn decide(&self, credentials: &Credentials) -> Decision {
         let Some((login, passcode)) = credentials.login() else { return Decision::Unknown };
         if login.len() > record::NAME_BYTES_MAX || passcode.len() > Passcode::BYTES_MAX {
             // No user has such a name or passcode, so the answer reveals nothing, and no long text enters the queue.
-            return Decision::Refused("a name or a passcode that is too long".to_owned());
+            return Decision::Refused("the name or the passcode is too long".to_owned());
         }
         let client = credentials.handshake.address.map(network);
-        self.look().await;
-        for _ in 0..TRIES_MAX {
+        self.read_if_due().await;
+        for _ in 0..ATTEMPTS_MAX {
             let users = match &*self.shared.users.read() {
                 Ok(users) => users.clone(),
-                Err(wrong) => return Decision::Unavailable(wrong.clone()),
+                Err(error) => return Decision::Unavailable(error.clone()),
             };
             let user = users.get(login);
-            let hash = user.map_or(&users.nobody, |user| &user.hash);
+            let hash = user.map_or(&users.dummy_hash, |user| &user.hash);
             let matches = match self.verifier.verify(client, login, passcode, hash).await {
                 Ok(matches) => matches,
                 Err(reason) => return Decision::Unavailable(reason.to_owned()),
@@ -119,13 +119,14 @@ impl UsersFile {
                 (Some(user), true) => {
                     // The login may have waited long for its hash: check that the user still has this hash.
                     let known = self.shared.principal(login);
-                    if let Some(principal) = known.filter(|known| known.stamp == self.shared.stamp(user)) {
+                    if let Some(principal) = known.filter(|known| known.version == self.shared.version(user))
+                    {
                         return Decision::Known(principal);
                     }
                 }
             }
         }
-        Decision::Unavailable("the user changes all the time".to_owned())
+        Decision::Unavailable("the user changed repeatedly during the check".to_owned())
     }
 }
 
@@ -139,7 +140,7 @@ impl Source for UsersFile {
     }
 
     fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
-        Box::pin(self.verdict(credentials))
+        Box::pin(self.decide(credentials))
     }
 
     fn is_timed(&self) -> bool {
@@ -157,7 +158,7 @@ impl Source for UsersFile {
     fn account_state(&self, principal: &Principal) -> AccountState {
         let now = principal.name.as_deref().and_then(|name| self.shared.principal(name));
         match now {
-            Some(now) if now.stamp != principal.stamp => AccountState::Gone,
+            Some(now) if now.version != principal.version => AccountState::Gone,
             Some(now) if now.roles != principal.roles => AccountState::Roles(now.roles),
             Some(_) => AccountState::Same,
             None => AccountState::Gone,
@@ -168,10 +169,10 @@ impl Source for UsersFile {
 impl Shared {
     /// Returns whether a check of the file is due, and if so, restarts the interval.
     fn is_due(&self) -> bool {
-        let mut looked = self.looked.lock();
-        let is_due = looked.elapsed() >= LOOK_EVERY;
+        let mut last_check = self.last_check.lock();
+        let is_due = last_check.elapsed() >= CHECK_INTERVAL;
         if is_due {
-            *looked = Instant::now();
+            *last_check = Instant::now();
         }
         is_due
     }
@@ -179,39 +180,39 @@ impl Shared {
     /// Reads the file if it has changed. Blocks.
     fn read(&self) -> Result<(), String> {
         let mut reading = self.reading.lock();
-        if reading.look.is_some_and(|look| look.holds(&self.path)) {
+        if reading.fingerprint.is_some_and(|fingerprint| fingerprint.matches(&self.path)) {
             return reading.result.clone();
         }
         let read = contents::read(&self.path);
-        reading.look = read.as_ref().ok().map(|(_, look)| *look);
+        reading.fingerprint = read.as_ref().ok().map(|(_, fingerprint)| *fingerprint);
         let content = Some(self.hasher.hash_one(read.as_ref().map(|(text, _)| text)));
         if reading.content != content {
             reading.content = content;
             reading.result = read
                 .and_then(|(text, _)| Users::parse(&text, self.names))
-                .map(|users| self.take(users))
-                .map_err(|wrong| self.complain(&wrong));
+                .map(|users| self.replace_users(users))
+                .map_err(|error| self.report_error(&error));
         }
         reading.result.clone()
     }
 
-    fn take(&self, users: Users) {
+    fn replace_users(&self, users: Users) {
         info!(path = %self.path.display(), users = users.len(), "users file read");
         *self.users.write() = Ok(Arc::new(users));
         self.generation.fetch_add(1, Ordering::Release);
     }
 
-    fn complain(&self, wrong: &str) -> String {
-        let wrong = format!("{}:{wrong}", self.path.display());
+    fn report_error(&self, error: &str) -> String {
+        let error = format!("{}:{error}", self.path.display());
         let mut users = self.users.write();
         match &mut *users {
-            Ok(_) => warn!("{wrong}: invalid users file; the users read before stay in force"),
-            Err(none) => {
-                warn!("{wrong}: invalid users file; no user of it can log in until it is corrected");
-                none.clone_from(&wrong);
+            Ok(_) => warn!("invalid users file: {error}; the users read before stay in force"),
+            Err(previous) => {
+                warn!("invalid users file: {error}; none of its users can log in until it is corrected");
+                previous.clone_from(&error);
             }
         }
-        wrong
+        error
     }
 
     /// Returns the principal of the user in the current file.
@@ -222,13 +223,13 @@ impl Shared {
             name: Some(user.name.clone()),
             roles: user.roles.clone(),
             source: "users-file",
-            stamp: self.stamp(user),
+            version: self.version(user),
             ..Principal::default()
         })
     }
 
     /// Returns a value that differs for different hashes.
-    fn stamp(&self, user: &record::Record) -> u64 {
+    fn version(&self, user: &record::Record) -> u64 {
         self.hasher.hash_one(user.hash.as_str())
     }
 }

@@ -61,7 +61,8 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Record>, UserRecordError> {
         }
         let record = record(line, text).map_err(|what| UserRecordError { line, what })?;
         if let Some(other) = lines.insert(record.name.clone(), line) {
-            let what = format!("{:?} is in line {other} already; expected each name once", record.name);
+            let what =
+                format!("duplicate user {:?}, already in line {other}: expected each name once", record.name);
             return Err(UserRecordError { line, what });
         }
         records.push(record);
@@ -72,7 +73,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Record>, UserRecordError> {
 fn record(line: usize, text: &str) -> Result<Record, String> {
     let mut fields = text.splitn(3, ':');
     let (Some(name), Some(hash)) = (fields.next(), fields.next()) else {
-        return Err("expected NAME:HASH or NAME:HASH:ROLES".to_owned());
+        return Err("invalid line: expected NAME:HASH or NAME:HASH:ROLES".to_owned());
     };
     let name = decode(name)?;
     let hash = Hash::parse(hash)?;
@@ -88,7 +89,8 @@ pub(crate) fn roles<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Arc<[Box
             !role.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, ':' | ','));
         if !is_plain || role.len() > ROLE_BYTES_MAX {
             return Err(format!(
-                "expected roles of {ROLE_BYTES_MAX} octets at most without blanks and colons, with commas between them"
+                "invalid roles: expected at most {ROLE_BYTES_MAX} bytes each, without spaces and \
+                 colons, separated by commas"
             ));
         }
         if !roles.iter().any(|other| **other == *role) {
@@ -114,9 +116,9 @@ pub(crate) fn encode(name: &str) -> String {
         let is_special =
             matches!(c, '%' | ':') || c.is_control() || at == 0 && matches!(c, '#' | BYTE_ORDER_MARK);
         if is_special {
-            let mut octets = [0; 4];
-            for octet in c.encode_utf8(&mut octets).bytes() {
-                let _ = write!(text, "%{octet:02X}");
+            let mut bytes = [0; 4];
+            for byte in c.encode_utf8(&mut bytes).bytes() {
+                let _ = write!(text, "%{byte:02X}");
             }
         } else {
             text.push(c);
@@ -126,25 +128,25 @@ pub(crate) fn encode(name: &str) -> String {
 }
 
 fn decode(text: &str) -> Result<String, String> {
-    const EXPECTED: &str = "expected a name, in which % is written %25 and : is written %3A";
-    let mut octets = Vec::with_capacity(text.len());
+    const EXPECTED: &str = "invalid name: expected % written as %25, and : written as %3A";
+    let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
-    while let [first, behind @ ..] = rest {
-        rest = match (first, behind) {
-            (b'%', [high, low, behind @ ..]) => {
+    while let [first, remaining @ ..] = rest {
+        rest = match (first, remaining) {
+            (b'%', [high, low, remaining @ ..]) => {
                 let digit =
-                    |octet: &u8| char::from(*octet).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-                octets.push(digit(high).zip(digit(low)).map(|(high, low)| high << 4 | low).ok_or(EXPECTED)?);
-                behind
+                    |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+                bytes.push(digit(high).zip(digit(low)).map(|(high, low)| high << 4 | low).ok_or(EXPECTED)?);
+                remaining
             }
             (b'%', _) => return Err(EXPECTED.to_owned()),
             _ => {
-                octets.push(*first);
-                behind
+                bytes.push(*first);
+                remaining
             }
         };
     }
-    let name = String::from_utf8(octets).map_err(|_| EXPECTED)?;
+    let name = String::from_utf8(bytes).map_err(|_| EXPECTED)?;
     check_name(&name)?;
     Ok(name)
 }
@@ -152,7 +154,7 @@ fn decode(text: &str) -> Result<String, String> {
 /// Checks that a user may have this name.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
     if name.is_empty() || name.len() > NAME_BYTES_MAX {
-        return Err(format!("expected a name of 1 to {NAME_BYTES_MAX} octets"));
+        return Err(format!("invalid name: expected 1 to {NAME_BYTES_MAX} bytes"));
     }
     Ok(())
 }
@@ -170,10 +172,10 @@ mod tests {
             "\u{feff}# users\n\nalice:{HASH}:service,admin\n  \r\nb%3Ab:{HASH}:\r\n%23x:{HASH}\n张三 /a:{HASH}: a , a,,b \n"
         );
         let records = parse(&text).expect("a file");
-        let shown: Vec<_> =
+        let parsed: Vec<_> =
             records.iter().map(|record| (record.line, &*record.name, record.roles.join(" "))).collect();
         assert_eq!(
-            shown,
+            parsed,
             [
                 (3, "alice", "service admin".to_owned()),
                 (5, "b:b", String::new()),
@@ -189,28 +191,32 @@ mod tests {
     fn errors_name_the_line_and_do_not_contain_the_hash() {
         let long = "n".repeat(NAME_BYTES_MAX + 1);
         for (text, line, what) in [
-            ("alice".to_owned(), 1, "expected NAME:HASH or NAME:HASH:ROLES"),
-            (format!("\n# a\n:{HASH}"), 3, "expected a name of 1 to 1024 octets"),
-            (format!("{long}:{HASH}"), 1, "expected a name of 1 to 1024 octets"),
-            (format!("a%:{HASH}"), 1, "expected a name, in which %"),
-            (format!("a%2:{HASH}"), 1, "expected a name, in which %"),
-            (format!("a%xx:{HASH}"), 1, "expected a name, in which %"),
-            (format!("a%+1:{HASH}"), 1, "expected a name, in which %"),
-            (format!("a%FF:{HASH}"), 1, "expected a name, in which %"),
-            ("alice:sesame".to_owned(), 1, "expected an argon2id hash"),
+            ("alice".to_owned(), 1, "invalid line: expected NAME:HASH or NAME:HASH:ROLES"),
+            (format!("\n# a\n:{HASH}"), 3, "invalid name: expected 1 to 1024 bytes"),
+            (format!("{long}:{HASH}"), 1, "invalid name: expected 1 to 1024 bytes"),
+            (format!("a%:{HASH}"), 1, "invalid name: expected % written as %25"),
+            (format!("a%2:{HASH}"), 1, "invalid name: expected % written as %25"),
+            (format!("a%xx:{HASH}"), 1, "invalid name: expected % written as %25"),
+            (format!("a%+1:{HASH}"), 1, "invalid name: expected % written as %25"),
+            (format!("a%FF:{HASH}"), 1, "invalid name: expected % written as %25"),
+            ("alice:sesame".to_owned(), 1, "invalid hash: expected an argon2id hash"),
             (
                 "alice:$2y$05$bvIG6Nmid91Mu9RcmmWZfO5HJIMCT8riNW0hEp8f6/FuA2/mHZFpe".to_owned(),
                 1,
                 "stompbox passwd",
             ),
-            (format!("alice:{HASH}:a b"), 1, "expected roles"),
-            (format!("alice:{HASH}:a:b"), 1, "expected roles"),
-            (format!("alice:{HASH}\nbob:{HASH}\n%61lice:{HASH}"), 3, "\"alice\" is in line 1 already"),
+            (format!("alice:{HASH}:a b"), 1, "invalid roles: expected at most 64 bytes each"),
+            (format!("alice:{HASH}:a:b"), 1, "invalid roles: expected at most 64 bytes each"),
+            (
+                format!("alice:{HASH}\nbob:{HASH}\n%61lice:{HASH}"),
+                3,
+                "duplicate user \"alice\", already in line 1",
+            ),
         ] {
-            let wrong = parse(&text).expect_err(&text);
-            assert_eq!(wrong.line, line, "{text}: {wrong}");
-            assert!(wrong.what.starts_with(what) || wrong.what.contains(what), "{text}: {wrong}");
-            assert!(!wrong.what.contains("c29tZ") && !wrong.what.contains("sesame"), "{wrong}");
+            let error = parse(&text).expect_err(&text);
+            assert_eq!(error.line, line, "{text}: {error}");
+            assert!(error.what.starts_with(what) || error.what.contains(what), "{text}: {error}");
+            assert!(!error.what.contains("c29tZ") && !error.what.contains("sesame"), "{error}");
         }
     }
 

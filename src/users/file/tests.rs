@@ -8,13 +8,13 @@ use std::fs;
 use tokio::task::JoinSet;
 
 /// A directory with a users file, removed when it is dropped.
-struct Home(PathBuf);
+struct UsersDirectory(PathBuf);
 
-impl Home {
-    fn new(name: &str) -> Home {
+impl UsersDirectory {
+    fn new(name: &str) -> UsersDirectory {
         let path = std::env::temp_dir().join(format!("stompbox-users-{name}-{}", std::process::id()));
         fs::create_dir_all(&path).expect("a directory");
-        Home(path)
+        UsersDirectory(path)
     }
 
     fn path(&self) -> PathBuf {
@@ -26,7 +26,7 @@ impl Home {
     }
 }
 
-impl Drop for Home {
+impl Drop for UsersDirectory {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
@@ -44,8 +44,8 @@ fn line(name: &str, passcode: &str, roles: &str) -> String {
     format!("{name}:{}:{roles}\n", cheap(passcode).as_str())
 }
 
-fn open(home: &Home) -> UsersFile {
-    UsersFile::new(&home.path(), Names::Precis, Verifier::new(1, 100, 100))
+fn open(directory: &UsersDirectory) -> UsersFile {
+    UsersFile::new(&directory.path(), Names::Precis, Verifier::new(1, 100, 100))
 }
 
 fn name_and_roles(decision: Decision) -> Result<(String, String), Decision> {
@@ -59,9 +59,9 @@ fn name_and_roles(decision: Decision) -> Result<(String, String), Decision> {
 
 #[tokio::test]
 async fn logins_are_checked_against_the_users_file() {
-    let home = Home::new("who");
-    home.write(&[line("alice", "sesame", "service,admin"), line("b%3A%25/张", "", "")].concat());
-    let file = open(&home);
+    let directory = UsersDirectory::new("who");
+    directory.write(&[line("alice", "sesame", "service,admin"), line("b%3A%25/张", "", "")].concat());
+    let file = open(&directory);
     let wrong = || Err(Decision::Refused("wrong passcode".to_owned()));
     let known = |name: &str, roles: &str| Ok((name.to_owned(), roles.to_owned()));
     for (login, passcode, expected) in [
@@ -82,7 +82,7 @@ async fn logins_are_checked_against_the_users_file() {
         assert_eq!(name_and_roles(decision), expected, "{login} {passcode}");
     }
     assert_eq!(file.check(&Credentials::default()).await, Decision::Unknown);
-    let long = Decision::Refused("a name or a passcode that is too long".to_owned());
+    let long = Decision::Refused("the name or the passcode is too long".to_owned());
     for (name, passcode) in [("alice", "x".repeat(257)), ("nobody", "x".repeat(257))] {
         assert_eq!(file.check(&credentials(name, &passcode)).await, long);
     }
@@ -93,10 +93,10 @@ async fn logins_are_checked_against_the_users_file() {
 
 #[tokio::test]
 async fn unknown_name_is_hashed_too() {
-    let home = Home::new("unknown");
-    home.write(&line("alice", "sesame", ""));
+    let directory = UsersDirectory::new("unknown");
+    directory.write(&line("alice", "sesame", ""));
     let (verifier, slow) = Slow::verifier(1, 10);
-    let file = UsersFile::new(&home.path(), Names::Precis, verifier);
+    let file = UsersFile::new(&directory.path(), Names::Precis, verifier);
     slow.release(10);
     assert_eq!(
         file.check(&credentials("mallory", "sesame")).await,
@@ -108,18 +108,18 @@ async fn unknown_name_is_hashed_too() {
 
 #[tokio::test(start_paused = true)]
 async fn file_change_is_detected_by_a_login_once_a_second() {
-    let home = Home::new("change");
-    home.write(&line("alice", "old", "a"));
-    let file = open(&home);
+    let directory = UsersDirectory::new("change");
+    directory.write(&line("alice", "old", "a"));
+    let file = open(&directory);
     let Decision::Known(alice) = file.check(&credentials("alice", "old")).await else { panic!("alice") };
     assert_eq!((file.generation(), file.account_state(&alice)), (1, AccountState::Same));
-    home.write(&[line("alice", "new", "b"), line("bob", "b", "")].concat());
+    directory.write(&[line("alice", "new", "b"), line("bob", "b", "")].concat());
     assert_eq!(
         file.check(&credentials("bob", "b")).await,
         Decision::Unknown,
         "the file was not read again yet"
     );
-    tokio::time::advance(LOOK_EVERY).await;
+    tokio::time::advance(CHECK_INTERVAL).await;
     let bob = file.check(&credentials("bob", "b")).await;
     assert_eq!(name_and_roles(bob), Ok(("bob".to_owned(), String::new())));
     assert_eq!(
@@ -131,82 +131,91 @@ async fn file_change_is_detected_by_a_login_once_a_second() {
     assert_eq!(
         old,
         Decision::Refused("wrong passcode".to_owned()),
-        "the remembered success belongs to the old hash"
+        "the cached success belongs to the old hash"
     );
     let Decision::Known(alice) = file.check(&credentials("alice", "new")).await else { panic!("alice") };
 
     // Other roles and the same hash.
-    let text = fs::read_to_string(home.path()).expect("a file");
-    home.write(&text.replace(":b\n", ":c,d\n"));
+    let text = fs::read_to_string(directory.path()).expect("a file");
+    directory.write(&text.replace(":b\n", ":c,d\n"));
     assert_eq!(file.reload(), Ok(()));
     assert_eq!(file.account_state(&alice), AccountState::Roles(["c".into(), "d".into()].into()));
     // Replace the file with the same content, twice.
     for _ in 0..2 {
         let generation = file.generation();
-        let text = fs::read_to_string(home.path()).expect("a file");
-        fs::remove_file(home.path()).expect("it is there");
-        home.write(&text);
+        let text = fs::read_to_string(directory.path()).expect("a file");
+        fs::remove_file(directory.path()).expect("it is there");
+        directory.write(&text);
         assert_eq!((file.reload(), file.generation()), (Ok(()), generation));
     }
-    home.write(&line("bob", "b", ""));
+    directory.write(&line("bob", "b", ""));
     assert_eq!(file.reload(), Ok(()));
     assert_eq!(file.account_state(&alice), AccountState::Gone, "no such user");
 }
 
 #[tokio::test]
 async fn invalid_new_file_keeps_the_old_users() {
-    let home = Home::new("broken");
-    home.write(&line("alice", "sesame", ""));
-    let file = open(&home);
-    let place = home.path().display().to_string();
-    for (text, wrong) in [
-        (Some("# new\nalice:sesame\n"), format!("{place}:2: expected an argon2id hash")),
-        (Some("alice"), format!("{place}:1: expected NAME:HASH or NAME:HASH:ROLES")),
-        (None, format!("{place}: there is no such file; stompbox passwd")),
+    let directory = UsersDirectory::new("broken");
+    directory.write(&line("alice", "sesame", ""));
+    let file = open(&directory);
+    let path = directory.path().display().to_string();
+    for (text, expected) in [
+        (Some("# new\nalice:sesame\n"), format!("{path}:2: invalid hash: expected an argon2id hash")),
+        (Some("alice"), format!("{path}:1: invalid line: expected NAME:HASH or NAME:HASH:ROLES")),
+        (None, format!("{path}: the file does not exist; create it with stompbox passwd FILE NAME")),
     ] {
         match text {
-            Some(text) => home.write(text),
-            None => fs::remove_file(home.path()).expect("it is there"),
+            Some(text) => directory.write(text),
+            None => fs::remove_file(directory.path()).expect("it is there"),
         }
         for _ in 0..2 {
             let error = file.reload().expect_err("the file is invalid");
-            assert!(error.starts_with(&wrong), "{error}");
+            assert!(error.starts_with(&expected), "{error}");
         }
         let alice = file.check(&credentials("alice", "sesame")).await;
         assert!(matches!(alice, Decision::Known(_)), "{alice:?}");
         assert_eq!(file.generation(), 1);
     }
-    home.write(&line("bob", "b", ""));
+    directory.write(&line("bob", "b", ""));
     assert_eq!((file.reload(), file.generation()), (Ok(()), 2));
 }
 
 #[tokio::test]
 async fn logins_are_unavailable_until_the_users_file_exists() {
-    let home = Home::new("none");
-    let file = open(&home);
+    let directory = UsersDirectory::new("none");
+    let file = open(&directory);
     let decision = file.check(&credentials("alice", "sesame")).await;
-    assert!(matches!(&decision, Decision::Unavailable(why) if why.contains("no such file")), "{decision:?}");
+    assert!(
+        matches!(&decision, Decision::Unavailable(reason) if reason.contains("the file does not exist")),
+        "{decision:?}"
+    );
     assert_eq!(
-        check_users_file(&home.path(), Names::Precis).expect_err("none"),
+        check_users_file(&directory.path(), Names::Precis).expect_err("none"),
         file.reload().expect_err("none")
     );
-    home.write(&line("alice", "sesame", ""));
-    assert_eq!((file.reload(), check_users_file(&home.path(), Names::Precis)), (Ok(()), Ok(1)));
+    directory.write(&line("alice", "sesame", ""));
+    assert_eq!((file.reload(), check_users_file(&directory.path(), Names::Precis)), (Ok(()), Ok(1)));
     assert!(matches!(file.check(&credentials("alice", "sesame")).await, Decision::Known(_)));
-    home.write("alice:\u{fffd}:");
-    fs::write(home.path(), b"# ok\n\xff\n").expect("a file");
+    directory.write("alice:\u{fffd}:");
+    fs::write(directory.path(), b"# ok\n\xff\n").expect("a file");
     assert!(
-        check_users_file(&home.path(), Names::Precis).expect_err("no text").ends_with(":2: expected UTF-8")
+        check_users_file(&directory.path(), Names::Precis)
+            .expect_err("no text")
+            .ends_with(":2: invalid UTF-8")
     );
-    assert!(check_users_file(&home.0, Names::Precis).expect_err("a directory").ends_with("is no file"));
+    assert!(
+        check_users_file(&directory.0, Names::Precis)
+            .expect_err("a directory")
+            .ends_with(": the path is not a regular file")
+    );
 }
 
 #[tokio::test]
 async fn login_is_checked_again_when_the_file_changes_meanwhile() {
-    let home = Home::new("meanwhile");
-    home.write(&line("alice", "x", ""));
+    let directory = UsersDirectory::new("meanwhile");
+    directory.write(&line("alice", "x", ""));
     let (verifier, slow) = Slow::verifier(1, 0);
-    let file = UsersFile::new(&home.path(), Names::Precis, verifier);
+    let file = UsersFile::new(&directory.path(), Names::Precis, verifier);
     let alice = credentials("alice", "sesame");
     for (begun, text, expected) in [
         (2, line("alice", "other", "r"), Ok(("alice".to_owned(), "r".to_owned()))),
@@ -214,7 +223,7 @@ async fn login_is_checked_again_when_the_file_changes_meanwhile() {
     ] {
         let mut check = file.check(&alice);
         assert!(futures_util::poll!(&mut check).is_pending());
-        home.write(&text);
+        directory.write(&text);
         assert_eq!(file.reload(), Ok(()));
         slow.release(2);
         assert_eq!(name_and_roles(check.await), expected);
@@ -227,21 +236,21 @@ async fn login_is_checked_again_when_the_file_changes_meanwhile() {
 #[tokio::test(start_paused = true)]
 async fn storm_of_retrying_clients_converges() {
     const CLIENTS: usize = 1000;
-    let home = Home::new("storm");
+    let directory = UsersDirectory::new("storm");
     let text: String = (0..CLIENTS).map(|number| line(&format!("user-{number}"), "x", "")).collect();
-    home.write(&text);
+    directory.write(&text);
     let (verifier, slow) = Slow::verifier(1, CLIENTS);
-    let file = UsersFile::new(&home.path(), Names::Precis, verifier);
+    let file = UsersFile::new(&directory.path(), Names::Precis, verifier);
     let options = Options { auth_waiting_max: 2 * CLIENTS, ..Options::default() };
     let authenticator = Authenticator::with_sources(options, vec![Arc::new(file)]);
-    let ask = async |authenticator: Authenticator, number: usize| {
+    let log_in = async |authenticator: Authenticator, number: usize| {
         authenticator.authenticate(credentials(&format!("user-{number}"), "sesame")).await
     };
     for _ in 0..5 {
-        let mut asked: Vec<_> =
-            (0..CLIENTS).map(|number| Box::pin(ask(authenticator.clone(), number))).collect();
-        for asked in &mut asked {
-            assert!(futures_util::poll!(asked).is_pending());
+        let mut logins: Vec<_> =
+            (0..CLIENTS).map(|number| Box::pin(log_in(authenticator.clone(), number))).collect();
+        for login in &mut logins {
+            assert!(futures_util::poll!(login).is_pending());
         }
         // Let the tasks run that check the logins; then the clients give up.
         for _ in 0..10 {
@@ -250,13 +259,13 @@ async fn storm_of_retrying_clients_converges() {
     }
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
-        clients.spawn(ask(authenticator.clone(), number));
+        clients.spawn(log_in(authenticator.clone(), number));
     }
     slow.release(CLIENTS);
     let results = clients.join_all().await;
     let refused: Vec<_> = results.iter().filter_map(|result| result.as_ref().err()).collect();
     assert!(refused.is_empty(), "{refused:?}");
     assert_eq!(slow.begun(), CLIENTS, "one hash for each client");
-    assert!(ask(authenticator, 7).await.is_ok(), "a remembered login needs no hash");
+    assert!(log_in(authenticator, 7).await.is_ok(), "a cached login needs no hash");
     assert_eq!(slow.begun(), CLIENTS);
 }

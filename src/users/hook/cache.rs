@@ -16,11 +16,11 @@ pub(super) type Key = (u64, u64);
 pub(super) struct Cache {
     time: Duration,
     hashing: (RandomState, RandomState),
-    answers: Mutex<Answers>,
+    responses: Mutex<Responses>,
 }
 
 #[derive(Debug, Default)]
-struct Answers {
+struct Responses {
     known: HashMap<Key, (Principal, Instant)>,
     /// Keys in insertion order. A key that was inserted twice is in here twice, with two times.
     order: VecDeque<(Key, Instant)>,
@@ -30,30 +30,30 @@ impl Cache {
     /// Creates a cache that keeps responses for `time`, or none if that is zero.
     pub(super) fn new(time: Duration) -> Cache {
         let hashing = (RandomState::new(), RandomState::new());
-        Cache { time, hashing, answers: Mutex::default() }
+        Cache { time, hashing, responses: Mutex::default() }
     }
 
-    pub(super) fn key(&self, question: &impl Hash) -> Key {
-        (self.hashing.0.hash_one(question), self.hashing.1.hash_one(question))
+    pub(super) fn key(&self, request: &impl Hash) -> Key {
+        (self.hashing.0.hash_one(request), self.hashing.1.hash_one(request))
     }
 
     pub(super) fn find(&self, key: Key) -> Option<Principal> {
-        if self.time.is_zero() { None } else { self.answers.lock().find(key, Instant::now()) }
+        if self.time.is_zero() { None } else { self.responses.lock().find(key, Instant::now()) }
     }
 
-    pub(super) fn keep(&self, key: Key, principal: &Principal) {
+    pub(super) fn insert(&self, key: Key, principal: &Principal) {
         if !self.time.is_zero() {
-            self.answers.lock().keep(key, principal, self.time, Instant::now());
+            self.responses.lock().insert(key, principal, self.time, Instant::now());
         }
     }
 }
 
-impl Answers {
+impl Responses {
     fn find(&self, key: Key, now: Instant) -> Option<Principal> {
         self.known.get(&key).filter(|(_, end)| now < *end).map(|(principal, _)| principal.clone())
     }
 
-    fn keep(&mut self, key: Key, principal: &Principal, time: Duration, now: Instant) {
+    fn insert(&mut self, key: Key, principal: &Principal, time: Duration, now: Instant) {
         let end = now + time;
         let end = principal.expires.map_or(end, |expires| end.min(expires));
         self.known.insert(key, (principal.clone(), end));
@@ -75,14 +75,14 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn answer_expires_with_its_duration_or_its_principal() {
-        let (mut answers, now) = (Answers::default(), Instant::now());
+    fn response_expires_with_its_duration_or_its_principal() {
+        let (mut responses, now) = (Responses::default(), Instant::now());
         let mut alice = Principal::named("alice", "hook");
-        answers.keep((1, 1), &alice, MINUTE, now);
+        responses.insert((1, 1), &alice, MINUTE, now);
         alice.expires = Some(now + SECOND);
-        answers.keep((2, 2), &alice, MINUTE, now);
+        responses.insert((2, 2), &alice, MINUTE, now);
         alice.expires = Some(now + MINUTE * 2);
-        answers.keep((3, 3), &alice, MINUTE, now);
+        responses.insert((3, 3), &alice, MINUTE, now);
         for (key, after, is_known) in [
             (1, Duration::ZERO, true),
             (1, MINUTE - SECOND, true),
@@ -93,25 +93,25 @@ mod tests {
             (3, MINUTE, false),
             (4, Duration::ZERO, false),
         ] {
-            assert_eq!(answers.find((key, key), now + after).is_some(), is_known, "{key} {after:?}");
+            assert_eq!(responses.find((key, key), now + after).is_some(), is_known, "{key} {after:?}");
         }
     }
 
     #[test]
-    fn oldest_answers_are_evicted_at_the_limit() {
-        let (mut answers, now) = (Answers::default(), Instant::now());
+    fn oldest_responses_are_evicted_at_the_limit() {
+        let (mut responses, now) = (Responses::default(), Instant::now());
         let alice = Principal::named("alice", "hook");
         for number in 0..=ENTRIES_MAX as u64 {
-            answers.keep((number, 0), &alice, MINUTE, now);
+            responses.insert((number, 0), &alice, MINUTE, now);
         }
-        assert_eq!((answers.known.len(), answers.order.len()), (ENTRIES_MAX, ENTRIES_MAX));
-        assert!(answers.find((0, 0), now).is_none() && answers.find((1, 0), now).is_some());
+        assert_eq!((responses.known.len(), responses.order.len()), (ENTRIES_MAX, ENTRIES_MAX));
+        assert!(responses.find((0, 0), now).is_none() && responses.find((1, 0), now).is_some());
         for nanos in 0..ENTRIES_MAX as u32 * 2 {
-            answers.keep((1, 0), &alice, MINUTE, now + Duration::from_nanos(nanos.into()));
+            responses.insert((1, 0), &alice, MINUTE, now + Duration::from_nanos(nanos.into()));
         }
-        assert!(answers.order.len() <= ENTRIES_MAX, "repeated inserts keep the order bounded");
-        assert!(answers.find((1, 0), now).is_some());
-        answers.keep((1, 0), &alice, MINUTE, now + MINUTE * 2);
-        assert_eq!((answers.known.len(), answers.order.len()), (1, 1), "expired answers are removed");
+        assert!(responses.order.len() <= ENTRIES_MAX, "repeated inserts keep the order bounded");
+        assert!(responses.find((1, 0), now).is_some());
+        responses.insert((1, 0), &alice, MINUTE, now + MINUTE * 2);
+        assert_eq!((responses.known.len(), responses.order.len()), (1, 1), "expired responses are removed");
     }
 }

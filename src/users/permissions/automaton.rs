@@ -67,11 +67,11 @@ pub(super) fn accepts(pattern: &[Symbol<'_>], segments: &[&str]) -> bool {
 ///
 /// Searches the product of the two automata: the pairs of states that one destination can lead to.
 pub(super) fn intersects(one: &[Symbol<'_>], other: &[Symbol<'_>], length_min: usize) -> bool {
-    let (wide, high) = (other.len() + 1, length_min + 1);
-    let mut seen = vec![false; (one.len() + 1) * wide * high];
+    let (other_states, lengths) = (other.len() + 1, length_min + 1);
+    let mut seen = vec![false; (one.len() + 1) * other_states * lengths];
     let mut open = vec![(0, 0, 0)];
     while let Some((at, by, length)) = open.pop() {
-        if std::mem::replace(&mut seen[(at * wide + by) * high + length], true) {
+        if std::mem::replace(&mut seen[(at * other_states + by) * lengths + length], true) {
             continue;
         }
         if at == one.len() && by == other.len() && length == length_min {
@@ -90,7 +90,7 @@ pub(super) fn intersects(one: &[Symbol<'_>], other: &[Symbol<'_>], length_min: u
             _ => true,
         };
         if agree {
-            let (at, by) = (behind(here, at), behind(there, by));
+            let (at, by) = (next_state(here, at), next_state(there, by));
             open.push((at, by, (length + 1).min(length_min)));
         }
     }
@@ -125,7 +125,7 @@ pub(super) fn contains(outer: &[Symbol<'_>], inner: &[Symbol<'_>], length_min: u
             Symbol::One | Symbol::Many => &letters,
         };
         for letter in named {
-            open.push((behind(symbol, at), step(outer, states, *letter), (length + 1).min(length_min)));
+            open.push((next_state(symbol, at), step(outer, states, *letter), (length + 1).min(length_min)));
         }
         steps += named.len();
         if steps > STEPS_MAX {
@@ -150,7 +150,7 @@ fn letters<'a>(pattern: &'a [Symbol<'_>]) -> Vec<Letter<'a>> {
 }
 
 /// Returns the state after the symbol at `at` has consumed a segment.
-fn behind(symbol: &Symbol<'_>, at: usize) -> usize {
+fn next_state(symbol: &Symbol<'_>, at: usize) -> usize {
     if *symbol == Symbol::Many { at } else { at + 1 }
 }
 
@@ -162,7 +162,7 @@ fn step(pattern: &[Symbol<'_>], states: States, letter: Letter<'_>) -> States {
         let at = left.trailing_zeros() as usize;
         left &= left - 1;
         if let Some(symbol) = pattern.get(at).filter(|symbol| symbol.takes(letter)) {
-            next |= 1 << behind(symbol, at);
+            next |= 1 << next_state(symbol, at);
         }
     }
     skip_many(pattern, next)
@@ -234,7 +234,7 @@ mod tests {
 
     /// Returns, by trying all words, whether both patterns match a common word, and whether the first matches every
     /// word that the second does.
-    fn by_trying(one: &[bool], other: &[bool], words: &[Vec<&str>], length_min: usize) -> (bool, bool) {
+    fn by_brute_force(one: &[bool], other: &[bool], words: &[Vec<&str>], length_min: usize) -> (bool, bool) {
         let pairs = || one.iter().zip(other).zip(words).filter(|(_, word)| word.len() >= length_min);
         (pairs().any(|((one, other), _)| *one && *other), pairs().all(|((one, other), _)| *one || !*other))
     }
@@ -281,7 +281,7 @@ mod tests {
             for (other, matched_too) in patterns.iter().zip(&languages) {
                 for length_min in [0, 1, 3] {
                     let found = (intersects(one, other, length_min), contains(one, other, length_min));
-                    let expected = by_trying(matched, matched_too, &words, length_min);
+                    let expected = by_brute_force(matched, matched_too, &words, length_min);
                     assert_eq!(found, expected, "{one:?} {other:?} {length_min}");
                 }
             }
@@ -325,7 +325,7 @@ mod tests {
             let words = sequences(&["a", "b", "other"], 7);
             let (matched, matched_too) = (language(&one, &words), language(&other, &words));
             let found = (intersects(&one, &other, length_min), contains(&one, &other, length_min));
-            prop_assert_eq!(found, by_trying(&matched, &matched_too, &words, length_min));
+            prop_assert_eq!(found, by_brute_force(&matched, &matched_too, &words, length_min));
         }
     }
 

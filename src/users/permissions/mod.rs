@@ -59,14 +59,14 @@ pub struct Options {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permissions {
     preset: Preset,
-    lines: Arc<[Line]>,
-    /// Text for the refusal if no rule matches.
-    end: Arc<str>,
+    rules: Arc<[RuleWithOrigin]>,
+    /// Reason for the denial if no rule matches.
+    default_denial: Arc<str>,
 }
 
 /// A rule and its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Line {
+struct RuleWithOrigin {
     rule: Rule,
     origin: &'static str,
 }
@@ -80,7 +80,7 @@ pub struct AccessDenied {
 
 /// The segments of the requested destination or pattern, without the prefix of its family.
 #[derive(Clone, Copy)]
-enum Asked<'a> {
+enum Requested<'a> {
     Exact(&'a [&'a str]),
     Wild(&'a [Symbol<'a>]),
 }
@@ -88,7 +88,7 @@ enum Asked<'a> {
 /// The client that makes the request.
 #[derive(Clone, Copy)]
 struct Client<'a> {
-    who: &'a Principal,
+    principal: &'a Principal,
     owner: &'a Owner,
 }
 
@@ -96,11 +96,11 @@ impl Permissions {
     /// Creates permissions from the operator's rules, then those of `extra`, each with its origin, then those of the
     /// preset.
     pub fn new(preset: Preset, rules: Vec<Rule>, extra: Vec<(&'static str, Rule)>) -> Permissions {
-        let own = rules.into_iter().map(|rule| Line { rule, origin: "permission" });
-        let extra = extra.into_iter().map(|(origin, rule)| Line { rule, origin });
-        let last = preset.parsed().map(|rule| Line { rule, origin: preset.origin() });
-        let end = format!("no rule grants it (preset {preset})").into();
-        Permissions { preset, lines: own.chain(extra).chain(last).collect(), end }
+        let own = rules.into_iter().map(|rule| RuleWithOrigin { rule, origin: "permission" });
+        let extra = extra.into_iter().map(|(origin, rule)| RuleWithOrigin { rule, origin });
+        let last = preset.parsed().map(|rule| RuleWithOrigin { rule, origin: preset.origin() });
+        let default_denial = format!("no rule grants it (preset {preset})").into();
+        Permissions { preset, rules: own.chain(extra).chain(last).collect(), default_denial }
     }
 
     /// Returns the preset that follows the rules.
@@ -109,43 +109,44 @@ impl Permissions {
     }
 
     /// Returns all rules in order, each with its origin, for the operator.
-    pub fn lines(&self) -> Vec<String> {
-        self.lines.iter().map(|line| format!("{} ({})", line.rule, line.origin)).collect()
+    pub fn describe_rules(&self) -> Vec<String> {
+        self.rules.iter().map(|entry| format!("{} ({})", entry.rule, entry.origin)).collect()
     }
 
     /// Returns whether a rule allows `verb` to any client of the group with any destination of the family, without the
     /// rules from `origin`. Services need no rule.
-    pub fn grant_to_any(&self, group: Group, verb: Verb, kind: DestinationKind, origin: &str) -> bool {
-        let mut lines = self.lines.iter().filter(|line| line.origin != origin);
-        let first =
-            lines.find(|line| line.rule.is_grant(group, verb, kind) || line.rule.is_end(group, verb, kind));
-        first.is_some_and(|line| line.rule.effect() == Effect::Allow)
+    pub fn grants_to_any(&self, group: Group, verb: Verb, kind: DestinationKind, origin: &str) -> bool {
+        let mut rules = self.rules.iter().filter(|entry| entry.origin != origin);
+        let first = rules.find(|entry| {
+            entry.rule.may_grant(group, verb, kind) || entry.rule.denies_all(group, verb, kind)
+        });
+        first.is_some_and(|entry| entry.rule.effect() == Effect::Allow)
     }
 
-    /// Checks that `who` may do this. `owner` is the owner of the client's own user destinations.
+    /// Checks that `principal` may do this. `owner` is the owner of the client's own user destinations.
     ///
     /// # Errors
     /// The rule that refuses the request.
     pub fn check(
         &self,
-        who: &Principal,
+        principal: &Principal,
         owner: &Owner,
         verb: Verb,
         to: &Selector,
     ) -> Result<(), AccessDenied> {
-        let stands_before_rules = is_reply(verb, to) || is_own_errors(verb, to, owner);
-        if who.is_service() || to.kind() == DestinationKind::TempQueue || stands_before_rules {
+        let needs_no_rule = is_reply(verb, to) || is_own_errors(verb, to, owner);
+        if principal.is_service() || to.kind() == DestinationKind::TempQueue || needs_no_rule {
             return Ok(());
         }
-        let client = Client { who, owner };
+        let client = Client { principal, owner };
         match to {
             Selector::Exact(destination) => {
                 let segments: SmallVec<[&str; 16]> = destination.segments().collect();
-                self.check_rules(client, verb, to.kind(), Asked::Exact(&segments))
+                self.check_rules(client, verb, to.kind(), Requested::Exact(&segments))
             }
             Selector::Pattern(pattern) => {
                 let symbols: SmallVec<[Symbol<'_>; 12]> = pattern.segments().iter().map(symbol).collect();
-                self.check_rules(client, verb, to.kind(), Asked::Wild(&symbols))
+                self.check_rules(client, verb, to.kind(), Requested::Wild(&symbols))
             }
         }
     }
@@ -157,31 +158,35 @@ impl Permissions {
         client: Client<'_>,
         verb: Verb,
         kind: DestinationKind,
-        asked: Asked<'_>,
+        requested: Requested<'_>,
     ) -> Result<(), AccessDenied> {
-        self.go_down(client, verb, kind, asked)?;
-        if let (DestinationKind::Queue, Asked::Exact(["dead", origin @ ..])) = (kind, asked)
+        self.evaluate(client, verb, kind, requested)?;
+        if let (DestinationKind::Queue, Requested::Exact(["dead", origin @ ..])) = (kind, requested)
             && !origin.is_empty()
         {
-            return self.check_rules(client, verb, kind, Asked::Exact(origin));
+            return self.check_rules(client, verb, kind, Requested::Exact(origin));
         }
-        let Some(topic) = asked.topic().filter(|_| kind == DestinationKind::Presence) else { return Ok(()) };
-        self.go_down(client, Verb::Subscribe, DestinationKind::Topic, topic)
+        let Some(topic) = requested.topic().filter(|_| kind == DestinationKind::Presence) else {
+            return Ok(());
+        };
+        self.evaluate(client, Verb::Subscribe, DestinationKind::Topic, topic)
     }
 
-    fn go_down(
+    fn evaluate(
         &self,
         client: Client<'_>,
         verb: Verb,
         kind: DestinationKind,
-        asked: Asked<'_>,
+        requested: Requested<'_>,
     ) -> Result<(), AccessDenied> {
-        for Line { rule, .. } in self.lines.iter().filter(|line| line.rule.concerns(client.who, verb, kind)) {
-            let Some(pattern) = rule.pattern(client.who, client.owner) else { continue };
-            let matches = match (asked, rule.effect()) {
-                (Asked::Exact(segments), _) => accepts(&pattern, segments),
-                (Asked::Wild(wild), Effect::Deny) => intersects(&pattern, wild, length_min(kind)),
-                (Asked::Wild(wild), Effect::Allow) => contains(&pattern, wild, length_min(kind)),
+        for RuleWithOrigin { rule, .. } in
+            self.rules.iter().filter(|entry| entry.rule.applies_to(client.principal, verb, kind))
+        {
+            let Some(pattern) = rule.pattern(client.principal, client.owner) else { continue };
+            let matches = match (requested, rule.effect()) {
+                (Requested::Exact(segments), _) => accepts(&pattern, segments),
+                (Requested::Wild(wild), Effect::Deny) => intersects(&pattern, wild, segments_min(kind)),
+                (Requested::Wild(wild), Effect::Allow) => contains(&pattern, wild, segments_min(kind)),
             };
             match (matches, rule.effect()) {
                 (true, Effect::Allow) => return Ok(()),
@@ -189,7 +194,7 @@ impl Permissions {
                 (false, _) => {}
             }
         }
-        Err(AccessDenied { rule: Arc::clone(&self.end) })
+        Err(AccessDenied { rule: Arc::clone(&self.default_denial) })
     }
 }
 
@@ -199,15 +204,15 @@ impl Default for Permissions {
     }
 }
 
-impl<'a> Asked<'a> {
+impl<'a> Requested<'a> {
     /// Returns the topic of a presence destination; `None` for the list of online users.
-    fn topic(self) -> Option<Asked<'a>> {
+    fn topic(self) -> Option<Requested<'a>> {
         match self {
-            Asked::Exact(["users"]) => None,
-            Asked::Exact(segments) => Some(Asked::Exact(segments.get(1..).unwrap_or_default())),
-            Asked::Wild([Symbol::Literal(_), topic @ ..]) => Some(Asked::Wild(topic)),
+            Requested::Exact(["users"]) => None,
+            Requested::Exact(segments) => Some(Requested::Exact(segments.get(1..).unwrap_or_default())),
+            Requested::Wild([Symbol::Literal(_), topic @ ..]) => Some(Requested::Wild(topic)),
             // The pattern may match any topic.
-            Asked::Wild(_) => Some(Asked::Wild(&[Symbol::Many])),
+            Requested::Wild(_) => Some(Requested::Wild(&[Symbol::Many])),
         }
     }
 }
@@ -227,7 +232,7 @@ fn is_own_errors(verb: Verb, to: &Selector, owner: &Owner) -> bool {
 }
 
 /// Returns the minimum number of segments of a destination of the family; for a user's: the owner, `queue` and a name.
-fn length_min(kind: DestinationKind) -> usize {
+fn segments_min(kind: DestinationKind) -> usize {
     if kind == DestinationKind::User { 3 } else { 1 }
 }
 

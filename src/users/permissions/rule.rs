@@ -1,11 +1,11 @@
 //! One permission rule.
 //!
 //! ```text
-//! rule   = effect what who target                 ; separated by blanks
-//! effect = "allow" | "deny"
-//! what   = "send" | "subscribe" | "all"
-//! who    = "anyone" | "users" | "anonymous"       ; users: every authenticated user
-//!        | "user:" NAME | "role:" NAME            ; percent-encoded
+//! rule    = effect action subject target           ; separated by spaces
+//! effect  = "allow" | "deny"
+//! action  = "send" | "subscribe" | "all"
+//! subject = "anyone" | "users" | "anonymous"       ; users: every authenticated user
+//!         | "user:" NAME | "role:" NAME            ; percent-encoded
 //! ```
 
 use super::Verb;
@@ -27,7 +27,7 @@ pub struct Rule {
     effect: Effect,
     /// The action; `None` for all.
     verb: Option<Verb>,
-    who: RuleSubject,
+    subject: RuleSubject,
     target: RuleTarget,
 }
 
@@ -47,7 +47,7 @@ pub enum Group {
     Anonymous,
 }
 
-/// Whom a rule is about.
+/// The clients to which a rule applies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum RuleSubject {
     Anyone,
@@ -64,26 +64,29 @@ impl Rule {
     /// What was wrong and what was expected, for the operator.
     pub fn parse(text: &str) -> Result<Rule, String> {
         let words: Vec<&str> = text.split_whitespace().collect();
-        let [effect, what, who, target] = words[..] else {
-            return Err(format!("{text:?} has {} words; {EXPECTED}", words.len()));
+        let [effect, action, subject, target] = words[..] else {
+            return Err(format!("invalid rule {text:?} with {} words: {EXPECTED}", words.len()));
         };
         let effect = match effect {
             "allow" => Effect::Allow,
             "deny" => Effect::Deny,
-            _ => return Err(format!("{effect:?} is neither allow nor deny; {EXPECTED}")),
+            _ => return Err(format!("invalid effect {effect:?}: {EXPECTED}")),
         };
-        let verb = match what {
+        let verb = match action {
             "send" => Some(Verb::Send),
             "subscribe" => Some(Verb::Subscribe),
             "all" => None,
-            _ => return Err(format!("{what:?} is none of send, subscribe and all; {EXPECTED}")),
+            _ => return Err(format!("invalid action {action:?}: {EXPECTED}")),
         };
-        let who = RuleSubject::parse(who)?;
-        if effect == Effect::Deny && who == RuleSubject::Role(SERVICE.into()) {
-            return Err(format!("the role {SERVICE} may do everything; expected another role behind deny"));
+        let subject = RuleSubject::parse(subject)?;
+        if effect == Effect::Deny && subject == RuleSubject::Role(SERVICE.into()) {
+            return Err(format!(
+                "invalid subject \"role:{SERVICE}\" after deny: the role {SERVICE} may do everything; \
+                 expected another role"
+            ));
         }
-        // The text as it was written, with single blanks, so that it is one line in the log.
-        Ok(Rule { text: words.join(" ").into(), effect, verb, who, target: RuleTarget::parse(target)? })
+        // The text as it was written, with single spaces, so that it is one line in the log.
+        Ok(Rule { text: words.join(" ").into(), effect, verb, subject, target: RuleTarget::parse(target)? })
     }
 
     pub(super) fn text(&self) -> &Arc<str> {
@@ -92,7 +95,7 @@ impl Rule {
 
     /// Returns the name of the user if the rule applies to a single user.
     pub(crate) fn user(&self) -> Option<&str> {
-        match &self.who {
+        match &self.subject {
             RuleSubject::User(name) => Some(name),
             _ => None,
         }
@@ -104,32 +107,34 @@ impl Rule {
 
     /// Returns whether the rule allows this, with some destinations of the family, to some user, or to anonymous
     /// clients.
-    pub(super) fn is_grant(&self, group: Group, verb: Verb, kind: DestinationKind) -> bool {
+    pub(super) fn may_grant(&self, group: Group, verb: Verb, kind: DestinationKind) -> bool {
         self.effect == Effect::Allow
-            && self.who.may_be_in(group)
+            && self.subject.may_apply_to(group)
             && self.verb.is_none_or(|own| own == verb)
-            && self.target.is_over(kind)
+            && self.target.covers(kind)
     }
 
     /// Returns whether the rule denies this, with any destination of the family, to the whole group. Later rules then do
     /// not count.
-    pub(super) fn is_end(&self, group: Group, verb: Verb, kind: DestinationKind) -> bool {
+    pub(super) fn denies_all(&self, group: Group, verb: Verb, kind: DestinationKind) -> bool {
         self.effect == Effect::Deny
-            && (self.who == RuleSubject::Anyone || self.who == group.who())
+            && (self.subject == RuleSubject::Anyone || self.subject == group.subject())
             && self.verb.is_none_or(|own| own == verb)
-            && self.target.is_over_all_of(kind)
+            && self.target.covers_all(kind)
     }
 
     /// Returns whether the rule applies to this client, action and family of destinations.
-    pub(super) fn concerns(&self, who: &Principal, verb: Verb, kind: DestinationKind) -> bool {
-        self.verb.is_none_or(|own| own == verb) && self.target.is_over(kind) && self.who.includes(who)
+    pub(super) fn applies_to(&self, principal: &Principal, verb: Verb, kind: DestinationKind) -> bool {
+        self.verb.is_none_or(|own| own == verb)
+            && self.target.covers(kind)
+            && self.subject.includes(principal)
     }
 
     /// Returns the pattern of the rule for this client. If the client lacks the name or a claim that a variable refers
     /// to, an `allow` rule has no pattern, and in a `deny` rule the variable becomes `*`.
-    pub(super) fn pattern<'a>(&'a self, who: &'a Principal, owner: &'a Owner) -> Option<Symbols<'a>> {
+    pub(super) fn pattern<'a>(&'a self, principal: &'a Principal, owner: &'a Owner) -> Option<Symbols<'a>> {
         let missing = (self.effect == Effect::Deny).then_some(Symbol::One);
-        self.target.bind(who, owner, missing)
+        self.target.bind(principal, owner, missing)
     }
 }
 
@@ -140,7 +145,7 @@ impl fmt::Display for Rule {
 }
 
 impl Group {
-    fn who(self) -> RuleSubject {
+    fn subject(self) -> RuleSubject {
         match self {
             Group::Users => RuleSubject::Users,
             Group::Anonymous => RuleSubject::Anonymous,
@@ -149,8 +154,8 @@ impl Group {
 }
 
 impl RuleSubject {
-    /// Returns whether a client of the group can be meant.
-    fn may_be_in(&self, group: Group) -> bool {
+    /// Returns whether the subject can include a client of the group.
+    fn may_apply_to(&self, group: Group) -> bool {
         match group {
             Group::Users => *self != RuleSubject::Anonymous,
             Group::Anonymous => matches!(self, RuleSubject::Anyone | RuleSubject::Anonymous),
@@ -158,26 +163,26 @@ impl RuleSubject {
     }
 
     fn parse(text: &str) -> Result<RuleSubject, String> {
-        let who = match text {
+        let subject = match text {
             "anyone" => RuleSubject::Anyone,
             "users" => RuleSubject::Users,
             "anonymous" => RuleSubject::Anonymous,
             _ => match text.split_once(':') {
                 Some(("user", encoded)) => RuleSubject::User(name(text, encoded)?),
                 Some(("role", encoded)) => RuleSubject::Role(name(text, encoded)?),
-                _ => return Err(format!("{text:?} is nobody; {EXPECTED}")),
+                _ => return Err(format!("invalid subject {text:?}: {EXPECTED}")),
             },
         };
-        Ok(who)
+        Ok(subject)
     }
 
-    fn includes(&self, who: &Principal) -> bool {
+    fn includes(&self, principal: &Principal) -> bool {
         match self {
             RuleSubject::Anyone => true,
-            RuleSubject::Users => who.name.is_some(),
-            RuleSubject::Anonymous => who.name.is_none(),
-            RuleSubject::User(name) => who.name.as_deref() == Some(name),
-            RuleSubject::Role(role) => who.has_role(role),
+            RuleSubject::Users => principal.name.is_some(),
+            RuleSubject::Anonymous => principal.name.is_none(),
+            RuleSubject::User(name) => principal.name.as_deref() == Some(name),
+            RuleSubject::Role(role) => principal.has_role(role),
         }
     }
 }
@@ -187,8 +192,8 @@ fn name(text: &str, encoded: &str) -> Result<Box<str>, String> {
     // The author of `user:*` means every user, but the rule would apply to none.
     if encoded.is_empty() || encoded.contains(['*', '{', '}']) {
         return Err(format!(
-            "{text:?} names nobody; expected one name behind the colon, with %2A, %7B and %7D for *, {{ and }}, or users \
-             for everybody signed in"
+            "invalid subject {text:?}: expected one name after the colon, with *, {{ and }} written as \
+             %2A, %7B and %7D, or users for all authenticated clients"
         ));
     }
     percent_decode(encoded).map(Into::into).map_err(|error| error.to_string())

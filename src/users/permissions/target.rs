@@ -24,8 +24,8 @@ use std::borrow::Cow;
 const EVERYTHING: &str = "**";
 const CLAIM: &str = "claim.";
 /// Limit on the segments of a pattern: those of a name, preceded by the owner and `queue` of a user's destination.
-const STEPS_MAX: usize = SEGMENTS_MAX + 2;
-const _: () = assert!(STEPS_MAX < STATES_MAX);
+const PATTERN_SEGMENTS_MAX: usize = SEGMENTS_MAX + 2;
+const _: () = assert!(PATTERN_SEGMENTS_MAX < STATES_MAX);
 
 /// The families of destinations that rules can cover.
 const FAMILIES: [DestinationKind; 5] = [
@@ -37,9 +37,12 @@ const FAMILIES: [DestinationKind; 5] = [
 ];
 /// Prefixes that look like destinations but need no rule, with the reason.
 const NO_TARGETS: [(&str, &str); 3] = [
-    ("/users/", "each user that the header to names is judged as /user/NAME/…, so write the rule for that"),
-    ("/temp-queue/", "a session's own are always allowed and others' never"),
-    ("/auth/", "renewing one's own token is always allowed"),
+    (
+        "/users/",
+        "the broker checks /user/NAME/… for each user in the header to; write the rule for that pattern",
+    ),
+    ("/temp-queue/", "a session may always use its own temporary queues and never those of other sessions"),
+    ("/auth/", "a client may always renew its token"),
 ];
 
 /// The pattern of a rule for one client. Most rules fit inline.
@@ -50,11 +53,11 @@ pub(super) type Symbols<'a> = SmallVec<[Symbol<'a>; 12]>;
 pub(super) struct RuleTarget {
     /// The family; `None` for every family.
     kind: Option<DestinationKind>,
-    steps: Box<[Step]>,
+    segments: Box<[TargetSegment]>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Step {
+enum TargetSegment {
     /// As the owner, in the form of an [`Owner`].
     Literal(Box<str>),
     One,
@@ -68,30 +71,35 @@ enum Step {
 impl RuleTarget {
     pub(super) fn parse(text: &str) -> Result<RuleTarget, String> {
         if text == EVERYTHING {
-            return Ok(RuleTarget { kind: None, steps: [Step::Many].into() });
+            return Ok(RuleTarget { kind: None, segments: [TargetSegment::Many].into() });
         }
-        if let Some((_, why)) = NO_TARGETS.iter().find(|(prefix, _)| text.starts_with(prefix)) {
-            return Err(format!("{text:?} needs no rule: {why}"));
+        if let Some((_, reason)) = NO_TARGETS.iter().find(|(prefix, _)| text.starts_with(prefix)) {
+            return Err(format!("invalid pattern {text:?}: it needs no rule, because {reason}"));
         }
         let Some(kind) = FAMILIES.into_iter().find(|kind| text.starts_with(kind.prefix())) else {
             let known = FAMILIES.map(DestinationKind::prefix).join(", ");
             return Err(format!(
-                "{text:?} is no pattern; expected one that begins with {known}, or {EVERYTHING} alone"
+                "invalid pattern {text:?}: expected one that begins with {known}, or {EVERYTHING} alone"
             ));
         };
         let name = &text[kind.prefix().len()..];
-        let mut steps = if kind == DestinationKind::User { of_a_user(name)? } else { path(name)? };
+        let mut segments =
+            if kind == DestinationKind::User { parse_user_path(name)? } else { parse_path(name)? };
         // A repeated `**` adds nothing.
-        steps.dedup_by(|step, before| *step == Step::Many && *before == Step::Many);
-        if steps.len() > STEPS_MAX {
-            return Err(format!("{text:?} has {} segments; a pattern has {STEPS_MAX} at most", steps.len()));
+        segments
+            .dedup_by(|segment, before| *segment == TargetSegment::Many && *before == TargetSegment::Many);
+        if segments.len() > PATTERN_SEGMENTS_MAX {
+            return Err(format!(
+                "invalid pattern {text:?} with {} segments: expected at most {PATTERN_SEGMENTS_MAX}",
+                segments.len()
+            ));
         }
-        let target = RuleTarget { kind: Some(kind), steps: steps.into() };
+        let target = RuleTarget { kind: Some(kind), segments: segments.into() };
         target.check_shape(kind, text)?;
         Ok(target)
     }
 
-    /// Rejects a rule that can never match. It is a mistake, and for a `deny` rule a dangerous one.
+    /// Rejects a rule that can never match. Such a rule is an error, and a dangerous one if it is a `deny` rule.
     fn check_shape(&self, kind: DestinationKind, text: &str) -> Result<(), String> {
         let literal = |text: &'static str| Symbol::Literal(text.into());
         let below = |first: &[Symbol<'static>]| [first, &[Symbol::One, Symbol::Many]].concat();
@@ -106,28 +114,30 @@ impl RuleTarget {
             ),
             _ => return Ok(()),
         };
-        let loosest: Symbols<'_> = self.steps.iter().map(Step::loosest).collect();
+        let loosest: Symbols<'_> = self.segments.iter().map(TargetSegment::loosest).collect();
         if !shapes.iter().any(|shape| intersects(&loosest, shape, 0)) {
-            return Err(format!("{text:?} matches no destination that there could be; expected {expected}"));
+            return Err(format!(
+                "invalid pattern {text:?}: it matches no possible destination; expected {expected}"
+            ));
         }
         Ok(())
     }
 
     /// Returns whether the target covers destinations of this family.
-    pub(super) fn is_over(&self, kind: DestinationKind) -> bool {
+    pub(super) fn covers(&self, kind: DestinationKind) -> bool {
         self.kind.is_none_or(|own| own == kind)
     }
 
     /// Returns whether the target covers every destination of the family.
-    pub(super) fn is_over_all_of(&self, kind: DestinationKind) -> bool {
-        self.is_over(kind) && *self.steps == [Step::Many]
+    pub(super) fn covers_all(&self, kind: DestinationKind) -> bool {
+        self.covers(kind) && *self.segments == [TargetSegment::Many]
     }
 
     /// Returns the pattern for this client. A variable without a value (no name, no such claim) becomes `missing`; if
     /// `missing` is `None`, the rule does not match.
     pub(super) fn bind<'a>(
         &'a self,
-        who: &'a Principal,
+        principal: &'a Principal,
         owner: &'a Owner,
         missing: Option<Symbol<'a>>,
     ) -> Option<Symbols<'a>> {
@@ -140,23 +150,25 @@ impl RuleTarget {
             }
             Some(text) => Some(Symbol::Literal(as_segment(text))),
         };
-        let symbol = |(at, step): (usize, &'a Step)| match step {
-            Step::Own => Some(Symbol::Literal(owner.as_str().into())),
-            Step::User => variable(at, who.name.as_deref()),
-            Step::Claim(name) => variable(at, who.claim(name)),
-            step => Some(step.loosest()),
+        let symbol = |(at, segment): (usize, &'a TargetSegment)| match segment {
+            TargetSegment::Own => Some(Symbol::Literal(owner.as_str().into())),
+            TargetSegment::User => variable(at, principal.name.as_deref()),
+            TargetSegment::Claim(name) => variable(at, principal.claim(name)),
+            segment => Some(segment.loosest()),
         };
-        self.steps.iter().enumerate().map(symbol).collect()
+        self.segments.iter().enumerate().map(symbol).collect()
     }
 }
 
-impl Step {
-    /// Returns the symbol that matches everything that the step can match for any client.
+impl TargetSegment {
+    /// Returns the symbol that matches everything that the segment can match for any client.
     fn loosest(&self) -> Symbol<'_> {
         match self {
-            Step::Literal(text) => Symbol::Literal((&**text).into()),
-            Step::Many => Symbol::Many,
-            Step::One | Step::Own | Step::User | Step::Claim(_) => Symbol::One,
+            TargetSegment::Literal(text) => Symbol::Literal((&**text).into()),
+            TargetSegment::Many => Symbol::Many,
+            TargetSegment::One | TargetSegment::Own | TargetSegment::User | TargetSegment::Claim(_) => {
+                Symbol::One
+            }
         }
     }
 }
@@ -170,75 +182,75 @@ fn as_segment(text: &str) -> Cow<'_, str> {
 }
 
 /// Parses the text after `/user/`.
-fn of_a_user(name: &str) -> Result<Vec<Step>, String> {
+fn parse_user_path(name: &str) -> Result<Vec<TargetSegment>, String> {
     if name.starts_with("queue/") || name.starts_with("topic/") {
-        let mut steps = vec![Step::Own];
-        steps.extend(path(name)?);
-        return Ok(steps);
+        let mut segments = vec![TargetSegment::Own];
+        segments.extend(parse_path(name)?);
+        return Ok(segments);
     }
     let end = split(name, |character| character == '/').next().unwrap_or(name);
-    let mut steps = vec![owner(end)?];
+    let mut segments = vec![parse_owner(end)?];
     if let Some(rest) = name[end.len()..].strip_prefix('/') {
-        steps.extend(path(rest)?);
+        segments.extend(parse_path(rest)?);
     }
-    let named = steps.iter().find(|step| **step != Step::Many);
+    let named = segments.iter().find(|segment| **segment != TargetSegment::Many);
     let is_path = |text: &str| matches!(text, "queue" | "topic");
-    match (&steps[0], named) {
-        (Step::Many, Some(Step::User | Step::Claim(_))) => Err(after_many()),
-        (Step::Many, Some(Step::Literal(text))) if !is_path(text) => Err(after_many()),
-        _ => Ok(steps),
+    match (&segments[0], named) {
+        (TargetSegment::Many, Some(TargetSegment::User | TargetSegment::Claim(_))) => Err(name_after_many()),
+        (TargetSegment::Many, Some(TargetSegment::Literal(text))) if !is_path(text) => Err(name_after_many()),
+        _ => Ok(segments),
     }
 }
 
 /// Returns the error for a name after `**`: the parser could not tell a user name, which is percent-encoded, from a
 /// segment, which is not.
-fn after_many() -> String {
-    "behind /user/** stands queue, topic or nothing; expected * for any one user, as in /user/*/queue/**"
+fn name_after_many() -> String {
+    "invalid pattern: expected queue, topic or nothing after /user/**; use * for any one user, as in \
+     /user/*/queue/**"
         .to_owned()
 }
 
 /// Parses the owner after `/user/`: a percent-encoded name.
-fn owner(text: &str) -> Result<Step, String> {
+fn parse_owner(text: &str) -> Result<TargetSegment, String> {
     if text.starts_with('~') {
         return Err(format!(
-            "{text:?} is a session, whose address is open to whoever knows it; expected a user, whose name is written \
-             with %7E if it begins with ~"
+            "invalid user {text:?}: it is the address of a session, to which every client may \
+             send; expected a user, with ~ at the beginning of a name written as %7E"
         ));
     }
-    match step(text)? {
-        Step::Literal(text) => {
+    match parse_segment(text)? {
+        TargetSegment::Literal(text) => {
             let name = percent_decode(&text).map_err(|error| error.to_string())?;
-            Ok(Step::Literal(Owner::user(&name).as_str().into()))
+            Ok(TargetSegment::Literal(Owner::user(&name).as_str().into()))
         }
-        step => Ok(step),
+        segment => Ok(segment),
     }
 }
 
-fn path(text: &str) -> Result<Vec<Step>, String> {
-    split(text, |character| matches!(character, '/' | '.')).map(step).collect()
+fn parse_path(text: &str) -> Result<Vec<TargetSegment>, String> {
+    split(text, |character| matches!(character, '/' | '.')).map(parse_segment).collect()
 }
 
-fn step(text: &str) -> Result<Step, String> {
+fn parse_segment(text: &str) -> Result<TargetSegment, String> {
     match text {
-        "" => Err("a segment is empty; expected something before, between and behind each / and .".to_owned()),
-        "*" => Ok(Step::One),
-        "**" | "#" | ">" => Ok(Step::Many),
-        "{user}" => Ok(Step::User),
-        _ if text.contains(['{', '}']) => claim(text).ok_or_else(|| {
-            format!("{text:?} is no variable; expected {{user}} or {{claim.NAME}}, which stand alone as whole segments")
+        "" => Err("empty segment: expected text before and after each / and .".to_owned()),
+        "*" => Ok(TargetSegment::One),
+        "**" | "#" | ">" => Ok(TargetSegment::Many),
+        "{user}" => Ok(TargetSegment::User),
+        _ if text.contains(['{', '}']) => parse_claim(text).ok_or_else(|| {
+            format!("invalid variable {text:?}: expected {{user}} or {{claim.NAME}} as a whole segment")
         }),
         _ if text.contains('*') => Err(format!(
-            "{text:?} has * inside a segment; expected * and ** to stand alone as whole segments, and %2A for a * in a \
-             user's name"
+            "invalid segment {text:?}: expected * and ** as whole segments, and %2A for a * in a user's name"
         )),
-        _ => Ok(Step::Literal(text.into())),
+        _ => Ok(TargetSegment::Literal(text.into())),
     }
 }
 
-fn claim(text: &str) -> Option<Step> {
+fn parse_claim(text: &str) -> Option<TargetSegment> {
     let name = text.strip_prefix('{')?.strip_suffix('}')?.strip_prefix(CLAIM)?;
     let is_name = !name.is_empty() && !name.contains(['{', '}']);
-    is_name.then(|| Step::Claim(name.into()))
+    is_name.then(|| TargetSegment::Claim(name.into()))
 }
 
 /// Splits at separators outside of braces.

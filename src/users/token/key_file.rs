@@ -1,7 +1,7 @@
 //! A key set in a file, which is read again when it has changed.
 
 use super::keys::{Key, parse_set};
-use crate::users::fetch::ANSWER_BYTES_MAX;
+use crate::users::fetch::RESPONSE_BYTES_MAX;
 use parking_lot::Mutex;
 use std::fs::File;
 use std::io::Read;
@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 /// Minimum interval between two checks of whether the file has changed.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct KeyFile {
@@ -22,9 +22,9 @@ pub(super) struct KeyFile {
 #[derive(Debug)]
 struct State {
     keys: Arc<[Key]>,
-    stamp: Option<FileFingerprint>,
-    looked_at: Instant,
-    is_odd: bool,
+    fingerprint: Option<FileFingerprint>,
+    checked_at: Instant,
+    is_invalid: bool,
 }
 
 /// File attributes that reveal a change of a file without reading it.
@@ -33,47 +33,51 @@ type FileFingerprint = (SystemTime, u64);
 impl KeyFile {
     /// Reads the file.
     pub(super) fn open(path: &Path) -> Result<KeyFile, String> {
-        let stamp = stamp(path);
+        let fingerprint = fingerprint(path);
         let keys = read(path).and_then(|json| parse_set(&json))?;
-        let state = Mutex::new(State { keys, stamp, looked_at: Instant::now(), is_odd: false });
+        let state = Mutex::new(State { keys, fingerprint, checked_at: Instant::now(), is_invalid: false });
         Ok(KeyFile { path: path.to_owned(), state })
     }
 
     /// Returns the keys in the file, or the last ones that could be read.
     pub(super) fn keys(&self) -> Arc<[Key]> {
         let mut state = self.state.lock();
-        if state.looked_at.elapsed() >= LOOK_INTERVAL {
-            state.looked_at = Instant::now();
-            state.look(&self.path);
+        if state.checked_at.elapsed() >= CHECK_INTERVAL {
+            state.checked_at = Instant::now();
+            state.reload_if_changed(&self.path);
         }
         state.keys.clone()
     }
 }
 
 impl State {
-    fn look(&mut self, path: &Path) {
-        let stamp = stamp(path);
-        if stamp == self.stamp {
+    fn reload_if_changed(&mut self, path: &Path) {
+        let fingerprint = fingerprint(path);
+        if fingerprint == self.fingerprint {
             return;
         }
         match read(path).and_then(|json| parse_set(&json)) {
             Ok(keys) => {
-                (self.keys, self.is_odd) = (keys, false);
-                tracing::info!(path = %path.display(), keys = self.keys.len(), "keys of tokens were read again");
+                (self.keys, self.is_invalid) = (keys, false);
+                tracing::info!(path = %path.display(), keys = self.keys.len(), "token keys reloaded");
             }
             // The file may be written partially. It has another fingerprint when it is complete.
             Err(error) => {
-                if !self.is_odd {
-                    tracing::warn!(path = %path.display(), error, "cannot read keys of tokens, keeping the last ones");
+                if !self.is_invalid {
+                    tracing::warn!(
+                        path = %path.display(),
+                        error,
+                        "cannot read token keys; the previous keys stay in use"
+                    );
                 }
-                self.is_odd = true;
+                self.is_invalid = true;
             }
         }
-        self.stamp = stamp;
+        self.fingerprint = fingerprint;
     }
 }
 
-fn stamp(path: &Path) -> Option<FileFingerprint> {
+fn fingerprint(path: &Path) -> Option<FileFingerprint> {
     let metadata = path.metadata().ok()?;
     Some((metadata.modified().ok()?, metadata.len()))
 }
@@ -81,7 +85,11 @@ fn stamp(path: &Path) -> Option<FileFingerprint> {
 /// Reads a whole file of limited size.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
-    let mut octets = Vec::new();
-    file.take(ANSWER_BYTES_MAX as u64 + 1).read_to_end(&mut octets).map_err(|error| error.to_string())?;
-    if octets.len() > ANSWER_BYTES_MAX { Err("the file is too large".to_owned()) } else { Ok(octets) }
+    let mut bytes = Vec::new();
+    file.take(RESPONSE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() > RESPONSE_BYTES_MAX {
+        Err("the file is too large: expected at most 1 MiB".to_owned())
+    } else {
+        Ok(bytes)
+    }
 }

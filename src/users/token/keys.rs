@@ -75,13 +75,15 @@ impl Key {
     pub(super) fn from_secret(secret: &Secret) -> Result<Key, String> {
         let secret = secret.reveal();
         if secret.len() < SECRET_BYTES_MIN {
-            return Err(format!("jwt-secret: a secret has at least {SECRET_BYTES_MIN} octets"));
+            return Err(format!(
+                "jwt-secret: the secret is too short: expected at least {SECRET_BYTES_MIN} bytes"
+            ));
         }
         // If a public key were used as a shared secret, everyone who knows the public key could sign tokens.
         if secret.contains("-----BEGIN ") {
-            return Err(
-                "jwt-secret: this is a key in PEM, no secret; a public key goes into jwt-key-file".into()
-            );
+            return Err("jwt-secret: the value is a key in PEM: expected a shared secret; use \
+                 jwt-key-file for a public key"
+                .into());
         }
         Ok(Key::new(None, HMAC, DecodingKey::from_secret(secret.as_bytes())))
     }
@@ -93,7 +95,7 @@ impl Key {
         let keys: Result<Vec<Key>, _> =
             starts.iter().zip(ends).map(|(start, end)| Key::from_block(&text[*start..end])).collect();
         match keys {
-            Ok(keys) if keys.is_empty() => Err("no key in PEM in it".to_owned()),
+            Ok(keys) if keys.is_empty() => Err("no key found: expected a public key in PEM".to_owned()),
             keys => keys.map_err(str::to_owned),
         }
     }
@@ -103,22 +105,19 @@ impl Key {
         match label {
             "PUBLIC KEY" | "RSA PUBLIC KEY" => {}
             private if private.contains("PRIVATE") => {
-                return Err(
-                    "a private key: it belongs to whoever makes the tokens, here the public one is needed",
-                );
+                return Err("the key is a private key: expected the public key");
             }
-            _ => return Err("not a PUBLIC KEY"),
+            _ => return Err("unsupported PEM block: expected PUBLIC KEY"),
         }
         let block = block.as_bytes();
         let decoding = DecodingKey::from_ed_pem(block)
             .or_else(|_| DecodingKey::from_ec_pem(block))
             .or_else(|_| DecodingKey::from_rsa_pem(block))
-            .map_err(|_| "neither an RSA nor an EC nor an Ed25519 key")?;
-        let jwk =
-            Jwk::from_decoding_key(&decoding, None).map_err(|_| "the key is not one that is known here")?;
+            .map_err(|_| "unsupported key: expected an RSA, EC or Ed25519 key")?;
+        let jwk = Jwk::from_decoding_key(&decoding, None).map_err(|_| "unsupported key")?;
         let algorithms = algorithms(&jwk)?;
         if algorithms == HMAC {
-            return Err("not a public key");
+            return Err("the key is not a public key");
         }
         Ok(Key::new(None, algorithms, decoding))
     }
@@ -128,17 +127,17 @@ impl Key {
         let jwk: Jwk = serde_json::from_value(json.clone()).map_err(|_| "malformed")?;
         let common = &jwk.common;
         if matches!(&common.public_key_use, Some(other) if *other != PublicKeyUse::Signature) {
-            return Err("not for signatures");
+            return Err("the key is not for signatures");
         }
         if common.key_operations.as_ref().is_some_and(|all| !all.contains(&KeyOperations::Verify)) {
-            return Err("not for verifying");
+            return Err("the key is not for verifying");
         }
         let mut algorithms = algorithms(&jwk)?.to_vec();
         if let Some(only) = common.key_algorithm {
             algorithms.retain(|algorithm| only == (*algorithm).into());
         }
         if algorithms.is_empty() {
-            return Err("its alg is not of its kind");
+            return Err("alg does not match the type of the key");
         }
         let decoding = DecodingKey::from_jwk(&jwk).map_err(|_| "malformed")?;
         Ok(Key::new(common.key_id.as_deref(), &algorithms, decoding))
@@ -161,17 +160,20 @@ impl Key {
 
 /// Parses a key set (RFC 7517). Keys that cannot be used are skipped: a set may have some for other purposes.
 pub(super) fn parse_set(json: &[u8]) -> Result<Arc<[Key]>, String> {
-    let set: Value = serde_json::from_slice(json).map_err(|_| "this is no JSON".to_owned())?;
-    let list =
-        set.get("keys").and_then(Value::as_array).ok_or("this is no JSON object with a list `keys`")?;
+    let set: Value =
+        serde_json::from_slice(json).map_err(|_| "invalid JSON: expected a key set (JWKS)".to_owned())?;
+    let list = set
+        .get("keys")
+        .and_then(Value::as_array)
+        .ok_or("invalid key set: expected a JSON object with a list `keys`")?;
     if list.len() > SET_KEYS_MAX {
-        return Err(format!("more than {SET_KEYS_MAX} keys"));
+        return Err(format!("too many keys: expected at most {SET_KEYS_MAX}"));
     }
     let mut keys = Vec::new();
     for json in list {
         match Key::from_jwk(json) {
             Ok(key) => keys.push(key),
-            Err(reason) => tracing::debug!(reason, "a key of a set is not used"),
+            Err(reason) => tracing::debug!(reason, "ignored a key of a key set"),
         }
     }
     Ok(keys.into())
@@ -183,25 +185,25 @@ fn algorithms(jwk: &Jwk) -> Result<&'static [Algorithm], &'static str> {
     match &jwk.algorithm {
         AlgorithmParameters::RSA(key) => {
             let modulus = decoded(&key.n)?;
-            let zeros = modulus.iter().take_while(|octet| **octet == 0).count();
+            let zeros = modulus.iter().take_while(|byte| **byte == 0).count();
             let fits = MODULUS_BYTES.contains(&(modulus.len() - zeros));
-            if fits { Ok(RSA) } else { Err("an RSA key has from 2048 to 8192 bits") }
+            if fits { Ok(RSA) } else { Err("unsupported RSA key size: expected 2048 to 8192 bits") }
         }
         AlgorithmParameters::EllipticCurve(key) => {
             match (&key.curve, decoded(&key.x)?.len(), decoded(&key.y)?.len()) {
                 (EllipticCurve::P256, 32, 32) => Ok(P256),
                 (EllipticCurve::P384, 48, 48) => Ok(P384),
-                _ => Err("an EC key is one of P-256 or P-384"),
+                _ => Err("unsupported EC curve: expected P-256 or P-384"),
             }
         }
         AlgorithmParameters::OctetKeyPair(key) => match (&key.curve, decoded(&key.x)?.len()) {
             (EllipticCurve::Ed25519, 32) => Ok(ED25519),
-            _ => Err("an OKP key is one of Ed25519"),
+            _ => Err("unsupported OKP curve: expected Ed25519"),
         },
         AlgorithmParameters::OctetKey(key) => {
             let fits = decoded(&key.value)?.len() >= SECRET_BYTES_MIN;
-            if fits { Ok(HMAC) } else { Err("a secret has at least 32 octets") }
+            if fits { Ok(HMAC) } else { Err("the secret is too short: expected at least 32 bytes") }
         }
-        _ => Err("of no kind that is known here"),
+        _ => Err("unsupported key type"),
     }
 }

@@ -108,29 +108,29 @@ impl Options {
 pub struct Tokens {
     options: Options,
     fixed: Vec<Key>,
-    sets: Vec<Set>,
+    key_sets: Vec<KeySet>,
     /// Permits for verifying a signature, one for each core: this can take a few 100 µs on a thread that runs
     /// connections.
-    turns: Semaphore,
+    permits: Semaphore,
 }
 
 /// A set of keys that can change.
 #[derive(Debug)]
-enum Set {
+enum KeySet {
     File(KeyFile),
     Url(KeyUrl),
 }
 
 /// The reason why a token is not accepted.
 #[derive(Debug)]
-enum Doubt {
-    Wrong(Reason),
-    NoKeys(String),
+enum TokenError {
+    Invalid(Reason),
+    KeysUnavailable(String),
 }
 
-impl From<Reason> for Doubt {
-    fn from(reason: Reason) -> Doubt {
-        Doubt::Wrong(reason)
+impl From<Reason> for TokenError {
+    fn from(reason: Reason) -> TokenError {
+        TokenError::Invalid(reason)
     }
 }
 
@@ -144,75 +144,84 @@ impl Tokens {
         install_provider();
         let mut fixed = options.secrets.iter().map(Key::from_secret).collect::<Result<Vec<Key>, _>>()?;
         for path in &options.key_files {
-            let text = key_file::read(path).and_then(|octets| {
-                String::from_utf8(octets).map_err(|_| "this is no text, so no PEM".to_owned())
+            let text = key_file::read(path).and_then(|bytes| {
+                String::from_utf8(bytes)
+                    .map_err(|_| "the file is not UTF-8: expected a key in PEM".to_owned())
             });
             let keys = text.and_then(|text| Key::from_pem(&text));
             fixed.extend(keys.map_err(|error| format!("jwt-key-file: {}: {error}", path.display()))?);
         }
-        let sets =
-            options.jwks.iter().map(|jwks| Set::open(jwks, &options, &client)).collect::<Result<_, _>>()?;
-        let turns = Semaphore::new(cores());
-        Ok(Tokens { options, fixed, sets, turns })
+        let key_sets = options
+            .jwks
+            .iter()
+            .map(|jwks| KeySet::open(jwks, &options, &client))
+            .collect::<Result<_, _>>()?;
+        let permits = Semaphore::new(cores());
+        Ok(Tokens { options, fixed, key_sets, permits })
     }
 
-    async fn verdict(&self, token: &str) -> Decision {
-        match self.believe(token).await {
+    async fn decide(&self, token: &str) -> Decision {
+        match self.authenticate(token).await {
             Ok(principal) => Decision::Known(principal),
-            Err(Doubt::Wrong(reason)) => Decision::Refused(reason.to_owned()),
-            Err(Doubt::NoKeys(reason)) => Decision::Unavailable(reason),
+            Err(TokenError::Invalid(reason)) => Decision::Refused(reason.to_owned()),
+            Err(TokenError::KeysUnavailable(reason)) => Decision::Unavailable(reason),
         }
     }
 
-    async fn believe(&self, token: &str) -> Result<Principal, Doubt> {
+    async fn authenticate(&self, token: &str) -> Result<Principal, TokenError> {
         let signed = Signed::parse(token)?;
         match self.verify(&signed).await? {
             Fit::Match => Ok(rules::check(&self.options, &signed.claims()?, Now::read())?),
-            Fit::NoMatch => Err(Doubt::Wrong("bad signature")),
-            Fit::NoAlgorithm => Err(Doubt::Wrong("algorithm not allowed: no key is for it")),
-            Fit::NoKey => Err(Doubt::Wrong("unknown key")),
+            Fit::NoMatch => Err(TokenError::Invalid("bad signature")),
+            Fit::NoAlgorithm => Err(TokenError::Invalid("algorithm not allowed: no key supports it")),
+            Fit::NoKey => Err(TokenError::Invalid("unknown key")),
         }
     }
 
     /// Runs `verify` once a permit is free. Yields before that, so that the runtime polls its sockets and many tokens
     /// do not delay connections.
-    async fn in_turn<T>(&self, verify: impl FnOnce() -> T) -> T {
+    async fn with_permit<T>(&self, verify: impl FnOnce() -> T) -> T {
         // The semaphore is never closed.
-        let _permit = self.turns.acquire().await;
+        let _permit = self.permits.acquire().await;
         tokio::task::yield_now().await;
         verify()
     }
 
     /// Tries the keys, first the fixed ones, which need no fetch.
-    async fn verify(&self, signed: &Signed<'_>) -> Result<Fit, Doubt> {
+    async fn verify(&self, signed: &Signed<'_>) -> Result<Fit, TokenError> {
         let fixed = match self.fixed.is_empty() {
             true => Fit::NoKey,
-            false => self.in_turn(|| Fit::of(self.fixed.iter(), signed)).await,
+            false => self.with_permit(|| Fit::of(self.fixed.iter(), signed)).await,
         };
         if fixed == Fit::Match {
             return Ok(fixed);
         }
-        let (found, missing) = self.look(signed, FetchReason::Usual).await;
+        let (found, missing) = self.check_key_sets(signed, FetchReason::Lookup).await;
         // Only the keys of a set with the token's key ID count. If no key has it, the token may be signed with a new
         // key.
         let is_new = signed.kid.is_some() && found == Fit::NoKey;
-        let (found, missing) =
-            if is_new { self.look(signed, FetchReason::Again).await } else { (found, missing) };
+        let (found, missing) = if is_new {
+            self.check_key_sets(signed, FetchReason::UnknownKey).await
+        } else {
+            (found, missing)
+        };
         match (found, missing) {
             (Fit::Match, _) => Ok(found),
-            (_, Some(url)) => Err(Doubt::NoKeys(format!("the keys of {url} could not be fetched so far"))),
+            (_, Some(url)) => {
+                Err(TokenError::KeysUnavailable(format!("the keys at {url} cannot be fetched")))
+            }
             // The algorithms of the fixed keys say nothing about the missing key of a set.
-            (Fit::NoKey, None) if fixed == Fit::NoAlgorithm && !self.sets.is_empty() => Ok(found),
+            (Fit::NoKey, None) if fixed == Fit::NoAlgorithm && !self.key_sets.is_empty() => Ok(found),
             (found, None) => Ok(found.max(fixed)),
         }
     }
 
     /// Returns the best fit of the key sets, and the URL of one that has never been fetched successfully.
-    async fn look(&self, signed: &Signed<'_>, want: FetchReason) -> (Fit, Option<&Url>) {
+    async fn check_key_sets(&self, signed: &Signed<'_>, reason: FetchReason) -> (Fit, Option<&Url>) {
         let (mut fit, mut missing) = (Fit::NoKey, None);
-        for set in &self.sets {
-            match set.keys(want).await {
-                Ok(keys) => fit = fit.max(self.in_turn(|| Fit::of_set(&keys, signed)).await),
+        for key_set in &self.key_sets {
+            match key_set.keys(reason).await {
+                Ok(keys) => fit = fit.max(self.with_permit(|| Fit::of_set(&keys, signed)).await),
                 Err(url) => missing = Some(url),
             }
             if fit == Fit::Match {
@@ -223,22 +232,25 @@ impl Tokens {
     }
 }
 
-impl Set {
-    fn open(jwks: &Jwks, options: &Options, client: &Client) -> Result<Set, String> {
+impl KeySet {
+    fn open(jwks: &Jwks, options: &Options, client: &Client) -> Result<KeySet, String> {
         match jwks {
             Jwks::File(path) => KeyFile::open(path)
-                .map(Set::File)
+                .map(KeySet::File)
                 .map_err(|error| format!("jwt-jwks: {}: {error}", path.display())),
-            Jwks::Url(url) => {
-                Ok(Set::Url(KeyUrl::new(url.clone(), client.clone(), options.timeout, options.jwks_refresh)))
-            }
+            Jwks::Url(url) => Ok(KeySet::Url(KeyUrl::new(
+                url.clone(),
+                client.clone(),
+                options.timeout,
+                options.jwks_refresh,
+            ))),
         }
     }
 
-    async fn keys(&self, want: FetchReason) -> Result<Arc<[Key]>, &Url> {
+    async fn keys(&self, reason: FetchReason) -> Result<Arc<[Key]>, &Url> {
         match self {
-            Set::File(file) => Ok(file.keys()),
-            Set::Url(url) => url.keys(want).await.ok_or_else(|| url.url()),
+            KeySet::File(file) => Ok(file.keys()),
+            KeySet::Url(url) => url.keys(reason).await.ok_or_else(|| url.url()),
         }
     }
 }
@@ -250,7 +262,7 @@ impl Source for Tokens {
 
     fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
         match credentials.token() {
-            Some(token) => Box::pin(self.verdict(token)),
+            Some(token) => Box::pin(self.decide(token)),
             None => Box::pin(std::future::ready(Decision::Unknown)),
         }
     }

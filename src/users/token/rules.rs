@@ -8,77 +8,78 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Claims about the token, not about the user.
-const OF_THE_TOKEN: &[&str] = &["exp", "nbf", "iat", "jti"];
+const TOKEN_CLAIMS: &[&str] = &["exp", "nbf", "iat", "jti"];
+
 /// Returns the principal of these claims.
 ///
 /// ```text
 ///  nbf - leeway          exp + leeway
 ///  ─────┼──────────────────────┼─────►
-///       │ good from here       │ expired from here
+///       │ valid from here      │ expired from here
 /// ```
 pub(super) fn check(options: &Options, map: &Map<String, Value>, now: Now) -> Result<Principal, Reason> {
     let expires = expiry(options, map, now)?;
-    let start = number(map, "nbf", "malformed: nbf is no number")?;
+    let start = number(map, "nbf", "malformed: nbf is not a number")?;
     if start.is_some_and(|start| now.unix < start - options.leeway.as_secs_f64()) {
         return Err("not yet valid");
     }
-    issued_by(options, map)?;
-    meant_for(options, map)?;
+    check_issuer(options, map)?;
+    check_audience(options, map)?;
     Ok(Principal {
-        name: Some(named(claims::at(map, &options.name_claim))?),
+        name: Some(user_name(claims::at(map, &options.name_claim))?),
         roles: claims::roles(claims::at(map, &options.roles_claim))?,
-        claims: Arc::new(claims::flat(map, OF_THE_TOKEN)),
+        claims: Arc::new(claims::flat(map, TOKEN_CLAIMS)),
         expires,
         source: super::NAME,
-        stamp: 0,
+        version: 0,
     })
 }
 
 fn expiry(options: &Options, map: &Map<String, Value>, now: Now) -> Result<Option<Instant>, Reason> {
-    match number(map, "exp", "malformed: exp is no number")? {
+    match number(map, "exp", "malformed: exp is not a number")? {
         Some(end) => now.until(end + options.leeway.as_secs_f64()).map(Some).ok_or("expired"),
-        None if options.require_exp => Err("the token never expires: it has no exp (jwt-require-exp)"),
+        None if options.require_exp => Err("no expiry time: the claim exp is missing (jwt-require-exp)"),
         None => Ok(None),
     }
 }
 
-fn issued_by(options: &Options, map: &Map<String, Value>) -> Result<(), Reason> {
+fn check_issuer(options: &Options, map: &Map<String, Value>) -> Result<(), Reason> {
     if options.issuers.is_empty() {
         return Ok(());
     }
     match map.get("iss") {
-        None => Err("wrong issuer: the token names none"),
+        None => Err("wrong issuer: the claim iss is missing"),
         Some(Value::String(issuer)) if options.issuers.contains(issuer) => Ok(()),
         Some(_) => Err("wrong issuer"),
     }
 }
 
-fn meant_for(options: &Options, map: &Map<String, Value>) -> Result<(), Reason> {
+fn check_audience(options: &Options, map: &Map<String, Value>) -> Result<(), Reason> {
     if options.audiences.is_empty() {
         return Ok(());
     }
     let is_ours =
         |value: &Value| value.as_str().is_some_and(|one| options.audiences.iter().any(|own| own == one));
-    let meant = match map.get("aud") {
-        None => return Err("wrong audience: the token names none"),
+    let is_for_us = match map.get("aud") {
+        None => return Err("wrong audience: the claim aud is missing"),
         Some(Value::Array(list)) => list.iter().any(is_ours),
         Some(value) => is_ours(value),
     };
-    if meant { Ok(()) } else { Err("wrong audience") }
+    if is_for_us { Ok(()) } else { Err("wrong audience") }
 }
 
-fn named(value: Option<&Value>) -> Result<Arc<str>, Reason> {
+fn user_name(value: Option<&Value>) -> Result<Arc<str>, Reason> {
     match value {
         Some(Value::String(text)) => name::checked(text),
         Some(Value::Number(number)) => name::checked(&number.to_string()),
-        None => Err("no name: the claim that has it is missing (jwt-name-claim)"),
-        Some(_) => Err("no name: the claim that has it is neither a text nor a number (jwt-name-claim)"),
+        None => Err("no user name: its claim is missing (jwt-name-claim)"),
+        Some(_) => Err("no user name: its claim is neither a string nor a number (jwt-name-claim)"),
     }
 }
 
-fn number(map: &Map<String, Value>, claim: &str, odd: Reason) -> Result<Option<f64>, Reason> {
+fn number(map: &Map<String, Value>, claim: &str, error: Reason) -> Result<Option<f64>, Reason> {
     match map.get(claim) {
         None => Ok(None),
-        Some(value) => value.as_f64().filter(|number| number.is_finite()).map(Some).ok_or(odd),
+        Some(value) => value.as_f64().filter(|number| number.is_finite()).map(Some).ok_or(error),
     }
 }

@@ -28,32 +28,31 @@ impl<'a> Signed<'a> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err("malformed: longer than 16 KiB");
         }
-        let (message, signature) = token.rsplit_once('.').ok_or("malformed: not three parts")?;
-        let (header, payload) = message.split_once('.').ok_or("malformed: not three parts")?;
+        let (message, signature) = token.rsplit_once('.').ok_or("malformed: expected three parts")?;
+        let (header, payload) = message.split_once('.').ok_or("malformed: expected three parts")?;
         if payload.contains('.') {
-            return Err("malformed: not three parts");
+            return Err("malformed: expected three parts");
         }
-        let header = object(header).ok_or("malformed: the header is no JSON object in base64url")?;
+        let header = object(header).ok_or("malformed: the header is not a JSON object in base64url")?;
         let algorithm =
             header.get("alg").and_then(Value::as_str).ok_or("malformed: the header has no alg")?;
         // This also rejects "none", in any case: it is not a known algorithm.
-        let algorithm =
-            algorithm.parse().map_err(|_| "algorithm not allowed: none that this broker knows")?;
+        let algorithm = algorithm.parse().map_err(|_| "algorithm not allowed: unknown algorithm")?;
         // A critical header (`crit`) must be understood (RFC 7515, section 4.1.11), and none is supported.
         if header.contains_key("crit") {
-            return Err("malformed: the header has critical parts that are not understood");
+            return Err("malformed: the header has unsupported critical parameters (crit)");
         }
         let kid = match header.get("kid") {
             None | Some(Value::Null) => None,
             Some(Value::String(kid)) => Some(kid.clone()),
-            Some(_) => return Err("malformed: the kid is no text"),
+            Some(_) => return Err("malformed: kid is not a string"),
         };
         Ok(Signed { algorithm, kid, message, signature, payload })
     }
 
     /// Returns the claims in the payload. Call this only after the signature is verified.
     pub(super) fn claims(&self) -> Result<Map<String, Value>, Reason> {
-        object(self.payload).ok_or("malformed: the payload is no JSON object in base64url")
+        object(self.payload).ok_or("malformed: the payload is not a JSON object in base64url")
     }
 }
 

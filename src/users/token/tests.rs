@@ -140,9 +140,9 @@ fn with_set(text: &str) -> (Temporary, Options) {
 async fn signature_checks_are_limited_and_yield_to_the_runtime_first() {
     let issuer = Issuer::new(Algorithm::HS256);
     let mut tokens = open(with_secret());
-    tokens.turns = Semaphore::new(1);
+    tokens.permits = Semaphore::new(1);
     let token = issuer.good();
-    let mut checks: VecDeque<_> = (0..3).map(|_| Box::pin(tokens.verdict(&token))).collect();
+    let mut checks: VecDeque<_> = (0..3).map(|_| Box::pin(tokens.decide(&token))).collect();
     for round in 0..4 {
         let before = checks.len();
         for mut check in std::mem::take(&mut checks) {
@@ -159,7 +159,7 @@ fn open(options: Options) -> Tokens {
     Tokens::new(options, Client::new()).unwrap()
 }
 
-async fn ask(tokens: &Tokens, token: &str) -> Decision {
+async fn decide(tokens: &Tokens, token: &str) -> Decision {
     let credentials = Credentials {
         authorization: Some(Secret::new(&format!("Bearer {token}"))),
         ..Credentials::default()
@@ -176,8 +176,8 @@ async fn ask(tokens: &Tokens, token: &str) -> Decision {
 }
 
 /// Returns the decision in short: the name, or the reason after a character for its kind.
-async fn asked(tokens: &Tokens, token: &str) -> String {
-    match ask(tokens, token).await {
+async fn short_decision(tokens: &Tokens, token: &str) -> String {
+    match decide(tokens, token).await {
         Decision::Known(principal) => principal.name.unwrap().to_string(),
         Decision::Unknown => "-".to_owned(),
         Decision::Refused(reason) => format!("!{reason}"),
@@ -194,15 +194,15 @@ async fn every_algorithm_works_with_every_kind_of_key() {
         } else {
             let file = Temporary::new(&issuer.pem);
             let tokens = open(Options { key_files: vec![file.0.clone()], ..Options::default() });
-            assert_eq!(asked(&tokens, &issuer.good()).await, "alice", "{algorithm:?} by a PEM");
+            assert_eq!(short_decision(&tokens, &issuer.good()).await, "alice", "{algorithm:?} by a PEM");
             let (_file, options) = with_set(&set(&[issuer.jwk(json!({"use": "sig"}))]));
             let tokens = open(options);
-            assert_eq!(asked(&tokens, &issuer.good()).await, "alice", "{algorithm:?} by a set");
+            assert_eq!(short_decision(&tokens, &issuer.good()).await, "alice", "{algorithm:?} by a set");
             continue;
         };
-        assert_eq!(asked(&open(options), &issuer.good()).await, "alice", "{algorithm:?}");
+        assert_eq!(short_decision(&open(options), &issuer.good()).await, "alice", "{algorithm:?}");
         let (_file, options) = with_set(&set(&[issuer.jwk(json!({}))]));
-        assert_eq!(asked(&open(options), &issuer.good()).await, "alice", "{algorithm:?} by a set");
+        assert_eq!(short_decision(&open(options), &issuer.good()).await, "alice", "{algorithm:?} by a set");
     }
 }
 
@@ -212,7 +212,9 @@ async fn token_gives_name_roles_claims_and_expiry() {
         "sub": "alice", "exp": in_an_hour(), "iat": 1, "nbf": 1, "jti": "x",
         "roles": ["admin"], "team": "red", "org": {"unit": {"id": 7}},
     }));
-    let Decision::Known(principal) = ask(&open(with_secret()), &token).await else { panic!("a good token") };
+    let Decision::Known(principal) = decide(&open(with_secret()), &token).await else {
+        panic!("a good token")
+    };
     assert_eq!((principal.name.as_deref(), principal.source), (Some("alice"), "token"));
     assert!(principal.has_role("admin"));
     let claims: Vec<_> = principal.claims.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -236,7 +238,7 @@ async fn credentials_without_a_token_are_left_to_other_sources() {
 
 const NOW: f64 = 1_800_000_000.0;
 
-fn judged(options: &Options, claims: &Value, unix: f64) -> Result<Principal, Reason> {
+fn check_claims(options: &Options, claims: &Value, unix: f64) -> Result<Principal, Reason> {
     let map: Map<String, Value> = claims.as_object().unwrap().clone();
     check(options, &map, Now { unix, instant: Instant::now() })
 }
@@ -254,25 +256,25 @@ fn exp_and_nbf_are_exact_including_the_leeway() {
             (json!({"exp": 0}), NOW, Some("expired")),
             (json!({"exp": -1}), NOW, Some("expired")),
             (json!({"exp": u64::MAX}), NOW, None),
-            (json!({"exp": "soon"}), NOW, Some("malformed: exp is no number")),
-            (json!({"exp": null}), NOW, Some("malformed: exp is no number")),
+            (json!({"exp": "soon"}), NOW, Some("malformed: exp is not a number")),
+            (json!({"exp": null}), NOW, Some("malformed: exp is not a number")),
             (json!({"exp": 4e9, "nbf": NOW}), NOW - edge, None),
             (json!({"exp": 4e9, "nbf": NOW}), NOW - edge - 0.5, Some("not yet valid")),
             (json!({"exp": 4e9, "nbf": u64::MAX}), NOW, Some("not yet valid")),
-            (json!({"exp": 4e9, "nbf": "now"}), NOW, Some("malformed: nbf is no number")),
+            (json!({"exp": 4e9, "nbf": "now"}), NOW, Some("malformed: nbf is not a number")),
         ] {
             let mut claims = claims;
             claims.as_object_mut().unwrap().insert("sub".to_owned(), json!("alice"));
-            let got = judged(&options, &claims, unix);
+            let got = check_claims(&options, &claims, unix);
             assert_eq!(got.as_ref().err().copied(), expected, "{claims} {unix} {leeway}");
         }
     }
     let never = json!({"sub": "alice"});
-    let reason = judged(&Options::default(), &never, NOW).unwrap_err();
+    let reason = check_claims(&Options::default(), &never, NOW).unwrap_err();
     assert!(reason.contains("jwt-require-exp"), "{reason}");
     let lax = Options { require_exp: false, ..Options::default() };
-    assert_eq!(judged(&lax, &never, NOW).unwrap().expires, None);
-    assert_eq!(judged(&lax, &json!({"sub": "alice", "exp": NOW}), NOW).unwrap_err(), "expired");
+    assert_eq!(check_claims(&lax, &never, NOW).unwrap().expires, None);
+    assert_eq!(check_claims(&lax, &json!({"sub": "alice", "exp": NOW}), NOW).unwrap_err(), "expired");
 }
 
 #[test]
@@ -282,13 +284,13 @@ fn issuer_audience_name_and_roles_are_checked() {
     let theirs = Options { issuers: vec!["https://id".into()], ..Options::default() };
     let deep =
         Options { name_claim: "user.name".into(), roles_claim: "realm.roles".into(), ..Options::default() };
-    let none = "no name: the claim that has it is missing (jwt-name-claim)";
-    let odd = "no name: the claim that has it is neither a text nor a number (jwt-name-claim)";
+    let none = "no user name: its claim is missing (jwt-name-claim)";
+    let invalid = "no user name: its claim is neither a string nor a number (jwt-name-claim)";
     for (options, claims, expected) in [
         (&any, json!({"sub": "alice", "aud": "x", "iss": 7}), Ok("alice")),
         (&ours, json!({"sub": "alice", "aud": "chat"}), Ok("alice")),
         (&ours, json!({"sub": "alice", "aud": ["x", "mail"]}), Ok("alice")),
-        (&ours, json!({"sub": "alice"}), Err("wrong audience: the token names none")),
+        (&ours, json!({"sub": "alice"}), Err("wrong audience: the claim aud is missing")),
         (&ours, json!({"sub": "alice", "aud": "Chat"}), Err("wrong audience")),
         (&ours, json!({"sub": "alice", "aud": []}), Err("wrong audience")),
         (&ours, json!({"sub": "alice", "aud": null}), Err("wrong audience")),
@@ -296,22 +298,22 @@ fn issuer_audience_name_and_roles_are_checked() {
         (&theirs, json!({"sub": "alice", "iss": "https://id"}), Ok("alice")),
         (&theirs, json!({"sub": "alice", "iss": "https://id/"}), Err("wrong issuer")),
         (&theirs, json!({"sub": "alice", "iss": ["https://id"]}), Err("wrong issuer")),
-        (&theirs, json!({"sub": "alice"}), Err("wrong issuer: the token names none")),
+        (&theirs, json!({"sub": "alice"}), Err("wrong issuer: the claim iss is missing")),
         (&any, json!({"sub": 42}), Ok("42")),
         (&any, json!({"sub": "a/b %"}), Ok("a/b %")),
         (&any, json!({}), Err(none)),
-        (&any, json!({"sub": null}), Err(odd)),
-        (&any, json!({"sub": ["alice"]}), Err(odd)),
+        (&any, json!({"sub": null}), Err(invalid)),
+        (&any, json!({"sub": ["alice"]}), Err(invalid)),
         (&any, json!({"sub": ""}), Err("the name is empty")),
         (&any, json!({"sub": "a\nb"}), Err("the name has a control character")),
         (&any, json!({"sub": "x".repeat(257)}), Err("the name has more than 256 bytes")),
-        (&any, json!({"sub": "a", "roles": 7}), Err("the roles are neither a list of texts nor a text")),
+        (&any, json!({"sub": "a", "roles": 7}), Err("invalid roles: expected a list of strings or a string")),
         (&deep, json!({"sub": "x", "user": {"name": "alice"}, "realm": {"roles": "r"}}), Ok("alice")),
         (&deep, json!({"sub": "x"}), Err(none)),
     ] {
         let mut claims = claims;
         claims.as_object_mut().unwrap().insert("exp".to_owned(), json!(4e9));
-        let got = judged(options, &claims, NOW);
+        let got = check_claims(options, &claims, NOW);
         let got = got.as_ref().map(|principal| principal.name.as_deref().unwrap()).map_err(|reason| *reason);
         assert_eq!(got, expected, "{claims}");
     }
@@ -348,40 +350,43 @@ async fn invalid_tokens_are_refused_with_a_reason() {
         (make(json!({"alg": "HS256", "kid": "of no set"})), "alice"),
         (hidden(json!({"alg": "HS256", "kid": "of no set"})), "!bad signature"),
         (hidden(json!({"alg": "ES256", "kid": "of no set"})), "!unknown key"),
-        (make(json!({"alg": "none"})), "!algorithm not allowed: none that"),
-        (hidden(json!({"alg": "none"})), "!algorithm not allowed: none that"),
-        (hidden(json!({"alg": "NONE"})), "!algorithm not allowed: none that"),
+        (make(json!({"alg": "none"})), "!algorithm not allowed: unknown algorithm"),
+        (hidden(json!({"alg": "none"})), "!algorithm not allowed: unknown algorithm"),
+        (hidden(json!({"alg": "NONE"})), "!algorithm not allowed: unknown algorithm"),
         (format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), "e30"), "!algorithm not allowed"),
         (hidden(json!({"alg": "HS512"})), "!bad signature"),
         (hidden(json!({"alg": "RS256"})), "!bad signature"),
         (hidden(json!({"alg": "PS256"})), "!bad signature"),
-        (hidden(json!({"alg": "ES256"})), "!algorithm not allowed: no key"),
-        (hidden(json!({"alg": "ES256K"})), "!algorithm not allowed: none that"),
-        (hidden(json!({"alg": "HS256 "})), "!algorithm not allowed: none that"),
+        (hidden(json!({"alg": "ES256"})), "!algorithm not allowed: no key supports it"),
+        (hidden(json!({"alg": "ES256K"})), "!algorithm not allowed: unknown algorithm"),
+        (hidden(json!({"alg": "HS256 "})), "!algorithm not allowed: unknown algorithm"),
         (forged(&json!({"alg": "HS256"}), &payload, rsa.pem.as_bytes()), "!bad signature"),
         (forged(&json!({"alg": "HS256"}), &payload, rsa.pem.trim_end().as_bytes()), "!bad signature"),
         (forged(&json!({"alg": "HS256"}), &payload, b""), "!bad signature"),
         (wrong, "!bad signature"),
-        (unsigned.to_owned(), "!malformed: not three parts"),
+        (unsigned.to_owned(), "!malformed: expected three parts"),
         (format!("{unsigned}."), "!bad signature"),
         (format!("{good}="), "!bad signature"),
-        (format!("{good}.x"), "!malformed: not three parts"),
-        (format!("{good}.x.y"), "!malformed: not three parts"),
-        (format!("{head}..{tail}"), "!malformed: not three parts"),
+        (format!("{good}.x"), "!malformed: expected three parts"),
+        (format!("{good}.x.y"), "!malformed: expected three parts"),
+        (format!("{head}..{tail}"), "!malformed: expected three parts"),
         (format!(".{tail}"), "!malformed: the header"),
         ("..".to_owned(), "!malformed: the header"),
-        ("nothing".to_owned(), "!malformed: not three parts"),
-        (String::new(), "!malformed: not three parts"),
+        ("nothing".to_owned(), "!malformed: expected three parts"),
+        (String::new(), "!malformed: expected three parts"),
         (hidden(json!("alg")), "!malformed: the header"),
         (hidden(json!({"typ": "JWT"})), "!malformed: the header has no alg"),
         (hidden(json!({"alg": 7})), "!malformed: the header has no alg"),
-        (make(json!({"alg": "HS256", "kid": 7})), "!malformed: the kid"),
-        (make(json!({"alg": "HS256", "crit": ["exp"]})), "!malformed: the header has critical"),
+        (make(json!({"alg": "HS256", "kid": 7})), "!malformed: kid is not a string"),
+        (
+            make(json!({"alg": "HS256", "crit": ["exp"]})),
+            "!malformed: the header has unsupported critical parameters",
+        ),
         (forged(&json!({"alg": "HS256"}), "[]", SECRET.as_bytes()), "!malformed: the payload"),
         (forged(&json!({"alg": "HS256"}), "{", SECRET.as_bytes()), "!malformed: the payload"),
         (format!("{good}{}", "x".repeat(16 << 10)), "!malformed: longer than 16 KiB"),
     ] {
-        let got = asked(&tokens, &token).await;
+        let got = short_decision(&tokens, &token).await;
         assert!(got.starts_with(expected), "{token}: {got}, not {expected}");
     }
 }
@@ -392,17 +397,19 @@ fn invalid_keys_are_refused() {
     let private = KeyPair::generate_for(&PKCS_ED25519).unwrap().serialize_pem();
     let both = [rsa.pem.as_str(), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"].concat();
     let refused = |options: Options| Tokens::new(options, Client::new()).map(|_| ()).unwrap_err();
-    for (secret, expected) in [("short, but sesame", "32 octets"), (&rsa.pem, "PEM"), ("", "32 octets")] {
+    for (secret, expected) in
+        [("short, but sesame", "at least 32 bytes"), (&rsa.pem, "PEM"), ("", "at least 32 bytes")]
+    {
         let error = refused(Options { secrets: vec![Secret::new(secret)], ..Options::default() });
         assert!(error.starts_with("jwt-secret: ") && error.contains(expected), "{error}");
         assert!(!error.contains("sesame"), "{error}");
     }
     for (text, expected) in [
-        (private.as_str(), "private key"),
-        ("sesame", "no key in PEM"),
-        ("", "no key in PEM"),
-        (&both, "not a PUBLIC KEY"),
-        ("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "neither an RSA"),
+        (private.as_str(), "a private key: expected the public key"),
+        ("sesame", "no key found: expected a public key in PEM"),
+        ("", "no key found: expected a public key in PEM"),
+        (&both, "unsupported PEM block: expected PUBLIC KEY"),
+        ("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "unsupported key: expected an RSA"),
     ] {
         let file = Temporary::new(text);
         let error = refused(Options { key_files: vec![file.0.clone()], ..Options::default() });
@@ -430,7 +437,7 @@ async fn key_of_a_set_is_used_only_for_its_purpose() {
     };
     let short = json!({"kty": "oct", "kid": "k", "k": URL_SAFE_NO_PAD.encode("short")});
     let nameless = Issuer { kid: None, ..Issuer::new(Algorithm::ES256) };
-    let no_algorithm = "!algorithm not allowed: no key is for it";
+    let no_algorithm = "!algorithm not allowed: no key supports it";
     for (keys, token, expected) in [
         (vec![rsa.jwk(json!({}))], rsa.good(), "alice"),
         (vec![rsa.jwk(json!({}))], ps(), "alice"),
@@ -456,7 +463,7 @@ async fn key_of_a_set_is_used_only_for_its_purpose() {
     ] {
         let text = set(&keys);
         let (_file, options) = with_set(&text);
-        assert_eq!(asked(&open(options), &token).await, expected, "{text}");
+        assert_eq!(short_decision(&open(options), &token).await, expected, "{text}");
     }
 }
 
@@ -471,8 +478,8 @@ fn serving(
     })
 }
 
-fn by_url(site: &TestServer) -> Options {
-    Options { jwks: vec![site.url("/keys?secret=sesame").parse().unwrap()], ..Options::default() }
+fn by_url(server: &TestServer) -> Options {
+    Options { jwks: vec![server.url("/keys?secret=sesame").parse().unwrap()], ..Options::default() }
 }
 
 /// Advances the broker's clock; socket I/O then takes real time.
@@ -486,48 +493,48 @@ async fn later(seconds: u64) {
 async fn new_key_is_fetched_once_and_unknown_keys_at_a_limited_rate() {
     let (old, new) = (Issuer::called(Algorithm::ES256, "old"), Issuer::called(Algorithm::ES256, "new"));
     let (text, serve) = serving(old.jwk(json!({})));
-    let site = TestServer::open(serve).await;
-    let tokens = open(by_url(&site));
-    assert_eq!(site.requests(), 0, "nothing is fetched before the first login");
-    assert_eq!(asked(&tokens, &old.good()).await, "alice");
-    assert_eq!(asked(&tokens, &old.good()).await, "alice");
-    assert_eq!(site.requests(), 1);
+    let server = TestServer::open(serve).await;
+    let tokens = open(by_url(&server));
+    assert_eq!(server.requests(), 0, "nothing is fetched before the first login");
+    assert_eq!(short_decision(&tokens, &old.good()).await, "alice");
+    assert_eq!(short_decision(&tokens, &old.good()).await, "alice");
+    assert_eq!(server.requests(), 1);
     *text.lock() = set(&[new.jwk(json!({}))]);
-    assert_eq!(asked(&tokens, &new.good()).await, "alice", "the key was rotated");
-    assert_eq!(site.requests(), 2);
+    assert_eq!(short_decision(&tokens, &new.good()).await, "alice", "the key was rotated");
+    assert_eq!(server.requests(), 2);
     for _ in 0..5 {
-        assert_eq!(asked(&tokens, &old.good()).await, "!unknown key");
-        assert_eq!(asked(&tokens, &new.good()).await, "alice");
+        assert_eq!(short_decision(&tokens, &old.good()).await, "!unknown key");
+        assert_eq!(short_decision(&tokens, &new.good()).await, "alice");
     }
-    assert_eq!(site.requests(), 2, "one fetch in 30 seconds");
+    assert_eq!(server.requests(), 2, "one fetch in 30 seconds");
     later(30).await;
-    assert_eq!(asked(&tokens, &old.good()).await, "!unknown key");
-    assert_eq!(site.requests(), 3);
+    assert_eq!(short_decision(&tokens, &old.good()).await, "!unknown key");
+    assert_eq!(server.requests(), 3);
     let nameless = Issuer { kid: None, ..Issuer::new(Algorithm::ES256) };
     later(30).await;
-    assert_eq!(asked(&tokens, &nameless.good()).await, "!bad signature");
-    assert_eq!(site.requests(), 3, "a token without a kid triggers no fetch");
+    assert_eq!(short_decision(&tokens, &nameless.good()).await, "!bad signature");
+    assert_eq!(server.requests(), 3, "a token without a kid triggers no fetch");
 }
 
 #[tokio::test]
 async fn many_logins_share_one_fetch_which_outlives_them() {
     let issuer = Issuer::called(Algorithm::EdDSA, "k");
     let (_text, serve) = serving(issuer.jwk(json!({})));
-    let site = TestServer::gated(serve).await;
-    let tokens = Arc::new(open(by_url(&site)));
+    let server = TestServer::gated(serve).await;
+    let tokens = Arc::new(open(by_url(&server)));
     let token = issuer.good();
-    let mut first = Box::pin(asked(&tokens, &token));
+    let mut first = Box::pin(short_decision(&tokens, &token));
     assert!(futures_util::poll!(&mut first).is_pending());
     drop(first);
     let mut logins = tokio::task::JoinSet::new();
     for _ in 0..100 {
         let (tokens, token) = (tokens.clone(), token.clone());
-        logins.spawn(async move { asked(&tokens, &token).await });
+        logins.spawn(async move { short_decision(&tokens, &token).await });
     }
     tokio::task::yield_now().await;
-    site.let_through();
+    server.allow_response();
     assert!(logins.join_all().await.iter().all(|name| name == "alice"));
-    assert_eq!(site.requests(), 1);
+    assert_eq!(server.requests(), 1);
 }
 
 #[tokio::test]
@@ -540,28 +547,28 @@ async fn last_keys_are_used_while_they_cannot_be_fetched() {
     let warned = || logged().matches(" WARN ").count();
     let issuer = Issuer::called(Algorithm::EdDSA, "k");
     let (text, serve) = serving(issuer.jwk(json!({})));
-    let site = TestServer::open(serve).await;
-    let tokens = open(Options { require_exp: false, ..by_url(&site) });
+    let server = TestServer::open(serve).await;
+    let tokens = open(Options { require_exp: false, ..by_url(&server) });
     let token = issuer.token(&json!({"sub": "alice"}));
     let up = std::mem::take(&mut *text.lock());
-    let unavailable = asked(&tokens, &token).await;
-    assert!(unavailable.starts_with("?the keys of http://127.0.0.1:"), "{unavailable}");
+    let unavailable = short_decision(&tokens, &token).await;
+    assert!(unavailable.starts_with("?the keys at http://127.0.0.1:"), "{unavailable}");
     assert!(!unavailable.contains("sesame"), "{unavailable}");
-    assert_eq!(asked(&tokens, &token).await, unavailable, "the keys are not fetched again at once");
-    assert_eq!((site.requests(), warned()), (1, 1));
+    assert_eq!(short_decision(&tokens, &token).await, unavailable, "the keys are not fetched again at once");
+    assert_eq!((server.requests(), warned()), (1, 1));
     later(1).await;
     text.lock().clone_from(&up);
-    assert_eq!(asked(&tokens, &token).await, "alice", "the keys can be fetched again");
+    assert_eq!(short_decision(&tokens, &token).await, "alice", "the keys can be fetched again");
     text.lock().clear();
     for (seconds, asks) in [(1200, 3), (0, 3), (29, 3), (1, 4), (30, 5)] {
         later(seconds).await;
-        assert_eq!(asked(&tokens, &token).await, "alice", "a later outage");
-        assert_eq!(site.requests(), asks, "failed fetches are repeated every 30 seconds only");
+        assert_eq!(short_decision(&tokens, &token).await, "alice", "a later outage");
+        assert_eq!(server.requests(), asks, "failed fetches are repeated every 30 seconds only");
         assert_eq!(warned(), 2, "once per outage");
     }
     *text.lock() = set(&[Issuer::called(Algorithm::EdDSA, "other").jwk(json!({}))]);
     later(30).await;
-    assert_eq!(asked(&tokens, &token).await, "!unknown key", "the key was withdrawn");
+    assert_eq!(short_decision(&tokens, &token).await, "!unknown key", "the key was withdrawn");
     assert!(logged().contains("can be fetched again") && !logged().contains("sesame"), "{}", logged());
 }
 
@@ -569,28 +576,28 @@ async fn last_keys_are_used_while_they_cannot_be_fetched() {
 async fn one_of_several_key_sets_can_be_down() {
     let (old, new) = (Issuer::called(Algorithm::EdDSA, "old"), Issuer::called(Algorithm::EdDSA, "new"));
     let (text, serve) = serving(old.jwk(json!({})));
-    let site = TestServer::open(serve).await;
-    let mut options = by_url(&site);
+    let server = TestServer::open(serve).await;
+    let mut options = by_url(&server);
     options.jwks.insert(0, TestServer::closed_port().await.parse().unwrap());
     let tokens = open(options);
-    assert_eq!(asked(&tokens, &old.good()).await, "alice");
+    assert_eq!(short_decision(&tokens, &old.good()).await, "alice");
     *text.lock() = set(&[new.jwk(json!({}))]);
-    assert_eq!(asked(&tokens, &new.good()).await, "alice", "the key was rotated");
-    let got = asked(&tokens, &old.good()).await;
-    assert!(got.starts_with("?the keys of "), "the unavailable set may contain the key: {got}");
+    assert_eq!(short_decision(&tokens, &new.good()).await, "alice", "the key was rotated");
+    let got = short_decision(&tokens, &old.good()).await;
+    assert!(got.starts_with("?the keys at "), "the unavailable set may contain the key: {got}");
 }
 
 #[tokio::test]
 async fn invalid_response_of_a_key_url_yields_no_key() {
     for reply in ["", "{", "<html>", r#"{"keys": {}}"#] {
-        let site = TestServer::open(move |_| Reply::Respond(200, reply.to_owned())).await;
-        let got = asked(&open(by_url(&site)), &Issuer::called(Algorithm::HS256, "k").good()).await;
+        let server = TestServer::open(move |_| Reply::Respond(200, reply.to_owned())).await;
+        let got = short_decision(&open(by_url(&server)), &Issuer::called(Algorithm::HS256, "k").good()).await;
         assert!(got.starts_with('?'), "{reply}: {got}");
     }
     let options = Options { jwks: vec![TestServer::closed_port().await.parse().unwrap()], ..with_secret() };
     let tokens = open(options);
     assert_eq!(
-        asked(&tokens, &Issuer::new(Algorithm::HS256).good()).await,
+        short_decision(&tokens, &Issuer::new(Algorithm::HS256).good()).await,
         "alice",
         "the secret is still accepted"
     );
@@ -602,16 +609,20 @@ async fn changed_key_set_file_is_read_again() {
     let (file, options) = with_set(&set(&[old.jwk(json!({}))]));
     let tokens = open(options);
     std::fs::write(&file.0, set(&[new.jwk(json!({}))])).unwrap();
-    assert_eq!(asked(&tokens, &new.good()).await, "!unknown key", "the file is read at most once a second");
+    assert_eq!(
+        short_decision(&tokens, &new.good()).await,
+        "!unknown key",
+        "the file is read at most once a second"
+    );
     later(1).await;
-    assert_eq!(asked(&tokens, &new.good()).await, "alice");
-    assert_eq!(asked(&tokens, &old.good()).await, "!unknown key");
+    assert_eq!(short_decision(&tokens, &new.good()).await, "alice");
+    assert_eq!(short_decision(&tokens, &old.good()).await, "!unknown key");
     std::fs::write(&file.0, "half a fi").unwrap();
     later(1).await;
-    assert_eq!(asked(&tokens, &new.good()).await, "alice", "the last valid content is used");
+    assert_eq!(short_decision(&tokens, &new.good()).await, "alice", "the last valid content is used");
     std::fs::remove_file(&file.0).unwrap();
     later(1).await;
-    assert_eq!(asked(&tokens, &new.good()).await, "alice");
+    assert_eq!(short_decision(&tokens, &new.good()).await, "alice");
 }
 
 proptest! {
@@ -623,15 +634,15 @@ proptest! {
         which in 0..4_usize, at in any::<prop::sample::Index>(), byte in 0..128_u8,
     ) {
         thread_local! {
-            static STAGE: (Tokens, Vec<String>, Vec<Temporary>) = stage();
+            static FIXTURES: (Tokens, Vec<String>, Vec<Temporary>) = fixtures();
         }
-        STAGE.with(|(tokens, good, _)| {
+        FIXTURES.with(|(tokens, good, _)| {
             let mut token = good[which].clone().into_bytes();
             let at = at.index(token.len());
             prop_assume!(token[at] != byte);
             token[at] = byte;
             let token = String::from_utf8(token).unwrap();
-            let mut check = Box::pin(tokens.verdict(&token));
+            let mut check = Box::pin(tokens.decide(&token));
             let cx = &mut std::task::Context::from_waker(std::task::Waker::noop());
             // The check yields once.
             let decision = match check.as_mut().poll(cx) {
@@ -644,10 +655,10 @@ proptest! {
     }
 }
 
-fn stage() -> (Tokens, Vec<String>, Vec<Temporary>) {
-    let makers = [Algorithm::HS256, Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA].map(Issuer::new);
-    let files: Vec<_> = makers[1..].iter().map(|maker| Temporary::new(&maker.pem)).collect();
+fn fixtures() -> (Tokens, Vec<String>, Vec<Temporary>) {
+    let issuers = [Algorithm::HS256, Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA].map(Issuer::new);
+    let files: Vec<_> = issuers[1..].iter().map(|issuer| Temporary::new(&issuer.pem)).collect();
     let key_files = files.iter().map(|file| file.0.clone()).collect();
     let tokens = open(Options { key_files, ..with_secret() });
-    (tokens, makers.iter().map(Issuer::good).collect(), files)
+    (tokens, issuers.iter().map(Issuer::good).collect(), files)
 }

@@ -21,7 +21,7 @@ fn added_users_are_accepted_and_removed_users_are_disconnected() {
     let home = Home::new("auth-comes-and-goes");
     home.done(&["alice"], "alices-passcode");
     let broker = Broker::start(&["--users-file", &home.users(), NO_THROTTLE]);
-    assert_eq!(Peer::answer(&broker, Via::Tcp, &bob()).refusal(), "login refused");
+    assert_eq!(Peer::answer(&broker, Via::Tcp, &bob()).refusal(), "login failed");
     home.done(&["bob"], "bobs-passcode");
     until(&broker, || Peer::answer(&broker, Via::Tcp, &bob()) == Answer::user("bob"));
     let mut sessions = Via::ALL.map(|via| {
@@ -34,7 +34,7 @@ fn added_users_are_accepted_and_removed_users_are_disconnected() {
     }
     for (via, (alice, _)) in Via::ALL.into_iter().zip(&mut sessions) {
         alice.subscribe("/topic/a");
-        assert_eq!(Peer::answer(&broker, via, &bob()).refusal(), "login refused", "{via:?}");
+        assert_eq!(Peer::answer(&broker, via, &bob()).refusal(), "login failed", "{via:?}");
     }
     // A changed passcode ends the sessions that were opened with the old one.
     home.done(&["alice"], "alices-new-passcode");
@@ -199,7 +199,7 @@ fn options_that_need_a_restart_do_not_relax_the_rules() {
         broker.log_line(|line| line.contains(&told));
     }
     for via in Via::ALL {
-        assert_eq!(Peer::answer(&broker, via, &Credentials::default()).refusal(), "login refused", "{via:?}");
+        assert_eq!(Peer::answer(&broker, via, &Credentials::default()).refusal(), "login failed", "{via:?}");
         let mut alice = Peer::signed_in(&broker, via, &alice());
         alice.publish("/topic/a", "granted");
         alice.send("SEND\ndestination:/topic/chat.room\n\nx\0");

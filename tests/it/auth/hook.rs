@@ -17,7 +17,7 @@ fn assert_refused_everywhere(broker: &Broker, shown: &Credentials, message: &str
         for via in Via::ALL {
             scope.spawn(move || {
                 let answer = Peer::answer(broker, via, shown);
-                let words = "Your login cannot be checked at this moment; try again later.";
+                let words = "The login cannot be checked now; try again later.";
                 assert_eq!(answer, Answer::Refused(message.to_owned(), words.to_owned()), "{via:?}");
             });
         }
@@ -69,7 +69,8 @@ fn a_slow_hook_is_abandoned_after_hook_timeout() {
     assert!(started.elapsed() >= Duration::from_millis(300));
     assert_refused_everywhere(&broker, &token, "login not checked");
     let log = broker.whole_log();
-    let late = log.lines().filter(|line| line.contains("login not checked reason=\"hook: no answer within "));
+    let late =
+        log.lines().filter(|line| line.contains("login not checked reason=\"hook: no response within "));
     assert_eq!(late.count(), 2 * Via::ALL.len(), "{log}");
 }
 
@@ -81,7 +82,7 @@ fn auth_timeout_limits_all_sources_together() {
     let [login, _] = shown();
     assert_refused_everywhere(&broker, &login, "login not checked");
     let line = broker.log_line(|line| line.contains("logins cannot be checked"));
-    assert!(line.contains("reason=\"hook: out of time (auth-timeout)\""), "{line}");
+    assert!(line.contains("reason=\"hook: timed out (auth-timeout)\""), "{line}");
 }
 
 /// The expiry in a hook's answer applies as a token's does, and so does the expiry of the renewal.
@@ -135,11 +136,11 @@ fn invalid_answers_of_a_hook_accept_no_client() {
     assert_refused_everywhere(&broker, &teapot, "login not checked");
     let over = Credentials::login("grace", "graces-passcode");
     for via in Via::ALL {
-        assert_eq!(Peer::answer(&broker, via, &over).refusal(), "login refused", "{via:?}");
+        assert_eq!(Peer::answer(&broker, via, &over).refusal(), "login failed", "{via:?}");
     }
     let reasons = [
-        ("hook: the answer is 500", 2 * Via::ALL.len()),
-        ("hook: the answer is no JSON object", Via::ALL.len()),
+        ("hook: the response has status 500", 2 * Via::ALL.len()),
+        ("hook: the response is not a JSON object", Via::ALL.len()),
         ("hook: expired", Via::ALL.len()),
     ];
     let reasons: Reasons = reasons.map(|(reason, count)| (reason.to_owned(), count)).into();

@@ -22,7 +22,7 @@ const NAMES: [(&str, &str); 8] = [
 
 #[track_caller]
 fn assert_refused(broker: &Broker, source: &str, name: &str, what: &str, answer: &Answer) {
-    assert_eq!(answer.refusal(), "login refused", "{source}: {name:?}");
+    assert_eq!(answer.refusal(), "login failed", "{source}: {name:?}");
     // The log escapes the name a second time.
     let shown = format!("{source}: the user name {name:?}");
     let reason = format!("reason={shown:?}").trim_end_matches('"').to_owned();
@@ -54,7 +54,7 @@ fn a_renewal_with_a_lookalike_name_is_refused() {
     let mut peer =
         Peer::signed_in(&broker, Via::Tcp, &Credentials::authorization(&issuer.valid_token("bob")));
     peer.send(&format!("SEND\ndestination:/auth/refresh\n\n{}\0", issuer.valid_token("bob\u{200b}")));
-    let error = peer.expect_error("login refused", 1002, "not authenticated");
+    let error = peer.expect_error("login failed", 1002, "not authenticated");
     assert!(error.text().contains("user-names"), "{error:?}");
 }
 

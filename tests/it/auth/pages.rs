@@ -67,7 +67,7 @@ fn try_all(broker: &Broker, vias: &[Via], pages: &[Page]) -> (usize, Vec<String>
                         } else {
                             assert_eq!(
                                 answer.refusal(),
-                                "login refused",
+                                "login failed",
                                 "{way} from {headers:?} over {via:?}"
                             );
                             refused += 1;
@@ -113,7 +113,7 @@ fn a_page_of_a_foreign_origin_cannot_use_the_browsers_credentials() {
     let vias: Vec<Via> = Via::with_handshake().collect();
     let (refused, secrets) = try_all(&broker, &vias, &pages);
     assert_eq!(refused, vias.len() * 10 * 3);
-    assert_log(broker, &Reasons::from([("no login".to_owned(), refused)]), &secrets);
+    assert_log(broker, &Reasons::from([("no credentials".to_owned(), refused)]), &secrets);
 }
 
 /// Browsers send no `Origin` for scripts, frames and event streams of the same origin.
@@ -141,7 +141,7 @@ fn without_an_origin_sec_fetch_site_decides() {
     ];
     let (refused, secrets) = try_all(&broker, &vias, &pages);
     assert_eq!(refused, 3 * 6 * 3);
-    assert_log(broker, &Reasons::from([("no login".to_owned(), refused)]), &secrets);
+    assert_log(broker, &Reasons::from([("no credentials".to_owned(), refused)]), &secrets);
 }
 
 /// The page itself writes CONNECT, so a login in CONNECT is accepted from every origin.

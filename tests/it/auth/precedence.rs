@@ -49,7 +49,7 @@ fn credentials_in_connect_take_precedence_over_the_handshake() {
                 add(&[("login", "nobody"), ("passcode", "guessed-passcode")]),
                 add(&[("Authorization", "Bearer made-up")]),
             ] {
-                assert_eq!(Peer::answer(&broker, via, &wrong).refusal(), "login refused", "{name}, {via:?}");
+                assert_eq!(Peer::answer(&broker, via, &wrong).refusal(), "login failed", "{name}, {via:?}");
             }
         }
     }

@@ -164,9 +164,9 @@ fn an_invalid_new_token_ends_the_session() {
     let cases: [(&str, String, &str); 6] = [
         ("of another user", issuer.valid_token("mallory"), "token refused"),
         ("of a name in other letters", issuer.valid_token("Dave"), "token refused"),
-        ("expired", issuer.token(&claims_for("dave", -1.0)), "login refused"),
-        ("signed with an unknown key", other.valid_token("dave"), "login refused"),
-        ("no token", "certainly-no-token".to_owned(), "login refused"),
+        ("expired", issuer.token(&claims_for("dave", -1.0)), "login failed"),
+        ("signed with an unknown key", other.valid_token("dave"), "login failed"),
+        ("no token", "certainly-no-token".to_owned(), "login failed"),
         ("nothing", String::new(), "missing token"),
     ];
     let mut secrets = Vec::new();
@@ -192,10 +192,10 @@ fn an_invalid_new_token_ends_the_session() {
     }
     let log = broker.whole_log();
     let mut reasons: Vec<String> =
-        log.lines().filter(|line| line.contains("login refused reason=")).map(reason).collect();
+        log.lines().filter(|line| line.contains("login failed reason=")).map(reason).collect();
     reasons.sort();
     reasons.dedup();
-    assert_eq!(reasons, ["token: bad signature", "token: expired", "token: malformed: not three parts"]);
+    assert_eq!(reasons, ["token: bad signature", "token: expired", "token: malformed: expected three parts"]);
     assert!(secrets.iter().filter(|token| !token.is_empty()).all(|token| !log.contains(token)));
 }
 
@@ -214,7 +214,7 @@ fn a_session_without_a_token_cannot_be_renewed() {
     for via in Via::ALL {
         let mut peer = Peer::signed_in(&plain, via, &Credentials::login("bob", "bobs-passcode"));
         peer.send(&refresh(&issuer.valid_token("bob"), "body"));
-        peer.expect_error("login refused", 1002, "not authenticated");
+        peer.expect_error("login failed", 1002, "not authenticated");
     }
 }
 

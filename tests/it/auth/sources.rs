@@ -182,7 +182,7 @@ const HOOK_METHODS: &[Method] = &[
             Credentials::login(login, passcode(validity, "franks-passcode"))
         },
         has_names: true,
-        wrong: "hook: the answer is 401",
+        wrong: "hook: the response has status 401",
     },
     Method {
         name: "hook by Basic",
@@ -193,7 +193,7 @@ const HOOK_METHODS: &[Method] = &[
             Credentials::basic(login, passcode(validity, "franks-passcode"))
         },
         has_names: true,
-        wrong: "hook: the answer is 401",
+        wrong: "hook: the response has status 401",
     },
     Method {
         name: "hook by CONNECT Authorization",
@@ -201,7 +201,7 @@ const HOOK_METHODS: &[Method] = &[
         user: "grace",
         show: |_, validity| Credentials::authorization(opaque(validity)),
         has_names: true,
-        wrong: "hook: the answer names nobody",
+        wrong: "hook: the response names no user",
     },
     Method {
         name: "hook by Bearer",
@@ -209,7 +209,7 @@ const HOOK_METHODS: &[Method] = &[
         user: "grace",
         show: |_, validity| Credentials::bearer(opaque(validity)),
         has_names: true,
-        wrong: "hook: the answer names nobody",
+        wrong: "hook: the response names no user",
     },
     Method {
         name: "hook by cookie",
@@ -217,7 +217,7 @@ const HOOK_METHODS: &[Method] = &[
         user: "grace",
         show: |_, validity| Credentials::cookie(opaque(validity)),
         has_names: true,
-        wrong: "hook: the answer names nobody",
+        wrong: "hook: the response names no user",
     },
     Method {
         name: "hook by access_token",
@@ -227,7 +227,7 @@ const HOOK_METHODS: &[Method] = &[
             Credentials::default().query("access_token", opaque(validity)).secret(opaque(validity))
         },
         has_names: true,
-        wrong: "hook: the answer names nobody",
+        wrong: "hook: the response names no user",
     },
 ];
 
@@ -272,11 +272,10 @@ impl Results {
                 self.lines.push(format!("{row}: CONNECTED as {}", method.user));
             }
             Wrong | Unknown => {
-                let reason =
-                    if validity == Wrong { method.wrong } else { "no source of users knows this login" };
-                assert_eq!(answer.refusal(), "login refused", "{row}");
+                let reason = if validity == Wrong { method.wrong } else { "unknown to all sources of users" };
+                assert_eq!(answer.refusal(), "login failed", "{row}");
                 *self.reasons.entry(reason.to_owned()).or_default() += 1;
-                self.lines.push(format!("{row}: login refused ({reason})"));
+                self.lines.push(format!("{row}: login failed ({reason})"));
                 self.words.push(answer);
             }
         }
@@ -349,9 +348,9 @@ fn every_source_works_over_every_transport() {
     // Methods in CONNECT work over nine transports, others over eight. Methods with names are tried three times.
     assert_eq!(counted(&results), (2 * 27 + 3 * 18 + 2 * 24 + 5 * 16, 7));
     for via in Via::ALL {
-        assert_eq!(Peer::answer(&broker, via, &Credentials::default()).refusal(), "login refused", "{via:?}");
+        assert_eq!(Peer::answer(&broker, via, &Credentials::default()).refusal(), "login failed", "{via:?}");
     }
-    results.reasons.insert("no login".to_owned(), Via::ALL.len());
+    results.reasons.insert("no credentials".to_owned(), Via::ALL.len());
     assert_log(broker, &results.reasons, &results.secrets);
 }
 
@@ -393,7 +392,7 @@ fn allow_anonymous_works_over_every_transport() {
     for via in Via::ALL {
         assert_eq!(Peer::answer(&broker, via, &Credentials::default()), Answer::Accepted(None), "{via:?}");
         assert_eq!(Peer::answer(&broker, via, &right), Answer::user("bob"), "{via:?}");
-        assert_eq!(Peer::answer(&broker, via, &wrong).refusal(), "login refused", "{via:?}");
+        assert_eq!(Peer::answer(&broker, via, &wrong).refusal(), "login failed", "{via:?}");
     }
     let reasons = Reasons::from([("user: wrong passcode".to_owned(), Via::ALL.len())]);
     assert_log(broker, &reasons, &[right.secrets(), wrong.secrets()].concat());

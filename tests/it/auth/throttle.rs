@@ -46,7 +46,7 @@ fn a_valid_login_after_failures_is_accepted_and_resets_the_counter() {
         let broker = Broker::start(&USERS);
         for number in 0..6 {
             let shown = Credentials::login("alice", &format!("wrong-passcode-{number}"));
-            assert_eq!(Peer::answer(&broker, Via::Tcp, &shown).refusal(), "login refused");
+            assert_eq!(Peer::answer(&broker, Via::Tcp, &shown).refusal(), "login failed");
         }
         if is_right {
             let right = Credentials::login("alice", "alices-passcode");
@@ -72,7 +72,7 @@ fn guesses_are_counted_over_all_transports_together() {
         let shown = Credentials::login("alice", &format!("guessed-passcode-{number}"));
         let mut peer = Peer::open(&broker, via, &shown);
         let started = Instant::now();
-        assert_eq!(peer.ask(&shown).refusal(), "login refused", "{via:?}");
+        assert_eq!(peer.ask(&shown).refusal(), "login failed", "{via:?}");
         assert!(number < 5 || started.elapsed() >= DELAY, "{via:?}: {:?}", started.elapsed());
     }
 }

@@ -13,7 +13,7 @@ pub(super) fn assert_log(broker: Broker, expected: &Reasons, secrets: &[String])
     let log = broker.whole_log();
     let mut found = Reasons::new();
     let is_refusal = |line: &&str| {
-        ["login refused reason=", "login not checked reason="].iter().any(|text| line.contains(text))
+        ["login failed reason=", "login not checked reason="].iter().any(|text| line.contains(text))
     };
     for line in log.lines().filter(is_refusal) {
         *found.entry(reason(line)).or_default() += 1;

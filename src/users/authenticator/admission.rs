@@ -1,10 +1,10 @@
 //! Delays a login until it may be checked.
 
-use super::answer::Checked;
+use super::login_result::Checked;
 use super::pending::Pending;
 use super::{Credentials, Shared};
-use crate::users::gate::Pass;
-use crate::users::throttle::{Attempt, DRAW, Outcome, Throttle, Ticket, network};
+use crate::users::gate::GatePermit;
+use crate::users::throttle::{Attempt, DRAW_WINDOW, Outcome, Throttle, Ticket, network};
 use parking_lot::Mutex;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub(super) struct AdmittedLogin<'a> {
     throttle: &'a Mutex<Throttle>,
     /// `None` for a login without a passcode, which cannot be a guess.
     ticket: Option<Ticket>,
-    _pass: Option<Pass<'a>>,
+    _gate_permit: Option<GatePermit<'a>>,
     _permit: SemaphorePermit<'a>,
 }
 
@@ -48,60 +48,60 @@ impl Shared {
     ///
     /// # Errors
     /// The login must not be checked; the value is its result.
-    pub(super) async fn turn(
+    pub(super) async fn admit(
         &self,
         credentials: &Credentials,
         pending: &mut Pending,
     ) -> Result<AdmittedLogin<'_>, Checked> {
         let throttle = &self.throttle;
         let Some((name, passcode)) = credentials.login() else {
-            return Ok(AdmittedLogin { throttle, ticket: None, _pass: None, _permit: self.permit()? });
+            return Ok(AdmittedLogin { throttle, ticket: None, _gate_permit: None, _permit: self.permit()? });
         };
         let address = credentials.handshake.address;
         let attempt = throttle.lock().attempt(address, name, passcode);
-        let (mut drawn, mut deadline) = (None, None);
+        let (mut drawn_slot, mut deadline) = (None, None);
         loop {
-            let pass = tokio::select! {
-                pass = self.pass(address, &attempt) => pass,
+            let gate_permit = tokio::select! {
+                gate_permit = self.enter_gate(address, &attempt) => gate_permit,
                 () = pending.abandoned() => return Err(Checked::Abandoned),
             };
             let permit = self.permit()?;
             let now = Instant::now();
-            let entered = throttle.lock().enter(attempt, drawn, now);
-            let held = match entered {
+            let admission = throttle.lock().admit(attempt, drawn_slot, now);
+            let delayed = match admission {
                 Ok(ticket) => {
-                    pending.set_held_back(ticket.answer_at > now);
+                    pending.set_delayed(ticket.answer_at > now);
                     return Ok(AdmittedLogin {
                         throttle,
                         ticket: Some(ticket),
-                        _pass: pass,
+                        _gate_permit: gate_permit,
                         _permit: permit,
                     });
                 }
-                Err(held) => held,
+                Err(delayed) => delayed,
             };
-            drop((pass, permit));
-            pending.set_held_back(true);
+            drop((gate_permit, permit));
+            pending.set_delayed(true);
             let deadline = *deadline.get_or_insert(now + WAIT_MAX);
-            let is_late = held.slot > deadline;
-            let until = if is_late { deadline } else { held.slot.max(now) + random_delay() };
+            let is_late = delayed.slot > deadline;
+            let until = if is_late { deadline } else { delayed.slot.max(now) + random_delay() };
             tokio::select! {
                 () = sleep_until(until) => {}
                 () = pending.abandoned() => return Err(Checked::Abandoned),
             }
             if is_late {
-                return Err(Checked::Throttled(held.reason));
+                return Err(Checked::Throttled(delayed.reason));
             }
-            drawn = Some(held.slot);
+            drawn_slot = Some(delayed.slot);
         }
     }
 
     /// Waits until fewer than [`CHECKS_PER_ADDRESS`] logins of the address are being checked. A known login does not
     /// wait.
-    async fn pass(&self, address: Option<IpAddr>, attempt: &Attempt) -> Option<Pass<'_>> {
+    async fn enter_gate(&self, address: Option<IpAddr>, attempt: &Attempt) -> Option<GatePermit<'_>> {
         let is_known = self.throttle.lock().is_known(attempt);
         match address.filter(|_| !is_known) {
-            Some(address) => Some(self.gates.pass(network(address)).await),
+            Some(address) => Some(self.gates.enter(network(address)).await),
             None => None,
         }
     }
@@ -112,8 +112,8 @@ impl Shared {
     }
 }
 
-/// Returns a random duration of at most [`DRAW`].
+/// Returns a random duration of at most [`DRAW_WINDOW`].
 fn random_delay() -> Duration {
     let random = getrandom::u32().expect("the system has a source of randomness");
-    DRAW.mul_f64(f64::from(random) / f64::from(u32::MAX))
+    DRAW_WINDOW.mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
