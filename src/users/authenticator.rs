@@ -75,7 +75,7 @@ impl Authenticator {
         Ok(Authenticator::with_sources(options, sources))
     }
 
-    /// Creates an authenticator that asks `sources`. Only the limits in `options` are used.
+    /// Creates an authenticator that uses `sources`. Only the limits in `options` are used.
     pub fn with_sources(options: Options, sources: Vec<Arc<dyn Source>>) -> Authenticator {
         let permits = options.auth_waiting_max.clamp(1, Semaphore::MAX_PERMITS);
         let throttle = Throttle::new(options.auth_failures_free, options.auth_cache_max);

@@ -124,7 +124,7 @@ impl<A: Application> Endpoints<A> {
         let subpath = request.uri().path().get(base_bytes..).unwrap_or_default();
         let headers = request.headers();
         let Some(route) = Route::of(subpath, self.options.transports) else {
-            return ResponseBuilder::to(headers).not_found();
+            return ResponseBuilder::new(headers).not_found();
         };
         let method = request.method();
         match route {
@@ -133,14 +133,14 @@ impl<A: Application> Endpoints<A> {
             }
             Route::RawSocket => self.upgrade_raw(request, &request_context),
             Route::Base | Route::Iframe if method != Method::GET => {
-                ResponseBuilder::to(headers).not_allowed("GET")
+                ResponseBuilder::new(headers).not_allowed("GET")
             }
             Route::Base => static_responses::greeting(headers),
             Route::Iframe => self.iframe.response(headers, request_context.ancestors),
             Route::Info => match *method {
                 Method::GET => static_responses::info(headers, &self.options),
                 Method::OPTIONS => self.preflight(&request, "OPTIONS, GET"),
-                _ => ResponseBuilder::to(headers).not_allowed("OPTIONS, GET"),
+                _ => ResponseBuilder::new(headers).not_allowed("OPTIONS, GET"),
             },
             Route::Session { id, row } => {
                 let id = id.to_owned();
@@ -150,7 +150,7 @@ impl<A: Application> Endpoints<A> {
     }
 
     fn preflight(&self, request: &Request<Incoming>, methods: &'static str) -> Response<Body> {
-        let builder = ResponseBuilder::to(request.headers()).preflight(methods, SystemTime::now()).cors();
+        let builder = ResponseBuilder::new(request.headers()).preflight(methods, SystemTime::now()).cors();
         builder.with_cookie(self.options.cookie).empty(StatusCode::NO_CONTENT)
     }
 
@@ -166,7 +166,7 @@ impl<A: Application> Endpoints<A> {
             return self.preflight(&request, row.allow);
         }
         if *method != row.method {
-            return ResponseBuilder::to(request.headers()).not_allowed(row.allow);
+            return ResponseBuilder::new(request.headers()).not_allowed(row.allow);
         }
         match row.kind {
             RouteKind::Socket => self.upgrade(request, request_context),
@@ -180,7 +180,7 @@ impl<A: Application> Endpoints<A> {
 
     /// Returns a builder with the headers that all responses of a transport have.
     fn response_builder<'a>(&self, row: &RouteRow, request: &'a Request<impl Sized>) -> ResponseBuilder<'a> {
-        let builder = ResponseBuilder::to(request.headers()).uncached().with_cookie(self.options.cookie);
+        let builder = ResponseBuilder::new(request.headers()).uncached().with_cookie(self.options.cookie);
         if row.cors { builder.cors() } else { builder }
     }
 
@@ -262,7 +262,7 @@ impl<A: Application> Endpoints<A> {
             let peer = self.peer(permit, request, request_context);
             self.application.serve_connection(HttpWire::new(session), peer);
         }
-        // Tells proxies that support this header to pass on each chunk at once.
+        // Makes proxies that support this header pass on each chunk at once.
         let builder = builder.constant(ACCEL_BUFFERING, "no");
         let builder = match row.path {
             "jsonp" => builder.constant(hyper::header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

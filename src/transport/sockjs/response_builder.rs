@@ -23,7 +23,7 @@ pub(super) struct ResponseBuilder<'a> {
 }
 
 impl<'a> ResponseBuilder<'a> {
-    pub(super) fn to(request_headers: &'a HeaderMap) -> ResponseBuilder<'a> {
+    pub(super) fn new(request_headers: &'a HeaderMap) -> ResponseBuilder<'a> {
         ResponseBuilder { request_headers, headers: HeaderMap::new() }
     }
 

@@ -14,7 +14,7 @@ const JSON: &str = "application/json; charset=UTF-8";
 
 /// Returns the greeting, `Welcome to SockJS!`.
 pub(super) fn greeting(request_headers: &HeaderMap) -> Response<Body> {
-    ResponseBuilder::to(request_headers).text(StatusCode::OK, "Welcome to SockJS!\n")
+    ResponseBuilder::new(request_headers).text(StatusCode::OK, "Welcome to SockJS!\n")
 }
 
 /// Returns `/info`, which clients read before they choose a transport.
@@ -27,7 +27,7 @@ pub(super) fn info(request_headers: &HeaderMap, options: &Options) -> Response<B
         options.cookie,
         u32::from_ne_bytes(entropy)
     );
-    ResponseBuilder::to(request_headers).uncached().cors().body(StatusCode::OK, JSON, info)
+    ResponseBuilder::new(request_headers).uncached().cors().body(StatusCode::OK, JSON, info)
 }
 
 /// The page that other pages load in a hidden iframe to communicate from the origin of the broker.
@@ -51,7 +51,7 @@ impl IframePage {
     ) -> Response<Body> {
         let tag = self.tag(ancestors.as_ref());
         let mut builder =
-            ResponseBuilder::to(request_headers).cached(SystemTime::now()).header(ETAG, tag.clone());
+            ResponseBuilder::new(request_headers).cached(SystemTime::now()).header(ETAG, tag.clone());
         if let Some(ancestors) = ancestors {
             builder = builder.header(CONTENT_SECURITY_POLICY, ancestors);
         }

@@ -71,11 +71,11 @@ impl<A: Application> Endpoints<A> {
         let permit = match request_context.http_connection.take_permit(request_context.address) {
             Ok(permit) => permit,
             Err(LimitReached::Full(limit)) => {
-                return self.reject_full(ResponseBuilder::to(request.headers()), limit, request_context);
+                return self.reject_full(ResponseBuilder::new(request.headers()), limit, request_context);
             }
             // One connection is upgraded once.
             Err(LimitReached::Taken) => {
-                return ResponseBuilder::to(request.headers()).empty(StatusCode::CONFLICT);
+                return ResponseBuilder::new(request.headers()).empty(StatusCode::CONFLICT);
             }
         };
         let peer = self.peer(permit, &request, request_context);
