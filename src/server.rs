@@ -313,7 +313,7 @@ impl Rules {
     /// Replaces the permissions. They apply at once: existing subscriptions are checked again.
     pub fn permit(&self, permissions: Permissions) {
         if let Some(context) = self.context.upgrade() {
-            context.permit(permissions);
+            context.set_permissions(permissions);
         }
     }
 

@@ -39,15 +39,16 @@ impl Proxies {
             return peer;
         }
         let listed = headers.get_all(X_FORWARDED_FOR).iter().rev();
-        let listed = listed.flat_map(|line| line.as_bytes().rsplit(|&octet| octet == b',')).map(address);
+        let listed = listed.flat_map(|line| line.as_bytes().rsplit(|&byte| byte == b',')).map(address);
         let forwarded = headers.get_all(FORWARDED).iter().rev();
-        let forwarded = forwarded.flat_map(|line| Elements { rest: Some(line.as_bytes()) }).map(node);
+        let forwarded =
+            forwarded.flat_map(|line| Elements { rest: Some(line.as_bytes()) }).map(forwarded_for);
         match (headers.contains_key(X_FORWARDED_FOR), headers.contains_key(FORWARDED)) {
-            (true, false) => self.walk(peer, listed),
-            (false, true) => self.walk(peer, forwarded),
+            (true, false) => self.first_untrusted(peer, listed),
+            (false, true) => self.first_untrusted(peer, forwarded),
             (true, true) => {
-                let client = self.walk(peer, listed);
-                if client == self.walk(peer, forwarded) { client } else { peer }
+                let client = self.first_untrusted(peer, listed);
+                if client == self.first_untrusted(peer, forwarded) { client } else { peer }
             }
             (false, false) => peer,
         }
@@ -55,7 +56,7 @@ impl Proxies {
 
     /// Returns the first of `addresses` that is not a trusted proxy. The search ends at an invalid entry (`None`) or
     /// after the last one: then the result is the last address before that, or `peer` if there is no address.
-    fn walk(&self, peer: IpAddr, addresses: impl Iterator<Item = Option<IpAddr>>) -> IpAddr {
+    fn first_untrusted(&self, peer: IpAddr, addresses: impl Iterator<Item = Option<IpAddr>>) -> IpAddr {
         let mut last = peer;
         for address in addresses {
             let Some(address) = address else { break };
@@ -83,8 +84,8 @@ impl<'a> Iterator for Elements<'a> {
     fn next(&mut self) -> Option<&'a [u8]> {
         let line = self.rest.take()?;
         let mut quoted = false;
-        for (at, octet) in line.iter().enumerate().rev() {
-            match octet {
+        for (at, byte) in line.iter().enumerate().rev() {
+            match byte {
                 b'"' if quoted && line[..at].ends_with(b"\\") => {}
                 b'"' => quoted = !quoted,
                 b',' if !quoted => {
@@ -106,18 +107,18 @@ impl<'a> Iterator for Elements<'a> {
 /// ```
 ///
 /// A word may contain colons and brackets: they should be quoted, but often are not.
-fn node(element: &[u8]) -> Option<IpAddr> {
+fn forwarded_for(element: &[u8]) -> Option<IpAddr> {
     let mut found = None;
     let mut rest = element.trim_ascii();
     while !rest.is_empty() {
-        if let Some(behind) = rest.strip_prefix(b";") {
-            rest = behind.trim_ascii_start();
+        if let Some(rest_after) = rest.strip_prefix(b";") {
+            rest = rest_after.trim_ascii_start();
             continue;
         }
-        let equals = rest.iter().position(|&octet| octet == b'=')?;
-        let (name, behind) = (&rest[..equals], &rest[equals + 1..]);
-        let (value, behind) = value(behind)?;
-        rest = behind.trim_ascii_start();
+        let equals = rest.iter().position(|&byte| byte == b'=')?;
+        let (name, rest_after) = (&rest[..equals], &rest[equals + 1..]);
+        let (value, rest_after) = value(rest_after)?;
+        rest = rest_after.trim_ascii_start();
         if !(rest.is_empty() || rest.starts_with(b";")) {
             return None;
         }
@@ -131,17 +132,17 @@ fn node(element: &[u8]) -> Option<IpAddr> {
 /// Parses a word or a quoted string. Returns its value and the rest of the text.
 fn value(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let Some(mut rest) = text.strip_prefix(b"\"") else {
-        let end = text.iter().position(|octet| b"; \t".contains(octet)).unwrap_or(text.len());
+        let end = text.iter().position(|byte| b"; \t".contains(byte)).unwrap_or(text.len());
         let (word, rest) = text.split_at(end);
         return (!word.contains(&b'"')).then(|| (word.to_vec(), rest));
     };
     let mut value = Vec::new();
     loop {
         match rest {
-            [b'"', behind @ ..] => return Some((value, behind)),
-            [b'\\', octet, behind @ ..] | [octet, behind @ ..] => {
-                value.push(*octet);
-                rest = behind;
+            [b'"', rest_after @ ..] => return Some((value, rest_after)),
+            [b'\\', byte, rest_after @ ..] | [byte, rest_after @ ..] => {
+                value.push(*byte);
+                rest = rest_after;
             }
             [] => return None,
         }
@@ -154,8 +155,8 @@ fn address(text: impl AsRef<[u8]>) -> Option<IpAddr> {
     let text = std::str::from_utf8(text.as_ref().trim_ascii()).ok()?;
     let (address, port) = match text.strip_prefix('[') {
         Some(rest) => {
-            let (address, behind) = rest.split_once(']')?;
-            let port = if behind.is_empty() { None } else { Some(behind.strip_prefix(':')?) };
+            let (address, rest_after) = rest.split_once(']')?;
+            let port = if rest_after.is_empty() { None } else { Some(rest_after.strip_prefix(':')?) };
             (IpAddr::V6(address.parse::<Ipv6Addr>().ok()?), port)
         }
         None => match text.split_once(':') {
@@ -170,16 +171,16 @@ fn address(text: impl AsRef<[u8]>) -> Option<IpAddr> {
 
 /// Returns whether the text is a port or an obfuscated name for one (RFC 7239, 6.2).
 fn is_port(text: &str) -> bool {
-    let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"._-".contains(&octet);
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     match text.strip_prefix('_') {
-        Some(name) => !name.is_empty() && name.bytes().all(plain),
-        None => text.bytes().all(|octet| octet.is_ascii_digit()) && text.parse::<u16>().is_ok(),
+        Some(name) => !name.is_empty() && name.bytes().all(is_allowed),
+        None => text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok(),
     }
 }
 
 /// Returns whether the headers show that a proxy, trusted or not, has forwarded the request. Then the peer is not the
 /// client.
-pub fn is_passed_on(headers: &HeaderMap) -> bool {
+pub fn is_forwarded(headers: &HeaderMap) -> bool {
     let others = ["x-real-ip", "x-forwarded-host", "x-forwarded-proto"];
     [FORWARDED, X_FORWARDED_FOR, VIA].iter().any(|name| headers.contains_key(name))
         || others.iter().any(|name| headers.contains_key(*name))
@@ -403,7 +404,7 @@ mod tests {
             ("*", "*"),
         ] {
             let error = Proxies::parse(list).expect_err(list);
-            assert!(error.starts_with(&format!("{item:?} is no network; expected an address")), "{error}");
+            assert!(error.starts_with(&format!("invalid network {item:?}: expected an address")), "{error}");
         }
         assert_eq!(Proxies::parse(" "), Ok(Proxies::default()));
         assert_eq!(Proxies::parse("10.0.0.1/8, ::ffff:7.7.7.7"), Proxies::parse("10.0.0.0/8,7.7.7.7/32"));

@@ -59,15 +59,15 @@ pub fn ready(readiness: Readiness) -> Page {
     }
 }
 
-/// Returns `/metrics`: all metrics in the OpenMetrics format. `asker` is the address of the client, or `None` if it is
+/// Returns `/metrics`: all metrics in the OpenMetrics format. `client` is the address of the client, or `None` if it is
 /// not certain because a proxy has forwarded the request.
-pub fn metrics(metrics: &Metrics, budget: &Budget, asker: Option<IpAddr>, from: MetricsFrom) -> Page {
-    let is_here = asker.is_some_and(|asker| asker.to_canonical().is_loopback());
+pub fn metrics(metrics: &Metrics, budget: &Budget, client: Option<IpAddr>, from: MetricsFrom) -> Page {
+    let is_loopback = client.is_some_and(|client| client.to_canonical().is_loopback());
     match from {
         MetricsFrom::Off => Page::text(StatusCode::NOT_FOUND, "not found\n"),
-        MetricsFrom::Loopback if !is_here => Page::text(
+        MetricsFrom::Loopback if !is_loopback => Page::text(
             StatusCode::FORBIDDEN,
-            "Metrics are shown to this machine only, unless the option metrics-from is any.\n",
+            "Only clients on this machine may read /metrics. Set metrics-from to any to allow all clients.\n",
         ),
         MetricsFrom::Loopback | MetricsFrom::Any => {
             metrics.memory_used_bytes.set(i64::try_from(budget.used()).unwrap_or(i64::MAX));
@@ -106,8 +106,8 @@ mod tests {
             (MetricsFrom::Loopback, "::1", 200),
             (MetricsFrom::Loopback, "::ffff:127.0.0.1", 200),
             (MetricsFrom::Loopback, "10.0.0.1", 403),
-            (MetricsFrom::Loopback, "passed on", 403),
-            (MetricsFrom::Any, "passed on", 200),
+            (MetricsFrom::Loopback, "forwarded", 403),
+            (MetricsFrom::Any, "forwarded", 200),
             (MetricsFrom::Loopback, "::ffff:10.0.0.1", 403),
             (MetricsFrom::Any, "10.0.0.1", 200),
             (MetricsFrom::Off, "127.0.0.1", 404),

@@ -37,8 +37,8 @@ impl Host {
 
     /// Parses the part after `://` in an origin with an app's own scheme: often empty (`file://`), or an identifier.
     pub(super) fn opaque(text: &str) -> Option<Host> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
-        let is_opaque = text.len() <= NAME_BYTES_MAX && text.bytes().all(plain);
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
+        let is_opaque = text.len() <= NAME_BYTES_MAX && text.bytes().all(is_allowed);
         is_opaque.then(|| Host(text.to_ascii_lowercase()))
     }
 
@@ -128,12 +128,12 @@ pub(super) fn split_port(text: &str) -> (&str, Option<&str>) {
 
 /// Parses a port that consists of digits only.
 pub(super) fn parse_port(text: &str) -> Option<u16> {
-    text.bytes().all(|octet| octet.is_ascii_digit()).then(|| text.parse().ok())?
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 fn is_label(label: &str) -> bool {
-    let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"-_".contains(&octet);
-    (1..=LABEL_BYTES_MAX).contains(&label.len()) && label.bytes().all(plain)
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    (1..=LABEL_BYTES_MAX).contains(&label.len()) && label.bytes().all(is_allowed)
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ impl Hosts {
     /// are accepted.
     ///
     /// # Errors
-    /// The refusal, if the host is not accepted or there is more than one header.
+    /// The rejection, if the host is not accepted or there is more than one header.
     pub fn check(
         &self,
         headers: &HeaderMap,
@@ -81,10 +81,10 @@ impl Hosts {
 pub(super) fn check_count(version: Version, headers: &HeaderMap) -> Result<(), &'static str> {
     match headers.get_all(HOST).iter().count() {
         0 if version >= Version::HTTP_11 => {
-            Err("The request has no header Host; expected one, which HTTP/1.1 requires (RFC 9112, 3.2).\n")
+            Err("Missing header Host: expected exactly one in HTTP/1.1 (RFC 9112, 3.2).\n")
         }
         0 | 1 => Ok(()),
-        _ => Err("The request has more than one header Host; expected one (RFC 9112, 3.2).\n"),
+        _ => Err("More than one header Host: expected exactly one (RFC 9112, 3.2).\n"),
     }
 }
 
@@ -92,7 +92,7 @@ fn pattern(text: &str) -> Result<HostPattern, String> {
     let address = text.parse::<Ipv6Addr>().map(|address| HostPattern::Exactly(IpAddr::V6(address).into()));
     address.ok().or_else(|| HostPattern::parse(text)).ok_or_else(|| {
         format!(
-            "{text:?} is no host; expected a name or an address without a port, such as chat.example.com, \
+            "invalid host {text:?}: expected a name or an address without a port, such as chat.example.com, \
              *.example.com, 192.0.2.1 or [2001:db8::1], or * for every host; letters beyond ASCII are written as xn--"
         )
     })
@@ -205,18 +205,17 @@ mod tests {
     }
 
     #[test]
-    fn refusal_names_the_host_and_the_option() {
+    fn rejection_names_the_host_and_the_option() {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_static("evil.example:8080"));
-        let refused =
-            Hosts::default().check(&headers, LOOPBACK, &Origins::any()).expect_err("a foreign name");
+        let error = Hosts::default().check(&headers, LOOPBACK, &Origins::any()).expect_err("a foreign name");
         assert_eq!(
-            refused,
-            OriginError { what: "host evil.example:8080".to_owned(), option: "allowed-hosts" }
+            error,
+            OriginError { cause: "host evil.example:8080".to_owned(), option: "allowed-hosts" }
         );
         assert_eq!(
-            refused.to_string(),
-            "OriginError: host evil.example:8080; the operator's option allowed-hosts says what is allowed."
+            error.to_string(),
+            "Request rejected (host evil.example:8080): the option allowed-hosts of the broker does not allow it."
         );
     }
 
@@ -235,7 +234,7 @@ mod tests {
         ] {
             let error = Hosts::parse(list).expect_err(list);
             assert!(
-                error.starts_with(&format!("{item:?} is no host; expected a name or an address")),
+                error.starts_with(&format!("invalid host {item:?}: expected a name or an address")),
                 "{error}"
             );
         }
@@ -250,8 +249,8 @@ mod tests {
         ) {
             let mut headers = HeaderMap::new();
             headers.insert(HOST, HeaderValue::from_bytes(&host).expect("a value"));
-            if let Err(refused) = Hosts::default().check(&headers, LOOPBACK, &Origins::default()) {
-                prop_assert!(refused.what.len() <= 200);
+            if let Err(error) = Hosts::default().check(&headers, LOOPBACK, &Origins::default()) {
+                prop_assert!(error.cause.len() <= 200);
             }
             let _ = Hosts::parse(&list);
         }

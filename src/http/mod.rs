@@ -8,13 +8,14 @@ pub mod hosts;
 pub mod origin;
 pub mod pages;
 pub mod proxy_user;
-mod refusals;
+mod rejection_log;
 
 use crate::session::Closing;
 use crate::transport::protocol::Port;
 use crate::transport::sockjs::{self, Body, Endpoints, RequestContext};
 use crate::transport::{
-    Admission, ConnectionContext, First, HEAD_BYTES_MAX, HttpConnection, HttpSocket, Stomp, Trust, sockets,
+    Admission, ConnectionContext, HEAD_BYTES_MAX, HttpConnection, HttpSocket, HttpStart, Stomp, Trust,
+    sockets,
 };
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -79,11 +80,11 @@ struct Shared {
     context: Arc<ConnectionContext>,
     options: Options,
     sockjs: Arc<Endpoints<Stomp>>,
-    refusals: refusals::RejectionLog,
+    rejection_log: rejection_log::RejectionLog,
     /// Permits for connections beyond the connection limits.
-    spare: Arc<Semaphore>,
-    /// Number of connections that are being refused.
-    refused: Arc<AtomicUsize>,
+    spare_permits: Arc<Semaphore>,
+    /// Number of connections that are being rejected.
+    rejecting: Arc<AtomicUsize>,
     stopping: CancellationToken,
 }
 
@@ -100,9 +101,9 @@ impl HttpServer {
             context,
             options,
             sockjs,
-            refusals: refusals::RejectionLog::default(),
-            spare: Arc::new(Semaphore::new(SPARE_SOCKETS)),
-            refused: Arc::default(),
+            rejection_log: rejection_log::RejectionLog::default(),
+            spare_permits: Arc::new(Semaphore::new(SPARE_SOCKETS)),
+            rejecting: Arc::default(),
             stopping,
         };
         HttpServer { shared: Arc::new(shared), is_loopback: false }
@@ -112,55 +113,60 @@ impl HttpServer {
     pub async fn serve(mut self, listener: TcpListener) {
         self.is_loopback =
             listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback());
-        let Shared { context, options, spare, refused, .. } = &*self.shared;
+        let Shared { context, options, spare_permits, rejecting, .. } = &*self.shared;
         loop {
             let (stream, peer) = sockets::accept(&listener, &context.options).await;
             let is_proxy = options.proxies.is_trusted(peer.ip());
             let permit = if is_proxy { context.proxy_permit(peer.ip()) } else { context.admit(peer.ip()) };
             let admission = match permit {
                 Ok(permit) => Admission::ConnectionPermit(permit),
-                Err(limit) => match spare.clone().try_acquire_owned() {
+                Err(limit) => match spare_permits.clone().try_acquire_owned() {
                     Ok(permit) => Admission::Spare(limit, permit),
                     Err(_) => {
-                        context.refused(limit, peer.ip());
-                        sockets::refuse(context, stream, unavailable(limit), refused);
+                        context.report_limit_reached(limit, peer.ip());
+                        sockets::reject(context, stream, unavailable(limit), rejecting);
                         continue;
                     }
                 },
             };
-            let line = Arc::new(HttpConnection::new(admission));
-            let socket = HttpSocket::new(stream, line.clone(), context.heads.clone());
-            context.tasks.spawn(begin(self.clone(), socket, peer.ip(), line));
+            let http_connection = Arc::new(HttpConnection::new(admission));
+            let socket = HttpSocket::new(stream, http_connection.clone(), context.heads.clone());
+            context.tasks.spawn(start_connection(self.clone(), socket, peer.ip(), http_connection));
         }
     }
 }
 
 /// Waits for the first bytes of a connection, and serves the connection if they may be HTTP. Runs as a task of its own,
 /// so that its memory is not kept for as long as the connection lives.
-async fn begin(server: HttpServer, mut socket: HttpSocket, peer: IpAddr, line: Arc<HttpConnection>) {
-    let Shared { context, options, refused, stopping, .. } = &*server.shared;
-    let first = tokio::select! {
-        first = tokio::time::timeout(options.header_timeout, socket.first()) => first,
+async fn start_connection(
+    server: HttpServer,
+    mut socket: HttpSocket,
+    peer: IpAddr,
+    http_connection: Arc<HttpConnection>,
+) {
+    let Shared { context, options, rejecting, stopping, .. } = &*server.shared;
+    let start = tokio::select! {
+        start = tokio::time::timeout(options.header_timeout, socket.detect_protocol()) => start,
         () = stopping.cancelled() => return,
     };
-    match first {
-        Ok(First::Http) => {
-            context.tasks.spawn(serve_http_connection(server.clone(), socket, peer, line));
+    match start {
+        Ok(HttpStart::Http) => {
+            context.tasks.spawn(serve_http_connection(server.clone(), socket, peer, http_connection));
         }
-        Ok(First::Foreign(protocol)) => {
+        Ok(HttpStart::Foreign(protocol)) => {
             context.metrics.closed_before_session("http", Closing::WrongProtocol.as_str());
             context.wrong_protocols.log(protocol, Port::Http, peer);
-            sockets::refuse(
+            sockets::reject(
                 context,
                 socket.into_parts().0,
                 protocol.answer(Port::Http, context.options.trailing_lf),
-                refused,
+                rejecting,
             );
         }
         Err(_) if !socket.is_silent() => {
-            tracing::debug!(address = %peer, "the head of an HTTP request did not come within http-header-timeout");
+            tracing::debug!(address = %peer, "the head of an HTTP request did not arrive within http-header-timeout");
         }
-        Ok(First::NoData) | Err(_) => {
+        Ok(HttpStart::NoData) | Err(_) => {
             let reason = Closing::NoData.as_str();
             context.metrics.closed_before_session("http", reason);
             tracing::debug!(reason, address = %peer, transport = "http", "connection closed");
@@ -174,19 +180,22 @@ fn serve_http_connection(
     server: HttpServer,
     socket: HttpSocket,
     peer: IpAddr,
-    line: Arc<HttpConnection>,
+    http_connection: Arc<HttpConnection>,
 ) -> impl Future<Output = ()> + Send {
     let header_timeout = server.shared.options.header_timeout;
     // Events that happen once in the life of a connection. `FuturesUnordered` polls them only when they are woken, so
     // that they cost nothing in each poll iteration.
-    let mut once = FuturesUnordered::new();
-    once.push(Box::pin(once_in_its_life(server.shared.stopping.clone(), line.clone())));
+    let mut lifetime_events = FuturesUnordered::new();
+    lifetime_events
+        .push(Box::pin(next_lifetime_event(server.shared.stopping.clone(), http_connection.clone())));
     let service = service_fn(move |request| {
-        let (server, line) = (server.clone(), line.clone());
+        let (server, http_connection) = (server.clone(), http_connection.clone());
         // Boxed: hyper keeps the memory of this future for as long as the connection lives.
-        Box::pin(
-            async move { Ok::<_, Infallible>(line.answer(server.answer(request, peer, line.clone())).await) },
-        )
+        Box::pin(async move {
+            Ok::<_, Infallible>(
+                http_connection.answer(server.answer(request, peer, http_connection.clone())).await,
+            )
+        })
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -201,11 +210,11 @@ fn serve_http_connection(
             tokio::select! {
                 biased;
                 result = &mut connection => break result,
-                Some(end) = once.next() => match end {
-                    Once::Cut => return,
-                    Once::Stopping(line) => {
+                Some(end) = lifetime_events.next() => match end {
+                    LifetimeEvent::Aborted => return,
+                    LifetimeEvent::Stopping(http_connection) => {
                         Pin::new(&mut connection).graceful_shutdown();
-                        once.push(Box::pin(once_in_its_life(CancellationToken::new(), line)));
+                        lifetime_events.push(Box::pin(next_lifetime_event(CancellationToken::new(), http_connection)));
                     }
                 },
             }
@@ -217,15 +226,18 @@ fn serve_http_connection(
 }
 
 /// An event that can happen once in the life of a connection.
-enum Once {
-    Cut,
+enum LifetimeEvent {
+    Aborted,
     Stopping(Arc<HttpConnection>),
 }
 
-async fn once_in_its_life(stopping: CancellationToken, line: Arc<HttpConnection>) -> Once {
+async fn next_lifetime_event(
+    stopping: CancellationToken,
+    http_connection: Arc<HttpConnection>,
+) -> LifetimeEvent {
     tokio::select! {
-        () = line.cancelled() => Once::Cut,
-        () = stopping.cancelled() => Once::Stopping(line.clone()),
+        () = http_connection.aborted() => LifetimeEvent::Aborted,
+        () = stopping.cancelled() => LifetimeEvent::Stopping(http_connection.clone()),
     }
 }
 
@@ -234,16 +246,16 @@ impl HttpServer {
         &self,
         request: Request<Incoming>,
         peer: IpAddr,
-        line: Arc<HttpConnection>,
+        http_connection: Arc<HttpConnection>,
     ) -> Response<Body> {
         let address = self.shared.options.proxies.client(peer, request.headers());
         if let Err(text) = hosts::check_count(request.version(), request.headers()) {
             return plain(StatusCode::BAD_REQUEST, text.to_owned());
         }
-        if let Err(refused) =
+        if let Err(error) =
             self.shared.options.hosts.check(request.headers(), self.is_loopback, &self.shared.options.origins)
         {
-            return self.refuse(&refused, address);
+            return self.reject(&error, address);
         }
         let base = &self.shared.options.ws_path;
         // The page for iframe transports loads this file from the same directory, even if the demo page is off.
@@ -251,20 +263,20 @@ impl HttpServer {
             return self.file(pages::SOCKJS_CLIENT, &request);
         }
         match request.uri().path().strip_prefix(&**base) {
-            Some(below) if below.is_empty() || below.starts_with('/') => {
-                if let Err(refused) =
-                    self.shared.options.origins.check(request.headers(), asked(&request, below))
+            Some(subpath) if subpath.is_empty() || subpath.starts_with('/') => {
+                if let Err(error) =
+                    self.shared.options.origins.check(request.headers(), request_kind(&request, subpath))
                 {
-                    return self.refuse(&refused, address);
+                    return self.reject(&error, address);
                 }
                 let ancestors = self.shared.options.origins.frame_ancestors();
-                let trust = self.trust(&request, below, peer);
+                let trust = self.trust(&request, subpath, peer);
                 self.shared
                     .sockjs
                     .answer(
                         request,
                         base.len(),
-                        RequestContext { address, http_connection: line, ancestors, trust },
+                        RequestContext { address, http_connection: line: http_connection, ancestors, trust },
                     )
                     .await
             }
@@ -273,19 +285,19 @@ impl HttpServer {
     }
 
     /// Returns what is known about the sender of a request.
-    fn trust(&self, request: &Request<Incoming>, below: &str, peer: IpAddr) -> Trust {
+    fn trust(&self, request: &Request<Incoming>, subpath: &str, peer: IpAddr) -> Trust {
         let headers = request.headers();
-        let is_own_page = self.shared.options.origins.is_own_page(headers, asked(request, below));
-        let says_who = self.shared.options.proxies.is_trusted(peer);
-        let proxy = if says_who { self.shared.options.proxy_user.user(headers) } else { None };
+        let is_own_page = self.shared.options.origins.is_own_page(headers, request_kind(request, subpath));
+        let peer_is_trusted = self.shared.options.proxies.is_trusted(peer);
+        let proxy = if peer_is_trusted { self.shared.options.proxy_user.user(headers) } else { None };
         Trust { is_own_page, proxy }
     }
 
-    /// Refuses a request with 403, and counts and logs it. Typically a browser has sent it for a page of another site.
-    fn refuse(&self, refused: &OriginError, address: IpAddr) -> Response<Body> {
-        self.shared.context.metrics.request_rejected(refused.option);
-        self.shared.refusals.log(refused, address);
-        plain(StatusCode::FORBIDDEN, format!("{refused}\n"))
+    /// Rejects a request with 403, and counts and logs it. Typically a browser has sent it for a page of another site.
+    fn reject(&self, error: &OriginError, address: IpAddr) -> Response<Body> {
+        self.shared.context.metrics.request_rejected(error.option);
+        self.shared.rejection_log.log(error, address);
+        plain(StatusCode::FORBIDDEN, format!("{error}\n"))
     }
 
     fn page(&self, request: &Request<Incoming>, address: IpAddr) -> Response<Body> {
@@ -295,14 +307,14 @@ impl HttpServer {
             "/ready" => health::ready(self.readiness()),
             "/metrics" => {
                 let allowed = self.shared.options.metrics_from;
-                let asker = (!forwarded::is_passed_on(request.headers())).then_some(address);
+                let client_address = (!forwarded::is_forwarded(request.headers())).then_some(address);
                 let context = &self.shared.context;
                 let subscriptions = context.broker.subscription_budget().used();
                 context
                     .metrics
                     .subscription_memory_bytes
                     .set(i64::try_from(subscriptions).unwrap_or(i64::MAX));
-                health::metrics(&context.metrics, &context.budget, asker, allowed)
+                health::metrics(&context.metrics, &context.budget, client_address, allowed)
             }
             _ => {
                 if !self.shared.options.demo && path != pages::SOCKJS_CLIENT {
@@ -337,11 +349,12 @@ impl HttpServer {
 }
 
 /// Returns the kind of a request below `ws-path`, which decides how the origin policy judges it.
-fn asked(request: &Request<Incoming>, below: &str) -> RequestKind {
-    let is_socket = below.is_empty() || below.trim_end_matches('/').ends_with("/websocket") || below == "/";
+fn request_kind(request: &Request<Incoming>, subpath: &str) -> RequestKind {
+    let is_socket =
+        subpath.is_empty() || subpath.trim_end_matches('/').ends_with("/websocket") || subpath == "/";
     if is_socket && crate::transport::websocket::offers_upgrade(request.headers()) {
         RequestKind::WebSocket
-    } else if sockjs::is_iframe_page(below) {
+    } else if sockjs::is_iframe_page(subpath) {
         RequestKind::Iframe
     } else {
         RequestKind::Request
@@ -351,14 +364,15 @@ fn asked(request: &Request<Incoming>, below: &str) -> RequestKind {
 fn plain(status: StatusCode, text: String) -> Response<Body> {
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
-    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, kind);
+    let content_type = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
 }
 
-/// Returns the whole response to a connection that is refused because of `limit`.
+/// Returns the whole response to a connection that is rejected because of `limit`.
 fn unavailable(limit: &str) -> String {
-    let body = format!("The limit {limit} is met. Close connections, come back later, or raise {limit}.\n");
+    let body =
+        format!("The limit {limit} is reached. Close connections, reconnect later, or raise {limit}.\n");
     format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=UTF-8\r\ncontent-length: {}\r\n\
          connection: close\r\n\r\n{body}",

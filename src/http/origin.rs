@@ -14,8 +14,8 @@ use std::fmt;
 
 /// The option that configures [`Origins`].
 const OPTION: &str = "allowed-origins";
-/// Most bytes of [`OriginError::what`].
-const WHAT_BYTES_MAX: usize = 200;
+/// Most bytes of [`OriginError::cause`].
+const CAUSE_BYTES_MAX: usize = 200;
 const SEC_WEBSOCKET_ORIGIN: HeaderName = HeaderName::from_static("sec-websocket-origin");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -51,12 +51,12 @@ pub enum RequestKind {
     Iframe,
 }
 
-/// The refusal of a request. Its `Display` text is the body of the 403 response: one sentence, without a line end.
+/// The rejection of a request. Its `Display` text is the body of the 403 response: one sentence, without a line end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OriginError {
-    /// The refused value for the log, such as `origin https://evil.example`: at most 200 bytes of ASCII, in which
+    /// The rejected value for the log, such as `origin https://evil.example`: at most 200 bytes of ASCII, in which
     /// nothing can end a line or be taken for markup.
-    pub what: String,
+    pub cause: String,
     /// The option with which the operator can allow such requests.
     pub option: &'static str,
 }
@@ -104,27 +104,27 @@ impl Origins {
     /// accepted.
     ///
     /// # Errors
-    /// The refusal, if the page that sent the request may not use the broker.
-    pub fn check(&self, headers: &HeaderMap, ask: RequestKind) -> Result<(), OriginError> {
+    /// The rejection, if the page that sent the request may not use the broker.
+    pub fn check(&self, headers: &HeaderMap, kind: RequestKind) -> Result<(), OriginError> {
         if self.any {
             return Ok(());
         }
         // Drafts of WebSocket used a header of their own for the origin.
-        match only(headers, &ORIGIN).or_else(|| only(headers, &SEC_WEBSOCKET_ORIGIN)) {
+        match single_value(headers, &ORIGIN).or_else(|| single_value(headers, &SEC_WEBSOCKET_ORIGIN)) {
             Some(Ok(value)) => return self.check_origin(value, headers),
-            Some(Err(RepeatedHeader)) => return refuse("more than one header Origin"),
-            None if ask == RequestKind::WebSocket => return Ok(()),
+            Some(Err(RepeatedHeader)) => return reject("more than one header Origin"),
+            None if kind == RequestKind::WebSocket => return Ok(()),
             None => {}
         }
         let site = FetchSite::of(headers);
         if site == FetchSite::Same {
             return Ok(());
         }
-        match only(headers, &REFERER) {
+        match single_value(headers, &REFERER) {
             Some(Ok(value)) if !value.is_empty() => self.check_referer(value, headers),
-            Some(Err(RepeatedHeader)) => refuse("more than one header Referer"),
-            Some(Ok(_)) | None if site == FetchSite::Other && ask != RequestKind::Iframe => {
-                refuse("a request from another site without Origin and Referer")
+            Some(Err(RepeatedHeader)) => reject("more than one header Referer"),
+            Some(Ok(_)) | None if site == FetchSite::Other && kind != RequestKind::Iframe => {
+                reject("a request from another site without Origin and Referer")
             }
             Some(Ok(_)) | None => Ok(()),
         }
@@ -134,14 +134,14 @@ impl Origins {
     /// that the browser adds by itself count. This holds for pages of the same origin and of listed origins. If
     /// `Host` is a loopback host, it also holds for all web pages of loopback origins. It does not hold for pages that
     /// only `*` or `null` allows, nor for cross-site requests without an origin.
-    pub fn is_own_page(&self, headers: &HeaderMap, ask: RequestKind) -> bool {
-        match only(headers, &ORIGIN).or_else(|| only(headers, &SEC_WEBSOCKET_ORIGIN)) {
+    pub fn is_own_page(&self, headers: &HeaderMap, kind: RequestKind) -> bool {
+        match single_value(headers, &ORIGIN).or_else(|| single_value(headers, &SEC_WEBSOCKET_ORIGIN)) {
             Some(Ok(value)) => return self.is_own(value.to_str().ok().and_then(Origin::parse), headers),
             Some(Err(RepeatedHeader)) => return false,
-            None if ask == RequestKind::WebSocket => return true,
+            None if kind == RequestKind::WebSocket => return true,
             None => {}
         }
-        match (FetchSite::of(headers), only(headers, &REFERER)) {
+        match (FetchSite::of(headers), single_value(headers, &REFERER)) {
             (FetchSite::Same, _) => true,
             (FetchSite::Other, _) | (FetchSite::Unknown, Some(Err(RepeatedHeader))) => false,
             (FetchSite::Unknown, Some(Ok(value))) if !value.is_empty() => {
@@ -194,9 +194,9 @@ impl Origins {
         }
         // In the form that the option takes: `https` instead of `wss`.
         let is_web = |origin: &Origin| default_port(&origin.scheme).is_some();
-        let shown = origin.filter(is_web).map(|origin| origin.to_string());
-        let shown = shown.as_deref().map_or(value.as_bytes(), str::as_bytes);
-        Err(OriginError::new("origin ", shown, OPTION))
+        let display = origin.filter(is_web).map(|origin| origin.to_string());
+        let display = display.as_deref().map_or(value.as_bytes(), str::as_bytes);
+        Err(OriginError::new("origin ", display, OPTION))
     }
 
     fn check_referer(&self, value: &HeaderValue, headers: &HeaderMap) -> Result<(), OriginError> {
@@ -206,47 +206,51 @@ impl Origins {
                 Err(OriginError::new("referer of the origin ", origin.to_string().as_bytes(), OPTION))
             }
             // The value is not shown, because the URL of a page may contain secrets.
-            None => refuse("a Referer that is no address of a page"),
+            None => reject("a Referer that is not the URL of a page"),
         }
     }
 
     fn allows(&self, origin: &Origin, headers: &HeaderMap) -> bool {
-        let web = default_port(&origin.scheme).is_some();
-        web && (origin.host.is_loopback() || origin.is_same(headers))
+        let is_web = default_port(&origin.scheme).is_some();
+        is_web && (origin.host.is_loopback() || origin.is_same(headers))
             || self.listed.iter().any(|pattern| pattern.matches(origin))
     }
 }
 
 impl OriginError {
-    /// Creates a refusal. `what` is a text of the broker, `value` comes from the client and is escaped and shortened.
-    pub(super) fn new(what: &str, value: &[u8], option: &'static str) -> OriginError {
-        const CUT: &str = "...";
-        let mut what = what.to_owned();
-        for &octet in value {
-            let before = what.len();
-            match octet {
-                b'<' | b'>' | b'&' | b'"' | b'\'' | b'\\' => what.push_str(&format!("\\x{octet:02x}")),
-                b' '..=b'~' => what.push(char::from(octet)),
-                _ => what.push_str(&format!("\\x{octet:02x}")),
+    /// Creates a rejection. `cause` is a text of the broker. `value` comes from the client; it is escaped and shortened.
+    pub(super) fn new(cause: &str, value: &[u8], option: &'static str) -> OriginError {
+        const ELLIPSIS: &str = "...";
+        let mut cause = cause.to_owned();
+        for &byte in value {
+            let before = cause.len();
+            match byte {
+                b'<' | b'>' | b'&' | b'"' | b'\'' | b'\\' => cause.push_str(&format!("\\x{byte:02x}")),
+                b' '..=b'~' => cause.push(char::from(byte)),
+                _ => cause.push_str(&format!("\\x{byte:02x}")),
             }
-            if what.len() > WHAT_BYTES_MAX - CUT.len() {
-                what.truncate(before);
-                what.push_str(CUT);
+            if cause.len() > CAUSE_BYTES_MAX - ELLIPSIS.len() {
+                cause.truncate(before);
+                cause.push_str(ELLIPSIS);
                 break;
             }
         }
-        OriginError { what, option }
+        OriginError { cause, option }
     }
 }
 
 impl fmt::Display for OriginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Refused: {}; the operator's option {} says what is allowed.", self.what, self.option)
+        write!(
+            f,
+            "Request rejected ({}): the option {} of the broker does not allow it.",
+            self.cause, self.option
+        )
     }
 }
 
-fn refuse(what: &str) -> Result<(), OriginError> {
-    Err(OriginError::new(what, b"", OPTION))
+fn reject(cause: &str) -> Result<(), OriginError> {
+    Err(OriginError::new(cause, b"", OPTION))
 }
 
 /// The origin of a page as its browser writes it.
@@ -282,7 +286,7 @@ impl Origin {
 
     /// Returns whether the request was sent to this origin.
     fn is_same(&self, headers: &HeaderMap) -> bool {
-        let Some(Ok(value)) = only(headers, &HOST) else { return false };
+        let Some(Ok(value)) = single_value(headers, &HOST) else { return false };
         let Some((host, port)) = value.to_str().ok().and_then(Host::parse_with_port) else { return false };
         self.host == host && self.port == port.or(default_port(&self.scheme))
     }
@@ -290,7 +294,7 @@ impl Origin {
 
 /// Returns the host to which the request was sent, as in the header `Host`.
 fn host_of(headers: &HeaderMap) -> Option<Host> {
-    let Some(Ok(value)) = only(headers, &HOST) else { return None };
+    let Some(Ok(value)) = single_value(headers, &HOST) else { return None };
     value.to_str().ok().and_then(Host::parse_with_port).map(|(host, _)| host)
 }
 
@@ -314,7 +318,7 @@ enum FetchSite {
 
 impl FetchSite {
     fn of(headers: &HeaderMap) -> FetchSite {
-        match only(headers, &SEC_FETCH_SITE) {
+        match single_value(headers, &SEC_FETCH_SITE) {
             None => FetchSite::Unknown,
             Some(Ok(value)) if value == "same-origin" || value == "none" => FetchSite::Same,
             Some(_) => FetchSite::Other,
@@ -327,7 +331,10 @@ impl FetchSite {
 struct RepeatedHeader;
 
 /// Returns the value of a header that may be present once; `None` if it is not present.
-fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Result<&'a HeaderValue, RepeatedHeader>> {
+fn single_value<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> Option<Result<&'a HeaderValue, RepeatedHeader>> {
     let mut values = headers.get_all(name).iter();
     let first = values.next()?;
     Some(if values.next().is_some() { Err(RepeatedHeader) } else { Ok(first) })
@@ -356,7 +363,7 @@ mod tests {
     /// Returns whether requests with this `Origin` and this `Host` are accepted. Asserts that all kinds agree.
     fn allows(list: &str, origin: &str, host: &str) -> bool {
         let headers = headers(&[("host", host), ("origin", origin)]);
-        let results = ALL_REQUESTS.map(|ask| origins(list).check(&headers, ask).is_ok());
+        let results = ALL_REQUESTS.map(|kind| origins(list).check(&headers, kind).is_ok());
         assert!(results.iter().all(|result| *result == results[0]), "{origin} {host}: {results:?}");
         results[0]
     }
@@ -564,10 +571,10 @@ mod tests {
             ("null", "https://a.example"),
         ] {
             let headers = headers(&[("host", "a.example"), ("origin", first), ("origin", second)]);
-            for ask in ALL_REQUESTS {
-                let refused =
-                    origins("https://a.example, null").check(&headers, ask).expect_err("two Origin headers");
-                assert_eq!(refused.what, "more than one header Origin");
+            for kind in ALL_REQUESTS {
+                let error =
+                    origins("https://a.example, null").check(&headers, kind).expect_err("two Origin headers");
+                assert_eq!(error.cause, "more than one header Origin");
             }
             assert_eq!(Origins::any().check(&headers, RequestKind::WebSocket), Ok(()));
         }
@@ -613,9 +620,12 @@ mod tests {
             );
             let headers = headers(&lines);
             let results =
-                ALL_REQUESTS.map(|ask| origins("https://app.example.com").check(&headers, ask).is_ok());
+                ALL_REQUESTS.map(|kind| origins("https://app.example.com").check(&headers, kind).is_ok());
             assert_eq!(results, [websocket, request, iframe], "{site:?} {referer:?}");
-            assert_eq!(ALL_REQUESTS.map(|ask| Origins::any().check(&headers, ask)), [Ok(()), Ok(()), Ok(())]);
+            assert_eq!(
+                ALL_REQUESTS.map(|kind| Origins::any().check(&headers, kind)),
+                [Ok(()), Ok(()), Ok(())]
+            );
         }
     }
 
@@ -631,11 +641,11 @@ mod tests {
                     ("sec-fetch-site", site),
                     ("referer", referer),
                 ]);
-                for ask in ALL_REQUESTS {
+                for kind in ALL_REQUESTS {
                     assert_eq!(
-                        Origins::default().check(&headers, ask).is_ok(),
+                        Origins::default().check(&headers, kind).is_ok(),
                         allowed,
-                        "{origin} {site} {ask:?}"
+                        "{origin} {site} {kind:?}"
                     );
                 }
             }
@@ -662,10 +672,10 @@ mod tests {
     }
 
     #[test]
-    fn refusal_shows_the_shortened_value_and_names_the_option() {
+    fn rejection_shows_the_shortened_value_and_names_the_option() {
         let long = format!("https://{}", "ab".repeat(5_000));
         let cut = format!("origin https://{}...", "ab".repeat(91));
-        for (name, value, what) in [
+        for (name, value, cause) in [
             ("origin", "https://evil.example", "origin https://evil.example"),
             ("origin", "ws://evil.example", "origin http://evil.example"),
             ("origin", "wss://evil.example:444/ws", "origin https://evil.example:444"),
@@ -678,15 +688,17 @@ mod tests {
                 "https://Evil.example:81/path?token=secret",
                 "referer of the origin https://evil.example:81",
             ),
-            ("referer", "secret", "a Referer that is no address of a page"),
+            ("referer", "secret", "a Referer that is not the URL of a page"),
             ("sec-fetch-site", "cross-site", "a request from another site without Origin and Referer"),
         ] {
-            let refused =
+            let error =
                 Origins::default().check(&headers(&[(name, value)]), RequestKind::Request).expect_err(value);
-            assert_eq!(refused, OriginError { what: what.to_owned(), option: "allowed-origins" });
+            assert_eq!(error, OriginError { cause: cause.to_owned(), option: "allowed-origins" });
             assert_eq!(
-                refused.to_string(),
-                format!("Refused: {what}; the operator's option allowed-origins says what is allowed.")
+                error.to_string(),
+                format!(
+                    "Request rejected ({cause}): the option allowed-origins of the broker does not allow it."
+                )
             );
         }
     }
@@ -755,7 +767,7 @@ mod tests {
         ] {
             let error = Origins::parse(list).expect_err(list);
             assert!(
-                error.starts_with(&format!("{item:?} is no origin; expected a scheme and a host")),
+                error.starts_with(&format!("invalid origin {item:?}: expected a scheme and a host")),
                 "{error}"
             );
         }
@@ -784,11 +796,11 @@ mod tests {
             for (name, value) in &lines {
                 headers.append(*name, HeaderValue::from_bytes(value).expect("a value"));
             }
-            for ask in ALL_REQUESTS {
-                prop_assert_eq!(Origins::any().check(&headers, ask), Ok(()));
-                if let Err(refused) = origins("https://*.a:*, null").check(&headers, ask) {
-                    prop_assert!(refused.what.len() <= WHAT_BYTES_MAX);
-                    prop_assert!(refused.what.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+            for kind in ALL_REQUESTS {
+                prop_assert_eq!(Origins::any().check(&headers, kind), Ok(()));
+                if let Err(error) = origins("https://*.a:*, null").check(&headers, kind) {
+                    prop_assert!(error.cause.len() <= CAUSE_BYTES_MAX);
+                    prop_assert!(error.cause.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
                 }
             }
         }

@@ -20,8 +20,8 @@ const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; connect-src 'self' ws: wss:; style-src 'self'; frame-src 'self'; form-action 'self'; \
      base-uri 'none'; object-src 'none'; frame-ancestors 'none'",
 );
-const FOREVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
-const ASK_EACH_TIME: HeaderValue = HeaderValue::from_static("no-cache");
+const IMMUTABLE_CACHE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 const INDEX: &str = "index.html";
 /// The text in `index.html` before the path of the STOMP endpoint, which ends at the next `"`.
 const ENDPOINT_MARK: &str = "name=\"stompbox-endpoint\" content=\"";
@@ -97,16 +97,16 @@ impl EmbeddedSite {
             "" => INDEX,
             name => name,
         };
-        let made;
+        let generated;
         let file = match self.0.get(name) {
             Some(file) if name == INDEX => {
-                made = file.for_endpoint(endpoint);
-                &made
+                generated = file.for_endpoint(endpoint);
+                &generated
             }
             Some(file) => file,
             None if path == "/" => {
-                made = plain_page(endpoint);
-                &made
+                generated = plain_page(endpoint);
+                &generated
             }
             None => return None,
         };
@@ -125,7 +125,7 @@ struct File {
 impl File {
     #[cfg(any(feature = "web", test))]
     fn new(body: Bytes, hash: &[u8]) -> File {
-        let tag = hash.iter().take(16).map(|octet| format!("{octet:02x}")).collect();
+        let tag = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         File { body, tag, gzipped: OnceLock::new() }
     }
 
@@ -145,7 +145,9 @@ impl File {
     }
 
     fn gzipped(&self) -> Option<&Bytes> {
-        self.gzipped.get_or_init(|| gzip(&self.body).filter(|zipped| zipped.len() < self.body.len())).as_ref()
+        self.gzipped
+            .get_or_init(|| gzip(&self.body).filter(|gzipped| gzipped.len() < self.body.len()))
+            .as_ref()
     }
 }
 
@@ -173,7 +175,7 @@ fn gzip(_: &[u8]) -> Option<Bytes> {
 fn plain_page(endpoint: &str) -> File {
     let body = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Stompbox</title>\n\
-         <p>Stompbox is running. STOMP over WebSocket is at <code>{}</code>. The demo page is not built in: \
+         <p>Stompbox is running. STOMP over WebSocket is at <code>{}</code>. The demo page is not part of this build: \
          install Node.js 20 or newer with npm and run <code>cargo build --release</code> again.\n",
         escaped(endpoint)
     );
@@ -204,15 +206,15 @@ fn respond(file: &File, name: &str, headers: &HeaderMap, method: &Method) -> Res
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
-    let (content_type, shrinks) = type_of(name);
-    let zipped = if shrinks && accepts_gzip(headers) { file.gzipped() } else { None };
-    let tag = format!("\"{}{}\"", file.tag, if zipped.is_some() { "-gz" } else { "" });
-    let body = zipped.unwrap_or(&file.body);
+    let (content_type, is_compressible) = content_type_of(name);
+    let gzipped = if is_compressible && accepts_gzip(headers) { file.gzipped() } else { None };
+    let tag = format!("\"{}{}\"", file.tag, if gzipped.is_some() { "-gz" } else { "" });
+    let body = gzipped.unwrap_or(&file.body);
 
     let mut response = Response::new(Bytes::new());
     let fields = response.headers_mut();
     for (field, value) in [
-        (CACHE_CONTROL, if name.starts_with("assets/") { FOREVER } else { ASK_EACH_TIME }),
+        (CACHE_CONTROL, if name.starts_with("assets/") { IMMUTABLE_CACHE } else { REVALIDATE }),
         (CONTENT_SECURITY_POLICY, POLICY),
         (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -220,16 +222,16 @@ fn respond(file: &File, name: &str, headers: &HeaderMap, method: &Method) -> Res
     ] {
         fields.insert(field, value);
     }
-    if shrinks {
+    if is_compressible {
         fields.insert(VARY, HeaderValue::from_static("accept-encoding"));
     }
-    if has_already(headers, &tag) {
+    if matches_if_none_match(headers, &tag) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return response;
     }
     fields.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     fields.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-    if zipped.is_some() {
+    if gzipped.is_some() {
         fields.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     if method == Method::GET {
@@ -238,9 +240,11 @@ fn respond(file: &File, name: &str, headers: &HeaderMap, method: &Method) -> Res
     response
 }
 
-fn type_of(name: &str) -> (&'static str, bool) {
+fn content_type_of(name: &str) -> (&'static str, bool) {
     let row = TYPES.iter().find(|(end, ..)| name.ends_with(end));
-    row.map_or(("application/octet-stream", false), |&(_, content_type, shrinks)| (content_type, shrinks))
+    row.map_or(("application/octet-stream", false), |&(_, content_type, is_compressible)| {
+        (content_type, is_compressible)
+    })
 }
 
 /// Returns the elements of a list header, which may be sent in several lines.
@@ -250,7 +254,7 @@ fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str>
 }
 
 /// Returns whether `If-None-Match` contains this tag, by weak comparison (RFC 9110, 13.1.2).
-fn has_already(headers: &HeaderMap, tag: &str) -> bool {
+fn matches_if_none_match(headers: &HeaderMap, tag: &str) -> bool {
     // Tags of the broker contain no commas, so this split can break only foreign tags.
     elements(headers, IF_NONE_MATCH)
         .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
@@ -261,8 +265,8 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
     let weight = |coding: &str| {
         elements(headers, ACCEPT_ENCODING).find_map(|element| {
             let mut parts = element.split(';').map(str::trim);
-            let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(coding));
-            named.then(|| parts.find_map(weight_of).unwrap_or(1.0))
+            let is_named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(coding));
+            is_named.then(|| parts.find_map(weight_of).unwrap_or(1.0))
         })
     };
     ["gzip", "x-gzip", "*"].into_iter().find_map(weight).is_some_and(|weight: f32| weight > 0.0)
@@ -402,7 +406,7 @@ mod tests {
     #[test]
     fn gzip_is_sent_if_accept_encoding_allows_it() {
         use std::io::Read;
-        for (allowed, zipped) in [
+        for (allowed, gzipped) in [
             ("gzip", true),
             ("br, GZIP;q=0.5", true),
             ("x-gzip", true),
@@ -418,15 +422,15 @@ mod tests {
             ("gzipped", false),
         ] {
             let response = get("/assets/a-1.js", &[(ACCEPT_ENCODING, allowed)]);
-            assert_eq!(header(&response, CONTENT_ENCODING) == "gzip", zipped, "{allowed}");
-            assert_eq!(header(&response, ETAG).ends_with("-gz\""), zipped, "{allowed}");
+            assert_eq!(header(&response, CONTENT_ENCODING) == "gzip", gzipped, "{allowed}");
+            assert_eq!(header(&response, ETAG).ends_with("-gz\""), gzipped, "{allowed}");
             assert_eq!(header(&response, VARY), "accept-encoding", "{allowed}");
             assert_eq!(header(&response, CONTENT_LENGTH), response.body().len().to_string(), "{allowed}");
             let mut text = String::new();
-            if zipped {
+            if gzipped {
                 flate2::read::GzDecoder::new(&response.body()[..]).read_to_string(&mut text).expect("gzip");
             } else {
-                text.push_str(std::str::from_utf8(response.body()).expect("text"));
+                text.push_str(std::str::from_utf8(response.body()).expect("valid UTF-8"));
             }
             assert_eq!(text, "chat(); ".repeat(500), "{allowed}");
         }
@@ -465,7 +469,7 @@ mod tests {
         let empty = EmbeddedSite::new([]);
         let response = empty.page("/", "/a<b", &HeaderMap::new(), &Method::GET).expect("a page");
         assert_eq!(header(&response, CONTENT_TYPE), "text/html; charset=UTF-8");
-        let text = std::str::from_utf8(response.body()).expect("text");
+        let text = std::str::from_utf8(response.body()).expect("valid UTF-8");
         assert!(text.contains(
             "install Node.js 20 or newer with npm and run <code>cargo build --release</code> again."
         ));

@@ -65,8 +65,8 @@ fn open(wanted: &ListenAddress<'_>, ipv4_ports: &HashSet<u16>, backlog: i32) -> 
     let mut missing = None;
     for address in &wanted.addresses {
         let is_wildcard = address.is_ipv6() && address.ip().is_unspecified();
-        let takes_ipv4 = is_wildcard && !ipv4_ports.contains(&address.port());
-        match sockets::listen(*address, takes_ipv4, backlog) {
+        let accepts_ipv4 = is_wildcard && !ipv4_ports.contains(&address.port());
+        match sockets::listen(*address, accepts_ipv4, backlog) {
             Ok(listener) => opened.push(listener),
             Err(error) if is_missing(&error) => missing = Some((address, error)),
             Err(error) => return Err(error),

@@ -3,7 +3,7 @@
 //! The connection handles no frames while an authentication is pending.
 
 use super::connection::Connection;
-use super::peer::shown_agent;
+use super::peer::agent_for_log;
 use super::wire::Wire;
 use crate::outbound_queue::Label;
 use crate::session::{Action, Receipt};
@@ -17,13 +17,13 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Most denied requests of one connection that are logged. Further ones are only counted.
-const DENIED_LOGGED: u64 = 10;
+const DENIED_LOGGED_MAX: u64 = 10;
 
-type Answer = Pin<Box<dyn Future<Output = Result<Principal, Refused>> + Send>>;
+type AuthenticationFuture = Pin<Box<dyn Future<Output = Result<Principal, Refused>> + Send>>;
 
 /// An authentication request in flight.
 pub(super) struct PendingAuthentication {
-    answer: Answer,
+    future: AuthenticationFuture,
     kind: AuthenticationKind,
 }
 
@@ -75,10 +75,11 @@ impl<W: Wire> Connection<W> {
         }
         let credentials = Credentials { handshake, ..credentials };
         let input_ended = CancellationToken::new();
-        let left = input_ended.clone().cancelled_owned();
-        let answer = Box::pin(async move { authenticator.authenticate_until(left, credentials).await });
+        let client_left = input_ended.clone().cancelled_owned();
+        let future =
+            Box::pin(async move { authenticator.authenticate_until(client_left, credentials).await });
         self.pending_authentication =
-            Some(PendingAuthentication { answer, kind: AuthenticationKind::Login { agent, input_ended } });
+            Some(PendingAuthentication { future, kind: AuthenticationKind::Login { agent, input_ended } });
         self.notify_input_ended();
     }
 
@@ -87,7 +88,7 @@ impl<W: Wire> Connection<W> {
         if let Some(PendingAuthentication { kind: AuthenticationKind::Login { agent: known, .. }, .. }) =
             &mut self.pending_authentication
         {
-            *known = shown_agent(agent).or(known.take());
+            *known = agent_for_log(agent).or(known.take());
         }
     }
 
@@ -95,9 +96,9 @@ impl<W: Wire> Connection<W> {
     fn start_renewal(&mut self, credentials: Credentials, receipt: Option<Receipt>) {
         work::add(work::AUTHENTICATION);
         let authenticator = self.context.authenticator.clone();
-        let answer = Box::pin(async move { authenticator.renew(credentials).await });
+        let future = Box::pin(async move { authenticator.renew(credentials).await });
         self.pending_authentication =
-            Some(PendingAuthentication { answer, kind: AuthenticationKind::Renewal(receipt) });
+            Some(PendingAuthentication { future, kind: AuthenticationKind::Renewal(receipt) });
     }
 
     /// Notifies the pending login once the client's input has ended. A login that the throttle holds back is then
@@ -114,10 +115,10 @@ impl<W: Wire> Connection<W> {
     /// Handles the result of the pending authentication if it is available. Returns whether it was.
     pub(super) fn poll_authentication(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let Some(pending_authentication) = &mut self.pending_authentication else { return false };
-        let Poll::Ready(result) = pending_authentication.answer.as_mut().poll(cx) else { return false };
+        let Poll::Ready(result) = pending_authentication.future.as_mut().poll(cx) else { return false };
         let Some(pending_authentication) = self.pending_authentication.take() else { return false };
         if let Err(refused) = &result {
-            self.log_refused(refused, now);
+            self.log_failed_login(refused, now);
         }
         let mut actions = Vec::new();
         match pending_authentication.kind {
@@ -126,7 +127,7 @@ impl<W: Wire> Connection<W> {
                 self.execute(actions, now);
             }
             AuthenticationKind::Login { agent, .. } => {
-                self.context.metrics.login(outcome(&result));
+                self.context.metrics.login(login_label(&result));
                 let (permissions, access_version) = self.context.permissions();
                 self.access_version = access_version;
                 self.session.authenticated(result, permissions, now, &mut actions);
@@ -148,14 +149,14 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Logs a refused login or token. A source that cannot be reached gets a warning of its own. If a client is refused
-    /// again and again, the log shows the first refusals and sums up the others ([`super::login_log`]).
-    fn log_refused(&mut self, refused: &Refused, now: Instant) {
+    /// Logs a failed login or token. A source that cannot be reached gets a warning of its own. If a client fails again
+    /// and again, the log shows the first failures and sums up the others ([`super::login_log`]).
+    fn log_failed_login(&mut self, refused: &Refused, now: Instant) {
         let (reason, address, log) = (refused.reason.as_str(), self.address, &self.context.login_log);
-        let is_told = match refused.cause {
+        let is_logged = match refused.cause {
             Cause::Source(source) => {
                 self.context.metrics.source_failed(source);
-                let logins = log.not_checked(source, now);
+                let logins = log.record_unavailable(source, now);
                 if let Some(logins) = logins {
                     tracing::warn!(source, reason, logins, "logins cannot be checked");
                 }
@@ -163,20 +164,20 @@ impl<W: Wire> Connection<W> {
                 logins.is_some()
             }
             Cause::Credentials | Cause::Busy => {
-                let is_told = log.refused(address, now);
-                if is_told {
+                let is_logged = log.record_failure(address, now);
+                if is_logged {
                     tracing::info!(reason, %address, "{}", refused.summary);
                 } else {
                     tracing::debug!(reason, %address, "{}", refused.summary);
                 }
-                is_told
+                is_logged
             }
         };
-        self.is_summed_up = !is_told;
+        self.login_failure_suppressed = !is_logged;
     }
 
     /// Labels the outbound queue with the session and the user, and registers the session as online.
-    pub(super) fn enter(&mut self, now: Instant) {
+    pub(super) fn register_online(&mut self, now: Instant) {
         let principal = self.session.principal();
         self.outbound_queue
             .set_label(Arc::new(Label { session: self.session.id().into(), user: principal.name.clone() }));
@@ -206,13 +207,13 @@ impl<W: Wire> Connection<W> {
         self.execute(actions, now);
     }
 
-    /// Counts and logs a request that a rule forbids. Only the first [`DENIED_LOGGED`] are logged, because a client
+    /// Counts and logs a request that a rule forbids. Only the first [`DENIED_LOGGED_MAX`] are logged, because a client
     /// that keeps its connection after a refusal could fill the log.
     pub(super) fn log_denied(&mut self, action: &Action) {
         let Action::AccessDenied { verb, destination, denied } = action else { return };
         self.context.metrics.access_denied.inc();
-        self.denied += 1;
-        if self.denied <= DENIED_LOGGED {
+        self.requests_denied += 1;
+        if self.requests_denied <= DENIED_LOGGED_MAX {
             tracing::info!(
                 verb = verb.as_str(),
                 destination = &**destination,
@@ -226,8 +227,8 @@ impl<W: Wire> Connection<W> {
     }
 }
 
-/// Returns the label of a refused login in the metrics.
-fn outcome(result: &Result<Principal, Refused>) -> &'static str {
+/// Returns the label of a login in the metrics.
+fn login_label(result: &Result<Principal, Refused>) -> &'static str {
     match result.as_ref().map_err(|refused| refused.cause) {
         Ok(_) => "accepted",
         Err(Cause::Credentials) => "refused",

@@ -65,8 +65,8 @@ impl<W: Wire> Connection<W> {
         self.finish_session(closing, now);
         // A subscription with messages on their way to the socket stays until they are written, because the broker must
         // not give them to another client before.
-        let on_their_way = self.keys_in_output();
-        self.subscriptions.move_to(&mut self.ending_subscriptions, |key| on_their_way.contains(&key));
+        let keys_in_output = self.keys_in_output();
+        self.subscriptions.move_to(&mut self.ending_subscriptions, |key| keys_in_output.contains(&key));
         let unsent = self.begin_release();
         self.wire.write_close(close_info_of(closing), &mut self.out);
         self.progress_at = now;
@@ -88,7 +88,7 @@ impl<W: Wire> Connection<W> {
     }
 
     /// Returns the reason of a connection that the client has closed or reset.
-    pub(super) fn left(&self) -> Closing {
+    pub(super) fn disconnect_reason(&self) -> Closing {
         if self.wire.is_raw_stream() && self.bytes_received == 0 {
             Closing::NoData
         } else {
@@ -104,7 +104,7 @@ impl<W: Wire> Connection<W> {
             (ending.until, ending.phase) = (now, Phase::Done);
             return;
         }
-        let closing = self.left();
+        let closing = self.disconnect_reason();
         self.finish_session(closing, now);
         let unsent = self.begin_release();
         self.ending = Some(Box::new(Ending { closing, until: now, phase: Phase::Done, unsent }));
@@ -147,17 +147,17 @@ impl<W: Wire> Connection<W> {
             .collect();
         drop(deliveries);
         unsent.sort_by_key(|(key, _)| *key);
-        self.held.resize(0);
+        self.held_charge.resize(0);
         // The connection reads no further input, so its input buffers are freed.
         self.decoder = Decoder::new(self.context.options.connect_limits);
         let input_bytes = self.input_bytes();
         self.input.charge_mut().resize(input_bytes);
         self.input.finish();
-        self.opening = None;
+        self.next_temp_queue = None;
         self.pending_authentication = None;
         self.registration = None;
         self.pause = Default::default();
-        self.parked.resize(self.session.parked_bytes());
+        self.parked_charge.resize(self.session.parked_bytes());
         self.count_transactions(0);
         unsent.into_iter()
     }
@@ -175,28 +175,31 @@ impl<W: Wire> Connection<W> {
             if !unsent.is_empty() {
                 self.return_unsent(unsent, now);
             } else if self.has_deferred_work() {
-                self.run_portion_while_ending(now);
+                self.run_deferred_step_while_ending(now);
             } else if let Some(subscription) = self.subscriptions.pop_first() {
                 drop(subscription);
-            } else if self.temps.last().is_none_or(|temp| temp.close_partly(RELEASE_STEP)) {
-                self.temps.pop();
+            } else if self.temp_queues.last().is_none_or(|temp| temp.close_partly(RELEASE_STEP)) {
+                self.temp_queues.pop();
             }
             // Time spent on releasing does not count as a stall of the client.
             self.progress_at = now;
         }
-        self.temps = Vec::new();
-        self.subscribed.resize(0);
+        self.temp_queues = Vec::new();
+        self.subscription_charge.resize(0);
         self.subscription_bytes = 0;
         true
     }
 
     fn is_released(&self) -> bool {
         let is_returned = self.ending.as_ref().is_none_or(|ending| ending.unsent.as_slice().is_empty());
-        is_returned && !self.has_deferred_work() && self.subscriptions.is_empty() && self.temps.is_empty()
+        is_returned
+            && !self.has_deferred_work()
+            && self.subscriptions.is_empty()
+            && self.temp_queues.is_empty()
     }
 
     /// Requeues deliveries that were not sent because the connection ends. They go back when their subscription is
-    /// dropped, which happens next. Those of a subscription in `leaving` go back at once.
+    /// dropped, which happens next. Those of a subscription in `ending_subscriptions` go back at once.
     pub(super) fn return_unsent(&self, mut deliveries: Vec<(Key, Tag)>, now: Instant) {
         deliveries.retain(|(_, tag)| *tag != 0);
         deliveries.sort_by_key(|(key, _)| *key);
@@ -259,7 +262,7 @@ fn close_info_of(closing: Closing) -> CloseInfo {
             (1009, "too big")
         }
         Closing::SlowConsumer(_) => (1008, "slow consumer"),
-        Closing::HeartbeatLost => (1002, "heart-beat lost"),
+        Closing::HeartbeatLost => (1002, "heartbeat lost"),
         Closing::ConnectTimeout => (1002, "no CONNECT in time"),
         Closing::Unauthenticated => (1002, "not authenticated"),
         Closing::Expired => (1008, "access has ended"),

@@ -3,20 +3,20 @@
 //! ```text
 //!   COMMIT ──> check each step ──> reserve room for each step ──> apply each step ──> RECEIPT
 //!                      │                        │
-//!                      └─ refused ──────────────┴──> ERROR, release the reservation of each step
+//!                      └─ rejected ─────────────┴──> ERROR, release the reservation of each step
 //! ```
 //!
 //! After each step the connection checks its poll budget ([`super::poll_budget`]). While it applies steps, it waits for
 //! receivers that are behind, as after a SEND. It handles no other frame until the COMMIT is complete.
 //!
-//! Parked frames that are discarded (after ABORT, a refused COMMIT, or the end of the connection) are freed in
+//! Parked frames that are discarded (after ABORT, a rejected COMMIT, or the end of the connection) are freed in
 //! portions, too: releasing the reservations of a hundred thousand steps, or freeing a million names, takes a tenth of
 //! a second. Parked frames are also checked in portions when the rules change.
 //!
 //! A connection that ends first applies the rest of its COMMIT, without waiting for receivers, because frames that the
 //! client sent before it left are handled. If the task is dropped, the rest is applied at once, provided that
-//! [`Pass::Apply`] has begun. When the drain time of a stopping broker is over, the rest is skipped, because the queues
-//! and receivers end with the process.
+//! [`CommitPhase::Apply`] has begun. When the drain time of a stopping broker is over, the rest is skipped, because the
+//! queues and receivers end with the process.
 
 use super::connection::Connection;
 use super::connection_context::ConnectionContext;
@@ -38,29 +38,29 @@ pub(super) struct PendingCommit {
     context: Arc<ConnectionContext>,
     commit: Commit,
     /// Steps that are not applied yet.
-    steps: VecDeque<CommitPart>,
-    pass: Pass,
-    /// The kind of request that a refusal refers to.
-    about: RejectedAction,
+    steps: VecDeque<CommitStep>,
+    phase: CommitPhase,
+    /// The kind of request that an ERROR refers to if the broker rejects a step.
+    rejected_action: RejectedAction,
     receipt: Option<Receipt>,
-    outcome: ReceiverCounts,
+    receivers: ReceiverCounts,
     /// The charge for the frames in `steps`.
-    held: Charge,
+    charge: Charge,
 }
 
 #[derive(Debug)]
-enum CommitPart {
+enum CommitStep {
     Publish(Box<Publish>),
     Settle(Settle, Consumer),
 }
 
-/// The current pass over the steps, and the index of the next step.
+/// The current phase of a COMMIT, with the index of the next step.
 #[derive(Clone, Copy, Debug)]
-enum Pass {
+enum CommitPhase {
     Check(usize),
     Reserve(usize),
     Apply,
-    /// A step was refused: releases the reservation of each step.
+    /// A step was rejected: releases the reservation of each step.
     Release,
 }
 
@@ -75,20 +75,20 @@ enum StepOutcome {
     Released,
 }
 
-impl CommitPart {
+impl CommitStep {
     /// Returns the number of recipients of the step, each of which is an allocation.
     fn recipients(&self) -> usize {
         match self {
-            CommitPart::Publish(publish) => publish.recipients(),
-            CommitPart::Settle(..) => 1,
+            CommitStep::Publish(publish) => publish.recipients(),
+            CommitStep::Settle(..) => 1,
         }
     }
 
     /// Calls `act` with the step in the form that the broker takes.
-    fn show<T>(&self, act: impl FnOnce(&broker::TransactionStep<'_>) -> T) -> T {
+    fn with_broker_step<T>(&self, act: impl FnOnce(&broker::TransactionStep<'_>) -> T) -> T {
         let publish = match self {
-            CommitPart::Publish(publish) => publish,
-            CommitPart::Settle(settle, consumer) => {
+            CommitStep::Publish(publish) => publish,
+            CommitStep::Settle(settle, consumer) => {
                 let settlement = settlement(settle);
                 return act(&broker::TransactionStep::Settle { consumer, tags: &settle.tags, settlement });
             }
@@ -106,32 +106,32 @@ impl CommitPart {
 }
 
 impl PendingCommit {
-    /// Checks one step, reserves room for it, applies it or releases its reservation, depending on the pass.
+    /// Checks one step, reserves room for it, applies it or releases its reservation, depending on the phase.
     ///
     /// # Errors
-    /// The broker refuses the step.
+    /// The broker rejects the step.
     fn advance(&mut self, now: Instant) -> Result<StepOutcome, BrokerError> {
         let PendingCommit { commit, steps, .. } = self;
-        match self.pass {
-            Pass::Check(at) => match steps.get(at) {
-                Some(part) => {
-                    part.show(|step| commit.check(step))?;
-                    self.pass = Pass::Check(at + 1);
+        match self.phase {
+            CommitPhase::Check(at) => match steps.get(at) {
+                Some(next) => {
+                    next.with_broker_step(|step| commit.check(step))?;
+                    self.phase = CommitPhase::Check(at + 1);
                 }
                 None => {
                     commit.admit()?;
-                    self.pass = Pass::Reserve(0);
+                    self.phase = CommitPhase::Reserve(0);
                 }
             },
-            Pass::Reserve(at) => match steps.get(at) {
-                Some(part) => {
-                    part.show(|step| commit.reserve(step))?;
-                    self.pass = Pass::Reserve(at + 1);
+            CommitPhase::Reserve(at) => match steps.get(at) {
+                Some(next) => {
+                    next.with_broker_step(|step| commit.reserve(step))?;
+                    self.phase = CommitPhase::Reserve(at + 1);
                 }
-                None => self.pass = Pass::Apply,
+                None => self.phase = CommitPhase::Apply,
             },
-            Pass::Apply => return Ok(self.apply(now)),
-            Pass::Release => return Ok(self.give_back()),
+            CommitPhase::Apply => return Ok(self.apply(now)),
+            CommitPhase::Release => return Ok(self.release_next()),
         }
         Ok(StepOutcome::Prepared)
     }
@@ -142,26 +142,26 @@ impl PendingCommit {
     }
 
     fn apply(&mut self, now: Instant) -> StepOutcome {
-        let Some(part) = self.next_step() else { return StepOutcome::Done };
-        let published = part.show(|step| self.commit.apply(step, now));
-        self.outcome.add(&published);
-        match part {
-            CommitPart::Publish(publish) => StepOutcome::Published(publish, published),
-            CommitPart::Settle(..) => StepOutcome::Settled,
+        let Some(next) = self.next_step() else { return StepOutcome::Done };
+        let published = next.with_broker_step(|step| self.commit.apply(step, now));
+        self.receivers.add(&published);
+        match next {
+            CommitStep::Publish(publish) => StepOutcome::Published(publish, published),
+            CommitStep::Settle(..) => StepOutcome::Settled,
         }
     }
 
-    fn give_back(&mut self) -> StepOutcome {
-        let Some(part) = self.next_step() else { return StepOutcome::Released };
-        work::add(part.recipients());
+    fn release_next(&mut self) -> StepOutcome {
+        let Some(next) = self.next_step() else { return StepOutcome::Released };
+        work::add(next.recipients());
         self.commit.release_step();
         StepOutcome::Prepared
     }
 
     /// Removes and returns the next step. The charge shrinks by its share.
-    fn next_step(&mut self) -> Option<CommitPart> {
-        let bytes = self.held.bytes().checked_div(self.steps.len())?;
-        self.held.resize(self.held.bytes() - bytes);
+    fn next_step(&mut self) -> Option<CommitStep> {
+        let bytes = self.charge.bytes().checked_div(self.steps.len())?;
+        self.charge.resize(self.charge.bytes() - bytes);
         self.steps.pop_front()
     }
 }
@@ -169,36 +169,36 @@ impl PendingCommit {
 impl Drop for PendingCommit {
     fn drop(&mut self) {
         let now = Instant::now();
-        if matches!(self.pass, Pass::Apply) && !self.is_cancelled(now) {
+        if matches!(self.phase, CommitPhase::Apply) && !self.is_cancelled(now) {
             while !matches!(self.apply(now), StepOutcome::Done) {}
         }
     }
 }
 
 impl<W: Wire> Connection<W> {
-    /// Begins a COMMIT that the session has accepted. [`Connection::run_portions`] applies it.
+    /// Begins a COMMIT that the session has accepted. [`Connection::run_deferred_steps`] applies it.
     pub(super) fn begin_commit(&mut self, steps: Vec<CommitOperation>, receipt: Option<Receipt>) {
-        // The session has settled deliveries already and cannot undo that: if the broker refuses them, the session
+        // The session has settled deliveries already and cannot undo that: if the broker rejects them, the session
         // ends.
         let settles = steps.iter().any(|step| matches!(step, CommitOperation::Settle(_)));
-        let part = |step| match step {
-            CommitOperation::Publish(publish) => Some(CommitPart::Publish(publish)),
+        let to_commit_step = |operation| match operation {
+            CommitOperation::Publish(publish) => Some(CommitStep::Publish(publish)),
             CommitOperation::Settle(settle) => {
                 let consumer = self.subscriptions.get(settle.key)?.consumer()?;
-                Some(CommitPart::Settle(settle, consumer))
+                Some(CommitStep::Settle(settle, consumer))
             }
         };
-        let steps: VecDeque<CommitPart> = steps.into_iter().filter_map(part).collect();
+        let steps: VecDeque<CommitStep> = steps.into_iter().filter_map(to_commit_step).collect();
         // The session no longer holds these frames, and its charge is about to shrink.
-        let bytes = self.parked.bytes().saturating_sub(self.session.parked_bytes());
+        let bytes = self.parked_charge.bytes().saturating_sub(self.session.parked_bytes());
         self.commit = Some(Box::new(PendingCommit {
             commit: self.context.broker.commit(),
             steps,
-            pass: Pass::Check(0),
-            about: if settles { RejectedAction::Other } else { RejectedAction::Publish },
+            phase: CommitPhase::Check(0),
+            rejected_action: if settles { RejectedAction::Other } else { RejectedAction::Publish },
             receipt,
-            outcome: ReceiverCounts::default(),
-            held: self.context.budget.charge(bytes),
+            receivers: ReceiverCounts::default(),
+            charge: self.context.budget.charge(bytes),
             context: self.context.clone(),
         }));
     }
@@ -210,21 +210,21 @@ impl<W: Wire> Connection<W> {
 
     /// Does portions of work until none is left, the poll budget is used up, or the connection has to wait for a
     /// receiver. Returns whether it did at least one.
-    pub(super) fn run_portions(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let mut moved = false;
+    pub(super) fn run_deferred_steps(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let mut progressed = false;
         while self.has_deferred_work()
             && self.ending.is_none()
             && !self.poll_budget.is_used_up()
             && self.poll_pause(cx, now).is_ready()
         {
             self.run_deferred_step(now);
-            moved = true;
+            progressed = true;
         }
-        moved
+        progressed
     }
 
     /// Does one portion of work of a connection that is ending.
-    pub(super) fn run_portion_while_ending(&mut self, now: Instant) {
+    pub(super) fn run_deferred_step_while_ending(&mut self, now: Instant) {
         if self.commit.as_ref().is_some_and(|pending_commit| pending_commit.is_cancelled(now)) {
             self.commit = None;
         }
@@ -235,44 +235,44 @@ impl<W: Wire> Connection<W> {
 
     fn run_deferred_step(&mut self, now: Instant) {
         if self.commit.is_some() {
-            return self.commit_one(now);
+            return self.advance_commit(now);
         }
         self.session.run_deferred_step();
         if !self.session.has_deferred_work() {
-            self.parked.resize(self.session.parked_bytes());
+            self.parked_charge.resize(self.session.parked_bytes());
         }
     }
 
     /// Does one portion of the COMMIT in progress. Queues the RECEIPT after the last step is applied, or the ERROR when
-    /// a step is refused.
-    fn commit_one(&mut self, now: Instant) {
+    /// a step is rejected.
+    fn advance_commit(&mut self, now: Instant) {
         let Some(pending_commit) = &mut self.commit else { return };
-        let mut more = Vec::new();
+        let mut follow_ups = Vec::new();
         match pending_commit.advance(now) {
             Ok(StepOutcome::Prepared | StepOutcome::Settled) => return,
             Ok(StepOutcome::Published(publish, published)) => {
-                return self.published(&publish, published, now);
+                return self.record_published(&publish, published, now);
             }
             Ok(StepOutcome::Done) => {
-                let (receipt, outcome) =
-                    (pending_commit.receipt.take(), std::mem::take(&mut pending_commit.outcome));
-                self.complete(receipt, &outcome, &mut more);
+                let (receipt, receivers) =
+                    (pending_commit.receipt.take(), std::mem::take(&mut pending_commit.receivers));
+                self.complete(receipt, &receivers, &mut follow_ups);
                 self.pause_near_budget(now);
             }
             Err(broker_error) => {
-                pending_commit.pass = Pass::Release;
-                let failed = ActionError {
-                    about: pending_commit.about,
+                pending_commit.phase = CommitPhase::Release;
+                let error = ActionError {
+                    rejected_action: pending_commit.rejected_action,
                     receipt: pending_commit.receipt.take(),
                     broker_error,
                 };
-                self.refuse(failed, &mut more);
-                return self.execute(more, now);
+                self.reject(error, &mut follow_ups);
+                return self.execute(follow_ups, now);
             }
             Ok(StepOutcome::Released) => {}
         }
         self.commit = None;
         self.drop_written_subscriptions();
-        self.execute(more, now);
+        self.execute(follow_ups, now);
     }
 }

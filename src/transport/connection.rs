@@ -25,7 +25,7 @@ use super::first_bytes::FirstBytes;
 use super::input::{HELD_BYTES_MIN, Input, TIMEOUT_CONFIRMATION};
 use super::output_buffer::OutputBuffer;
 use super::peer::Peer;
-use super::poll_budget::{PollBudget, PollQueuePlace};
+use super::poll_budget::{PollBudget, PollQueuePosition};
 use super::read_pause::ReadPause;
 use super::subscription_map::SubscriptionMap;
 use super::timer::Timer;
@@ -109,29 +109,29 @@ pub(super) struct Connection<W> {
     pub(super) established: bool,
     /// Time at which writing failed. Input that the client sent before is still handled, then the connection ends.
     pub(super) output_failed: Option<Instant>,
-    /// Whether the refused login has no log line of its own. The end of the connection is then logged at debug.
-    pub(super) is_summed_up: bool,
+    /// Whether the log line of the failed login was suppressed. The end of the connection is then logged at debug.
+    pub(super) login_failure_suppressed: bool,
     pub(super) ending: Option<Box<Ending>>,
     /// The authentication in flight. No frame is handled until it is complete.
     pub(super) pending_authentication: Option<PendingAuthentication>,
     /// How the input ended. Input that arrived before is handled first.
     pub(super) input_ended: Option<ReadEnd>,
     /// The charge for the output and the session's lists.
-    pub(super) held: Charge,
+    pub(super) held_charge: Charge,
     /// The charge for unfinished frames, and for frames that are not handled yet.
     pub(super) input: Input,
     pub(super) out: OutputBuffer,
-    /// Place in the queue of connections that used up their poll budget; `None` if this connection did not.
-    turn: Option<Box<PollQueuePlace>>,
+    /// Position in the queue of connections that used up their poll budget; `None` if this connection did not.
+    queue_position: Option<Box<PollQueuePosition>>,
     pub(super) session: Session,
     pub(super) decoder: Decoder,
     pub(super) wire: W,
     pub(super) subscriptions: SubscriptionMap<Subscription>,
-    pub(super) temps: Vec<TempQueue>,
+    pub(super) temp_queues: Vec<TempQueue>,
     /// The temporary queue that the next subscription opens.
-    pub(super) opening: Option<Destination>,
+    pub(super) next_temp_queue: Option<Destination>,
     /// The charge for the lists of subscriptions of this connection and its session, and for open transactions.
-    pub(super) subscribed: Charge,
+    pub(super) subscription_charge: Charge,
     /// Bytes that the broker holds for subscriptions and temporary queues of this connection, as if no other session
     /// shared them.
     pub(super) subscription_bytes: usize,
@@ -139,18 +139,18 @@ pub(super) struct Connection<W> {
     pub(super) handshake: Option<Arc<Handshake>>,
     /// The registration of the session as online.
     pub(super) registration: Option<SessionRegistration>,
-    pub(super) parked: Charge,
+    pub(super) parked_charge: Charge,
     pub(super) transactions: usize,
     /// Checks whether the input is STOMP, until that is decided.
     pub(super) first_bytes: FirstBytes,
     pub(super) address: IpAddr,
-    pub(super) number: u64,
+    pub(super) connection_number: u64,
     pub(super) began_at: Instant,
     pub(super) bytes_received: u64,
     /// Broadcasts that the wire could not carry.
-    pub(super) skipped: u64,
+    pub(super) messages_skipped: u64,
     /// Requests that a rule denied.
-    pub(super) denied: u64,
+    pub(super) requests_denied: u64,
 }
 
 impl<W: Wire> Connection<W> {
@@ -161,17 +161,23 @@ impl<W: Wire> Connection<W> {
         handshake: Arc<Handshake>,
     ) -> Connection<W> {
         let now = Instant::now();
-        let (held, input) = (context.unauthenticated.charge(0), context.unauthenticated_input.input(0));
+        let (held_charge, input) =
+            (context.unauthenticated.charge(0), context.unauthenticated_input.input(0));
         let outbound_queue =
             OutboundQueue::new(context.outbound_queue, &context.budget, context.metrics.clone(), now);
         Connection {
-            number: context.enter(&outbound_queue),
-            session: Session::new(context.session.clone(), random_name(), context.addresses.clone(), now),
+            connection_number: context.register(&outbound_queue),
+            session: Session::new(
+                context.session.clone(),
+                random_name(),
+                context.new_temp_address.clone(),
+                now,
+            ),
             decoder: Decoder::new(context.options.connect_limits),
-            parked: context.budget.charge(0),
-            subscribed: context.broker.subscription_budget().charge(0),
+            parked_charge: context.budget.charge(0),
+            subscription_charge: context.broker.subscription_budget().charge(0),
             subscription_bytes: 0,
-            opening: None,
+            next_temp_queue: None,
             context,
             wire,
             address,
@@ -180,7 +186,7 @@ impl<W: Wire> Connection<W> {
             subscriptions: SubscriptionMap::default(),
             commit: None,
             ending_subscriptions: SubscriptionMap::default(),
-            temps: Vec::new(),
+            temp_queues: Vec::new(),
             first_bytes: FirstBytes::default(),
             handshake: Some(handshake),
             pending_authentication: None,
@@ -189,14 +195,14 @@ impl<W: Wire> Connection<W> {
             pause: ReadPause::default(),
             transactions: 0,
             poll_budget: PollBudget::new(now),
-            turn: None,
+            queue_position: None,
             established: false,
             output_failed: None,
-            is_summed_up: false,
+            login_failure_suppressed: false,
             ending: None,
             input_ended: None,
             answers_bytes: 0,
-            held,
+            held_charge,
             input,
             timeout_confirmed_at: None,
             timer: Timer::new(now),
@@ -205,34 +211,36 @@ impl<W: Wire> Connection<W> {
             frames_received: 0,
             bytes_received: 0,
             frames_sent: 0,
-            skipped: 0,
-            denied: 0,
+            messages_skipped: 0,
+            requests_denied: 0,
         }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(turn) = &mut self.turn {
-            ready!(turn.poll(cx));
+        if let Some(position) = &mut self.queue_position {
+            ready!(position.poll(cx));
         }
-        let Some(polled) = self.poll_share(cx) else {
-            if self.ending.is_none() && !self.charge_held() {
-                self.end_for_memory(Instant::now());
+        let Some(polled) = self.poll_within_budget(cx) else {
+            if self.ending.is_none() && !self.charge_held_memory() {
+                self.end_out_of_memory(Instant::now());
             }
-            let turn = self.turn.get_or_insert_with(|| Box::new(PollQueuePlace::new(&self.context.permits)));
-            turn.again();
+            let position = self
+                .queue_position
+                .get_or_insert_with(|| Box::new(PollQueuePosition::new(&self.context.poll_permits)));
+            position.requeue();
             // Does not return `Ready` here: even with a permit it first lets the runtime poll its sockets.
-            ready!(turn.poll(cx));
+            ready!(position.poll(cx));
             cx.waker().wake_by_ref();
             return Poll::Pending;
         };
-        self.turn = None;
+        self.queue_position = None;
         polled
     }
 
     /// Does all work that is ready. Returns `None` if the poll budget is used up before.
-    fn poll_share(&mut self, cx: &mut Context<'_>) -> Option<Poll<()>> {
+    fn poll_within_budget(&mut self, cx: &mut Context<'_>) -> Option<Poll<()>> {
         for iteration in 0..ITERATIONS_MAX {
-            let _deferral = batch_wakes();
+            let _wake_batch = batch_wakes();
             let now = Instant::now();
             if iteration == 0 {
                 self.poll_budget = PollBudget::new(now);
@@ -241,7 +249,7 @@ impl<W: Wire> Connection<W> {
                 self.shut_down(cx, now);
             }
             if self.ending.is_none() && self.input.poll_dropped(cx).is_ready() {
-                self.end_for_others(now);
+                self.end_for_dropped_input(now);
             }
             if self.ending.is_some() {
                 return self.poll_end(cx);
@@ -252,28 +260,28 @@ impl<W: Wire> Connection<W> {
                 // Nothing was pending, or the wire was not writable: this is not a stall, so the stall clock restarts.
                 self.progress_at = now;
             }
-            let room = if writable { BATCH_BYTES.saturating_sub(self.out.pending()) } else { 0 };
-            let mut moved = self.receive(cx, room, now);
+            let batch_bytes = if writable { BATCH_BYTES.saturating_sub(self.out.pending()) } else { 0 };
+            let mut progressed = self.receive(cx, batch_bytes, now);
             // Writing makes room for more deliveries only if there was none before.
-            moved |= self.write(cx, now) && room == 0;
-            moved |= self.poll_authentication(cx, now);
-            moved |= self.read(cx, now);
+            progressed |= self.write(cx, now) && batch_bytes == 0;
+            progressed |= self.poll_authentication(cx, now);
+            progressed |= self.read(cx, now);
             // After reading, because a process that was suspended must handle the input that has arrived before it
             // checks for silence.
             let pending = self.out.pending();
-            self.expire(now);
+            self.handle_timeouts(now);
             if self.ending.is_some() {
                 continue;
             }
-            moved |= self.out.pending() != pending;
+            progressed |= self.out.pending() != pending;
             if self.poll_budget.is_used_up() {
                 return None;
             }
-            if !moved && !self.context.is_stopping() && self.poll_timer(cx, now).is_pending() {
-                if self.charge_held() {
+            if !progressed && !self.context.is_stopping() && self.poll_timer(cx, now).is_pending() {
+                if self.charge_held_memory() {
                     return Some(Poll::Pending);
                 }
-                self.end_for_memory(now);
+                self.end_out_of_memory(now);
             }
         }
         None
@@ -305,28 +313,28 @@ impl<W: Wire> Connection<W> {
     /// Charges the memory held outside the outbound queue, once it is more than a few small frames. Returns `false` if
     /// the client is unauthenticated and holds charged memory while the memory for unauthenticated clients is
     /// exhausted.
-    pub(super) fn charge_held(&mut self) -> bool {
-        adjust(&mut self.held, self.out.held_bytes() + self.session.held_bytes());
+    pub(super) fn charge_held_memory(&mut self) -> bool {
+        adjust(&mut self.held_charge, self.out.held_bytes() + self.session.held_bytes());
         let input_bytes = self.input_bytes();
-        // Complete frames that wait because reading is paused are not refused. Other input is charged before it grows.
+        // Complete frames that wait because reading is paused are not rejected. Other input is charged before it grows.
         if self.ignores_input() {
             self.input.finish();
             adjust(self.input.charge_mut(), input_bytes);
         } else if input_bytes < self.input.bytes() {
             adjust(self.input.charge_mut(), input_bytes);
         }
-        let holds_nothing = self.held.bytes() + self.input.bytes() == 0;
+        let holds_nothing = self.held_charge.bytes() + self.input.bytes() == 0;
         holds_nothing || self.established || !self.context.unauthenticated.is_exhausted()
     }
 
     /// Sends heartbeats that are due and handles timeouts.
-    fn expire(&mut self, now: Instant) {
+    fn handle_timeouts(&mut self, now: Instant) {
         if self.wire.deadline().is_some_and(|at| now >= at) {
             self.wire.expire(now, &mut self.out);
         }
-        let stalled = self.stalls_at().is_some_and(|at| now >= at);
+        let output_stalled = self.stalls_at().is_some_and(|at| now >= at);
         let input_stalled = self.input.stalls_at().is_some_and(|at| now >= at);
-        let due = stalled || input_stalled || self.session.deadline().is_some_and(|at| now >= at);
+        let due = output_stalled || input_stalled || self.session.deadline().is_some_and(|at| now >= at);
         if self.ending.is_some() || !due {
             self.timeout_confirmed_at = None;
             return;
@@ -337,7 +345,7 @@ impl<W: Wire> Connection<W> {
             Some(at) if now < at => return,
             Some(_) => self.timeout_confirmed_at = None,
         }
-        if stalled {
+        if output_stalled {
             return self.end_slow_consumer(Slowness::Stalled, now);
         }
         if input_stalled {
@@ -353,11 +361,11 @@ impl<W: Wire> Connection<W> {
     }
 
     /// Ends the connection with an ERROR that does not answer a frame of the client.
-    pub(super) fn end_with(&mut self, reject: ErrorReply<'_>, closing: Closing, now: Instant) {
+    pub(super) fn end_with(&mut self, reply: ErrorReply<'_>, closing: Closing, now: Instant) {
         let mut actions = Vec::new();
-        self.session.close_with_error(None, reject, closing, &mut actions);
+        self.session.close_with_error(None, reply, closing, &mut actions);
         self.execute(actions, now);
-        // A session that is closed already emits no action, but the connection must end all the same.
+        // A session that is closed already emits no action, but the connection must still end.
         self.begin_ending(closing, now);
     }
 
@@ -371,9 +379,9 @@ impl<W: Wire> Connection<W> {
         if self.wire.reports_shutdown_in_close() || !self.context.options.shutdown_error {
             return self.begin_ending(Closing::Shutdown, now);
         }
-        let reject =
-            ErrorReply { summary: "shutting down", detail: "The broker stops. Reconnect after a while." };
-        self.end_with(reject, Closing::Shutdown, now);
+        let reply =
+            ErrorReply { summary: "shutting down", detail: "The broker is shutting down. Reconnect later." };
+        self.end_with(reply, Closing::Shutdown, now);
     }
 }
 

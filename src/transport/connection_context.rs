@@ -1,10 +1,10 @@
 //! State that all connections share: the broker, memory budgets, limits, options and metrics.
 
 use super::connection_limiter::{ConnectionLimiter, ConnectionPermit};
-use super::full::{InputRejections, log_full};
 use super::head_memory::HeadMemory;
 use super::ignored_headers::IgnoredHeaders;
 use super::input::InputShare;
+use super::limit_warnings::{InputRejections, log_limit_reached};
 use super::log_limit::LogLimit;
 use super::login_log::{LoginLog, Summary};
 use super::networks::Networks;
@@ -77,8 +77,8 @@ pub struct ConnectionContext {
     pub input: Arc<InputShare>,
     /// The memory for the heads of HTTP requests.
     pub heads: Arc<HeadMemory>,
-    /// Limits the log lines about unfinished input that was refused.
-    pub(super) input_refusals: InputRejections,
+    /// Limits the log lines about unfinished input that was rejected.
+    pub(super) input_rejections: InputRejections,
     /// The metrics of the broker.
     pub metrics: Arc<Metrics>,
     /// The authenticator, which checks the credentials of clients.
@@ -87,8 +87,8 @@ pub struct ConnectionContext {
     permissions: Mutex<Arc<Permissions>>,
     /// Version of the rules and users. It is increased whenever either changes.
     access_version: AtomicU64,
-    /// The generation of the users at the last reload.
-    users_seen: AtomicU64,
+    /// The generation of the users after the last reload.
+    users_generation: AtomicU64,
     /// Options that apply to all connections.
     pub options: Options,
     /// Options that apply to all STOMP sessions.
@@ -102,11 +102,11 @@ pub struct ConnectionContext {
     /// The tasks of all connections.
     pub tasks: TaskTracker,
     /// Permits to poll connections that have used up their poll budget, one for each worker thread.
-    pub(super) permits: Arc<Semaphore>,
-    pub(super) addresses: Arc<dyn Fn() -> String + Send + Sync>,
+    pub(super) poll_permits: Arc<Semaphore>,
+    pub(super) new_temp_address: Arc<dyn Fn() -> String + Send + Sync>,
     pub(super) login_log: LoginLog,
     connection_limiter: Arc<ConnectionLimiter>,
-    refusals: LogLimit,
+    limit_log: LogLimit,
     outbound_queues: DashMap<u64, Weak<OutboundQueue>>,
     next_connection_number: AtomicU64,
     /// Set when the broker stops: the time by which its clients must be disconnected.
@@ -115,7 +115,7 @@ pub struct ConnectionContext {
 
 impl std::fmt::Debug for ConnectionContext {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Hub").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("ConnectionContext").field("options", &self.options).finish_non_exhaustive()
     }
 }
 
@@ -150,12 +150,12 @@ impl ConnectionContext {
             unauthenticated,
             input: InputShare::new(parts.budget.share(), stall_timeout),
             heads: HeadMemory::new(&parts.budget, parts.metrics.clone()),
-            input_refusals: InputRejections::default(),
+            input_rejections: InputRejections::default(),
             budget: parts.budget,
             metrics: parts.metrics,
             permissions: Mutex::new(Arc::new(parts.permissions)),
             access_version: AtomicU64::new(1),
-            users_seen: AtomicU64::new(0),
+            users_generation: AtomicU64::new(0),
             options: parts.options,
             session: Arc::new(session::Options { boot_id: node.as_str().into(), ..parts.session }),
             outbound_queue: parts.outbound_queue,
@@ -163,10 +163,10 @@ impl ConnectionContext {
             wrong_protocols: WrongProtocols::default(),
             tasks: TaskTracker::new(),
             login_log: LoginLog::default(),
-            permits: Arc::new(Semaphore::new(worker_threads())),
-            addresses: Arc::new(move || format!("~{node}-{}", random_name())),
+            poll_permits: Arc::new(Semaphore::new(worker_threads())),
+            new_temp_address: Arc::new(move || format!("~{node}-{}", random_name())),
             connection_limiter,
-            refusals: LogLimit::default(),
+            limit_log: LogLimit::default(),
             outbound_queues: DashMap::new(),
             next_connection_number: AtomicU64::new(0),
             drain_until: OnceLock::new(),
@@ -176,10 +176,10 @@ impl ConnectionContext {
     /// Takes a permit for a client at `address`.
     ///
     /// # Errors
-    /// Returns the name of the option whose limit is reached. A caller that refuses the client reports that to
-    /// [`ConnectionContext::refused`].
+    /// Returns the name of the option whose limit is reached. A caller that rejects the client reports that to
+    /// [`ConnectionContext::report_limit_reached`].
     pub fn admit(&self, address: IpAddr) -> Result<ConnectionPermit, &'static str> {
-        self.connection_limiter.take(address)
+        self.connection_limiter.acquire(address)
     }
 
     /// Takes a permit for a connection of a proxy, which carries requests of many clients. The limit per address does
@@ -188,13 +188,13 @@ impl ConnectionContext {
     /// # Errors
     /// Returns the name of the option whose limit is reached.
     pub fn proxy_permit(&self, address: IpAddr) -> Result<ConnectionPermit, &'static str> {
-        self.connection_limiter.take_for_proxy(address)
+        self.connection_limiter.acquire_for_proxy(address)
     }
 
-    /// Counts and logs that the client at `address` is refused because `limit` is reached.
-    pub fn refused(&self, limit: &'static str, address: IpAddr) {
+    /// Counts and logs that the client at `address` is rejected because `limit` is reached.
+    pub fn report_limit_reached(&self, limit: &'static str, address: IpAddr) {
         self.metrics.limit_hit(limit);
-        log_full(&self.refusals, limit, address);
+        log_limit_reached(&self.limit_log, limit, address);
     }
 
     /// Returns whether clients at `address` may be health checks (`health-check-from`).
@@ -222,18 +222,18 @@ impl ConnectionContext {
     }
 
     /// Replaces the permission rules. The new rules apply to existing subscriptions as well.
-    pub fn permit(&self, permissions: Permissions) {
+    pub fn set_permissions(&self, permissions: Permissions) {
         *self.permissions.lock() = Arc::new(permissions);
         self.permissions_changed();
     }
 
     /// Reloads the users of all sources. If any user has changed, all connections check their clients again.
     pub async fn reload_users(&self) {
-        if let Err(wrong) = self.authenticator.reload().await {
-            tracing::debug!(wrong, "users are not read anew");
+        if let Err(error) = self.authenticator.reload().await {
+            tracing::debug!(error, "the users were not reloaded");
         }
-        let seen = self.authenticator.generation();
-        if self.users_seen.swap(seen, Ordering::AcqRel) != seen {
+        let generation = self.authenticator.generation();
+        if self.users_generation.swap(generation, Ordering::AcqRel) != generation {
             self.permissions_changed();
         }
     }
@@ -246,17 +246,16 @@ impl ConnectionContext {
         self.wake_connections();
     }
 
-    /// Logs the number of refused logins that had no line of their own, if a summary is due.
+    /// Logs the number of failed logins that had no line of their own, if a summary is due.
     pub fn log_refused_logins(&self, now: Instant) {
         self.login_log.summaries(now).iter().for_each(log_summary);
     }
 
     /// Logs the summaries that [`ConnectionContext::log_refused_logins`] would log later, because the broker stops.
     pub fn log_last_refused_logins(&self, now: Instant) {
-        self.login_log.last_summaries(now).iter().for_each(log_summary);
+        self.login_log.final_summaries(now).iter().for_each(log_summary);
     }
 
-    /// Wakes all connections.
     fn wake_connections(&self) {
         let outbound_queues: Vec<_> =
             self.outbound_queues.iter().filter_map(|entry| entry.upgrade()).collect();
@@ -275,14 +274,14 @@ impl ConnectionContext {
 
     /// Registers the outbound queue of a connection, so that the connection is woken when the broker stops or when
     /// rules or users change. Returns the number under which it is registered.
-    pub(super) fn enter(&self, outbound_queue: &Arc<OutboundQueue>) -> u64 {
+    pub(super) fn register(&self, outbound_queue: &Arc<OutboundQueue>) -> u64 {
         let number = self.next_connection_number.fetch_add(1, Ordering::Relaxed);
         self.outbound_queues.insert(number, Arc::downgrade(outbound_queue));
         number
     }
 
     /// Removes the outbound queue of a connection that has ended.
-    pub(super) fn leave(&self, number: u64) {
+    pub(super) fn unregister(&self, number: u64) {
         self.outbound_queues.remove(&number);
     }
 }
@@ -290,7 +289,7 @@ impl ConnectionContext {
 fn log_summary(summary: &Summary) {
     let (logins, seconds) = (summary.logins, summary.time.as_secs());
     let address = summary.address.map(tracing::field::display);
-    tracing::info!(logins, seconds, address, "more refused logins");
+    tracing::info!(logins, seconds, address, "further failed logins were not logged individually");
 }
 
 /// Returns the number of worker threads of the current runtime, or 1 outside of a runtime.
@@ -303,7 +302,7 @@ fn worker_threads() -> usize {
 /// # Panics
 /// The system has no source of randomness.
 pub fn random_name() -> String {
-    let mut octets = [0; 16];
-    getrandom::fill(&mut octets).expect("the system has a source of randomness");
-    format!("{:032x}", u128::from_ne_bytes(octets))
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("the system has a source of randomness");
+    format!("{:032x}", u128::from_ne_bytes(bytes))
 }

@@ -11,22 +11,22 @@ use std::sync::atomic::{
 /// A limiter of connections (or SockJS sessions), shared by all listeners.
 #[derive(Debug)]
 pub struct ConnectionLimiter {
-    taken: AtomicUsize,
+    in_use: AtomicUsize,
     by_address: DashMap<IpAddr, usize>,
     connections_max: usize,
     per_address_max: usize,
     /// The names of the options for the two limits: in total, and per address.
-    names: [&'static str; 2],
+    option_names: [&'static str; 2],
 }
 
 /// A permit for one connection, released when the last of its clones is dropped.
 #[derive(Clone, Debug)]
 pub struct ConnectionPermit {
-    taken: Arc<Taken>,
+    slot: Arc<Slot>,
 }
 
 #[derive(Debug)]
-struct Taken {
+struct Slot {
     connection_limiter: Arc<ConnectionLimiter>,
     address: IpAddr,
 }
@@ -35,107 +35,106 @@ impl ConnectionLimiter {
     /// Creates a limiter for `connections_max` connections, of which at most `per_address_max` come from one address
     /// (0: no separate limit).
     pub fn new(connections_max: usize, per_address_max: usize) -> Arc<ConnectionLimiter> {
-        ConnectionLimiter::named(
+        ConnectionLimiter::with_option_names(
             connections_max,
             per_address_max,
             ["connections-max", "connections-per-address-max"],
         )
     }
 
-    /// Creates a limiter like [`ConnectionLimiter::new`] whose errors name the options in `names`.
-    pub fn named(
+    /// Creates a limiter like [`ConnectionLimiter::new`] whose errors name the options in `option_names`.
+    pub fn with_option_names(
         connections_max: usize,
         per_address_max: usize,
-        names: [&'static str; 2],
+        option_names: [&'static str; 2],
     ) -> Arc<ConnectionLimiter> {
         Arc::new(ConnectionLimiter {
-            taken: AtomicUsize::new(0),
+            in_use: AtomicUsize::new(0),
             by_address: DashMap::new(),
             connections_max,
             per_address_max,
-            names,
+            option_names,
         })
     }
 
-    /// Takes a permit for a client at `address`.
+    /// Acquires a permit for a client at `address`.
     ///
     /// # Errors
     /// Returns the name of the option whose limit is reached.
-    pub fn take(self: &Arc<ConnectionLimiter>, address: IpAddr) -> Result<ConnectionPermit, &'static str> {
-        self.take_one()?;
-        self.enter(address, self.per_address_max)
+    pub fn acquire(self: &Arc<ConnectionLimiter>, address: IpAddr) -> Result<ConnectionPermit, &'static str> {
+        self.acquire_total()?;
+        self.assign(address, self.per_address_max)
     }
 
-    fn take_one(&self) -> Result<(), &'static str> {
-        if self.taken.fetch_add(1, AcqRel) >= self.connections_max {
-            self.taken.fetch_sub(1, AcqRel);
-            return Err(self.names[0]);
+    fn acquire_total(&self) -> Result<(), &'static str> {
+        if self.in_use.fetch_add(1, AcqRel) >= self.connections_max {
+            self.in_use.fetch_sub(1, AcqRel);
+            return Err(self.option_names[0]);
         }
         Ok(())
     }
 
-    /// Takes a permit for a connection of a proxy, to which the limit per address does not apply. The clients behind it
-    /// are counted once they are known, see [`ConnectionPermit::moved`].
+    /// Acquires a permit for a connection of a proxy, to which the limit per address does not apply. The clients behind
+    /// it are counted once they are known, see [`ConnectionPermit::for_address`].
     ///
     /// # Errors
     /// Returns the name of the option whose limit is reached.
-    pub fn take_for_proxy(
+    pub fn acquire_for_proxy(
         self: &Arc<ConnectionLimiter>,
         address: IpAddr,
     ) -> Result<ConnectionPermit, &'static str> {
-        self.take_one()?;
-        self.enter(address, 0)
+        self.acquire_total()?;
+        self.assign(address, 0)
     }
 
-    /// Assigns a connection that is already counted in `taken` to `address`.
+    /// Assigns a connection that is already counted in `in_use` to `address`.
     ///
     /// # Errors
     /// Returns the name of the limit's option if the address has too many connections. The connection is no longer
     /// counted then.
-    fn enter(
+    fn assign(
         self: &Arc<ConnectionLimiter>,
         address: IpAddr,
         per_address_max: usize,
     ) -> Result<ConnectionPermit, &'static str> {
         let mut count = self.by_address.entry(address).or_insert(0);
         *count += 1;
-        let over = per_address_max > 0 && *count > per_address_max;
+        let is_over = per_address_max > 0 && *count > per_address_max;
         drop(count);
-        let permit =
-            ConnectionPermit { taken: Arc::new(Taken { connection_limiter: self.clone(), address }) };
-        if over { Err(self.names[1]) } else { Ok(permit) }
+        let permit = ConnectionPermit { slot: Arc::new(Slot { connection_limiter: self.clone(), address }) };
+        if is_over { Err(self.option_names[1]) } else { Ok(permit) }
     }
 
     /// Returns the number of permits in use.
-    pub fn taken(&self) -> usize {
-        self.taken.load(Acquire)
+    pub fn in_use(&self) -> usize {
+        self.in_use.load(Acquire)
     }
 }
 
 impl ConnectionPermit {
     /// Returns the address that the permit counts for.
     pub fn address(&self) -> IpAddr {
-        self.taken.address
+        self.slot.address
     }
 
     /// Returns a permit for another address, that of the client behind a proxy, to be used in place of this one.
     ///
     /// # Errors
     /// Returns the name of the limit's option if that address has too many connections.
-    pub fn moved(&self, address: IpAddr) -> Result<ConnectionPermit, &'static str> {
+    pub fn for_address(&self, address: IpAddr) -> Result<ConnectionPermit, &'static str> {
         if address == self.address() {
             return Ok(self.clone());
         }
-        // Both permits count for a moment, because this one is released only after the other one is taken.
-        let connection_limiter = &self.taken.connection_limiter;
-        connection_limiter.taken.fetch_add(1, AcqRel);
-        connection_limiter.enter(address, connection_limiter.per_address_max)
+        // Both permits count for a moment, because this one is released only after the other one is acquired.
+        let connection_limiter = &self.slot.connection_limiter;
+        connection_limiter.in_use.fetch_add(1, AcqRel);
+        connection_limiter.assign(address, connection_limiter.per_address_max)
     }
 }
 
-impl Drop for Taken {
+impl Drop for Slot {
     fn drop(&mut self) {
-        self.connection_limiter.taken.fetch_sub(1, AcqRel);
+        self.connection_limiter.in_use.fetch_sub(1, AcqRel);
         if let Some(mut count) = self.connection_limiter.by_address.get_mut(&self.address) {
             *count -= 1;
         }
@@ -155,20 +154,20 @@ mod tests {
     #[test]
     fn permits_are_limited_in_total_and_per_address_and_are_returned() {
         let connection_limiter = ConnectionLimiter::new(3, 2);
-        let first = connection_limiter.take(address(1)).expect("a permit is available");
-        let second = connection_limiter.take(address(1)).expect("a permit is available");
+        let first = connection_limiter.acquire(address(1)).expect("a permit is available");
+        let second = connection_limiter.acquire(address(1)).expect("a permit is available");
         assert_eq!(
-            connection_limiter.take(address(1)).expect_err("two permits per address"),
+            connection_limiter.acquire(address(1)).expect_err("two permits per address"),
             "connections-per-address-max"
         );
-        let third = connection_limiter.take(address(2)).expect("a permit is available");
+        let third = connection_limiter.acquire(address(2)).expect("a permit is available");
         assert_eq!(
-            connection_limiter.take(address(3)).expect_err("three permits in total"),
+            connection_limiter.acquire(address(3)).expect_err("three permits in total"),
             "connections-max"
         );
         drop(first);
-        let again = connection_limiter.take(address(1)).expect("a permit was returned");
+        let again = connection_limiter.acquire(address(1)).expect("a permit was returned");
         drop((second, third, again));
-        assert_eq!((connection_limiter.taken(), connection_limiter.by_address.len()), (0, 0));
+        assert_eq!((connection_limiter.in_use(), connection_limiter.by_address.len()), (0, 0));
     }
 }

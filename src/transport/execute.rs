@@ -15,46 +15,46 @@ use stompbox_frames::stomp::Version;
 
 /// A request that failed, and the reason.
 pub(super) struct ActionError {
-    pub(super) about: RejectedAction,
+    pub(super) rejected_action: RejectedAction,
     pub(super) receipt: Option<Receipt>,
     pub(super) broker_error: BrokerError,
 }
 
 impl<W: Wire> Connection<W> {
-    /// Executes actions in order. If one fails and that closes the session, the remaining actions are dropped: nothing
-    /// that came after the offending frame is executed.
+    /// Executes actions in order. If one fails and that closes the session, the remaining actions are dropped: actions
+    /// of later frames are not executed.
     pub(super) fn execute(&mut self, actions: Vec<Action>, now: Instant) {
-        let mut wishes = VecDeque::from(actions);
-        while let Some(action) = wishes.pop_front() {
-            let mut more = Vec::new();
-            match self.execute_action(action, &mut more, now) {
-                Ok(()) => wishes.extend(more),
-                Err(failed) => {
-                    self.refuse(failed, &mut more);
+        let mut pending = VecDeque::from(actions);
+        while let Some(action) = pending.pop_front() {
+            let mut follow_ups = Vec::new();
+            match self.execute_action(action, &mut follow_ups, now) {
+                Ok(()) => pending.extend(follow_ups),
+                Err(error) => {
+                    self.reject(error, &mut follow_ups);
                     if self.session.is_closed() {
-                        wishes.clear();
+                        pending.clear();
                     }
-                    wishes.extend(more);
+                    pending.extend(follow_ups);
                 }
             }
         }
         let parked = self.session.parked_bytes();
-        if parked > self.parked.bytes() {
+        if parked > self.parked_charge.bytes() {
             self.pause_near_budget(now);
         }
-        self.parked.resize(parked);
+        self.parked_charge.resize(parked);
         self.charge_subscriptions();
         self.count_transactions(self.session.open_transactions());
     }
 
-    /// Executes one action. Adds the actions that follow from it, such as a RECEIPT, to `more`.
+    /// Executes one action. Adds the actions that follow from it, such as a RECEIPT, to `follow_ups`.
     fn execute_action(
         &mut self,
         action: Action,
-        more: &mut Vec<Action>,
+        follow_ups: &mut Vec<Action>,
         now: Instant,
     ) -> Result<(), ActionError> {
-        let mut outcome = ReceiverCounts::default();
+        let mut receivers = ReceiverCounts::default();
         let receipt = match action {
             Action::Write(frame) => {
                 self.write_frame(&frame);
@@ -81,7 +81,7 @@ impl<W: Wire> Connection<W> {
                 return Ok(());
             }
             Action::OpenTemp(address) => {
-                self.opening = Some(address);
+                self.next_temp_queue = Some(address);
                 return Ok(());
             }
             Action::Limit(option) => {
@@ -97,7 +97,7 @@ impl<W: Wire> Connection<W> {
                 return Ok(());
             }
             Action::Publish(publish) => {
-                outcome = self.publish(&publish, now)?;
+                receivers = self.publish(&publish, now)?;
                 publish.receipt
             }
             Action::Subscribe(subscribe) => self.subscribe(subscribe, now)?,
@@ -114,27 +114,27 @@ impl<W: Wire> Connection<W> {
                 return Ok(());
             }
         };
-        self.complete(receipt, &outcome, more);
+        self.complete(receipt, &receivers, follow_ups);
         Ok(())
     }
 
-    /// Reports a failed request to the session, and adds the actions that follow to `more`.
-    pub(super) fn refuse(&mut self, failed: ActionError, more: &mut Vec<Action>) {
-        let ActionError { about, receipt, broker_error } = failed;
+    /// Reports a failed request to the session, and adds the actions that follow to `follow_ups`.
+    pub(super) fn reject(&mut self, error: ActionError, follow_ups: &mut Vec<Action>) {
+        let ActionError { rejected_action, receipt, broker_error } = error;
         let closing = broker_error.limit.map_or(Closing::Rejected, Closing::Limit);
-        let reject = ErrorReply { summary: broker_error.summary, detail: &broker_error.detail };
-        self.session.action_rejected(about, receipt, reject, closing, more);
+        let reply = ErrorReply { summary: broker_error.summary, detail: &broker_error.detail };
+        self.session.action_rejected(rejected_action, receipt, reply, closing, follow_ups);
     }
 
     pub(super) fn complete(
         &mut self,
         receipt: Option<Receipt>,
-        outcome: &ReceiverCounts,
-        more: &mut Vec<Action>,
+        receivers: &ReceiverCounts,
+        follow_ups: &mut Vec<Action>,
     ) {
-        let headers = outcome.headers();
+        let headers = receivers.headers();
         let headers: Vec<_> = headers.iter().map(|(name, count)| (*name, count.as_str())).collect();
-        self.session.complete(receipt, &headers, more);
+        self.session.complete(receipt, &headers, follow_ups);
     }
 
     /// Settles deliveries that the client has acknowledged or rejected.
@@ -147,25 +147,25 @@ impl<W: Wire> Connection<W> {
     /// Applies the limits of signed-in clients, and registers the session as online.
     fn establish(&mut self, version: Version, now: Instant) {
         self.established = true;
-        self.held = self.context.budget.charge(self.held.bytes());
+        self.held_charge = self.context.budget.charge(self.held_charge.bytes());
         self.input.move_to(&self.context.input);
         self.wire.trust(self.session.heartbeat_interval());
         self.decoder.set_version(version);
         self.decoder.set_limits(self.context.options.limits);
-        self.enter(now);
+        self.register_online(now);
     }
 
     fn write_frame(&mut self, frame: &Bytes) {
         self.answers_bytes += frame.len();
         let text = std::str::from_utf8(frame).is_ok();
-        let frame = frame.slice(..frame.len() - 1);
-        let piece = OutgoingFrame { prefix: &[], tail: Tail::Own(&frame), text, mark: None };
-        self.wire.wrap(piece, &mut self.out);
+        let content = frame.slice(..frame.len() - 1);
+        let outgoing = OutgoingFrame { prefix: &[], tail: Tail::Own(&content), text, mark: None };
+        self.wire.wrap(outgoing, &mut self.out);
     }
 
     fn subscribe(&mut self, subscribe: Subscribe, now: Instant) -> Result<Option<Receipt>, ActionError> {
         let subscriber = Subscriber { outbound_queue: self.outbound_queue.clone(), key: subscribe.key };
-        let terms = ConsumerOptions {
+        let options = ConsumerOptions {
             prefetch: subscribe.prefetch,
             prefetch_bytes: subscribe.prefetch_bytes.map_or(self.context.options.prefetch_bytes, |bytes| {
                 bytes.min(self.context.options.prefetch_bytes)
@@ -175,14 +175,15 @@ impl<W: Wire> Connection<W> {
         };
         let subscribed = self.open_temp(&subscribe.selector).and_then(|temp| {
             self.check_subscription(&subscribe.selector)?;
-            let subscription = self.context.broker.subscribe(&subscribe.selector, subscriber, terms, now)?;
+            let subscription =
+                self.context.broker.subscribe(&subscribe.selector, subscriber, options, now)?;
             Ok((temp, subscription))
         });
         match subscribed {
             Ok((temp, subscription)) => {
                 if let Some(temp) = temp {
                     self.subscription_bytes += temp.bytes();
-                    self.temps.push(temp);
+                    self.temp_queues.push(temp);
                 }
                 self.subscription_bytes += subscription.bytes();
                 self.session.share_selector(subscribe.key, subscription.selector());
@@ -190,15 +191,15 @@ impl<W: Wire> Connection<W> {
                 Ok(subscribe.receipt)
             }
             Err(broker_error) => {
-                let about = RejectedAction::Subscribe(subscribe.key);
-                Err(ActionError { about, receipt: subscribe.receipt, broker_error })
+                let rejected_action = RejectedAction::Subscribe(subscribe.key);
+                Err(ActionError { rejected_action, receipt: subscribe.receipt, broker_error })
             }
         }
     }
 
     /// Opens the temporary queue that the session requested for this subscription, if any.
     fn open_temp(&mut self, selector: &Selector) -> Result<Option<TempQueue>, BrokerError> {
-        match self.opening.take() {
+        match self.next_temp_queue.take() {
             Some(address) if address.as_str() == selector.as_str() => {
                 self.context.broker.open_temp(&address).map(Some)
             }
@@ -216,10 +217,10 @@ impl<W: Wire> Connection<W> {
             return Ok(());
         }
         let detail = format!(
-            "The subscriptions and temporary queues of this session hold {held} bytes, and the one to {selector} needs \
-             {bytes}; subscription-bytes-max allows {max}. Subscribe to less, with shorter names and ids and fewer \
-             wildcards, or ask the operator to raise subscription-bytes-max.",
-            selector = shortened(selector.as_str())
+            "The subscriptions and temporary queues of this session use {held} bytes, and the subscription to \
+             {selector} needs {bytes} more; subscription-bytes-max allows {max}. Use fewer subscriptions, shorter names and ids, \
+             and fewer wildcards, or ask the operator to raise subscription-bytes-max.",
+            selector = quoted_and_shortened(selector.as_str())
         );
         Err(BrokerError { summary: "subscriptions too large", detail, limit: Some("subscription-bytes-max") })
     }
@@ -228,16 +229,16 @@ impl<W: Wire> Connection<W> {
     fn charge_subscriptions(&mut self) {
         let bytes =
             self.session.subscription_bytes() + self.session.transaction_bytes() + self.subscriptions.bytes();
-        if bytes != self.subscribed.bytes() {
-            self.subscribed.resize(bytes);
+        if bytes != self.subscription_charge.bytes() {
+            self.subscription_charge.resize(bytes);
         }
     }
 
     /// Ends a subscription. Deliveries that still wait in the outbound queue are requeued uncounted. Deliveries that
     /// were sent to the client and not settled are requeued when the subscription is dropped.
     ///
-    /// While messages in auto mode are on their way to the socket, the subscription stays in `leaving` and gets no
-    /// further deliveries: no other client may get these messages, unless they are not written after all.
+    /// While messages in auto mode are on their way to the socket, the subscription stays in `ending_subscriptions` and
+    /// gets no further deliveries: no other client may get these messages, unless writing them fails.
     fn unsubscribe(&mut self, key: Key, now: Instant) {
         let Some(subscription) = self.subscriptions.remove(key) else { return };
         self.subscription_bytes -= subscription.bytes();
@@ -264,8 +265,8 @@ impl<W: Wire> Connection<W> {
 }
 
 /// Returns a destination in quotes for an ERROR, shortened if it is long.
-fn shortened(text: &str) -> String {
+fn quoted_and_shortened(text: &str) -> String {
     const CHARACTERS_MAX: usize = 100;
-    let shown: String = text.chars().take(CHARACTERS_MAX).collect();
-    if shown.len() < text.len() { format!("{shown:?}…") } else { format!("{shown:?}") }
+    let start: String = text.chars().take(CHARACTERS_MAX).collect();
+    if start.len() < text.len() { format!("{start:?}…") } else { format!("{start:?}") }
 }

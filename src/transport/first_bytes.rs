@@ -12,14 +12,14 @@ pub(super) struct FirstBytes {
     start: [u8; START_BYTES],
     length: u8,
     /// Number of bytes of the start that were passed on.
-    passed: u8,
+    forwarded: u8,
     state: State,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
     #[default]
-    Open,
+    Undecided,
     Stomp,
     NotStomp(NotStomp),
 }
@@ -34,7 +34,7 @@ pub(super) enum NotStomp {
 }
 
 impl FirstBytes {
-    /// Takes bytes, and passes those that may be STOMP to `sink`. `is_bare` means that they come directly from a
+    /// Takes bytes, and passes those that may be STOMP to `sink`. `is_raw_stream` means that they come directly from a
     /// socket, so that another protocol can be recognised.
     #[inline]
     pub(super) fn feed(&mut self, is_raw_stream: bool, bytes: &[u8], sink: impl FnMut(&[u8])) {
@@ -50,18 +50,18 @@ impl FirstBytes {
     pub(super) fn not_stomp(&self) -> Option<NotStomp> {
         match self.state {
             State::NotStomp(found) => Some(found),
-            State::Open | State::Stomp => None,
+            State::Undecided | State::Stomp => None,
         }
     }
 
     /// Returns the first bytes as printable text.
-    pub(super) fn shown(&self) -> String {
+    pub(super) fn display(&self) -> String {
         self.start[..self.length.into()].escape_ascii().to_string()
     }
 
     #[cold]
     fn feed_start(&mut self, is_raw_stream: bool, bytes: &[u8], sink: &mut dyn FnMut(&[u8])) {
-        if self.state != State::Open {
+        if self.state != State::Undecided {
             return;
         }
         let before = usize::from(self.length);
@@ -79,16 +79,16 @@ impl FirstBytes {
             }
             Guess::NotForeign => {}
         }
-        match line(start) {
-            Line::Other => self.state = State::NotStomp(NotStomp::Other),
+        match first_line(start) {
+            FirstLine::Other => self.state = State::NotStomp(NotStomp::Other),
             decided => {
-                let held = &start[self.passed.into()..before];
+                let held = &start[self.forwarded.into()..before];
                 if !held.is_empty() {
                     sink(held);
                 }
-                self.passed = self.length;
+                self.forwarded = self.length;
                 sink(bytes);
-                if decided == Line::Whole || start.len() == START_BYTES {
+                if decided == FirstLine::Whole || start.len() == START_BYTES {
                     self.state = State::Stomp;
                 }
             }
@@ -98,7 +98,7 @@ impl FirstBytes {
 
 /// How far the first line matches a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Line {
+enum FirstLine {
     /// The line may become a command.
     Begins,
     /// The line is a command.
@@ -107,7 +107,7 @@ enum Line {
     Other,
 }
 
-fn line(start: &[u8]) -> Line {
+fn first_line(start: &[u8]) -> FirstLine {
     let mut rest = start;
     while let [b'\n' | 0, behind @ ..] | [b'\r', b'\n', behind @ ..] = rest {
         rest = behind;
@@ -116,9 +116,9 @@ fn line(start: &[u8]) -> Line {
     let first = &rest[..end.unwrap_or(rest.len())];
     let command = first.strip_suffix(b"\r").unwrap_or(first);
     match end {
-        Some(_) if Command::from_wire(command).is_some() => Line::Whole,
-        None if Command::may_begin_with(command) => Line::Begins,
-        _ => Line::Other,
+        Some(_) if Command::from_wire(command).is_some() => FirstLine::Whole,
+        None if Command::may_begin_with(command) => FirstLine::Begins,
+        _ => FirstLine::Other,
     }
 }
 
@@ -127,13 +127,13 @@ mod tests {
     use super::*;
 
     /// Returns the bytes passed on and the protocol found, when the input arrives in pieces of `size` bytes.
-    fn fed(is_raw_stream: bool, bytes: &[u8], size: usize) -> (Vec<u8>, Option<NotStomp>) {
+    fn feed_in_pieces(is_raw_stream: bool, bytes: &[u8], size: usize) -> (Vec<u8>, Option<NotStomp>) {
         let mut first = FirstBytes::default();
-        let mut passed = Vec::new();
+        let mut forwarded = Vec::new();
         for piece in bytes.chunks(size) {
-            first.feed(is_raw_stream, piece, |bytes| passed.extend_from_slice(bytes));
+            first.feed(is_raw_stream, piece, |bytes| forwarded.extend_from_slice(bytes));
         }
-        (passed, first.not_stomp())
+        (forwarded, first.not_stomp())
     }
 
     #[test]
@@ -147,8 +147,12 @@ mod tests {
         ] {
             for is_raw_stream in [true, false] {
                 for size in 1..=bytes.len() {
-                    let shown = bytes.escape_ascii();
-                    assert_eq!(fed(is_raw_stream, bytes, size), (bytes.to_vec(), None), "{shown} by {size}");
+                    let display = bytes.escape_ascii();
+                    assert_eq!(
+                        feed_in_pieces(is_raw_stream, bytes, size),
+                        (bytes.to_vec(), None),
+                        "{display} by {size}"
+                    );
                 }
             }
         }
@@ -170,9 +174,9 @@ mod tests {
             b"\xef\xbb\xbfCONNECT\n",
         ] {
             for size in 1..=bytes.len() {
-                let (passed, found) = fed(false, bytes, size);
+                let (forwarded, found) = feed_in_pieces(false, bytes, size);
                 assert_eq!(found, Some(NotStomp::Other), "{} by {size}", bytes.escape_ascii());
-                assert!(passed.len() < bytes.len(), "the rest of the line is not needed");
+                assert!(forwarded.len() < bytes.len(), "the rest of the line is not needed");
             }
         }
     }
@@ -186,11 +190,11 @@ mod tests {
             (b"\x16\x03\x01\x02\0\x01\0\x01\xfc", Protocol::Tls),
         ] {
             for size in 1..=bytes.len() {
-                let (passed, found) = fed(true, bytes, size);
+                let (forwarded, found) = feed_in_pieces(true, bytes, size);
                 assert_eq!(found, Some(NotStomp::Foreign(protocol)), "{} by {size}", bytes.escape_ascii());
-                assert_eq!(passed, b"");
+                assert_eq!(forwarded, b"");
             }
-            assert_ne!(fed(false, bytes, bytes.len()).1, Some(NotStomp::Foreign(protocol)));
+            assert_ne!(feed_in_pieces(false, bytes, bytes.len()).1, Some(NotStomp::Foreign(protocol)));
         }
     }
 }

@@ -1,11 +1,11 @@
 //! The memory for the heads of HTTP requests, which hyper keeps in a buffer of each connection.
 //!
 //! The buffer grows with the input and keeps its size until the connection closes or is upgraded. It is charged at its
-//! greatest size once it has held more than [`SMALL_BYTES_MAX`] bytes. A request is refused if its head is that large
+//! greatest size once it has held more than [`SMALL_BYTES_MAX`] bytes. A request is rejected if its head is that large
 //! and there is no memory for it. Smaller heads are a part of what every connection costs, so that clients with
 //! ordinary heads are served in any case.
 
-use super::full::InputRejections;
+use super::limit_warnings::InputRejections;
 use crate::budget::{Budget, Charge};
 use crate::metrics::Metrics;
 use std::net::IpAddr;
@@ -17,21 +17,21 @@ pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 pub(super) const SMALL_BYTES_MAX: usize = 4 * 1024;
 /// The memory for heads is the byte budget divided by this.
 const HEADS_DIVISOR: usize = 8;
-const MEMORY: &str = "memory-bytes-max";
+const MEMORY_OPTION: &str = "memory-bytes-max";
 
 /// The memory for the heads of HTTP requests of all connections.
 #[derive(Debug)]
 pub struct HeadMemory {
     share: Arc<Budget>,
     metrics: Arc<Metrics>,
-    refusals: InputRejections,
+    rejections: InputRejections,
 }
 
 impl HeadMemory {
     /// Creates the memory for heads as a share of `budget`.
     pub fn new(budget: &Arc<Budget>, metrics: Arc<Metrics>) -> Arc<HeadMemory> {
         let share = budget.share_of(HEADS_DIVISOR);
-        Arc::new(HeadMemory { share, metrics, refusals: InputRejections::default() })
+        Arc::new(HeadMemory { share, metrics, rejections: InputRejections::default() })
     }
 
     /// Charges a buffer that holds up to `bytes` bytes. Returns `None` if there is no memory for it.
@@ -40,17 +40,17 @@ impl HeadMemory {
         charge.try_grow(bytes).then_some(charge)
     }
 
-    /// Records in the metrics and in the log that a request of the client at `address` is refused.
-    pub(super) fn refused(&self, address: IpAddr) {
-        self.metrics.limit_hit(MEMORY);
-        self.refusals.log(MEMORY, address);
+    /// Records in the metrics and in the log that a request of the client at `address` is rejected.
+    pub(super) fn record_rejection(&self, address: IpAddr) {
+        self.metrics.limit_hit(MEMORY_OPTION);
+        self.rejections.log(MEMORY_OPTION, address);
     }
 
     /// Returns the response to a request for whose head there is no memory.
-    pub(super) fn refusal(&self) -> String {
+    pub(super) fn rejection_response(&self) -> String {
         let body = format!(
-            "The heads of the requests of all clients may hold {} bytes (a part of {MEMORY}), and there is no room for \
-             this one. Send at most {SMALL_BYTES_MAX} bytes of headers, come back later, or raise {MEMORY}.\n",
+            "The memory for the request heads of all clients is full: {} bytes (a part of {MEMORY_OPTION}). Send at \
+             most {SMALL_BYTES_MAX} bytes of headers, try again later, or raise {MEMORY_OPTION}.\n",
             self.share.bytes_max()
         );
         format!(
@@ -64,7 +64,7 @@ impl HeadMemory {
 /// Finds the end of the head of a request in the bytes that arrive: the first empty line behind any other bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) enum HeadEnd {
-    /// Only line ends have come, which HTTP ignores here.
+    /// Only line ends have arrived, which HTTP ignores here.
     #[default]
     Nothing,
     /// Within a line.
@@ -76,11 +76,11 @@ pub(super) enum HeadEnd {
 impl HeadEnd {
     /// Takes the next bytes. Returns how many of them belong to the head, or `None` if it does not end in them.
     pub(super) fn find(&mut self, bytes: &[u8]) -> Option<usize> {
-        for (place, byte) in bytes.iter().enumerate() {
+        for (position, byte) in bytes.iter().enumerate() {
             *self = match (*self, byte) {
                 (HeadEnd::LineBegins, b'\n') => {
                     *self = HeadEnd::Nothing;
-                    return Some(place + 1);
+                    return Some(position + 1);
                 }
                 (HeadEnd::Nothing, b'\r' | b'\n') => HeadEnd::Nothing,
                 (HeadEnd::LineBegins, b'\r') | (HeadEnd::InLine, b'\n') => HeadEnd::LineBegins,

@@ -22,12 +22,12 @@ pub enum Admission {
 #[derive(Debug)]
 pub struct HttpConnection {
     admission: Mutex<Option<Admission>>,
-    cut: Notify,
+    aborted: Notify,
     receivers: AtomicUsize,
     /// Whether a request is being answered, so that further input may be its body.
     is_answering: AtomicBool,
-    /// Whether an answer has begun or ended since the last call of [`HttpConnection::has_advanced`].
-    has_advanced: AtomicBool,
+    /// Whether an answer has begun or ended since the last call of [`HttpConnection::answering_changed`].
+    answering_changed: AtomicBool,
 }
 
 /// A mark on a connection that a receiver of a SockJS session is attached to it, until the mark is dropped.
@@ -36,11 +36,11 @@ pub struct Attached(Arc<HttpConnection>);
 
 /// The reason why a request cannot be upgraded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LimitReached {
+pub enum UpgradeError {
     /// The limit of this option is reached.
-    Full(&'static str),
+    LimitReached(&'static str),
     /// The connection was upgraded already.
-    Taken,
+    AlreadyUpgraded,
 }
 
 impl HttpConnection {
@@ -48,10 +48,10 @@ impl HttpConnection {
     pub fn new(admission: Admission) -> HttpConnection {
         HttpConnection {
             admission: Mutex::new(Some(admission)),
-            cut: Notify::new(),
+            aborted: Notify::new(),
             receivers: AtomicUsize::new(0),
             is_answering: AtomicBool::new(false),
-            has_advanced: AtomicBool::new(false),
+            answering_changed: AtomicBool::new(false),
         }
     }
 
@@ -65,7 +65,7 @@ impl HttpConnection {
 
     fn set_answering(&self, is_answering: bool) {
         self.is_answering.store(is_answering, Ordering::Relaxed);
-        self.has_advanced.store(true, Ordering::Relaxed);
+        self.answering_changed.store(true, Ordering::Relaxed);
     }
 
     /// Returns whether [`HttpConnection::answer`] is running.
@@ -74,8 +74,8 @@ impl HttpConnection {
     }
 
     /// Returns whether [`HttpConnection::answer`] has begun or ended since the last call, and resets that.
-    pub(super) fn has_advanced(&self) -> bool {
-        self.has_advanced.swap(false, Ordering::Relaxed)
+    pub(super) fn answering_changed(&self) -> bool {
+        self.answering_changed.swap(false, Ordering::Relaxed)
     }
 
     /// Takes the permit for an upgrade by the client at `address`, which may be behind a proxy.
@@ -83,12 +83,14 @@ impl HttpConnection {
     /// # Errors
     /// There is no permit, or `address` has too many connections. In the latter case the HTTP connection keeps its
     /// permit.
-    pub fn take_permit(&self, address: IpAddr) -> Result<ConnectionPermit, LimitReached> {
+    pub fn take_permit(&self, address: IpAddr) -> Result<ConnectionPermit, UpgradeError> {
         let mut admission = self.admission.lock();
         let permit = match &*admission {
-            Some(Admission::ConnectionPermit(permit)) => permit.moved(address).map_err(LimitReached::Full)?,
-            Some(Admission::Spare(limit, _)) => return Err(LimitReached::Full(limit)),
-            None => return Err(LimitReached::Taken),
+            Some(Admission::ConnectionPermit(permit)) => {
+                permit.for_address(address).map_err(UpgradeError::LimitReached)?
+            }
+            Some(Admission::Spare(limit, _)) => return Err(UpgradeError::LimitReached(limit)),
+            None => return Err(UpgradeError::AlreadyUpgraded),
         };
         *admission = None;
         Ok(permit)
@@ -115,13 +117,13 @@ impl HttpConnection {
     }
 
     /// Ends the connection at once, even if it is writing.
-    pub fn cut(&self) {
-        self.cut.notify_one();
+    pub fn abort(&self) {
+        self.aborted.notify_one();
     }
 
-    /// Waits until [`HttpConnection::cut`] is called.
-    pub async fn cancelled(&self) {
-        self.cut.notified().await;
+    /// Waits until [`HttpConnection::abort`] is called.
+    pub async fn aborted(&self) {
+        self.aborted.notified().await;
     }
 }
 
@@ -137,21 +139,21 @@ mod tests {
     use crate::transport::connection_limiter::ConnectionLimiter;
 
     #[test]
-    fn refused_upgrade_keeps_the_permit_of_the_http_connection() {
+    fn rejected_upgrade_keeps_the_permit_of_the_http_connection() {
         let [proxy, full, other] = [1, 2, 3].map(|last| IpAddr::from([127, 0, 0, last]));
         let connection_limiter = ConnectionLimiter::new(10, 1);
-        let _taken = connection_limiter.take(full).expect("the first permit of this address");
+        let _taken = connection_limiter.acquire(full).expect("the first permit of this address");
         let connection = HttpConnection::new(Admission::ConnectionPermit(
-            connection_limiter.take_for_proxy(proxy).expect("a permit is available"),
+            connection_limiter.acquire_for_proxy(proxy).expect("a permit is available"),
         ));
-        let limit = LimitReached::Full("connections-per-address-max");
+        let limit = UpgradeError::LimitReached("connections-per-address-max");
         assert_eq!(connection.take_permit(full).expect_err("the second permit of this address"), limit);
         assert_eq!(connection.take_permit(full).expect_err("the second attempt"), limit);
         let permit = connection.take_permit(other).expect("the connection is still usable");
-        assert_eq!((permit.address(), connection_limiter.taken()), (other, 2));
+        assert_eq!((permit.address(), connection_limiter.in_use()), (other, 2));
         assert_eq!(
             connection.take_permit(other).expect_err("the permit is already taken"),
-            LimitReached::Taken
+            UpgradeError::AlreadyUpgraded
         );
     }
 }

@@ -35,8 +35,8 @@ const READ_BYTES: usize = 1024;
 /// some further requests. A client that sends more cannot be watched and loses its connection.
 const AHEAD_BYTES_MAX: usize = 8 * 1024;
 
-/// Most reads of the rest of a head that is refused.
-const REFUSED_READS_MAX: usize = 64;
+/// Most reads of the rest of a head that is rejected.
+const REJECTED_READS_MAX: usize = 64;
 
 /// The socket of an HTTP connection.
 #[derive(Debug)]
@@ -44,12 +44,12 @@ pub struct HttpSocket {
     stream: TcpStream,
     http_connection: Arc<HttpConnection>,
     /// Bytes that were read and that hyper has not taken yet.
-    ahead: BytesMut,
+    read_ahead: BytesMut,
     memory: Arc<HeadMemory>,
     /// The charge for hyper's buffer, once it has held more than a small head.
-    buffer: Option<Charge>,
-    /// The charge for `ahead`, while it holds more than a small head.
-    ahead_charge: Option<Charge>,
+    buffer_charge: Option<Charge>,
+    /// The charge for `read_ahead`, while it holds more than a small head.
+    read_ahead_charge: Option<Charge>,
     /// Upper bound of the bytes that hyper holds and has not parsed.
     unparsed: usize,
     /// Finds the end of the head that hyper reads.
@@ -60,7 +60,7 @@ pub struct HttpSocket {
 
 /// The beginning of the input of an HTTP connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum First {
+pub enum HttpStart {
     /// Bytes that may be HTTP.
     Http,
     /// The start of another protocol.
@@ -79,10 +79,10 @@ impl HttpSocket {
         HttpSocket {
             stream,
             http_connection,
-            ahead: BytesMut::new(),
+            read_ahead: BytesMut::new(),
             memory,
-            buffer: None,
-            ahead_charge: None,
+            buffer_charge: None,
+            read_ahead_charge: None,
             unparsed: 0,
             head_end: HeadEnd::default(),
             has_written: false,
@@ -90,27 +90,29 @@ impl HttpSocket {
     }
 
     /// Waits for the bytes that distinguish HTTP from other protocols. hyper reads them later.
-    pub async fn first(&mut self) -> First {
+    pub async fn detect_protocol(&mut self) -> HttpStart {
         poll_fn(|cx| {
             loop {
-                let start = &self.ahead[..self.ahead.len().min(START_BYTES)];
+                let start = &self.read_ahead[..self.read_ahead.len().min(START_BYTES)];
                 let guess = match recognise(Port::Http, start) {
-                    Guess::NotForeign => recognise_request(&self.ahead),
+                    Guess::NotForeign => recognise_request(&self.read_ahead),
                     guess => guess,
                 };
                 match guess {
-                    Guess::Foreign(protocol) => return Poll::Ready(First::Foreign(protocol)),
-                    Guess::NotForeign => return Poll::Ready(First::Http),
+                    Guess::Foreign(protocol) => return Poll::Ready(HttpStart::Foreign(protocol)),
+                    Guess::NotForeign => return Poll::Ready(HttpStart::Http),
                     // hyper enforces the limit on the length of a request target.
-                    Guess::Undecided if self.ahead.len() >= READ_BYTES => return Poll::Ready(First::Http),
+                    Guess::Undecided if self.read_ahead.len() >= READ_BYTES => {
+                        return Poll::Ready(HttpStart::Http);
+                    }
                     Guess::Undecided => {}
                 }
-                match ready!(self.poll_ahead(cx)) {
+                match ready!(self.poll_read_ahead(cx)) {
                     Ok(1..) => {}
-                    _ if self.ahead.is_empty() => return Poll::Ready(First::NoData),
-                    Ok(0) => return Poll::Ready(First::Foreign(Protocol::Unknown)),
+                    _ if self.read_ahead.is_empty() => return Poll::Ready(HttpStart::NoData),
+                    Ok(0) => return Poll::Ready(HttpStart::Foreign(Protocol::Unknown)),
                     // hyper reads the same error again and handles it.
-                    Err(_) => return Poll::Ready(First::Http),
+                    Err(_) => return Poll::Ready(HttpStart::Http),
                 }
             }
         })
@@ -119,37 +121,37 @@ impl HttpSocket {
 
     /// Returns whether no byte has arrived yet.
     pub fn is_silent(&self) -> bool {
-        self.ahead.is_empty()
+        self.read_ahead.is_empty()
     }
 
     /// Returns the socket, and the bytes that were read from it and that hyper has not taken.
     pub fn into_parts(self) -> (TcpStream, Bytes) {
-        (self.stream, self.ahead.freeze())
+        (self.stream, self.read_ahead.freeze())
     }
 
     /// Reads once and appends to the bytes read ahead. Returns `Ok(0)` at the end of the input.
-    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn poll_read_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut space = [const { MaybeUninit::uninit() }; READ_BYTES];
         let mut buffer = ReadBuf::uninit(&mut space);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
-        self.ahead.extend_from_slice(buffer.filled());
+        self.read_ahead.extend_from_slice(buffer.filled());
         Poll::Ready(Ok(buffer.filled().len()))
     }
 
     /// Fails if the client of an attached receiver has left; otherwise the task is woken when it leaves.
-    fn watch(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+    fn check_receiver_client(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         while self.http_connection.has_receiver() {
-            match self.poll_ahead(cx) {
+            match self.poll_read_ahead(cx) {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Ok(0)) => {
                     let error = "the client closed the connection of its receiver";
                     return Err(io::Error::new(io::ErrorKind::ConnectionAborted, error));
                 }
-                Poll::Ready(Ok(_)) if self.ahead.len() > AHEAD_BYTES_MAX => {
-                    let error = "the client sent too much behind the request of its receiver";
+                Poll::Ready(Ok(_)) if self.read_ahead.len() > AHEAD_BYTES_MAX => {
+                    let error = "the client sent too many bytes after the request of its receiver";
                     return Err(io::Error::other(error));
                 }
-                Poll::Ready(Ok(_)) => self.charge_ahead()?,
+                Poll::Ready(Ok(_)) => self.charge_read_ahead()?,
                 Poll::Ready(Err(error)) => return Err(error),
             }
         }
@@ -157,11 +159,11 @@ impl HttpSocket {
     }
 
     /// Charges the bytes read ahead if they are more than [`SMALL_BYTES_MAX`]. Fails if there is no memory for them.
-    fn charge_ahead(&mut self) -> io::Result<()> {
-        if self.ahead.len() > SMALL_BYTES_MAX && self.ahead_charge.is_none() {
-            self.ahead_charge = self.memory.charge(AHEAD_BYTES_MAX);
-            if self.ahead_charge.is_none() {
-                return Err(self.refuse());
+    fn charge_read_ahead(&mut self) -> io::Result<()> {
+        if self.read_ahead.len() > SMALL_BYTES_MAX && self.read_ahead_charge.is_none() {
+            self.read_ahead_charge = self.memory.charge(AHEAD_BYTES_MAX);
+            if self.read_ahead_charge.is_none() {
+                return Err(self.head_rejection());
             }
         }
         Ok(())
@@ -169,9 +171,9 @@ impl HttpSocket {
 
     /// Counts `bytes` that hyper has read, and charges its buffer once that is large. Fails if there is no memory for
     /// the head of a request.
-    fn count(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn count_read(&mut self, bytes: &[u8]) -> io::Result<()> {
         // hyper reads more of a body only when it holds nothing.
-        if self.http_connection.has_advanced() || self.http_connection.is_answering() {
+        if self.http_connection.answering_changed() || self.http_connection.is_answering() {
             (self.unparsed, self.head_end) = (0, HeadEnd::default());
         }
         let before = self.unparsed;
@@ -181,43 +183,47 @@ impl HttpSocket {
             true => 0,
             false => before + self.head_end.find(bytes).unwrap_or(bytes.len()),
         };
-        if self.unparsed <= SMALL_BYTES_MAX || self.buffer.is_some() {
+        if self.unparsed <= SMALL_BYTES_MAX || self.buffer_charge.is_some() {
             return Ok(());
         }
-        self.buffer = self.memory.charge(HEAD_BYTES_MAX);
-        if self.buffer.is_some() || head_bytes <= SMALL_BYTES_MAX {
+        self.buffer_charge = self.memory.charge(HEAD_BYTES_MAX);
+        if self.buffer_charge.is_some() || head_bytes <= SMALL_BYTES_MAX {
             return Ok(());
         }
-        self.send_refusal();
-        Err(self.refuse())
+        self.send_rejection();
+        Err(self.head_rejection())
     }
 
-    /// Records the refusal, and returns the error that closes the connection.
-    fn refuse(&self) -> io::Error {
+    /// Records the rejection, and returns the error that closes the connection.
+    fn head_rejection(&self) -> io::Error {
         if let Ok(peer) = self.stream.peer_addr() {
-            self.memory.refused(peer.ip().to_canonical());
+            self.memory.record_rejection(peer.ip().to_canonical());
         }
         io::Error::other("no memory for the head of a request")
     }
 
     /// Sends the client the reason why its connection is closed, unless a part of another response may be on its way.
     /// Reads the input that has arrived, because closing a socket with unread input can destroy the response.
-    fn send_refusal(&self) {
-        if self.has_written || self.stream.try_write(self.memory.refusal().as_bytes()).is_err() {
+    fn send_rejection(&self) {
+        if self.has_written || self.stream.try_write(self.memory.rejection_response().as_bytes()).is_err() {
             return;
         }
-        let mut thrown_away = [0; READ_BYTES];
-        for _ in 0..REFUSED_READS_MAX {
-            if !matches!(self.stream.try_read(&mut thrown_away), Ok(1..)) {
+        let mut discarded = [0; READ_BYTES];
+        for _ in 0..REJECTED_READS_MAX {
+            if !matches!(self.stream.try_read(&mut discarded), Ok(1..)) {
                 break;
             }
         }
     }
 
     /// Returns the result of a write. If the write is pending, checks whether the client of a receiver has left.
-    fn watched<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn watch_if_pending<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if written.is_pending() {
-            self.watch(cx)?;
+            self.check_receiver_client(cx)?;
         }
         written
     }
@@ -229,19 +235,19 @@ impl AsyncRead for HttpSocket {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.ahead.is_empty() {
+        if self.read_ahead.is_empty() {
             let before = buffer.filled().len();
             ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-            return Poll::Ready(self.count(&buffer.filled()[before..]));
+            return Poll::Ready(self.count_read(&buffer.filled()[before..]));
         }
-        let taken = self.ahead.len().min(buffer.remaining());
-        let taken = self.ahead.split_to(taken);
+        let taken = self.read_ahead.len().min(buffer.remaining());
+        let taken = self.read_ahead.split_to(taken);
         buffer.put_slice(&taken);
-        if self.ahead.is_empty() {
-            self.ahead = BytesMut::new();
-            self.ahead_charge = None;
+        if self.read_ahead.is_empty() {
+            self.read_ahead = BytesMut::new();
+            self.read_ahead_charge = None;
         }
-        Poll::Ready(self.count(&taken))
+        Poll::Ready(self.count_read(&taken))
     }
 }
 
@@ -249,7 +255,7 @@ impl AsyncWrite for HttpSocket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.has_written = true;
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.watched(cx, written)
+        self.watch_if_pending(cx, written)
     }
 
     fn poll_write_vectored(
@@ -259,7 +265,7 @@ impl AsyncWrite for HttpSocket {
     ) -> Poll<io::Result<usize>> {
         self.has_written = true;
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.watched(cx, written)
+        self.watch_if_pending(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -267,7 +273,7 @@ impl AsyncWrite for HttpSocket {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.watch(cx)?;
+        self.check_receiver_client(cx)?;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

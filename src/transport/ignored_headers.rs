@@ -9,20 +9,20 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Time between two lines about one header.
-const EVERY: Duration = Duration::from_secs(60);
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The headers that have been logged. Their number is bounded, because their names come from the table of extension
 /// headers.
 #[derive(Debug, Default)]
 pub(super) struct IgnoredHeaders {
-    connections: Mutex<BTreeMap<&'static str, Events>>,
+    by_name: Mutex<BTreeMap<&'static str, Events>>,
 }
 
 impl IgnoredHeaders {
     /// Counts a connection that sends this header. Returns the number of connections to report in a log line, or `None`
     /// if a line about this header was written less than a minute ago.
-    fn note(&self, name: &'static str, now: Instant) -> Option<u64> {
-        let others = self.connections.lock().entry(name).or_default().due(EVERY, now)?;
+    fn record(&self, name: &'static str, now: Instant) -> Option<u64> {
+        let others = self.by_name.lock().entry(name).or_default().due(LOG_INTERVAL, now)?;
         Some(others + 1)
     }
 }
@@ -46,8 +46,8 @@ impl<W: Wire> Connection<W> {
         can_be_rejected: bool,
         now: Instant,
     ) {
-        let Some(connections) = self.context.ignored_headers.note(name, now) else { return };
-        let remedy = if can_be_rejected { "; with strict-headers such a SEND gets an ERROR" } else { "" };
+        let Some(connections) = self.context.ignored_headers.record(name, now) else { return };
+        let remedy = if can_be_rejected { "; set strict-headers to reject such frames" } else { "" };
         tracing::warn!(
             header = name,
             reason,
@@ -55,7 +55,7 @@ impl<W: Wire> Connection<W> {
             user = self.session.user(),
             address = %self.address,
             session = self.session.id(),
-            "ignored a header of SEND that asks for a feature that Stompbox does not have{remedy}"
+            "ignored a header of SEND: Stompbox does not support the requested feature{remedy}"
         );
     }
 }
@@ -68,13 +68,13 @@ mod tests {
     fn ignored_header_is_logged_once_a_minute_with_the_number_of_connections() {
         let (headers, start) = (IgnoredHeaders::default(), Instant::now());
         let after = |seconds| start + Duration::from_secs(seconds);
-        assert_eq!(headers.note("priority", after(0)), Some(1));
-        assert_eq!(headers.note("expires", after(1)), Some(1));
+        assert_eq!(headers.record("priority", after(0)), Some(1));
+        assert_eq!(headers.record("expires", after(1)), Some(1));
         for second in 2..60 {
-            assert_eq!(headers.note("priority", after(second)), None);
+            assert_eq!(headers.record("priority", after(second)), None);
         }
-        assert_eq!(headers.note("priority", after(60)), Some(59));
-        assert_eq!(headers.note("priority", after(61)), None);
-        assert_eq!(headers.note("expires", after(62)), Some(1));
+        assert_eq!(headers.record("priority", after(60)), Some(59));
+        assert_eq!(headers.record("priority", after(61)), None);
+        assert_eq!(headers.record("expires", after(62)), Some(1));
     }
 }

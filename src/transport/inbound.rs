@@ -11,80 +11,80 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 use stompbox_frames::stomp::{Command, Frame};
 
-const MEMORY: &str = "memory-bytes-max";
-const STALL: &str = "stall-timeout";
-const NO_MEMORY: &str = "The broker holds as much as it may (limit memory-bytes-max). Send again when consumers have \
+const MEMORY_OPTION: &str = "memory-bytes-max";
+const STALL_OPTION: &str = "stall-timeout";
+const NO_MEMORY: &str = "The memory of the broker is full (memory-bytes-max). Send again when consumers have \
                          caught up, or raise memory-bytes-max.";
 /// Most bytes that are read ahead from a client during its authentication, in order to detect that it has gone.
-const AHEAD_BYTES: usize = 16 * 1024;
+const READ_AHEAD_BYTES_MAX: usize = 16 * 1024;
 
 impl<W: Wire> Connection<W> {
     /// Handles buffered frames, then reads once unless reading is paused. Returns whether there was progress.
     pub(super) fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let before = self.frames_received;
-        let mut moved = self.handle_frames(cx, now);
+        let mut progressed = self.handle_frames(cx, now);
         if self.output_failed.is_some() && self.leaves_answers_unread() && self.ending.is_none() {
             self.end_at_once(now);
             return true;
         }
-        if self.input_ended.is_none() && (self.may_read(cx, now) || self.looks_ahead()) {
+        if self.input_ended.is_none() && (self.may_read(cx, now) || self.reads_ahead()) {
             let Connection { wire, out, decoder, bytes_received, first_bytes, .. } = self;
             let is_raw_stream = wire.is_raw_stream();
-            let mut fed = 0;
-            let read = wire.poll_read(cx, out, &mut |octets| {
-                fed += octets.len() as u64;
-                first_bytes.feed(is_raw_stream, octets, |octets| decoder.feed(octets));
+            let mut bytes_read = 0;
+            let read = wire.poll_read(cx, out, &mut |bytes| {
+                bytes_read += bytes.len() as u64;
+                first_bytes.feed(is_raw_stream, bytes, |bytes| decoder.feed(bytes));
             });
-            *bytes_received += fed;
+            *bytes_received += bytes_read;
             work::add(work::SYSTEM_CALL);
-            work::add_bytes(fed as usize);
-            self.context.metrics.bytes_received.inc_by(fed);
+            work::add_bytes(bytes_read as usize);
+            self.context.metrics.bytes_received.inc_by(bytes_read);
             if let Some(found) = self.first_bytes.not_stomp() {
-                self.refuse_start(found, now);
+                self.reject_first_bytes(found, now);
                 return true;
             }
             match read {
-                Poll::Pending if self.waits_for_the_last_input_until().is_some_and(|until| now >= until) => {
+                Poll::Pending if self.last_input_deadline().is_some_and(|until| now >= until) => {
                     self.end_at_once(now);
-                    moved = true;
+                    progressed = true;
                 }
                 Poll::Pending => {}
-                Poll::Ready(Ok(bytes)) => {
-                    self.input.receive(bytes);
+                Poll::Ready(Ok(message_bytes)) => {
+                    self.input.receive(message_bytes);
                     self.session.note_input(now);
                     self.handle_frames(cx, now);
-                    moved = true;
+                    progressed = true;
                 }
                 Poll::Ready(Err(end)) => {
                     self.input_ended = Some(end);
                     self.notify_input_ended();
                     self.handle_frames(cx, now);
-                    moved = true;
+                    progressed = true;
                 }
             }
         }
-        if (self.may_read(cx, now) || self.has_given_up())
+        if (self.may_read(cx, now) || self.has_left_during_login())
             && let Some(end) = self.input_ended.take()
         {
             self.end_of_input(end, now);
-            moved = true;
+            progressed = true;
         }
         self.context.metrics.frames_received.inc_by(self.frames_received - before);
-        moved
+        progressed
     }
 
     /// Returns whether the connection reads only to detect that the client has gone. Authentication may take long, and
     /// a client that does not wait for it must not keep its connection permit.
-    fn looks_ahead(&self) -> bool {
+    fn reads_ahead(&self) -> bool {
         self.pending_authentication.is_some()
             && self.ending.is_none()
-            && self.decoder.buffered() < AHEAD_BYTES
+            && self.decoder.buffered() < READ_AHEAD_BYTES_MAX
     }
 
     /// Returns whether the client has gone during its authentication. Frames that it sent before it closed are handled
     /// first. A client that has closed only its sending side may still wait for the answer;
     /// [`Connection::notify_input_ended`] bounds that wait.
-    fn has_given_up(&self) -> bool {
+    fn has_left_during_login(&self) -> bool {
         let has_gone = match &self.input_ended {
             Some(ReadEnd::Failed(_)) => true,
             Some(ReadEnd::Closed) => self.decoder.buffered() == 0 && !self.wire.supports_half_close(),
@@ -94,7 +94,7 @@ impl<W: Wire> Connection<W> {
     }
 
     fn handle_frames(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let mut moved = self.run_portions(cx, now);
+        let mut progressed = self.run_deferred_steps(cx, now);
         while self.may_read(cx, now) {
             let mut actions = Vec::new();
             match self.decoder.next() {
@@ -108,7 +108,7 @@ impl<W: Wire> Connection<W> {
                     work::add(work::FRAME);
                     match self.check_memory(&frame) {
                         Ok(()) => self.session.handle(frame, now, &mut actions),
-                        Err(failed) => self.refuse(failed, &mut actions),
+                        Err(error) => self.reject(error, &mut actions),
                     }
                 }
                 Err(_) if self.ending.is_some() => break,
@@ -119,11 +119,11 @@ impl<W: Wire> Connection<W> {
                     self.session.malformed(&error, &mut actions);
                 }
             }
-            moved = true;
+            progressed = true;
             self.execute(actions, now);
-            self.run_portions(cx, now);
+            self.run_deferred_steps(cx, now);
         }
-        moved
+        progressed
     }
 
     /// Returns the number of bytes that were read and are not handled yet.
@@ -134,8 +134,8 @@ impl<W: Wire> Connection<W> {
     /// Charges the unfinished frame. Ends the connection if there is no memory for it. If there may be some later, the
     /// connection does not read until then.
     fn admit_input(&mut self, cx: &mut Context<'_>, now: Instant) {
-        if self.input.grow(self.input_bytes(), now) == Growth::Refused {
-            return self.end_for_memory(now);
+        if self.input.grow(self.input_bytes(), now) == Growth::Rejected {
+            return self.end_out_of_memory(now);
         }
         // Registers the waker. If the input was dropped just now, the next iteration handles that.
         if self.input.poll_dropped(cx).is_ready() {
@@ -143,18 +143,18 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Checks that the byte budget has room for what the frame of a signed-in client adds to it, unless that is checked
-    /// when the frame is handled.
+    /// Checks that the byte budget has enough free memory for the frame of an authenticated client, unless that is
+    /// checked when the frame is handled.
     ///
     /// # Errors
-    /// There is no room.
+    /// There is not enough memory.
     fn check_memory(&mut self, frame: &Frame) -> Result<(), ActionError> {
-        let (about, broker_error) = match frame.command {
+        let (rejected_action, broker_error) = match frame.command {
             Command::Send if self.established && self.has_no_memory() => {
                 let detail = NO_MEMORY.to_owned();
                 (
                     RejectedAction::Publish,
-                    BrokerError { summary: "memory limit reached", detail, limit: Some(MEMORY) },
+                    BrokerError { summary: "memory limit reached", detail, limit: Some(MEMORY_OPTION) },
                 )
             }
             Command::Begin if self.established => {
@@ -166,7 +166,7 @@ impl<W: Wire> Connection<W> {
             _ => return Ok(()),
         };
         Err(ActionError {
-            about,
+            rejected_action,
             receipt: frame.header("receipt").map(|receipt| receipt.into()),
             broker_error,
         })
@@ -175,7 +175,7 @@ impl<W: Wire> Connection<W> {
     /// Returns whether the byte budget is used up. The received part of a frame is not counted twice.
     fn has_no_memory(&mut self) -> bool {
         if self.context.budget.is_exhausted() {
-            self.charge_held();
+            self.charge_held_memory();
         }
         self.context.budget.is_exhausted()
     }
@@ -183,65 +183,70 @@ impl<W: Wire> Connection<W> {
     fn end_of_input(&mut self, end: ReadEnd, now: Instant) {
         match end {
             // After a failed write nothing can be sent, and the system may report the reset as an ordinary end.
-            ReadEnd::Closed if self.output_failed.is_none() => self.begin_ending(self.left(), now),
+            ReadEnd::Closed if self.output_failed.is_none() => {
+                self.begin_ending(self.disconnect_reason(), now)
+            }
             ReadEnd::Closed | ReadEnd::Failed(_) => self.end_at_once(now),
             ReadEnd::ProtocolError(reason) => {
-                tracing::debug!(address = %self.address, reason, "the client broke the rules of its transport");
+                tracing::debug!(address = %self.address, reason, "the client violated the protocol of its transport");
                 self.begin_ending(Closing::Rejected, now);
             }
             ReadEnd::Limit(option) => {
-                let detail = format!("The limit {option} was met. Send less at a time, or raise {option}.");
-                let reject = ErrorReply { summary: "message too large", detail: &detail };
-                self.end_with(reject, Closing::Limit(option), now);
+                let detail = format!(
+                    "The message exceeds the limit {option}. Send smaller messages, or raise {option}."
+                );
+                let reply = ErrorReply { summary: "message too large", detail: &detail };
+                self.end_with(reply, Closing::Limit(option), now);
             }
         }
     }
 
     /// Closes a connection whose unfinished input does not fit into its part of the budget.
-    pub(super) fn end_for_memory(&mut self, now: Instant) {
+    pub(super) fn end_out_of_memory(&mut self, now: Instant) {
         let detail = if !self.established {
-            "Clients that are not signed in hold as much as they may (a part of memory-bytes-max). Send CONNECT at \
-             once, come back later, or raise memory-bytes-max."
+            "The memory for unauthenticated clients is full (a part of memory-bytes-max). Send CONNECT without delay, \
+             reconnect later, or raise memory-bytes-max."
                 .to_owned()
         } else if self.context.budget.is_exhausted() {
             NO_MEMORY.to_owned()
         } else {
             format!(
-                "{} bytes of an unfinished frame have arrived, and the input of all clients may hold {} bytes (a \
-                 quarter of memory-bytes-max). Send the frame again later, send smaller frames, or raise \
+                "{} bytes of an unfinished frame have arrived, and the memory for the input of all clients is full ({} \
+                 bytes, a quarter of memory-bytes-max). Send the frame again later, send smaller frames, or raise \
                  memory-bytes-max.",
                 self.input_bytes(),
                 self.context.input.budget().bytes_max()
             )
         };
-        self.end_input(MEMORY, &detail, now);
+        self.end_input(MEMORY_OPTION, &detail, now);
     }
 
     /// Closes a connection whose unfinished input was dropped in favour of other clients.
-    pub(super) fn end_for_others(&mut self, now: Instant) {
+    pub(super) fn end_for_dropped_input(&mut self, now: Instant) {
         let detail = format!(
-            "{} bytes of an unfinished frame have arrived, the rest stalled, and other clients need the memory (a part \
-             of memory-bytes-max is for unfinished frames). Send frames without pauses, or raise memory-bytes-max.",
+            "{} bytes of an unfinished frame have arrived, the rest stalled, and the memory was needed for other \
+             clients (a part of memory-bytes-max is reserved for unfinished frames). Send frames without pauses, or \
+             raise memory-bytes-max.",
             self.input_bytes()
         );
-        self.end_input(MEMORY, &detail, now);
+        self.end_input(MEMORY_OPTION, &detail, now);
     }
 
     /// Closes a connection whose unfinished input has stalled for too long.
     pub(super) fn end_for_stalled_input(&mut self, now: Instant) {
         let detail = format!(
-            "{} bytes of an unfinished frame have arrived, and fewer than {HELD_BYTES_MIN} of them in the last {} \
+            "{} bytes of an unfinished frame have arrived, but fewer than {HELD_BYTES_MIN} of them in the last {} \
              seconds (stall-timeout). Send frames without pauses, or raise stall-timeout.",
             self.input_bytes(),
             self.context.options.stall_timeout.as_secs_f64()
         );
-        self.end_input(STALL, &detail, now);
+        self.end_input(STALL_OPTION, &detail, now);
     }
 
-    /// Logs that unfinished input is refused, and closes the connection with an ERROR.
+    /// Logs that unfinished input is rejected, and closes the connection with an ERROR.
     fn end_input(&mut self, limit: &'static str, detail: &str, now: Instant) {
-        let summary = if limit == STALL { "unfinished frame" } else { "memory limit reached" };
-        self.context.input_refusals.log(limit, self.address);
+        let summary = if limit == STALL_OPTION { "unfinished frame" } else { "memory limit reached" };
+        self.context.input_rejections.log(limit, self.address);
         self.end_with(ErrorReply { summary, detail }, Closing::Limit(limit), now);
     }
 }

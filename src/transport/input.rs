@@ -5,10 +5,10 @@
 //! - While unfinished input is charged, at least [`HELD_BYTES_MIN`] more bytes of it must arrive in every
 //!   `stall-timeout`. Otherwise its connection or request ends. Bytes count when they arrive, not when they are charged,
 //!   because a buffer that doubles is charged in a few large steps.
-//! - If there is no memory for more input, the input that has stalled longest is dropped and its client is refused,
+//! - If there is no memory for more input, the input that has stalled longest is dropped and its client is rejected,
 //!   provided that it has stalled for a tenth of `stall-timeout`, and that [`TIMEOUT_CONFIRMATION`] has passed since
 //!   that was seen. After a standstill of the broker itself, the broker thus first reads what has arrived meanwhile. If
-//!   dropping input does not free enough memory, nothing is dropped, and the client that needs the memory is refused.
+//!   dropping input does not free enough memory, nothing is dropped, and the client that needs the memory is rejected.
 //!   Input always fits, however large it is, if no other input remains beside it.
 //!
 //! Input of less than [`HELD_BYTES_MIN`] bytes is not charged and may stall. The clock stops while the broker itself
@@ -31,7 +31,7 @@ const STALLED_DIVISOR: u32 = 10;
 /// Time between detecting a timeout, or stalled input, and acting on it. Bytes that have arrived are read meanwhile.
 pub(super) const TIMEOUT_CONFIRMATION: Duration = Duration::from_millis(50);
 /// Time after which input must be found stalled again.
-const STALLED_SEEN_TIME: Duration = Duration::from_secs(1);
+const STALL_SEEN_VALIDITY: Duration = Duration::from_secs(1);
 /// Maximum number of frames and bodies that are dropped at a time. This frees enough memory for one read.
 const DROPPED_MAX: usize = 64;
 
@@ -41,7 +41,7 @@ pub struct InputShare {
     budget: Arc<Budget>,
     stall_timeout: Duration,
     state: Mutex<State>,
-    numbers: AtomicU64,
+    next_number: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -60,7 +60,7 @@ struct Unfinished {
     bytes: usize,
     owner: Arc<Owner>,
     /// The time at which it was found stalled, if it has made no progress since.
-    stalled_seen_at: Option<Instant>,
+    stall_seen_at: Option<Instant>,
 }
 
 /// Whether input may grow.
@@ -68,10 +68,10 @@ struct Unfinished {
 pub(super) enum Growth {
     /// It has grown.
     Admitted,
-    /// It may ask again at this time, because other input may be dropped then.
-    Later(Instant),
+    /// It may try again at this time, because other input may be dropped then.
+    RetryAt(Instant),
     /// There is no memory for it.
-    Refused,
+    Rejected,
 }
 
 /// State that the share and the task of the client have in common.
@@ -85,7 +85,12 @@ struct Owner {
 impl InputShare {
     /// Creates a share that is charged to `budget`.
     pub fn new(budget: Arc<Budget>, stall_timeout: Duration) -> Arc<InputShare> {
-        Arc::new(InputShare { budget, stall_timeout, state: Mutex::default(), numbers: AtomicU64::default() })
+        Arc::new(InputShare {
+            budget,
+            stall_timeout,
+            state: Mutex::default(),
+            next_number: AtomicU64::default(),
+        })
     }
 
     /// Returns the budget that input is charged to.
@@ -99,7 +104,7 @@ impl InputShare {
             charge: self.budget.charge(bytes),
             share: self.clone(),
             arrived_bytes: 0,
-            waits_until: None,
+            retry_at: None,
             unfinished: None,
         }
     }
@@ -115,25 +120,25 @@ impl InputShare {
     fn make_room(&self, bytes: usize, input: &Input, now: Instant) -> Growth {
         let own = input.unfinished.as_ref().map(|unfinished| unfinished.0);
         let mut state = self.state.lock();
-        let (mut freed, mut stalled, mut is_certain) = (state.dropped_bytes, Vec::new(), true);
+        let (mut freed, mut stalled, mut all_confirmed) = (state.dropped_bytes, Vec::new(), true);
         let others = state.unfinished.iter().filter(|(progress, _)| Some(**progress) != own);
         let mut candidates = others.take(DROPPED_MAX);
         while !input.charge.may_grow_after(bytes, freed) {
-            let Some((progress, unfinished)) = candidates.next() else { return Growth::Refused };
+            let Some((progress, unfinished)) = candidates.next() else { return Growth::Rejected };
             if !self.has_stalled(*progress, now) {
-                return Growth::Refused;
+                return Growth::Rejected;
             }
             freed += unfinished.bytes;
-            is_certain &= unfinished.was_seen_stalled(now);
+            all_confirmed &= unfinished.is_confirmed_stalled(now);
             stalled.push(*progress);
         }
-        if !is_certain {
+        if !all_confirmed {
             // All of it, so that this input need not wait again for its next bytes.
             let stalled = state.unfinished.iter_mut().take(DROPPED_MAX);
             for (_, unfinished) in stalled.filter(|(progress, _)| self.has_stalled(**progress, now)) {
-                unfinished.see_stalled(now);
+                unfinished.record_stall(now);
             }
-            return Growth::Later(now + TIMEOUT_CONFIRMATION);
+            return Growth::RetryAt(now + TIMEOUT_CONFIRMATION);
         }
         let dropped: Vec<_> =
             stalled.iter().filter_map(|progress| state.unfinished.remove(progress)).collect();
@@ -154,20 +159,20 @@ impl InputShare {
 
 impl Unfinished {
     /// Returns for how long it is known to have stalled.
-    fn stalled_seen_for(&self, now: Instant) -> Option<Duration> {
-        self.stalled_seen_at.map(|at| now.saturating_duration_since(at))
+    fn time_since_stall_seen(&self, now: Instant) -> Option<Duration> {
+        self.stall_seen_at.map(|at| now.saturating_duration_since(at))
     }
 
     /// Returns whether it was found stalled, so long ago that bytes that had arrived then have been read.
-    fn was_seen_stalled(&self, now: Instant) -> bool {
-        self.stalled_seen_for(now)
-            .is_some_and(|time| (TIMEOUT_CONFIRMATION..STALLED_SEEN_TIME).contains(&time))
+    fn is_confirmed_stalled(&self, now: Instant) -> bool {
+        self.time_since_stall_seen(now)
+            .is_some_and(|time| (TIMEOUT_CONFIRMATION..STALL_SEEN_VALIDITY).contains(&time))
     }
 
     /// Records that it was found stalled.
-    fn see_stalled(&mut self, now: Instant) {
-        if self.stalled_seen_for(now).is_none_or(|time| time >= STALLED_SEEN_TIME) {
-            self.stalled_seen_at = Some(now);
+    fn record_stall(&mut self, now: Instant) {
+        if self.time_since_stall_seen(now).is_none_or(|time| time >= STALL_SEEN_VALIDITY) {
+            self.stall_seen_at = Some(now);
         }
     }
 }
@@ -179,8 +184,8 @@ pub(super) struct Input {
     charge: Charge,
     /// Bytes that have arrived since the last progress.
     arrived_bytes: usize,
-    /// Set while it waits for memory: the time at which it asks again.
-    waits_until: Option<Instant>,
+    /// Set while it waits for memory: the time at which it tries again.
+    retry_at: Option<Instant>,
     /// Set while the input is unfinished and charged, and the broker reads from the client.
     unfinished: Option<Box<(Progress, Arc<Owner>)>>,
 }
@@ -199,40 +204,40 @@ impl Input {
     /// Charges unfinished input of which `bytes` bytes are held. It has made progress if [`HELD_BYTES_MIN`] bytes have
     /// arrived since its last progress.
     pub(super) fn grow(&mut self, bytes: usize, now: Instant) -> Growth {
-        self.waits_until = None;
+        self.retry_at = None;
         if bytes < HELD_BYTES_MIN {
             return Growth::Admitted;
         }
         if self.arrived_bytes >= HELD_BYTES_MIN && self.unfinished.is_some() {
-            self.note_progress(now);
+            self.record_progress(now);
         }
         let more = bytes.saturating_sub(self.charge.bytes());
         if more >= HELD_BYTES_MIN {
             if !self.charge.try_grow(bytes) {
                 let growth = self.share.make_room(bytes, self, now);
-                if let Growth::Later(at) = growth {
-                    self.waits_until = Some(at);
+                if let Growth::RetryAt(at) = growth {
+                    self.retry_at = Some(at);
                 }
                 if growth != Growth::Admitted {
                     return growth;
                 }
                 self.charge.resize(bytes);
             }
-            self.note_size();
+            self.record_size();
         }
         if self.unfinished.is_none() {
-            self.note_progress(now);
+            self.record_progress(now);
         }
         Growth::Admitted
     }
 
     /// Returns the time until which the input waits for memory. More of it must not be read before.
-    pub(super) fn waits_until(&self) -> Option<Instant> {
-        self.waits_until
+    pub(super) fn retry_at(&self) -> Option<Instant> {
+        self.retry_at
     }
 
     /// Records the new size of the input, unless it was dropped.
-    fn note_size(&self) {
+    fn record_size(&self) {
         let Some(unfinished) = &self.unfinished else { return };
         if let Some(listed) = self.share.state.lock().unfinished.get_mut(&unfinished.0) {
             listed.bytes = self.charge.bytes();
@@ -240,9 +245,9 @@ impl Input {
     }
 
     /// Restarts the clock of the input.
-    fn note_progress(&mut self, now: Instant) {
+    fn record_progress(&mut self, now: Instant) {
         self.arrived_bytes = 0;
-        let progress = (now, self.share.numbers.fetch_add(1, Ordering::Relaxed));
+        let progress = (now, self.share.next_number.fetch_add(1, Ordering::Relaxed));
         let mut state = self.share.state.lock();
         let owner = match self.unfinished.take() {
             // Input that was dropped stays dropped.
@@ -254,7 +259,7 @@ impl Input {
         };
         state.unfinished.insert(
             progress,
-            Unfinished { bytes: self.charge.bytes(), owner: owner.clone(), stalled_seen_at: None },
+            Unfinished { bytes: self.charge.bytes(), owner: owner.clone(), stall_seen_at: None },
         );
         self.unfinished = Some(Box::new((progress, owner)));
     }
@@ -316,11 +321,11 @@ mod tests {
         (InputShare::new(Budget::new(400_000).share(), STALL_TIMEOUT), Instant::now())
     }
 
-    /// Lets `input` grow to `bytes` bytes, if need be after the second look.
+    /// Lets `input` grow to `bytes` bytes, if necessary after the confirmation time.
     fn grow(input: &mut Input, bytes: usize, now: Instant) -> bool {
         input.receive(bytes.saturating_sub(input.bytes()));
         let growth = match input.grow(bytes, now) {
-            Growth::Later(at) => input.grow(bytes, at),
+            Growth::RetryAt(at) => input.grow(bytes, at),
             growth => growth,
         };
         growth == Growth::Admitted
@@ -344,7 +349,7 @@ mod tests {
         let mut new_input = share.input(0);
         assert!(
             !grow(&mut new_input, 5000, now + Duration::from_millis(900)),
-            "nothing has stalled for a second"
+            "no input has stalled for a second"
         );
         assert!(!stalled.iter().any(is_dropped));
         assert!(grow(&mut new_input, 5000, after(now, 2)));
@@ -365,7 +370,10 @@ mod tests {
         let (mut stalled, mut active, mut large) = (share.input(0), share.input(0), share.input(0));
         assert!(grow(&mut stalled, 5000, now) && grow(&mut active, 5000, after(now, 2)));
         assert!(grow(&mut large, 60_000, after(now, 2)));
-        assert!(!grow(&mut large, 200_000, after(now, 2)) && !is_dropped(&stalled), "one does not stall");
+        assert!(
+            !grow(&mut large, 200_000, after(now, 2)) && !is_dropped(&stalled),
+            "one input is still active"
+        );
         drop(active);
         assert!(grow(&mut large, 200_000, after(now, 2)) && is_dropped(&stalled));
         assert!(grow(&mut large, 300_000, after(now, 2)), "dropped input does not count");
@@ -377,9 +385,9 @@ mod tests {
         let (share, now) = share();
         let (mut active, mut stalled, mut new_input) = (share.input(0), share.input(0), share.input(0));
         assert!(grow(&mut active, 50_000, now) && grow(&mut stalled, 41_000, after(now, 1)));
-        assert!(grow(&mut active, 54_096, after(now, 5)), "a step");
-        assert!(grow(&mut active, 54_097, after(now, 9)), "a byte is no progress");
-        assert!(!grow(&mut new_input, 50_000, after(now, 5)), "too little has stalled");
+        assert!(grow(&mut active, 54_096, after(now, 5)), "one step is progress");
+        assert!(grow(&mut active, 54_097, after(now, 9)), "one byte is not progress");
+        assert!(!grow(&mut new_input, 50_000, after(now, 5)), "too little input has stalled");
         assert!(!is_dropped(&stalled));
         assert!(grow(&mut new_input, 20_000, after(now, 5)));
         assert!(is_dropped(&stalled) && !is_dropped(&active));
@@ -398,7 +406,7 @@ mod tests {
         let (mut idle, mut new_input) = (share.input(0), share.input(0));
         assert!(grow(&mut idle, 10_000, now));
         assert_eq!(idle.grow(20_000, after(now, 5)), Growth::Admitted);
-        assert_eq!(idle.stalls_at(), Some(after(now, 10)), "a larger buffer is no progress");
+        assert_eq!(idle.stalls_at(), Some(after(now, 10)), "a larger buffer is not progress");
         assert!(grow(&mut new_input, 35_000, after(now, 9)), "all of the larger buffer is free");
         assert!(is_dropped(&idle) && !is_dropped(&steady));
         drop(idle);
@@ -410,23 +418,23 @@ mod tests {
         let (share, now) = share();
         let (mut upload, mut stalled, mut new_input) = (share.input(0), share.input(0), share.input(0));
         assert!(grow(&mut upload, 60_000, now) && grow(&mut stalled, 35_000, now));
-        // The broker stands still until now, and looks at the new_input first.
+        // The broker stands still until now, and handles the new input first.
         let now = after(now, 3);
-        let later = Growth::Later(now + TIMEOUT_CONFIRMATION);
+        let later = Growth::RetryAt(now + TIMEOUT_CONFIRMATION);
         assert_eq!(
-            (new_input.grow(50_000, now), new_input.waits_until()),
+            (new_input.grow(50_000, now), new_input.retry_at()),
             (later, Some(now + TIMEOUT_CONFIRMATION))
         );
-        assert!(grow(&mut upload, 64_096, now), "this had arrived");
+        assert!(grow(&mut upload, 64_096, now), "these bytes had already arrived");
         let now = now + TIMEOUT_CONFIRMATION;
-        assert_eq!((new_input.grow(50_000, now), new_input.waits_until()), (Growth::Refused, None));
+        assert_eq!((new_input.grow(50_000, now), new_input.retry_at()), (Growth::Rejected, None));
         assert_eq!(new_input.grow(30_000, now), Growth::Admitted);
         assert!(is_dropped(&stalled) && !is_dropped(&upload));
         // What was seen long ago does not count.
         let (now, mut other) = (after(now, 3), share.input(0));
-        assert_eq!(other.grow(60_000, now), Growth::Later(now + TIMEOUT_CONFIRMATION));
-        let now = now + STALLED_SEEN_TIME;
-        assert_eq!(other.grow(60_000, now), Growth::Later(now + TIMEOUT_CONFIRMATION));
+        assert_eq!(other.grow(60_000, now), Growth::RetryAt(now + TIMEOUT_CONFIRMATION));
+        let now = now + STALL_SEEN_VALIDITY;
+        assert_eq!(other.grow(60_000, now), Growth::RetryAt(now + TIMEOUT_CONFIRMATION));
         assert_eq!(other.grow(60_000, now + TIMEOUT_CONFIRMATION), Growth::Admitted);
         assert!(is_dropped(&upload));
     }
@@ -450,7 +458,7 @@ mod tests {
         let (mut stalled, mut new_input) = (share.input(0), share.input(0));
         assert!(grow(&mut stalled, 90_000, now) && grow(&mut new_input, 20_000, after(now, 1)));
         assert!(is_dropped(&stalled));
-        stalled.note_progress(after(now, 2));
+        stalled.record_progress(after(now, 2));
         assert!(is_dropped(&stalled));
         assert_eq!(share.state.lock().unfinished.len(), 1);
     }

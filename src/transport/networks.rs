@@ -35,7 +35,7 @@ fn network(text: &str) -> Result<IpNet, String> {
     let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     let network = network.map_err(|_| {
         format!(
-            "{text:?} is no network; expected an address or a network such as 127.0.0.1, 10.0.0.0/8, ::1 or \
+            "invalid network {text:?}: expected an address or a network such as 127.0.0.1, 10.0.0.0/8, ::1 or \
              fd00::/8"
         )
     })?;
@@ -82,7 +82,7 @@ mod tests {
     fn error_for_a_malformed_network_names_the_expected_form() {
         for list in ["10.0.0.0/33", "localhost", "10.0.0.1,", "10.0.0"] {
             let error = Networks::parse(list).expect_err(list);
-            assert!(error.contains("is no network; expected an address or a network such as"), "{error}");
+            assert!(error.contains(": expected an address or a network such as"), "{error}");
         }
     }
 }

@@ -19,11 +19,11 @@ const UNSETTLED_BROADCASTS_MAX: usize = 2048;
 const UNSETTLED_BYTES: usize = UNSETTLED_BROADCASTS_MAX * 32;
 
 impl<W: Wire> Connection<W> {
-    /// Turns about `room` bytes of deliveries into frames. Returns whether there may be more deliveries; if not, the
-    /// next one wakes the task.
-    pub(super) fn receive(&mut self, cx: &mut Context<'_>, room: usize, now: Instant) -> bool {
+    /// Turns about `batch_bytes` bytes of deliveries into frames. Returns whether there may be more deliveries; if not,
+    /// the next one wakes the task.
+    pub(super) fn receive(&mut self, cx: &mut Context<'_>, batch_bytes: usize, now: Instant) -> bool {
         let mut batch = Vec::new();
-        let drained = match self.outbound_queue.poll_take(cx, &mut batch, room, now) {
+        let drained = match self.outbound_queue.poll_take(cx, &mut batch, batch_bytes, now) {
             Poll::Pending => return false,
             Poll::Ready(Err(_)) => {
                 self.end_slow_consumer(Slowness::Overflow, now);
@@ -38,7 +38,7 @@ impl<W: Wire> Connection<W> {
         work::add(batch.len() * work::DELIVERY);
         let mut prefix = BytesMut::with_capacity(128);
         let mut delivered = 0;
-        for (place, delivery) in batch.iter().enumerate() {
+        for (position, delivery) in batch.iter().enumerate() {
             if !self.carries(delivery) {
                 continue;
             }
@@ -50,7 +50,8 @@ impl<W: Wire> Connection<W> {
                 }
                 DeliveryAction::Skip => {}
                 full @ (DeliveryAction::UnsettledCountExceeded | DeliveryAction::UnsettledBytesExceeded) => {
-                    let unsent = batch[place..].iter().map(|delivery| (delivery.key, delivery.tag)).collect();
+                    let unsent =
+                        batch[position..].iter().map(|delivery| (delivery.key, delivery.tag)).collect();
                     self.return_unsent(unsent, now);
                     let many = full == DeliveryAction::UnsettledCountExceeded;
                     let slowness =
@@ -68,13 +69,13 @@ impl<W: Wire> Connection<W> {
     }
 
     /// Closes the connection as a slow consumer if the byte budget is nearly used up and the client does not acknowledge
-    /// broadcasts. They could use up the memory, and the broker would refuse the messages of publishers. Deliveries of
+    /// broadcasts. They could use up the memory, and the broker would reject the messages of publishers. Deliveries of
     /// work queues do not count: the credit of their consumers bounds them.
     fn end_near_budget(&mut self, now: Instant) {
         if self.session.held_bytes() <= UNSETTLED_BYTES {
             return;
         }
-        self.charge_held();
+        self.charge_held_memory();
         if self.context.budget.is_nearly_exhausted()
             && self.session.unsettled_broadcasts() > UNSETTLED_BROADCASTS_MAX
         {
@@ -88,9 +89,9 @@ impl<W: Wire> Connection<W> {
         let carries = self.wire.carries_binary() || delivery.message.is_text();
         if !carries {
             self.context.metrics.messages_skipped.inc();
-            self.skipped += 1;
+            self.messages_skipped += 1;
             // Logged once. The log line at the end of the connection has the number of skipped messages.
-            if self.skipped == 1 {
+            if self.messages_skipped == 1 {
                 tracing::warn!(
                     destination = delivery.message.destination(),
                     message = delivery.message.id(),
@@ -127,13 +128,13 @@ impl<W: Wire> Connection<W> {
             work::add(work::SYSTEM_CALL);
             match self.wire.poll_write(cx, &mut self.out) {
                 Poll::Pending => break,
-                Poll::Ready(Ok(octets)) if octets > 0 => {
-                    self.out.advance(octets, |mark| {
+                Poll::Ready(Ok(bytes)) if bytes > 0 => {
+                    self.out.advance(bytes, |mark| {
                         if mark.settles {
                             settled.push((mark.key, mark.tag));
                         }
                     });
-                    written += octets;
+                    written += bytes;
                 }
                 Poll::Ready(_) if self.ending.is_none() => {
                     self.output_failed = Some(now);
@@ -178,11 +179,11 @@ impl<W: Wire> Connection<W> {
         if self.ending_subscriptions.is_empty() || self.commit.is_some() {
             return;
         }
-        let on_their_way = self.keys_in_output();
+        let keys_in_output = self.keys_in_output();
         if self.ending.is_none() {
-            self.ending_subscriptions.retain(|key| on_their_way.contains(&key));
+            self.ending_subscriptions.retain(|key| keys_in_output.contains(&key));
         } else {
-            self.ending_subscriptions.move_to(&mut self.subscriptions, |key| !on_their_way.contains(&key));
+            self.ending_subscriptions.move_to(&mut self.subscriptions, |key| !keys_in_output.contains(&key));
         }
     }
 }

@@ -26,7 +26,7 @@ pub struct AwaitedWrite {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct End {
+struct FrameEnd {
     /// Bytes appended up to the end of this frame, since the beginning of the connection.
     at: u64,
     mark: Option<AwaitedWrite>,
@@ -34,7 +34,7 @@ struct End {
 
 #[derive(Debug)]
 struct Chunk {
-    octets: Bytes,
+    bytes: Bytes,
     /// The message that owns the bytes. It accounts for their memory and is held as long as they are.
     guard: Option<Message>,
 }
@@ -44,40 +44,40 @@ struct Chunk {
 pub struct OutputBuffer {
     chunks: VecDeque<Chunk>,
     /// Bytes of pieces that are owned by messages.
-    shared: usize,
+    shared_bytes: usize,
     /// Copied pieces that follow `chunks`.
-    small: BytesMut,
-    ends: VecDeque<End>,
+    copied: BytesMut,
+    ends: VecDeque<FrameEnd>,
     appended: u64,
     written: u64,
     /// End of the last frame that is written completely, in bytes since the beginning of the connection.
-    whole: u64,
+    complete_to: u64,
     /// End of the output that the wire has taken as one unit ([`OutputBuffer::seal`]), which is written completely or
     /// not at all.
-    sealed: u64,
+    sealed_to: u64,
     /// Frames written completely since the last [`OutputBuffer::take_frames_written`].
     frames_written: u64,
 }
 
 impl OutputBuffer {
-    /// Reserves memory for a frame of `octets` bytes if it will be copied: once, instead of piece by piece.
-    pub fn reserve(&mut self, octets: usize) {
-        if octets <= COPY_BYTES_MAX {
-            self.small.reserve(octets);
+    /// Reserves memory for a frame of `bytes` bytes if it will be copied: once, instead of piece by piece.
+    pub fn reserve(&mut self, bytes: usize) {
+        if bytes <= COPY_BYTES_MAX {
+            self.copied.reserve(bytes);
         }
     }
 
     /// Appends a copy of a small piece.
     pub fn copy(&mut self, piece: &[u8]) {
-        self.small.extend_from_slice(piece);
+        self.copied.extend_from_slice(piece);
         self.appended += piece.len() as u64;
     }
 
     /// Appends the bytes that `encode` appends.
     pub fn encode(&mut self, encode: impl FnOnce(&mut BytesMut)) {
-        let before = self.small.len();
-        encode(&mut self.small);
-        self.appended += (self.small.len() - before) as u64;
+        let before = self.copied.len();
+        encode(&mut self.copied);
+        self.appended += (self.copied.len() - before) as u64;
     }
 
     /// Appends a piece, without a copy if it is large. `guard` is the message that owns the bytes, if there is one.
@@ -90,17 +90,17 @@ impl OutputBuffer {
         if length <= COPY_BYTES_MAX {
             return self.copy(&piece[..length]);
         }
-        self.flush_small();
+        self.chain_copied();
         self.appended += length as u64;
         if guard.is_some() {
-            self.shared += length;
+            self.shared_bytes += length;
         }
-        self.chunks.push_back(Chunk { octets: piece.slice(..length), guard: guard.cloned() });
+        self.chunks.push_back(Chunk { bytes: piece.slice(..length), guard: guard.cloned() });
     }
 
     /// Ends a frame, which consists of the bytes appended since the last call.
     pub fn end_frame(&mut self, mark: Option<AwaitedWrite>) {
-        self.ends.push_back(End { at: self.appended, mark });
+        self.ends.push_back(FrameEnd { at: self.appended, mark });
     }
 
     /// Returns the number of bytes that are not written yet.
@@ -111,8 +111,8 @@ impl OutputBuffer {
     /// Returns the bytes of memory that the output itself holds: pieces that no message accounts for, and the lists of
     /// frames and pieces.
     pub fn held_bytes(&self) -> usize {
-        let lists = self.ends.len() * size_of::<End>() + self.chunks.len() * size_of::<Chunk>();
-        self.pending() - self.shared + lists
+        let lists = self.ends.len() * size_of::<FrameEnd>() + self.chunks.len() * size_of::<Chunk>();
+        self.pending() - self.shared_bytes + lists
     }
 
     /// Returns the number of bytes written since the beginning of the connection.
@@ -123,7 +123,7 @@ impl OutputBuffer {
     /// Fills `slices` with the next bytes to write. Returns the number of slices used.
     pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES_MAX]) -> usize {
         let pieces =
-            self.chunks.iter().map(|chunk| &chunk.octets[..]).chain(std::iter::once(&self.small[..]));
+            self.chunks.iter().map(|chunk| &chunk.bytes[..]).chain(std::iter::once(&self.copied[..]));
         let mut used = 0;
         for (slot, piece) in slices.iter_mut().zip(pieces.filter(|piece| !piece.is_empty())) {
             *slot = IoSlice::new(piece);
@@ -133,38 +133,38 @@ impl OutputBuffer {
     }
 
     /// Returns all bytes as one slice, or `None` if any piece is chained.
-    pub fn single(&self) -> Option<&[u8]> {
-        self.chunks.is_empty().then_some(&self.small[..])
+    pub fn as_single_slice(&self) -> Option<&[u8]> {
+        self.chunks.is_empty().then_some(&self.copied[..])
     }
 
     /// Returns an array of empty slices for [`OutputBuffer::slices`].
-    pub fn no_slices<'a>() -> [IoSlice<'a>; SLICES_MAX] {
+    pub fn empty_slices<'a>() -> [IoSlice<'a>; SLICES_MAX] {
         [IoSlice::new(&[]); SLICES_MAX]
     }
 
-    /// Removes `octets` bytes, which were written. Calls `done` for each marked frame that is now written completely.
-    pub fn advance(&mut self, octets: usize, mut done: impl FnMut(AwaitedWrite)) {
-        self.written += octets as u64;
-        let mut left = octets;
+    /// Removes `bytes` bytes, which were written. Calls `done` for each marked frame that is now written completely.
+    pub fn advance(&mut self, bytes: usize, mut done: impl FnMut(AwaitedWrite)) {
+        self.written += bytes as u64;
+        let mut left = bytes;
         while left > 0
             && let Some(chunk) = self.chunks.front_mut()
         {
-            let taken = left.min(chunk.octets.len());
-            chunk.octets.advance(taken);
+            let taken = left.min(chunk.bytes.len());
+            chunk.bytes.advance(taken);
             left -= taken;
             if chunk.guard.is_some() {
-                self.shared -= taken;
+                self.shared_bytes -= taken;
             }
-            if chunk.octets.is_empty() {
+            if chunk.bytes.is_empty() {
                 self.chunks.pop_front();
             }
         }
-        self.small.advance(left);
+        self.copied.advance(left);
         while let Some(end) = self.ends.front()
             && end.at <= self.written
         {
             self.frames_written += 1;
-            self.whole = end.at;
+            self.complete_to = end.at;
             if let Some(mark) = end.mark {
                 done(mark);
             }
@@ -174,8 +174,8 @@ impl OutputBuffer {
             *self = OutputBuffer {
                 appended: self.appended,
                 written: self.written,
-                whole: self.whole,
-                sealed: self.sealed,
+                complete_to: self.complete_to,
+                sealed_to: self.sealed_to,
                 frames_written: self.frames_written,
                 ..OutputBuffer::default()
             };
@@ -190,17 +190,17 @@ impl OutputBuffer {
     /// Returns all pieces, for a wire that passes them on as one unit. [`cut`](OutputBuffer::cut) no longer drops them,
     /// and they stay until [`advance`](OutputBuffer::advance) removes them.
     pub fn seal(&mut self) -> impl Iterator<Item = Bytes> + '_ {
-        self.flush_small();
-        self.sealed = self.appended;
-        self.chunks.iter().map(|chunk| chunk.octets.clone())
+        self.chain_copied();
+        self.sealed_to = self.appended;
+        self.chunks.iter().map(|chunk| chunk.bytes.clone())
     }
 
     /// Replaces each frame by the result of `rewrite`. No byte of the frames may have been written or sealed.
     pub fn rewrite(&mut self, mut rewrite: impl FnMut(&[u8]) -> Bytes) {
-        self.flush_small();
+        self.chain_copied();
         let mut whole = BytesMut::with_capacity(self.pending());
-        self.chunks.drain(..).for_each(|chunk| whole.extend_from_slice(&chunk.octets));
-        self.shared = 0;
+        self.chunks.drain(..).for_each(|chunk| whole.extend_from_slice(&chunk.bytes));
+        self.shared_bytes = 0;
         let mut whole = whole.freeze();
         let mut begins = self.written;
         self.appended = self.written;
@@ -209,39 +209,39 @@ impl OutputBuffer {
             begins = end.at;
             self.appended += frame.len() as u64;
             end.at = self.appended;
-            self.chunks.push_back(Chunk { octets: frame, guard: None });
+            self.chunks.push_back(Chunk { bytes: frame, guard: None });
         }
     }
 
     /// Drops every frame of which no byte was written or sealed. Calls `dropped` for each marked frame among them.
     pub fn cut(&mut self, mut dropped: impl FnMut(AwaitedWrite)) {
-        let mut in_flight = self.written > self.whole;
-        let (sealed, mut keep) = (self.sealed, self.written);
+        let mut in_flight = self.written > self.complete_to;
+        let (sealed_to, mut kept_to) = (self.sealed_to, self.written);
         self.ends.retain(|end| {
-            let stays = std::mem::take(&mut in_flight) || end.at <= sealed;
+            let stays = std::mem::take(&mut in_flight) || end.at <= sealed_to;
             if stays {
-                keep = end.at;
+                kept_to = end.at;
             } else if let Some(mark) = end.mark {
                 dropped(mark);
             }
             stays
         });
-        self.flush_small();
-        let mut surplus = (self.appended - keep) as usize;
+        self.chain_copied();
+        let mut surplus = (self.appended - kept_to) as usize;
         while surplus > 0
             && let Some(chunk) = self.chunks.back_mut()
         {
-            let cut = surplus.min(chunk.octets.len());
-            chunk.octets.truncate(chunk.octets.len() - cut);
+            let cut = surplus.min(chunk.bytes.len());
+            chunk.bytes.truncate(chunk.bytes.len() - cut);
             surplus -= cut;
             if chunk.guard.is_some() {
-                self.shared -= cut;
+                self.shared_bytes -= cut;
             }
-            if chunk.octets.is_empty() {
+            if chunk.bytes.is_empty() {
                 self.chunks.pop_back();
             }
         }
-        self.appended = keep;
+        self.appended = kept_to;
     }
 
     /// Returns whether any frame that is not written completely is marked.
@@ -259,9 +259,9 @@ impl OutputBuffer {
         self.ends.iter().filter_map(|end| end.mark)
     }
 
-    fn flush_small(&mut self) {
-        if !self.small.is_empty() {
-            self.chunks.push_back(Chunk { octets: self.small.split().freeze(), guard: None });
+    fn chain_copied(&mut self) {
+        if !self.copied.is_empty() {
+            self.chunks.push_back(Chunk { bytes: self.copied.split().freeze(), guard: None });
         }
     }
 }
@@ -294,7 +294,7 @@ mod tests {
 
     /// Returns the remaining bytes as one vectored write would write them.
     fn rest(out: &OutputBuffer) -> Vec<u8> {
-        let mut slices = OutputBuffer::no_slices();
+        let mut slices = OutputBuffer::empty_slices();
         let used = out.slices(&mut slices);
         slices[..used].iter().flat_map(|slice| slice.to_vec()).collect()
     }
@@ -315,7 +315,7 @@ mod tests {
             assert_eq!(seen, whole, "by {step}");
             assert_eq!(out.take_frames_written(), 3);
             assert_eq!(
-                out.small.capacity() + out.chunks.capacity() + out.ends.capacity(),
+                out.copied.capacity() + out.chunks.capacity() + out.ends.capacity(),
                 0,
                 "an empty buffer holds no memory"
             );
@@ -361,7 +361,7 @@ mod tests {
         out.end_frame(None);
         drop(message);
         assert!(budget.used() >= 3000);
-        let lists = |chunks: usize| chunks * size_of::<Chunk>() + size_of::<End>();
+        let lists = |chunks: usize| chunks * size_of::<Chunk>() + size_of::<FrameEnd>();
         assert_eq!(out.held_bytes(), 8 + lists(2));
         out.advance(100, |_| {});
         assert_eq!((out.held_bytes(), out.pending()), (lists(1), tail.len() - 92));

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Query parameters that carry a token.
-pub(super) const TOKENS: [&str; 2] = ["access_token", "accessToken"];
+pub(super) const TOKEN_PARAMETERS: [&str; 2] = ["access_token", "accessToken"];
 
 /// Most characters of a client program's name in the log.
 const AGENT_CHARS_MAX: usize = 120;
@@ -56,12 +56,13 @@ pub(super) fn handshake(
     let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let of_scheme = |name| authorization.and_then(|text| scheme(text, name));
     handshake.agent =
-        headers.get(USER_AGENT).and_then(|value| shown_agent(&String::from_utf8_lossy(value.as_bytes())));
+        headers.get(USER_AGENT).and_then(|value| agent_for_log(&String::from_utf8_lossy(value.as_bytes())));
     handshake.bearer = of_scheme("bearer").map(Secret::new);
     if trust.is_own_page {
         handshake.basic = of_scheme("basic").and_then(basic);
     }
-    let token = parameters(query).find(|(name, value)| TOKENS.contains(&&**name) && !value.is_empty());
+    let token =
+        parameters(query).find(|(name, value)| TOKEN_PARAMETERS.contains(&&**name) && !value.is_empty());
     handshake.query = token.map(|(_, value)| Secret::new(&value));
     if trust.is_own_page {
         let named = |(name, _): &(&[u8], &[u8])| cookie.is_some_and(|cookie| cookie.as_bytes() == *name);
@@ -74,10 +75,10 @@ pub(super) fn handshake(
 }
 
 /// Returns the name of a client's program for the log: short, on one line, without control characters.
-pub(super) fn shown_agent(text: &str) -> Option<Box<str>> {
+pub(super) fn agent_for_log(text: &str) -> Option<Box<str>> {
     let plain = |c: char| if c.is_control() { ' ' } else { c };
-    let shown: String = text.trim().chars().take(AGENT_CHARS_MAX).map(plain).collect();
-    (!shown.is_empty()).then(|| shown.into())
+    let display: String = text.trim().chars().take(AGENT_CHARS_MAX).map(plain).collect();
+    (!display.is_empty()).then(|| display.into())
 }
 
 /// Parses the login and the passcode of HTTP Basic (RFC 7617).
@@ -102,7 +103,7 @@ mod tests {
         handshake(&headers, query, address, &Trust { is_own_page, proxy }, Some("auth"))
     }
 
-    fn shown(secret: &Option<Secret>) -> Option<&str> {
+    fn reveal(secret: &Option<Secret>) -> Option<&str> {
         secret.as_ref().map(Secret::reveal)
     }
 
@@ -110,7 +111,7 @@ mod tests {
     fn credentials_are_read_from_every_supported_place() {
         for scheme in ["Bearer abc", "bearer  abc ", "BEARER abc", "Bearer\tabc"] {
             assert_eq!(
-                shown(&handshake_with(&[("authorization", scheme)], "", true).bearer),
+                reveal(&handshake_with(&[("authorization", scheme)], "", true).bearer),
                 Some("abc"),
                 "{scheme}"
             );
@@ -122,7 +123,7 @@ mod tests {
             ("access_token=", None),
             ("token=x", None),
         ] {
-            assert_eq!(shown(&handshake_with(&[], query, true).query), token, "{query}");
+            assert_eq!(reveal(&handshake_with(&[], query, true).query), token, "{query}");
         }
         for (line, token) in [
             ("a=1; auth=abc; auth=d", Some("abc")),
@@ -130,7 +131,7 @@ mod tests {
             ("auth=", None),
             ("xauth=a", None),
         ] {
-            assert_eq!(shown(&handshake_with(&[("cookie", line)], "", true).cookie), token, "{line}");
+            assert_eq!(reveal(&handshake_with(&[("cookie", line)], "", true).cookie), token, "{line}");
         }
         let (login, passcode) =
             handshake_with(&[("authorization", "Basic YWxpY2U6YTpi")], "", true).basic.expect("Basic");
@@ -147,8 +148,8 @@ mod tests {
             Some("Firefox/144.0")
         );
         assert_eq!(handshake_with(&[("user-agent", "")], "", false).agent, None);
-        assert_eq!(shown_agent("a\nb\u{1b}[0mc").as_deref(), Some("a b [0mc"));
-        assert_eq!(shown_agent(&"\u{738b}".repeat(500)).map(|agent| agent.chars().count()), Some(120));
+        assert_eq!(agent_for_log("a\nb\u{1b}[0mc").as_deref(), Some("a b [0mc"));
+        assert_eq!(agent_for_log(&"\u{738b}".repeat(500)).map(|agent| agent.chars().count()), Some(120));
     }
 
     #[test]
@@ -158,7 +159,10 @@ mod tests {
         assert!(own.basic.is_some() && own.cookie.is_some() && own.proxy.is_some());
         let foreign = handshake_with(&headers, "access_token=x", false);
         assert!(foreign.basic.is_none() && foreign.cookie.is_none() && foreign.proxy.is_none());
-        assert_eq!(shown(&foreign.query), Some("x"), "a token in the query is accepted");
-        assert_eq!(shown(&handshake_with(&[("authorization", "Bearer abc")], "", false).bearer), Some("abc"));
+        assert_eq!(reveal(&foreign.query), Some("x"), "a token in the query is accepted");
+        assert_eq!(
+            reveal(&handshake_with(&[("authorization", "Bearer abc")], "", false).bearer),
+            Some("abc")
+        );
     }
 }

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A [`PollBudget`] bounds one poll by the work that was reported ([`crate::work`]), by pushes to subscribers and by
-//! time. A connection whose poll has used it up waits for a permit ([`PollQueuePlace`]). There are as many permits as
+//! time. A connection whose poll has used it up waits for a permit ([`PollQueuePosition`]). There are as many permits as
 //! worker threads, so that a connection with a few frames waits for at most that many long polls, regardless of the
 //! number of clients that send without a pause.
 
@@ -38,10 +38,10 @@ const CLOCK_UNITS: u64 = 128;
 #[derive(Debug)]
 pub(super) struct PollBudget {
     /// The work counter of the thread at the start of the poll.
-    began_with: u64,
+    work_at_start: u64,
     began_at: Instant,
     /// The value of the work counter at which the clock is read next.
-    look_at: u64,
+    clock_check_at: u64,
     pushes: usize,
     is_used_up: bool,
 }
@@ -49,18 +49,18 @@ pub(super) struct PollBudget {
 impl PollBudget {
     /// Creates the full budget of a poll that starts at `now`.
     pub(super) fn new(now: Instant) -> PollBudget {
-        let began_with = work::done();
+        let work_at_start = work::done();
         PollBudget {
-            began_with,
+            work_at_start,
             began_at: now,
-            look_at: began_with + CLOCK_UNITS,
+            clock_check_at: work_at_start + CLOCK_UNITS,
             pushes: 0,
             is_used_up: false,
         }
     }
 
     /// Counts pushes to subscribers.
-    pub(super) fn pushed(&mut self, pushes: usize) {
+    pub(super) fn add_pushes(&mut self, pushes: usize) {
         self.pushes += pushes;
     }
 
@@ -70,9 +70,9 @@ impl PollBudget {
             return true;
         }
         let done = work::done();
-        self.is_used_up = self.pushes >= PUSHES_MAX || done.wrapping_sub(self.began_with) >= WORK_MAX;
-        if done >= self.look_at {
-            self.look_at = done + CLOCK_UNITS;
+        self.is_used_up = self.pushes >= PUSHES_MAX || done.wrapping_sub(self.work_at_start) >= WORK_MAX;
+        if done >= self.clock_check_at {
+            self.clock_check_at = done + CLOCK_UNITS;
             let pushes = u32::try_from(self.pushes).unwrap_or(u32::MAX);
             self.is_used_up |= self.began_at.elapsed() >= TIME_MAX + PUSH_TIME * pushes;
         }
@@ -80,60 +80,60 @@ impl PollBudget {
     }
 }
 
-/// The place of a connection in the queue of those that used up their poll budget.
+/// The position of a connection in the queue of those that used up their poll budget.
 #[derive(Debug)]
-pub(super) struct PollQueuePlace {
+pub(super) struct PollQueuePosition {
     permits: PollSemaphore,
     permit: Option<OwnedSemaphorePermit>,
     /// The next step of yielding to other tasks since the permit was acquired.
-    yields: Yields,
+    next_yield: Yield,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Yields {
+enum Yield {
     /// Yields to the runtime, which polls its sockets.
     ToSockets,
     /// Yields to the tasks that events of the sockets have made ready. Without this, the runtime would run this task
     /// first.
     ToTasks,
     /// Yielding is complete.
-    NoMore,
+    Done,
 }
 
-impl PollQueuePlace {
-    /// Creates a place behind all connections that wait for one of `permits`.
-    pub(super) fn new(permits: &Arc<Semaphore>) -> PollQueuePlace {
-        PollQueuePlace {
+impl PollQueuePosition {
+    /// Creates a position behind all connections that wait for one of `permits`.
+    pub(super) fn new(permits: &Arc<Semaphore>) -> PollQueuePosition {
+        PollQueuePosition {
             permits: PollSemaphore::new(permits.clone()),
             permit: None,
-            yields: Yields::ToSockets,
+            next_yield: Yield::ToSockets,
         }
     }
 
     /// Passes the permit to the next connection in the queue, and queues again.
-    pub(super) fn again(&mut self) {
+    pub(super) fn requeue(&mut self) {
         self.permit = None;
-        self.yields = Yields::ToSockets;
+        self.next_yield = Yield::ToSockets;
     }
 
     /// Returns `Ready` when the connection may continue. Until then the task is woken when the next step is possible.
-    /// The permit is kept until [`PollQueuePlace::again`] or the drop.
+    /// The permit is kept until [`PollQueuePosition::requeue`] or the drop.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.permit.is_none() {
             // `None` would mean that the semaphore is closed, which never happens.
             self.permit = ready!(self.permits.poll_acquire(cx));
         }
-        match self.yields {
-            Yields::ToSockets => {
-                self.yields = Yields::ToTasks;
+        match self.next_yield {
+            Yield::ToSockets => {
+                self.next_yield = Yield::ToTasks;
                 pin!(tokio::task::yield_now()).poll(cx)
             }
-            Yields::ToTasks => {
-                self.yields = Yields::NoMore;
+            Yield::ToTasks => {
+                self.next_yield = Yield::Done;
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
-            Yields::NoMore => Poll::Ready(()),
+            Yield::Done => Poll::Ready(()),
         }
     }
 }

@@ -42,7 +42,7 @@ pub enum Protocol {
     Stomp,
     /// The protocol of SSH clients.
     Ssh,
-    /// Neither the port's protocol nor a known one.
+    /// Neither the protocol of the port nor a known protocol.
     Unknown,
 }
 
@@ -179,15 +179,15 @@ impl Protocol {
             }
             Protocol::Stomp => {
                 "STOMP over TCP is served at the address of the option tcp; this is the address of the option http, \
-                 where STOMP is spoken within WebSocket or SockJS (option ws-path)"
+                 for STOMP over WebSocket or SockJS (option ws-path)"
             }
             Protocol::Amqp | Protocol::OpenWire | Protocol::Mqtt(_) | Protocol::Nats => {
-                "Stompbox only speaks STOMP: use a client for STOMP, or give the client the address of another broker"
+                "Stompbox supports only STOMP: use a client for STOMP, or give this client the address of another broker"
             }
-            Protocol::Ssh => "Stompbox does not speak SSH: give the client the address of the SSH server",
+            Protocol::Ssh => "Stompbox does not support SSH: give the client the address of the SSH server",
             Protocol::Unknown => {
                 "The address of the option http is for HTTP/1.1, WebSocket and SockJS, and that of the option tcp is \
-                 for STOMP over TCP: check the address, the port and the protocol that the client is set to"
+                 for STOMP over TCP: check the address, the port and the protocol in the configuration of the client"
             }
         }
     }
@@ -377,9 +377,9 @@ mod tests {
     #[test]
     fn protocols_are_recognised_by_their_first_bytes() {
         for (start, on_stomp, on_http) in table() {
-            let shown = start.escape_ascii().to_string();
-            assert_eq!(recognise(Port::Stomp, &start), on_stomp, "{shown}");
-            assert_eq!(recognise(Port::Http, &start), on_http, "{shown}");
+            let display = start.escape_ascii().to_string();
+            assert_eq!(recognise(Port::Stomp, &start), on_stomp, "{display}");
+            assert_eq!(recognise(Port::Http, &start), on_http, "{display}");
         }
     }
 
@@ -389,11 +389,11 @@ mod tests {
             for (port, whole) in [(Port::Stomp, on_stomp), (Port::Http, on_http)] {
                 for length in 0..start.len() {
                     let guess = recognise(port, &start[..length]);
-                    let shown = start[..length].escape_ascii();
+                    let display = start[..length].escape_ascii();
                     if whole != Guess::NotForeign {
-                        assert_eq!(guess, Guess::Undecided, "{shown} on {port:?}");
+                        assert_eq!(guess, Guess::Undecided, "{display} on {port:?}");
                     } else {
-                        assert!(!matches!(guess, Guess::Foreign(_)), "{shown} on {port:?}");
+                        assert!(!matches!(guess, Guess::Foreign(_)), "{display} on {port:?}");
                     }
                 }
             }
@@ -457,10 +457,10 @@ mod tests {
             b"GET /\x7f",
             b"\n\n\t",
         ] {
-            let shown = line.escape_ascii();
+            let display = line.escape_ascii();
             let before = recognise_request(&line[..line.len() - 1]);
-            assert_eq!(before, Guess::Undecided, "{shown} before its last byte");
-            assert_eq!(recognise_request(line), Guess::Foreign(Protocol::Unknown), "{shown}");
+            assert_eq!(before, Guess::Undecided, "{display} before its last byte");
+            assert_eq!(recognise_request(line), Guess::Foreign(Protocol::Unknown), "{display}");
         }
     }
 

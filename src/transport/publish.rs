@@ -20,8 +20,8 @@ pub(super) struct ReceiverCounts {
 impl ReceiverCounts {
     /// Adds the receivers of one message.
     pub(super) fn add(&mut self, published: &Published) {
-        self.sessions = sum(self.sessions, published.sessions);
-        self.services = sum(self.services, published.services);
+        self.sessions = add_counts(self.sessions, published.sessions);
+        self.services = add_counts(self.services, published.services);
     }
 
     pub(super) fn headers(&self) -> Vec<(&'static str, String)> {
@@ -33,17 +33,17 @@ impl ReceiverCounts {
 
 impl<W: Wire> Connection<W> {
     pub(super) fn publish(&mut self, publish: &Publish, now: Instant) -> Result<ReceiverCounts, ActionError> {
-        let failed = |broker_error| ActionError {
-            about: RejectedAction::Publish,
+        let action_error = |broker_error| ActionError {
+            rejected_action: RejectedAction::Publish,
             receipt: publish.receipt.clone(),
             broker_error,
         };
-        let published = self.route(publish, now).map_err(failed)?;
-        let mut outcome = ReceiverCounts::default();
-        outcome.add(&published);
-        self.published(publish, published, now);
+        let published = self.route(publish, now).map_err(action_error)?;
+        let mut receivers = ReceiverCounts::default();
+        receivers.add(&published);
+        self.record_published(publish, published, now);
         self.pause_near_budget(now);
-        Ok(outcome)
+        Ok(receivers)
     }
 
     pub(super) fn route(&self, publish: &Publish, now: Instant) -> Result<Published, BrokerError> {
@@ -61,7 +61,7 @@ impl<W: Wire> Connection<W> {
     /// Routes a message from the broker to this session, such as an error report. Failure to deliver it is only logged.
     pub(super) fn report_error(&self, publish: &Publish, now: Instant) {
         if let Err(broker_error) = self.route(publish, now) {
-            tracing::debug!(detail = broker_error.detail, "a client could not be told of an error");
+            tracing::debug!(detail = broker_error.detail, "an error report could not be delivered");
         }
     }
 
@@ -76,8 +76,8 @@ impl<W: Wire> Connection<W> {
         else {
             return;
         };
-        let given = publish.frame.header("reply-to").unwrap_or_default();
-        let detail = "No service is subscribed to this destination at the moment. Send again later.";
+        let requested = publish.frame.header("reply-to").unwrap_or_default();
+        let detail = "No service is subscribed to this destination. Send again later.";
         let mut extra = vec![
             ("message", "no service"),
             ("content-type", "text/plain"),
@@ -86,28 +86,28 @@ impl<W: Wire> Connection<W> {
         let correlation = publish.frame.header("correlation-id");
         extra.extend(correlation.as_deref().map(|id| ("correlation-id", id)));
         extra.extend(publish.receipt.as_deref().map(|receipt| ("receipt-id", receipt)));
-        let told = Publication {
+        let notice = Publication {
             destination: &destination,
-            destination_header: &given,
+            destination_header: &requested,
             headers: &Headers::default(),
             extra: &extra,
             body: detail.as_bytes(),
             to_session: None,
         };
-        if let Err(broker_error) = self.context.broker.publish(told, now) {
+        if let Err(broker_error) = self.context.broker.publish(notice, now) {
             tracing::debug!(
                 detail = broker_error.detail,
-                "a client could not be told that there is no service"
+                "the notice that no service is subscribed could not be delivered"
             );
         }
     }
 
     /// Records a routed message. The connection waits for receivers that are behind before it routes the next one.
-    pub(super) fn published(&mut self, publish: &Publish, published: Published, now: Instant) {
+    pub(super) fn record_published(&mut self, publish: &Publish, published: Published, now: Instant) {
         if published.services == Some(0) {
             self.report_no_service(publish, now);
         }
-        self.poll_budget.pushed(published.reached);
+        self.poll_budget.add_pushes(published.reached);
         self.pause.congested.extend(published.congested);
     }
 
@@ -118,8 +118,8 @@ impl<W: Wire> Connection<W> {
     }
 }
 
-fn sum(one: Option<usize>, other: Option<usize>) -> Option<usize> {
-    if one.is_none() { other } else { one.map(|one| one + other.unwrap_or(0)) }
+fn add_counts(left: Option<usize>, right: Option<usize>) -> Option<usize> {
+    if left.is_none() { right } else { left.map(|left| left + right.unwrap_or(0)) }
 }
 
 pub(super) fn settlement(settle: &Settle) -> Settlement {

@@ -12,7 +12,7 @@ const READ_BYTES: usize = 64 * 1024;
 const DISCARDS_MAX: usize = 16;
 
 thread_local! {
-    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
+    static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
 }
 
 /// Reads once from `socket` and passes the bytes to `sink`, which must not read itself because the buffer is borrowed.
@@ -21,8 +21,8 @@ pub(super) fn poll_read<R>(
     cx: &mut Context<'_>,
     sink: impl FnOnce(&mut [u8]) -> R,
 ) -> Poll<io::Result<R>> {
-    SCRATCH.with_borrow_mut(|scratch| {
-        let mut buffer = ReadBuf::new(scratch);
+    READ_BUFFER.with_borrow_mut(|storage| {
+        let mut buffer = ReadBuf::new(storage);
         match Pin::new(socket).poll_read(cx, &mut buffer) {
             Poll::Ready(Ok(())) => Poll::Ready(Ok(sink(buffer.filled_mut()))),
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -35,7 +35,7 @@ pub(super) fn poll_read<R>(
 /// rest.
 pub(super) fn poll_discard(socket: &mut (impl AsyncRead + Unpin), cx: &mut Context<'_>) -> Poll<()> {
     for _ in 0..DISCARDS_MAX {
-        match poll_read(socket, cx, |octets| octets.len()) {
+        match poll_read(socket, cx, |bytes| bytes.len()) {
             Poll::Ready(Ok(0)) | Poll::Ready(Err(_)) => return Poll::Ready(()),
             Poll::Ready(Ok(_)) => {}
             Poll::Pending => return Poll::Pending,

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 /// it.
 const UNREAD_BYTES_MAX: usize = 256 * 1024;
 /// Time to wait for the end of the input after the output failed.
-const LAST_INPUT_TIME: Duration = Duration::from_secs(1);
+const LAST_INPUT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Interval at which a pause for the byte budget is checked.
-const BUDGET_PAUSE: Duration = Duration::from_millis(20);
+const BUDGET_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The reasons that pause the reading of a connection.
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ pub(super) struct ReadPause {
 
 impl ReadPause {
     /// Returns whether there is a reason to pause.
-    pub(super) fn is_on(&self) -> bool {
+    pub(super) fn is_active(&self) -> bool {
         !self.congested.is_empty() || self.budget_until.is_some()
     }
 }
@@ -33,7 +33,7 @@ impl ReadPause {
 impl<W: Wire> Connection<W> {
     /// Returns whether the connection handles no input at the moment, so that silence of the client means nothing.
     pub(super) fn ignores_input(&self) -> bool {
-        self.pause.is_on()
+        self.pause.is_active()
             || self.commit.is_some()
             || self.pending_authentication.is_some()
             || self.leaves_answers_unread()
@@ -52,7 +52,7 @@ impl<W: Wire> Connection<W> {
             && self.ending.is_none()
             && !self.poll_budget.is_used_up()
             && !self.ignores_input()
-            && self.input.waits_until().is_none_or(|until| now >= until)
+            && self.input.retry_at().is_none_or(|until| now >= until)
     }
 
     pub(super) fn poll_pause(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
@@ -84,8 +84,8 @@ impl<W: Wire> Connection<W> {
 
     /// Returns the time until which the connection waits for the end of the input after its output failed. The input
     /// ends as well, but the runtime may report the failed write before the input that arrived just before it.
-    pub(super) fn waits_for_the_last_input_until(&self) -> Option<Instant> {
-        self.output_failed.map(|at| at + LAST_INPUT_TIME)
+    pub(super) fn last_input_deadline(&self) -> Option<Instant> {
+        self.output_failed.map(|at| at + LAST_INPUT_TIMEOUT)
     }
 
     /// Returns the earliest time at which the connection must act without an event.
@@ -100,17 +100,16 @@ impl<W: Wire> Connection<W> {
                 stalls.into_iter().chain([self.session.deadline()]).flatten().min()
             }
         };
-        let patience = self
+        let grace = self
             .pause
             .congested
             .last()
             .map(|receiver| receiver.outbound_queue.grace_ends(receiver.is_widespread));
-        let budget = self.pause.budget_until.map(|until| until.min(now + BUDGET_PAUSE));
+        let budget = self.pause.budget_until.map(|until| until.min(now + BUDGET_CHECK_INTERVAL));
         // While reading is paused, neither the end of the input nor memory for it is waited for.
-        let input =
-            [self.waits_for_the_last_input_until(), self.input.waits_until()].into_iter().flatten().min();
+        let input = [self.last_input_deadline(), self.input.retry_at()].into_iter().flatten().min();
         let input = input.filter(|_| !self.ignores_input());
-        [silence, patience, budget, input, self.wire.deadline()].into_iter().flatten().min()
+        [silence, grace, budget, input, self.wire.deadline()].into_iter().flatten().min()
     }
 
     /// Returns `Ready` when a deadline has passed. Otherwise the task is woken when one passes.

@@ -23,7 +23,7 @@ macro_rules! log_closed {
             bytes_received = $connection.bytes_received,
             frames_sent = $connection.frames_sent,
             bytes_sent = $connection.out.written(),
-            skipped = $connection.skipped,
+            skipped = $connection.messages_skipped,
             "connection closed"
         )
     };
@@ -33,7 +33,7 @@ impl<W: Wire> Connection<W> {
     /// Counts and logs the end of the connection.
     pub(super) fn report(&mut self) {
         let closing = self.ending.as_ref().map_or(Closing::PeerLeft, |ending| ending.closing);
-        self.context.leave(self.number);
+        self.context.unregister(self.connection_number);
         self.context.metrics.closed(self.wire.name(), closing.as_str());
         match self.is_routine(closing) {
             true => log_closed!(debug, self, closing),
@@ -42,13 +42,14 @@ impl<W: Wire> Connection<W> {
     }
 
     /// Returns whether the line is logged at debug only. That holds for a connection without a byte, for a health check
-    /// from an address in `health-check-from` that only signed in and left, and for refused logins that are summed up.
+    /// from an address in `health-check-from` that only signed in and left, and for failed logins that are summed up.
     fn is_routine(&self, closing: Closing) -> bool {
         let frames_max = CHECK_FRAMES.iter().find(|(end, _)| *end == closing).map(|(_, frames)| *frames);
         let is_check = frames_max.is_some_and(|frames_max| self.frames_received <= frames_max);
         // The wrong protocol was logged when it was found, with the remedy.
-        let is_told = self.is_summed_up || matches!(closing, Closing::NoData | Closing::WrongProtocol);
-        is_told || is_check && self.context.is_health_check(self.address)
+        let is_logged_elsewhere =
+            self.login_failure_suppressed || matches!(closing, Closing::NoData | Closing::WrongProtocol);
+        is_logged_elsewhere || is_check && self.context.is_health_check(self.address)
     }
 
     /// Returns the duration of the connection, in seconds to the millisecond.

@@ -4,7 +4,7 @@ use crate::budget::allocation;
 use crate::outbound_queue::Key;
 
 /// Capacity, in entries, up to which a map that is not empty does not shrink.
-const SMALL: usize = 16;
+const SHRINK_CAPACITY_MIN: usize = 16;
 
 /// A map for the few subscriptions that most connections have, kept as a sorted list: the memory of a hash table would
 /// exceed that of an idle connection's subscriptions. Keys are assigned in ascending order, so that a new entry goes to
@@ -22,7 +22,7 @@ impl<T> Default for SubscriptionMap<T> {
 
 impl<T> SubscriptionMap<T> {
     pub(super) fn get(&self, key: Key) -> Option<&T> {
-        self.place(key).ok().map(|at| &self.entries[at].1)
+        self.position(key).ok().map(|at| &self.entries[at].1)
     }
 
     /// Inserts a value, in place of an earlier value for the same key.
@@ -31,18 +31,20 @@ impl<T> SubscriptionMap<T> {
             // Grows by half and one entry.
             self.entries.reserve_exact(self.entries.len() / 2 + 1);
         }
-        match self.place(key) {
+        match self.position(key) {
             Ok(at) => self.entries[at].1 = value,
             Err(at) => self.entries.insert(at, (key, value)),
         }
     }
 
     pub(super) fn remove(&mut self, key: Key) -> Option<T> {
-        let at = self.place(key).ok()?;
+        let at = self.position(key).ok()?;
         let (_, value) = self.entries.remove(at);
         if self.entries.is_empty() {
             self.entries = Vec::new();
-        } else if self.entries.capacity() > SMALL && self.entries.len() < self.entries.capacity() / 4 {
+        } else if self.entries.capacity() > SHRINK_CAPACITY_MIN
+            && self.entries.len() < self.entries.capacity() / 4
+        {
             self.entries.shrink_to(self.entries.len() * 2);
         }
         Some(value)
@@ -54,16 +56,17 @@ impl<T> SubscriptionMap<T> {
         self.remove(first)
     }
 
-    pub(super) fn retain(&mut self, keeps: impl Fn(Key) -> bool) {
-        self.entries.retain(|(key, _)| keeps(*key));
+    pub(super) fn retain(&mut self, is_kept: impl Fn(Key) -> bool) {
+        self.entries.retain(|(key, _)| is_kept(*key));
     }
 
-    /// Moves the entries whose key `moves` accepts to another map.
-    pub(super) fn move_to(&mut self, other: &mut SubscriptionMap<T>, moves: impl Fn(Key) -> bool) {
-        let (go, stay) = std::mem::take(&mut self.entries).into_iter().partition(|(key, _)| moves(*key));
-        self.entries = stay;
-        let go: Vec<(Key, T)> = go;
-        go.into_iter().for_each(|(key, value)| other.insert(key, value));
+    /// Moves the entries whose key `is_moved` accepts to another map.
+    pub(super) fn move_to(&mut self, other: &mut SubscriptionMap<T>, is_moved: impl Fn(Key) -> bool) {
+        let (moved, kept) =
+            std::mem::take(&mut self.entries).into_iter().partition(|(key, _)| is_moved(*key));
+        self.entries = kept;
+        let moved: Vec<(Key, T)> = moved;
+        moved.into_iter().for_each(|(key, value)| other.insert(key, value));
     }
 
     pub(super) fn values(&self) -> impl Iterator<Item = &T> {
@@ -79,7 +82,7 @@ impl<T> SubscriptionMap<T> {
         self.entries.is_empty()
     }
 
-    fn place(&self, key: Key) -> Result<usize, usize> {
+    fn position(&self, key: Key) -> Result<usize, usize> {
         self.entries.binary_search_by_key(&key, |(key, _)| *key)
     }
 }

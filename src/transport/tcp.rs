@@ -47,23 +47,23 @@ impl<S: ByteStream> Wire for TcpWire<S> {
         _: &mut OutputBuffer,
         sink: &mut dyn FnMut(&[u8]),
     ) -> Poll<Result<usize, ReadEnd>> {
-        let read = read_buffer::poll_read(&mut self.socket, cx, |octets| {
-            sink(octets);
-            octets.len()
+        let read = read_buffer::poll_read(&mut self.socket, cx, |bytes| {
+            sink(bytes);
+            bytes.len()
         });
         read.map(|read| match read {
             Ok(0) => Err(ReadEnd::Closed),
-            Ok(octets) => Ok(octets),
+            Ok(bytes) => Ok(bytes),
             Err(error) => Err(ReadEnd::Failed(error)),
         })
     }
 
-    fn wrap(&mut self, piece: OutgoingFrame<'_>, out: &mut OutputBuffer) {
-        out.copy(piece.prefix);
-        match piece.tail {
+    fn wrap(&mut self, frame: OutgoingFrame<'_>, out: &mut OutputBuffer) {
+        out.copy(frame.prefix);
+        match frame.tail {
             // A shared tail ends in the LF already.
             Tail::Shared(..) if self.trailing_lf => {
-                let (tail, _) = piece.tail.plain();
+                let (tail, _) = frame.tail.plain();
                 out.chain(&tail.bytes, tail.guard);
             }
             Tail::Own(tail) if self.trailing_lf => {
@@ -75,7 +75,7 @@ impl<S: ByteStream> Wire for TcpWire<S> {
                 out.chain_front(&tail.bytes, length, tail.guard);
             }
         }
-        out.end_frame(piece.mark);
+        out.end_frame(frame.mark);
     }
 
     fn heart_beat(&mut self, out: &mut OutputBuffer) {
@@ -109,10 +109,10 @@ pub(super) fn poll_write(
     out: &OutputBuffer,
 ) -> Poll<io::Result<usize>> {
     // `send` costs less than `writev`.
-    if let Some(piece) = out.single() {
+    if let Some(piece) = out.as_single_slice() {
         return Pin::new(socket).poll_write(cx, piece);
     }
-    let mut slices = OutputBuffer::no_slices();
+    let mut slices = OutputBuffer::empty_slices();
     let used = out.slices(&mut slices);
     Pin::new(socket).poll_write_vectored(cx, &slices[..used])
 }

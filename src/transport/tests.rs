@@ -82,7 +82,7 @@ impl Transport {
         for piece in frames.as_bytes().chunks(8 * 1024) {
             let piece = match self {
                 Transport::SockJs => {
-                    serde_json::to_vec(&[std::str::from_utf8(piece).expect("ASCII")]).expect("JSON")
+                    serde_json::to_vec(&[std::str::from_utf8(piece).expect("ASCII")]).expect("valid JSON")
                 }
                 _ => piece.to_vec(),
             };
@@ -231,7 +231,7 @@ fn floods() -> Vec<(&'static str, String, String, u64)> {
     let pair = |destination: &str, headers: &str| {
         format!("SUBSCRIBE\nid:x\ndestination:{destination}\n{headers}\n\0UNSUBSCRIBE\nid:x\n\n\0")
     };
-    let pile = format!(
+    let long_queue = format!(
         "SUBSCRIBE\nid:1\ndestination:/topic/a\n\n\0{}",
         "SEND\ndestination:/topic/a\n\nx\0".repeat(8000)
     );
@@ -252,7 +252,7 @@ fn floods() -> Vec<(&'static str, String, String, u64)> {
         ),
         ("topic", String::new(), pair("/topic/a", ""), small),
         ("presence", String::new(), pair("/presence/topic/a", ""), small),
-        ("pile", pile, pair("/topic/b", ""), 2 * small),
+        ("long queue", long_queue, pair("/topic/b", ""), 2 * small),
         // All deliveries that the client did not settle are requeued at once, `unsettled-max` at most.
         ("queue", queue, pair("/queue/a", "ack:client-individual\nprefetch-count:10000\n"), UNSETTLED_WORK),
         // Each node of the patterns is visited once.
@@ -422,7 +422,7 @@ async fn connection_with_many_items_releases_them_in_several_polls() {
             "{name}: one poll did {most}; its budget is {WORK_MAX}, one step takes {step}"
         );
         assert_eq!(context.metrics.subscriptions.get(), 0, "{name}");
-        assert_eq!(context.permits.available_permits(), 1, "{name}");
+        assert_eq!(context.poll_permits.available_permits(), 1, "{name}");
     }
 }
 
@@ -437,14 +437,14 @@ async fn connection_dropped_during_release_releases_the_rest() {
         assert_eq!(context.metrics.subscriptions.get(), 0, "{name}");
         let kept = if name == "queues" { 50 * 100 } else { 0 };
         assert_eq!(context.metrics.queue_messages.get(), kept, "{name}");
-        assert_eq!(context.permits.available_permits(), 1, "{name}");
+        assert_eq!(context.poll_permits.available_permits(), 1, "{name}");
     }
 }
 
 #[tokio::test]
 async fn flooding_connections_share_the_thread_fairly() {
     let context = context();
-    let permits = context.permits.available_permits();
+    let permits = context.poll_permits.available_permits();
     assert_eq!(permits, 1, "one permit for each thread of this runtime");
     let mut connections: Vec<_> = (0..8)
         .map(|n| {
@@ -472,11 +472,11 @@ async fn flooding_connections_share_the_thread_fairly() {
 async fn dropped_connection_returns_its_work_permit() {
     let context = context();
     let mut connection = serve(&context, Flood::new("", "SEND\ndestination:/topic/a\n\nx\0"));
-    while context.permits.available_permits() > 0 {
+    while context.poll_permits.available_permits() > 0 {
         polls(&mut connection, 1).await;
     }
     drop(connection);
-    assert_eq!(context.permits.available_permits(), 1);
+    assert_eq!(context.poll_permits.available_permits(), 1);
 }
 
 /// Each login attempt for alice needs the only permit. The sixth attempt is the first that the throttle delays.
@@ -498,13 +498,13 @@ async fn half_closed_client_releases_its_permit_while_its_login_is_throttled() {
             Peer::unauthenticated(permit),
         ));
         let connect = format!("CONNECT\naccept-version:1.2\nhost:a\nlogin:alice\npasscode:{number}\n\n\0");
-        client.write_all((connect + behind).as_bytes()).await.expect("the broker reads");
-        client.shutdown().await.expect("the client closes its side");
+        client.write_all((connect + behind).as_bytes()).await.expect("the pipe has space");
+        client.shutdown().await.expect("the pipe is open");
         let mut answer = String::new();
-        client.read_to_string(&mut answer).await.expect("the broker closes");
+        client.read_to_string(&mut answer).await.expect("the broker closes the connection");
         let expected = if number < 5 { "login failed" } else { "login not checked" };
         assert!(answer.contains(&format!("message:{expected}\n")), "attempt {number}: {answer}");
-        served.await.expect("no panic");
+        served.await.expect("the task does not panic");
     }
     assert_eq!(start.elapsed(), Duration::ZERO, "no attempt waited for the throttle");
 }

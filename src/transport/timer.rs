@@ -78,7 +78,7 @@ mod tests {
             let waited = tokio::time::timeout(Duration::from_secs(60), waiting).await;
             waited
                 .unwrap_or_else(|_| panic!("budget exhausted: {exhausts_budget}: the task was not woken"))
-                .expect("no panic");
+                .expect("the task does not panic");
         }
     }
 

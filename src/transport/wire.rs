@@ -134,9 +134,9 @@ pub trait Wire: Unpin + Send + 'static {
     /// Appends the first bytes that the wire sends, such as the open frame of SockJS.
     fn open(&mut self, _out: &mut OutputBuffer) {}
 
-    /// Applies the limits of authenticated clients. `beats` is the longest interval between two frames that the
-    /// application sends, if it guarantees one.
-    fn trust(&mut self, _beats: Option<Duration>) {}
+    /// Applies the limits of authenticated clients. `application_heartbeat` is the longest interval between two frames
+    /// that the application sends, if it guarantees one.
+    fn trust(&mut self, _application_heartbeat: Option<Duration>) {}
 
     /// Returns whether the client sends nothing more. Bytes that it sent before may still be unread.
     fn input_has_ended(&self) -> bool;
@@ -173,7 +173,7 @@ pub trait Wire: Unpin + Send + 'static {
     ) -> Poll<Result<usize, ReadEnd>>;
 
     /// Appends one STOMP frame, or one message of another application.
-    fn wrap(&mut self, piece: OutgoingFrame<'_>, out: &mut OutputBuffer);
+    fn wrap(&mut self, frame: OutgoingFrame<'_>, out: &mut OutputBuffer);
 
     /// Appends one heartbeat of STOMP.
     fn heart_beat(&mut self, out: &mut OutputBuffer);

@@ -29,19 +29,19 @@ impl WrongProtocols {
                 option,
                 %address,
                 others,
-                "a client speaks the wrong protocol for this port: {}",
+                "wrong protocol for this port: {}",
                 protocol.remedy()
             ),
             None => {
-                tracing::debug!(protocol = name, option, %address, "one more client speaks the wrong protocol")
+                tracing::debug!(protocol = name, option, %address, "another client uses the wrong protocol")
             }
         }
     }
 }
 
 impl<W: Wire> Connection<W> {
-    /// Ends a connection whose first bytes are not STOMP, with an answer that says why.
-    pub(super) fn refuse_start(&mut self, found: NotStomp, now: Instant) {
+    /// Ends a connection whose first bytes are not STOMP, with an answer that names the reason.
+    pub(super) fn reject_first_bytes(&mut self, found: NotStomp, now: Instant) {
         match found {
             NotStomp::Foreign(protocol) => {
                 self.context.wrong_protocols.log(protocol, Port::Stomp, self.address);
@@ -51,17 +51,17 @@ impl<W: Wire> Connection<W> {
             }
             NotStomp::Other => {
                 let detail = format!(
-                    "The connection began with \"{}\", which is not a STOMP frame. This address speaks STOMP 1.0, 1.1 and \
-                     1.2: the first frame is CONNECT, in capitals on a line of its own, then headers, a blank line \
-                     and NUL. Use a client for STOMP.",
-                    self.first_bytes.shown()
+                    "The connection began with \"{}\", which is not a STOMP frame. Expected STOMP 1.0, 1.1 or 1.2: the \
+                     first frame is CONNECT, in capitals on a line of its own, followed by headers, a blank line and a \
+                     NUL byte. Use a client for STOMP.",
+                    self.first_bytes.display()
                 );
-                let reject = ErrorReply { summary: "not STOMP", detail: &detail };
+                let reply = ErrorReply { summary: "not STOMP", detail: &detail };
                 if !self.wire.is_raw_stream() {
-                    return self.end_with(reject, Closing::Rejected, now);
+                    return self.end_with(reply, Closing::Rejected, now);
                 }
                 self.context.wrong_protocols.log(Protocol::Unknown, Port::Stomp, self.address);
-                self.end_with(reject, Closing::WrongProtocol, now);
+                self.end_with(reply, Closing::WrongProtocol, now);
             }
         }
     }

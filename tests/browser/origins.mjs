@@ -16,7 +16,7 @@ const TRANSPORTS = {
   'iframe-xhr-polling': ['iframe.html', 'sockjs.min.js', 'xhr', 'xhr_send'],
   'jsonp-polling': ['jsonp', 'jsonp_send'],
 };
-const REFUSED = /refused a request \(403\).*option="allowed-origins"/;
+const REFUSED = /rejected a request \(403\).*option="allowed-origins"/;
 
 /** Origins that are accepted, and the options of the broker that accept them. */
 const LET_IN = [
@@ -120,7 +120,7 @@ scene('a name that was given this machine as a second address is refused by its 
   const response = await view.page.goto(`http://rebound.example.test:${broker.port}/`);
   assert.equal(response.status(), 403);
   assert.match(await response.text(), /allowed-hosts/);
-  await broker.logged(/refused a request \(403\).*option="allowed-hosts"/);
+  await broker.logged(/rejected a request \(403\).*option="allowed-hosts"/);
 });
 
 // ---- functions that run in the page ----

@@ -209,7 +209,7 @@ fn the_default_connections_max_is_lowered_to_fit_the_limit_of_open_files() {
     let clients: Vec<_> = (0..6).map(|_| broker.connect(Wire::Tcp)).collect();
     let mut refused = broker.open(Wire::Tcp);
     assert!(refused.expect_error(&[]).text().contains("connections-max"));
-    let line = broker.log_line(|line| line.contains("refused a client"));
+    let line = broker.log_line(|line| line.contains("rejected a client"));
     assert!(line.contains(" WARN ") && line.contains("limit=\"connections-max\""), "{line}");
     drop(clients);
     broker.until("connections", 0);

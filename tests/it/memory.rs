@@ -97,7 +97,7 @@ on_each_wire! {
             }
             let error = hoarder.expect_error(&[("message", "memory limit reached")]);
             let text = error.text();
-            assert!(text.contains("memory-bytes-max") && text.contains(&format!("hold {SHARE} bytes")), "{text}");
+            assert!(text.contains("memory-bytes-max") && text.contains(&format!("is full ({SHARE} bytes")), "{text}");
         }
         assert_eq!(broker.limit_hits("memory-bytes-max"), 17);
         assert!(broker.metric("memory_used_bytes") <= SHARE + SHARE / 4, "{}", broker.metric("memory_used_bytes"));
@@ -138,7 +138,7 @@ on_each_wire! {
         assert!(error.text().contains("the rest stalled"), "{error:?}");
         assert!(error.text().contains("memory-bytes-max"), "{error:?}");
         assert_eq!(broker.limit_hits("memory-bytes-max"), refused + 1);
-        broker.log_line(|line| line.contains("refused the unfinished input of a client: memory-bytes-max"));
+        broker.log_line(|line| line.contains("rejected the unfinished input of a client: memory-bytes-max"));
         hoarders[1].send(&format!("{}\0", "x".repeat(700_000 - HALF_READ_BYTES)));
         broker.until("queue_messages", 2);
     }
@@ -152,7 +152,7 @@ on_each_wire! {
         assert!(text.contains("600"), "{text}");
         assert!(text.contains("in the last 0.2 seconds (stall-timeout)"), "{text}");
         assert_eq!(broker.limit_hits("stall-timeout"), 1);
-        broker.log_line(|line| line.contains("refused the unfinished input of a client: stall-timeout"));
+        broker.log_line(|line| line.contains("rejected the unfinished input of a client: stall-timeout"));
         drop(client);
         broker.until("memory_used_bytes", 0);
     }
@@ -365,7 +365,7 @@ fn large_request_heads_that_do_not_fit_get_503_and_small_ones_are_served() {
         assert_eq!(broker.limit_hits("memory-bytes-max"), hits);
     }
     assert_eq!(broker.get("/health").status, 200);
-    broker.log_line(|line| line.contains("refused the unfinished input of a client: memory-bytes-max"));
+    broker.log_line(|line| line.contains("rejected the unfinished input of a client: memory-bytes-max"));
     broker.connect(Wire::Tcp).publish("/queue/a", "hi");
     broker.connect(Wire::WebSocket).done("SEND\ndestination:/queue/a\nreceipt:done\n\nhi\0");
     drop(hoarders);

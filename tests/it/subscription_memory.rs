@@ -361,7 +361,7 @@ on_each_wire! {
             }
         };
         let text = error.text();
-        let waiting = text.split_once(" deliveries to this session wait for an ACK or NACK of this client. They take ");
+        let waiting = text.split_once(" deliveries to this session wait for an ACK or NACK of this client. They use ");
         let (waiting, rest) = waiting.unwrap_or_else(|| panic!("no number of deliveries: {text}"));
         let waiting: usize = waiting.parse().expect("a number");
         // The last message may have been on its way to some of the subscriptions.
@@ -389,7 +389,7 @@ on_each_wire! {
             }
         };
         assert_eq!(error.must("message"), "slow consumer");
-        assert!(error.text().contains("nearly as much as memory-bytes-max allows"), "{error:?}");
+        assert!(error.text().contains("bytes are in use, memory-bytes-max)"), "{error:?}");
         assert_eq!(broker.limit_hits("memory-bytes-max"), 1);
         publisher.publish("/topic/a", "goes on");
     }

@@ -252,7 +252,7 @@ on_each_wire! {
             let mut client = broker.open(wire);
             client.send(text);
             let error = client.expect_error(&[("message", "not STOMP")]);
-            assert!(error.text().contains("speaks STOMP 1.0, 1.1 and 1.2: the first frame is CONNECT"), "{error:?}");
+            assert!(error.text().contains("Expected STOMP 1.0, 1.1 or 1.2: the first frame is CONNECT"), "{error:?}");
             let begin = text[..2].escape_default().to_string();
             assert!(error.text().contains(&begin), "the ERROR must quote the input: {error:?}");
         }

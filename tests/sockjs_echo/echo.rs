@@ -239,7 +239,7 @@ impl Services {
                     self.services.iter().for_each(|(_, endpoints)| endpoints.expire(Instant::now()));
                 }
                 Ok((stream, peer)) = listener.accept() => {
-                    if let Ok(permit) = self.connection_limiter.take(peer.ip()) {
+                    if let Ok(permit) = self.connection_limiter.acquire(peer.ip()) {
                         tokio::spawn(self.clone().serve_connection(stream, permit));
                     }
                 }
@@ -270,7 +270,7 @@ impl Services {
             .with_upgrades();
         tokio::select! {
             _ = connection => {}
-            () = own_line.cancelled() => {}
+            () = own_line.aborted() => {}
         }
     }
 
@@ -284,7 +284,7 @@ impl Services {
             // The resources in use, which tests check after their clients have left.
             None if path == "/" => {
                 let sessions: usize = self.services.iter().map(|(_, endpoints)| endpoints.sessions()).sum();
-                let (connections, bytes) = (self.connection_limiter.taken(), self.budget.used());
+                let (connections, bytes) = (self.connection_limiter.in_use(), self.budget.used());
                 Response::new(Body::from(format!(
                     "sessions {sessions}\nconnections {connections}\noctets {bytes}\n"
                 )))

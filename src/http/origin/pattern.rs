@@ -28,7 +28,7 @@ impl Pattern {
     pub(super) fn parse(text: &str) -> Result<Pattern, String> {
         Pattern::read(text).ok_or_else(|| {
             format!(
-                "{text:?} is no origin; expected a scheme and a host without a path, such as \
+                "invalid origin {text:?}: expected a scheme and a host without a path, such as \
                  https://app.example.com, http://*.example.com:8080, https://app.example.com:* (any port) or \
                  file://, or null, or * for every origin; the scheme is that of the page (not ws), letters beyond \
                  ASCII are written as xn--"
@@ -61,11 +61,11 @@ impl Pattern {
     }
 
     pub(super) fn matches(&self, origin: &Origin) -> bool {
-        let port = match self.port {
+        let port_matches = match self.port {
             PortPattern::Any => true,
             PortPattern::Exactly(port) => port == origin.port,
         };
-        port && self.scheme == origin.scheme && self.host.matches(&origin.host)
+        port_matches && self.scheme == origin.scheme && self.host.matches(&origin.host)
     }
 
     /// Returns the source expression for a Content Security Policy; `None` for IPv6 addresses and identifiers of apps,
@@ -98,9 +98,9 @@ pub(super) fn split_origin(text: &str) -> Option<(String, &str)> {
 
 /// Parses a scheme (RFC 3986, 3.1) and returns it in lower case.
 fn parse_scheme(text: &str) -> Option<String> {
-    let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"+-.".contains(&octet);
-    let good = text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.bytes().all(plain);
-    good.then(|| text.to_ascii_lowercase())
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    let is_scheme = text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.bytes().all(is_allowed);
+    is_scheme.then(|| text.to_ascii_lowercase())
 }
 
 pub(super) fn default_port(scheme: &str) -> Option<u16> {

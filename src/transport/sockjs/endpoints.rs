@@ -15,9 +15,9 @@ use super::static_responses::{self, IframePage};
 use super::{Application, upload};
 use crate::metrics::Metrics;
 use crate::transport::connection_limiter::{ConnectionLimiter, ConnectionPermit};
-use crate::transport::full::{InputRejections, held, log_full};
 use crate::transport::http_connection::HttpConnection;
 use crate::transport::input::InputShare;
+use crate::transport::limit_warnings::{InputRejections, limited_items, log_limit_reached};
 use crate::transport::log_limit::LogLimit;
 use crate::transport::peer::{Peer, Trust, handshake};
 use crate::transport::websocket::offers_upgrade;
@@ -86,7 +86,7 @@ impl<A: Application> Endpoints<A> {
             application: Arc::new(application),
             iframe: IframePage::new(options.client_url.as_deref().unwrap_or(CLIENT_URL)),
             registry: Arc::default(),
-            connection_limiter: ConnectionLimiter::named(
+            connection_limiter: ConnectionLimiter::with_option_names(
                 options.sessions_max,
                 per_address,
                 ["sockjs-sessions-max", "sockjs-sessions-per-address-max"],
@@ -238,7 +238,7 @@ impl<A: Application> Endpoints<A> {
         let identity = self.identity(request, request_context);
         let mut permit = None;
         let found = self.registry.find_or_insert(id, || {
-            let permit = permit.insert(self.connection_limiter.take(request_context.address)?).clone();
+            let permit = permit.insert(self.connection_limiter.acquire(request_context.address)?).clone();
             let delays =
                 Delays { heartbeat: self.options.heartbeat, disconnect: self.options.disconnect_delay };
             Ok(SharedSession::new(
@@ -286,12 +286,12 @@ impl<A: Application> Endpoints<A> {
         request_context: &RequestContext,
     ) -> Response<Body> {
         self.metrics.limit_hit(limit);
-        log_full(&self.full_log, limit, request_context.address);
+        log_limit_reached(&self.full_log, limit, request_context.address);
         builder.text(
             StatusCode::SERVICE_UNAVAILABLE,
             format!(
                 "The limit {limit} is reached. Close {}, try again later, or raise {limit}.\n",
-                held(limit)
+                limited_items(limit)
             ),
         )
     }

@@ -264,7 +264,7 @@ impl Drop for HttpWire {
     fn drop(&mut self) {
         if let Some(in_flight) = self.in_flight.as_ref().filter(|_| self.is_in_flight()) {
             // A client that does not take the batch would not take a close frame behind it either.
-            in_flight.handed.http_connection.cut();
+            in_flight.handed.http_connection.abort();
         }
         self.session.close(self.close_info.unwrap_or(INTERRUPTED), Instant::now());
     }

@@ -3,7 +3,7 @@
 //! that session.
 
 use super::options::Options;
-use crate::transport::peer::{TOKENS, Trust};
+use crate::transport::peer::{TOKEN_PARAMETERS, Trust};
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, COOKIE, HeaderValue};
 use std::borrow::Cow;
@@ -29,7 +29,7 @@ pub(super) fn identity(
     for value in headers.get_all(AUTHORIZATION) {
         ("authorization", value.as_bytes()).hash(&mut hasher);
     }
-    for (name, token) in pairs(query).filter(|(name, _)| TOKENS.contains(&&*percent_decode(name))) {
+    for (name, token) in pairs(query).filter(|(name, _)| TOKEN_PARAMETERS.contains(&&*percent_decode(name))) {
         (name, token).hash(&mut hasher);
     }
     for (name, value) in cookies(headers) {

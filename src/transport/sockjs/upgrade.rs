@@ -5,7 +5,7 @@ use super::endpoints::{Endpoints, RequestContext};
 use super::receiver::Body;
 use super::response_builder::ResponseBuilder;
 use super::socket_wire::SocketWire;
-use crate::transport::http_connection::LimitReached;
+use crate::transport::http_connection::UpgradeError;
 use crate::transport::http_socket::HttpSocket;
 use crate::transport::peer::Peer;
 use crate::transport::websocket::{PROXY_REMEDY, Socket, accept};
@@ -70,11 +70,11 @@ impl<A: Application> Endpoints<A> {
         }
         let permit = match request_context.http_connection.take_permit(request_context.address) {
             Ok(permit) => permit,
-            Err(LimitReached::Full(limit)) => {
+            Err(UpgradeError::LimitReached(limit)) => {
                 return self.reject_full(ResponseBuilder::new(request.headers()), limit, request_context);
             }
             // One connection is upgraded once.
-            Err(LimitReached::Taken) => {
+            Err(UpgradeError::AlreadyUpgraded) => {
                 return ResponseBuilder::new(request.headers()).empty(StatusCode::CONFLICT);
             }
         };

@@ -119,8 +119,8 @@ async fn admit(input: &mut Input, bytes: usize) -> Result<(), UploadError> {
     loop {
         let at = match input.grow(bytes, Instant::now().into_std()) {
             Growth::Admitted => return Ok(()),
-            Growth::Later(at) => at,
-            Growth::Refused => return Err(UploadError::NoMemory),
+            Growth::RetryAt(at) => at,
+            Growth::Rejected => return Err(UploadError::NoMemory),
         };
         tokio::select! {
             biased;

@@ -113,7 +113,7 @@ impl Client {
                 self.stream = None;
                 return;
             }
-            self.text.push_str(std::str::from_utf8(read.filled()).expect("text"));
+            self.text.push_str(std::str::from_utf8(read.filled()).expect("valid UTF-8"));
         }
     }
 
@@ -274,10 +274,10 @@ async fn frames_after_a_commit_are_handled_after_its_receipt() {
     let bodies = reader.bodies();
     assert_eq!(bodies[..SENDS / 2], odd_numbers()[..], "each message once, in order");
     assert_eq!(bodies[SENDS / 2..], ["behind"]);
-    let own =
+    let own_bodies =
         client.text.split('\0').filter_map(|frame| frame.split_once("MESSAGE\n")?.1.rsplit_once("\n\n"));
-    let own: Vec<&str> = own.map(|(_, body)| body).collect();
-    assert_eq!(own, (0..SENDS).step_by(2).map(|n| n.to_string()).collect::<Vec<_>>());
+    let own_bodies: Vec<&str> = own_bodies.map(|(_, body)| body).collect();
+    assert_eq!(own_bodies, (0..SENDS).step_by(2).map(|n| n.to_string()).collect::<Vec<_>>());
 }
 
 /// The way in which a connection ends while its COMMIT is partly applied.
@@ -292,8 +292,8 @@ enum End {
 
 /// Changes the rules so that no client may subscribe to `destination`.
 fn deny(context: &ConnectionContext, destination: &str) {
-    let rule = Rule::parse(&format!("deny subscribe anyone {destination}")).expect("a rule");
-    context.permit(Permissions::new(Preset::Open, vec![rule], Vec::new()));
+    let rule = Rule::parse(&format!("deny subscribe anyone {destination}")).expect("a valid rule");
+    context.set_permissions(Permissions::new(Preset::Open, vec![rule], Vec::new()));
 }
 
 fn end(context: &Arc<ConnectionContext>, client: &mut Client, end: End) {
@@ -308,7 +308,7 @@ fn end(context: &Arc<ConnectionContext>, client: &mut Client, end: End) {
 
 #[tokio::test]
 async fn started_commit_is_applied_fully_and_once_even_if_the_connection_ends() {
-    for how in [End::Closed, End::Reset, End::Shutdown, End::AccessDenied, End::TaskDropped] {
+    for kind in [End::Closed, End::Reset, End::Shutdown, End::AccessDenied, End::TaskDropped] {
         let context = context();
         let reader = Reader::subscribe(&context, "/topic/t");
         let mut client = Client::connect(&context, "").await;
@@ -316,15 +316,15 @@ async fn started_commit_is_applied_fully_and_once_even_if_the_connection_ends() 
         client.send(&large_transaction()).await;
         client.send(COMMIT).await;
         client.until_partly_applied(&context).await;
-        end(&context, &mut client, how);
+        end(&context, &mut client, kind);
         client.until_closed().await;
-        assert_eq!(context.metrics.messages_published.get(), SENDS as u64, "{how:?}");
-        assert_eq!(context.metrics.queue_messages.get(), SENDS as i64 / 2, "{how:?}");
-        assert_eq!(reader.bodies(), odd_numbers(), "{how:?}");
+        assert_eq!(context.metrics.messages_published.get(), SENDS as u64, "{kind:?}");
+        assert_eq!(context.metrics.queue_messages.get(), SENDS as i64 / 2, "{kind:?}");
+        assert_eq!(reader.bodies(), odd_numbers(), "{kind:?}");
         assert_eq!(
             (context.metrics.transactions.get(), context.metrics.subscriptions.get()),
             (0, 1),
-            "{how:?}"
+            "{kind:?}"
         );
     }
 }
@@ -376,7 +376,7 @@ async fn commit_rejected_after_several_polls_applies_nothing() {
     assert!(!client.text.contains("RECEIPT\nreceipt-id:committed"));
     client.send("SEND\ndestination:/topic/t\nreceipt:next\n\nnext\0").await;
     client.until("receipt-id:next").await;
-    assert_eq!(context.broker.stats().queues, 0, "no queue is reserved any more");
+    assert_eq!(context.broker.stats().queues, 0, "all reserved queues are released");
     assert_eq!(reader.bodies(), ["next"]);
 }
 
@@ -562,15 +562,19 @@ async fn recipients_of_an_open_transaction_are_checked_against_new_rules_in_seve
         client.send(&transaction((0..FRAMES).map(|_| to_users.clone()))).await;
         client.send("BEGIN\ntransaction:u\nreceipt:parked\n\n\0").await;
         client.until("receipt-id:parked").await;
-        let rule = Rule::parse(&format!("deny send anyone {denied}")).expect("a rule");
-        context.permit(Permissions::new(Preset::Open, vec![rule], Vec::new()));
+        let rule = Rule::parse(&format!("deny send anyone {denied}")).expect("a valid rule");
+        context.set_permissions(Permissions::new(Preset::Open, vec![rule], Vec::new()));
         let mut done = Vec::new();
-        let judged = |done: &[u64]| done.iter().sum::<u64>() >= (FRAMES * NAMES) as u64;
+        let all_recipients_checked = |done: &[u64]| done.iter().sum::<u64>() >= (FRAMES * NAMES) as u64;
         client.send("BEGIN\ntransaction:v\nreceipt:next\n\n\0").await;
         done.extend(client.until("receipt-id:next").await);
         let most = done.iter().max().copied().unwrap_or_default();
         assert!(most <= WORK_MAX + (work::FRAME * NAMES) as u64 + 100, "one poll did {most}");
-        assert_eq!(judged(&done), denied == "/topic/other", "checking stops at the first rejected frame");
+        assert_eq!(
+            all_recipients_checked(&done),
+            denied == "/topic/other",
+            "checking stops at the first rejected frame"
+        );
         client.send(COMMIT).await;
         while !client.text.contains(answer) {
             assert!(client.poll().await.1.is_pending(), "{}", client.text);
@@ -582,12 +586,12 @@ async fn recipients_of_an_open_transaction_are_checked_against_new_rules_in_seve
 async fn no_frame_is_handled_before_the_parked_frames_are_checked_against_new_rules() {
     let context = context();
     let (mut client, socket) = tokio::io::duplex(PIPE_BYTES);
-    let permit = context.admit(IpAddr::V4(Ipv4Addr::LOCALHOST)).expect("there is room");
+    let permit = context.admit(IpAddr::V4(Ipv4Addr::LOCALHOST)).expect("a permit is available");
     let Peer { permit, handshake } = Peer::unauthenticated(permit);
     let wire = TcpWire::new(socket, false);
     let mut connection = connection::Connection::new(context.clone(), wire, permit.address(), handshake);
     let parked = "BEGIN\ntransaction:t\n\n\0SEND\ndestination:/queue/a\ntransaction:t\n\nx\0";
-    client.write_all((connect() + parked).as_bytes()).await.expect("the pipe has room");
+    client.write_all((connect() + parked).as_bytes()).await.expect("the pipe has space");
     while connection.frames_received < 3 {
         poll_fn(|cx| {
             let now = Instant::now();
@@ -599,13 +603,13 @@ async fn no_frame_is_handled_before_the_parked_frames_are_checked_against_new_ru
         .await;
         tokio::task::yield_now().await;
     }
-    let rule = Rule::parse("deny send anyone /queue/a").expect("a rule");
-    context.permit(Permissions::new(Preset::Open, vec![rule], Vec::new()));
+    let rule = Rule::parse("deny send anyone /queue/a").expect("a valid rule");
+    context.set_permissions(Permissions::new(Preset::Open, vec![rule], Vec::new()));
     let now = Instant::now();
     connection.poll_budget = PollBudget::new(now);
     connection.recheck_access(now);
     let mut cx = Context::from_waker(Waker::noop());
     assert!(connection.session.has_deferred_work() && !connection.may_read(&mut cx, now));
-    connection.run_portions(&mut cx, now);
+    connection.run_deferred_steps(&mut cx, now);
     assert!(!connection.session.has_deferred_work() && connection.may_read(&mut cx, now));
 }

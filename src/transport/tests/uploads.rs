@@ -10,7 +10,7 @@ fn encode_unfinished(transport: Transport, frame: &str) -> Vec<u8> {
     let message = match transport {
         Transport::Tcp => return frame.as_bytes().to_vec(),
         Transport::WebSocket => frame.as_bytes().to_vec(),
-        Transport::SockJs => serde_json::to_vec(&[frame]).expect("JSON"),
+        Transport::SockJs => serde_json::to_vec(&[frame]).expect("valid JSON"),
     };
     let length = (message.len() as u64).to_be_bytes();
     // A whole text message, masked with zeros.
@@ -23,7 +23,7 @@ async fn an_upload_that_does_not_pause_makes_progress_with_every_piece() {
         let context = context();
         let (mut client, socket) = tokio::io::duplex(PIECE_BYTES);
         let mut connection = serve_over(&context, transport, socket);
-        client.write_all(&transport.encode(&connect())).await.expect("the pipe has room");
+        client.write_all(&transport.encode(&connect())).await.expect("the pipe has space");
         while context.metrics.sessions.get() == 0 {
             polls(&mut connection, 1).await;
         }
@@ -32,7 +32,7 @@ async fn an_upload_that_does_not_pause_makes_progress_with_every_piece() {
         let mut progress_at = None;
         // The last piece is shorter.
         for (number, piece) in upload.chunks_exact(PIECE_BYTES).enumerate() {
-            client.write_all(piece).await.expect("the pipe has room");
+            client.write_all(piece).await.expect("the pipe has space");
             polls(&mut connection, 1).await;
             let before = std::mem::replace(&mut progress_at, context.input.last_progress());
             assert!(number == 0 || progress_at > before, "piece {number} over {transport:?}");

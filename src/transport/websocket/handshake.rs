@@ -11,8 +11,8 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 const SUBPROTOCOLS: [&str; 3] = ["v12.stomp", "v11.stomp", "v10.stomp"];
 
 /// Advice for operators of a proxy that removes parts of handshakes.
-pub const PROXY_REMEDY: &str = "Have the proxy pass on Upgrade and Connection by HTTP/1.1; nginx: proxy_http_version \
-    1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\"";
+pub const PROXY_REMEDY: &str = "Configure the proxy to forward Upgrade and Connection over HTTP/1.1; nginx: \
+    proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\"";
 
 /// The accepted values of `Sec-WebSocket-Version`: that of RFC 6455, and those of drafts with the same handshake and
 /// frames.
@@ -21,11 +21,11 @@ const VERSIONS: [&[u8]; 3] = [b"13", b"8", b"7"];
 /// The outcome of an opening handshake.
 #[derive(Debug)]
 pub struct Handshake {
-    /// The response: 101, or the reason for the refusal.
+    /// The response: 101, or the reason for the rejection.
     pub response: Response<String>,
     /// Whether the response is 101, after which the connection becomes a WebSocket.
     pub accepted: bool,
-    /// The part that a proxy has removed from the request, if the handshake is refused for that reason.
+    /// The part that a proxy has removed from the request, if the handshake is rejected for that reason.
     pub removed: Option<&'static str>,
 }
 
@@ -40,26 +40,27 @@ pub fn offers_upgrade(headers: &HeaderMap) -> bool {
 pub fn accept<B>(request: &Request<B>) -> Handshake {
     let headers = request.headers();
     if request.method() != Method::GET {
-        let mut response = refusal(StatusCode::METHOD_NOT_ALLOWED, "");
+        let mut response = rejection(StatusCode::METHOD_NOT_ALLOWED, "");
         response.headers_mut().insert(hyper::header::ALLOW, HeaderValue::from_static("GET"));
         return Handshake { response, accepted: false, removed: None };
     }
     if let Some(removed) = removed_by_proxy(request) {
         let text = format!(
-            "This is a WebSocket handshake {removed}: a proxy on the way has changed it. {PROXY_REMEDY}.\n"
+            "This is a WebSocket handshake {removed}: a proxy between client and broker has changed it. \
+             {PROXY_REMEDY}.\n"
         );
-        return Handshake { removed: Some(removed), ..refused(StatusCode::BAD_REQUEST, &text) };
+        return Handshake { removed: Some(removed), ..rejected(StatusCode::BAD_REQUEST, &text) };
     }
     if !has_token(headers, UPGRADE, "websocket") || request.version() < Version::HTTP_11 {
-        return refused(StatusCode::BAD_REQUEST, "Can \"Upgrade\" only to \"WebSocket\".\n");
+        return rejected(StatusCode::BAD_REQUEST, "Can \"Upgrade\" only to \"WebSocket\".\n");
     }
     if !has_token(headers, CONNECTION, "upgrade") {
-        return refused(StatusCode::BAD_REQUEST, "\"Connection\" must be \"Upgrade\".\n");
+        return rejected(StatusCode::BAD_REQUEST, "\"Connection\" must be \"Upgrade\".\n");
     }
     if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| !VERSIONS.contains(&version.as_bytes())) {
-        let mut handshake = refused(
+        let mut handshake = rejected(
             StatusCode::UPGRADE_REQUIRED,
-            "Only version 13 of WebSocket (RFC 6455) is spoken here.\n",
+            "Unsupported \"Sec-WebSocket-Version\": expected 13 (RFC 6455).\n",
         );
         handshake.response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         return handshake;
@@ -67,12 +68,12 @@ pub fn accept<B>(request: &Request<B>) -> Handshake {
     if headers.contains_key(TRANSFER_ENCODING)
         || headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0")
     {
-        return refused(StatusCode::BAD_REQUEST, "An opening handshake has no body.\n");
+        return rejected(StatusCode::BAD_REQUEST, "A WebSocket handshake must not have a body.\n");
     }
     let key = match headers.get(SEC_WEBSOCKET_KEY) {
         Some(key) if is_key(key.as_bytes()) => key,
         _ => {
-            return refused(StatusCode::BAD_REQUEST, "\"Sec-WebSocket-Key\" must be 16 octets in base64.\n");
+            return rejected(StatusCode::BAD_REQUEST, "\"Sec-WebSocket-Key\" must be 16 bytes in base64.\n");
         }
     };
     let mut response = Response::new(String::new());
@@ -128,20 +129,20 @@ fn tokens(headers: &HeaderMap, name: hyper::header::HeaderName) -> impl Iterator
 
 /// Returns whether `key` has the form of 16 bytes in base64: 22 characters and `==`.
 fn is_key(key: &[u8]) -> bool {
-    let is_base64 = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'/');
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     matches!(key, [digits @ .., b'=', b'='] if digits.len() == 22 && digits.iter().all(is_base64))
 }
 
-fn refused(status: StatusCode, reason: &str) -> Handshake {
-    Handshake { response: refusal(status, reason), accepted: false, removed: None }
+fn rejected(status: StatusCode, reason: &str) -> Handshake {
+    Handshake { response: rejection(status, reason), accepted: false, removed: None }
 }
 
-fn refusal(status: StatusCode, reason: &str) -> Response<String> {
+fn rejection(status: StatusCode, reason: &str) -> Response<String> {
     let mut response = Response::new(reason.to_owned());
     *response.status_mut() = status;
     if !reason.is_empty() {
-        let kind = HeaderValue::from_static("text/plain; charset=UTF-8");
-        response.headers_mut().insert(hyper::header::CONTENT_TYPE, kind);
+        let content_type = HeaderValue::from_static("text/plain; charset=UTF-8");
+        response.headers_mut().insert(hyper::header::CONTENT_TYPE, content_type);
     }
     response
 }
@@ -152,13 +153,13 @@ mod tests {
 
     fn request(changes: &[(&str, &str)]) -> Request<()> {
         let mut request = Request::builder().uri("/ws");
-        let proper = [
+        let valid = [
             ("upgrade", "websocket"),
             ("connection", "keep-alive, Upgrade"),
             ("sec-websocket-version", "13"),
             ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
         ];
-        for (name, value) in proper {
+        for (name, value) in valid {
             if changes.iter().all(|(changed, _)| *changed != name) {
                 request = request.header(name, value);
             }

@@ -54,15 +54,15 @@ impl<S: ByteStream> Wire for WebSocketWire<S> {
         })
     }
 
-    fn wrap(&mut self, piece: OutgoingFrame<'_>, out: &mut OutputBuffer) {
-        let (tail, length) = piece.tail.plain();
-        let payload_bytes = piece.prefix.len() + length;
-        let opcode = if piece.text { Opcode::Text } else { Opcode::Binary };
+    fn wrap(&mut self, frame: OutgoingFrame<'_>, out: &mut OutputBuffer) {
+        let (tail, length) = frame.tail.plain();
+        let payload_bytes = frame.prefix.len() + length;
+        let opcode = if frame.text { Opcode::Text } else { Opcode::Binary };
         out.reserve(HEAD_BYTES_MAX + payload_bytes);
         socket::write_head(opcode, payload_bytes, out);
-        out.copy(piece.prefix);
+        out.copy(frame.prefix);
         out.chain_front(&tail.bytes, length, tail.guard);
-        out.end_frame(piece.mark);
+        out.end_frame(frame.mark);
     }
 
     fn heart_beat(&mut self, out: &mut OutputBuffer) {

@@ -56,12 +56,12 @@ const fn protocol(reason: &'static str) -> ProtocolError {
 /// ```
 #[derive(Debug)]
 enum State {
-    Head { octets: [u8; HEAD_BYTES_MAX], have: u8 },
+    Head { bytes: [u8; HEAD_BYTES_MAX], filled: u8 },
     Payload { opcode: OpCode, last: bool, mask: [u8; 4], offset: u8, left: u64 },
     Closed,
 }
 
-const HEAD: State = State::Head { octets: [0; HEAD_BYTES_MAX], have: 0 };
+const HEAD: State = State::Head { bytes: [0; HEAD_BYTES_MAX], filled: 0 };
 
 /// Reads the frames of one client.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Creates a reader. It refuses a message longer than `message_bytes_max` bytes at the head of the frame that would
+    /// Creates a reader. It rejects a message longer than `message_bytes_max` bytes at the head of the frame that would
     /// exceed this limit.
     pub fn new(message_bytes_max: u64) -> Reader {
         Reader {
@@ -107,19 +107,19 @@ impl Reader {
         loop {
             match &mut self.state {
                 State::Closed => return Ok(()),
-                State::Head { octets, have } => {
-                    let wanted = head_bytes(&octets[..*have as usize]);
-                    let taken = input.len().min(wanted - *have as usize);
-                    octets[*have as usize..][..taken].copy_from_slice(&input[..taken]);
-                    *have += taken as u8;
+                State::Head { bytes, filled } => {
+                    let wanted = head_bytes(&bytes[..*filled as usize]);
+                    let taken = input.len().min(wanted - *filled as usize);
+                    bytes[*filled as usize..][..taken].copy_from_slice(&input[..taken]);
+                    *filled += taken as u8;
                     input = &mut input[taken..];
-                    if (*have as usize) < wanted {
+                    if (*filled as usize) < wanted {
                         return Ok(());
                     }
                     // The first two bytes determine the length of the head.
-                    if head_bytes(&octets[..wanted]) == wanted {
-                        let octets = *octets;
-                        self.begin(&octets[..wanted])?;
+                    if head_bytes(&bytes[..wanted]) == wanted {
+                        let bytes = *bytes;
+                        self.begin(&bytes[..wanted])?;
                         if matches!(self.state, State::Payload { left: 0, .. }) {
                             self.payload(&mut [], sink)?;
                         }
@@ -139,8 +139,8 @@ impl Reader {
     }
 
     /// Checks a complete head, before any of the payload is read.
-    fn begin(&mut self, octets: &[u8]) -> Result<(), ProtocolError> {
-        let (head, length) = FrameHeader::parse(&mut Cursor::new(octets))
+    fn begin(&mut self, bytes: &[u8]) -> Result<(), ProtocolError> {
+        let (head, length) = FrameHeader::parse(&mut Cursor::new(bytes))
             .ok()
             .flatten()
             .ok_or(protocol("reserved or unknown opcode"))?;
@@ -156,7 +156,7 @@ impl Reader {
                 return Err(protocol("a control frame must not be fragmented"));
             }
             OpCode::Control(_) if length > CONTROL_BYTES_MAX as u64 => {
-                return Err(protocol("a control frame carries at most 125 octets"));
+                return Err(protocol("a control frame carries at most 125 bytes"));
             }
             OpCode::Control(_) => self.control.clear(),
             OpCode::Data(data) => self.begin_data(data, length)?,
@@ -238,14 +238,14 @@ impl Reader {
 }
 
 /// Returns the length of a head in bytes, as its first two bytes determine it; 2 until both have arrived.
-fn head_bytes(octets: &[u8]) -> usize {
-    let [_, second, ..] = octets else { return 2 };
+fn head_bytes(bytes: &[u8]) -> usize {
+    let [_, second, ..] = bytes else { return 2 };
     let length = match second & 0x7f {
         126 => 2,
         127 => 8,
         _ => 0,
     };
-    // The head of an unmasked frame has no mask; `begin` refuses such a frame.
+    // The head of an unmasked frame has no mask; `begin` rejects such a frame.
     2 + length + if second & 0x80 != 0 { 4 } else { 0 }
 }
 
@@ -253,11 +253,11 @@ fn head_bytes(octets: &[u8]) -> usize {
 fn close_code(payload: &[u8]) -> Result<Option<u16>, ProtocolError> {
     match payload {
         [] => Ok(None),
-        [_] => Err(protocol("a close code has two octets")),
+        [_] => Err(protocol("a close code has two bytes")),
         [high, low, reason @ ..] => {
             let code = u16::from_be_bytes([*high, *low]);
             if code != BAD_GATEWAY && !CloseCode::from(code).is_allowed() {
-                return Err(protocol("a close code that must not be sent"));
+                return Err(protocol("this close code must not be sent"));
             }
             if std::str::from_utf8(reason).is_err() {
                 return Err(ProtocolError { code: 1007, reason: "a close reason must be valid UTF-8" });
@@ -269,18 +269,18 @@ fn close_code(payload: &[u8]) -> Result<Option<u16>, ProtocolError> {
 
 /// XORs `piece` with the mask, eight bytes at a time. `offset` is the index of the mask byte for the first byte.
 fn unmask(piece: &mut [u8], mask: [u8; 4], offset: u8) {
-    let mut turned = mask;
-    turned.rotate_left(offset as usize);
+    let mut rotated = mask;
+    rotated.rotate_left(offset as usize);
     let word = u64::from_ne_bytes([
-        turned[0], turned[1], turned[2], turned[3], turned[0], turned[1], turned[2], turned[3],
+        rotated[0], rotated[1], rotated[2], rotated[3], rotated[0], rotated[1], rotated[2], rotated[3],
     ]);
     let mut words = piece.chunks_exact_mut(8);
     for chunk in &mut words {
-        let octets: [u8; 8] = (&*chunk).try_into().expect("chunks of eight");
-        chunk.copy_from_slice(&(u64::from_ne_bytes(octets) ^ word).to_ne_bytes());
+        let bytes: [u8; 8] = (&*chunk).try_into().expect("chunks of eight");
+        chunk.copy_from_slice(&(u64::from_ne_bytes(bytes) ^ word).to_ne_bytes());
     }
-    for (octet, mask) in words.into_remainder().iter_mut().zip(turned.iter().cycle()) {
-        *octet ^= mask;
+    for (byte, mask) in words.into_remainder().iter_mut().zip(rotated.iter().cycle()) {
+        *byte ^= mask;
     }
 }
 

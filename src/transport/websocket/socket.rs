@@ -40,7 +40,7 @@ pub struct Socket<S> {
 #[derive(Debug)]
 struct Inbound {
     reader: Reader,
-    /// ProtocolError of the WebSocket protocol by the client, or a violation found by the owner's sink.
+    /// Violation of the WebSocket protocol by the client, or one found by the owner's sink.
     violation: Option<ProtocolError>,
     /// The client's close frame, with its code if it has one.
     closed_by_client: Option<Option<u16>>,
@@ -48,7 +48,7 @@ struct Inbound {
 
 impl<S> Socket<S> {
     /// Creates the socket after the handshake; `early` are bytes that were read together with it. Messages longer than
-    /// `message_bytes_max` bytes (`ws-message-bytes-max`) are refused at the head of the frame that exceeds the limit.
+    /// `message_bytes_max` bytes (`ws-message-bytes-max`) are rejected at the head of the frame that exceeds the limit.
     pub fn new(io: S, early: Bytes, message_bytes_max: u64) -> Socket<S> {
         let reader = Reader::new(message_bytes_max);
         // A copy: a slice, even an empty one, would keep the whole buffer into which the handshake was read.
@@ -101,9 +101,9 @@ impl<S: ByteStream> Socket<S> {
         if let Some(mut early) = early.take() {
             return Poll::Ready(inbound.take(&mut early, out, sink));
         }
-        let read = read_buffer::poll_read(io, cx, |octets| match octets {
+        let read = read_buffer::poll_read(io, cx, |bytes| match bytes {
             [] => Err(ReadEnd::Closed),
-            octets => inbound.take(octets, out, sink),
+            bytes => inbound.take(bytes, out, sink),
         });
         read.map(|read| read.unwrap_or_else(|error| Err(ReadEnd::Failed(error))))
     }
@@ -127,18 +127,18 @@ impl<S: ByteStream> Socket<S> {
 impl Inbound {
     fn take(
         &mut self,
-        octets: &mut [u8],
+        bytes: &mut [u8],
         out: &mut OutputBuffer,
         mut sink: impl FnMut(Data<'_>) -> Result<(), ProtocolError>,
     ) -> Result<usize, ReadEnd> {
         let closed_by_client = &mut self.closed_by_client;
-        let (mut refused, mut message_bytes) = (None, 0);
-        let result = self.reader.feed(octets, &mut |event| match event {
-            // Nothing after a refused piece is passed on.
-            _ if refused.is_some() => {}
+        let (mut violation, mut message_bytes) = (None, 0);
+        let result = self.reader.feed(bytes, &mut |event| match event {
+            // Nothing after a rejected piece is passed on.
+            _ if violation.is_some() => {}
             Event::Data { payload, text, end } => {
                 message_bytes += payload.len();
-                refused = sink(Data { payload, text, end }).err();
+                violation = sink(Data { payload, text, end }).err();
             }
             Event::Ping(payload) if out.pending() < PONG_BACKLOG_BYTES_MAX => {
                 message(Opcode::Pong, payload, out);
@@ -146,7 +146,7 @@ impl Inbound {
             Event::Ping(_) | Event::Pong => {}
             Event::Close(code) => *closed_by_client = Some(code),
         });
-        if let Some(violation) = refused.or(result.err()) {
+        if let Some(violation) = violation.or(result.err()) {
             self.violation = Some(violation);
             return Err(match violation.code {
                 1009 => ReadEnd::Limit("ws-message-bytes-max"),

@@ -5,19 +5,19 @@
 pub(super) struct Utf8Check {
     /// The first bytes of a character that is not complete yet.
     partial: [u8; 4],
-    have: u8,
+    filled: u8,
 }
 
 impl Utf8Check {
     /// Checks the next piece. Returns `false` as soon as no continuation could make the text valid.
     pub(super) fn feed(&mut self, mut piece: &[u8]) -> bool {
-        while self.have > 0 {
+        while self.filled > 0 {
             let [first, rest @ ..] = piece else { return true };
-            self.partial[self.have as usize] = *first;
-            self.have += 1;
+            self.partial[self.filled as usize] = *first;
+            self.filled += 1;
             piece = rest;
-            match std::str::from_utf8(&self.partial[..self.have as usize]) {
-                Ok(_) => self.have = 0,
+            match std::str::from_utf8(&self.partial[..self.filled as usize]) {
+                Ok(_) => self.filled = 0,
                 // An incomplete character has at most three bytes, so `partial` has room for one more.
                 Err(error) if error.error_len().is_none() => {}
                 Err(_) => return false,
@@ -28,7 +28,7 @@ impl Utf8Check {
             Err(error) if error.error_len().is_none() => {
                 let tail = &piece[error.valid_up_to()..];
                 self.partial[..tail.len()].copy_from_slice(tail);
-                self.have = tail.len() as u8;
+                self.filled = tail.len() as u8;
                 true
             }
             Err(_) => false,
@@ -37,7 +37,7 @@ impl Utf8Check {
 
     /// Returns whether the text so far does not end within a character.
     pub(super) fn is_complete(&self) -> bool {
-        self.have == 0
+        self.filled == 0
     }
 }
 

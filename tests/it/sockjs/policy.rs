@@ -69,7 +69,7 @@ fn foreign_origins_are_refused_with_403_on_every_transport() {
     }
     assert_eq!(refused(&broker, "allowed-origins"), count);
     assert_eq!(broker.metric("connections_closed_total"), 0, "the refusal must not count as a connection");
-    let line = broker.log_line(|line| line.contains("refused a request (403)"));
+    let line = broker.log_line(|line| line.contains("rejected a request (403)"));
     for fact in ["refused=\"origin https://evil.example\"", "option=\"allowed-origins\"", "address=127.0.0.1"]
     {
         assert!(line.contains(fact), "{fact} in {line}");
@@ -277,7 +277,7 @@ fn a_loopback_listener_accepts_only_loopback_hosts() {
     // With DNS rebinding, a page whose name resolves to this machine is of the same origin.
     let rebound = [("Host", "evil.example"), ("Origin", "http://evil.example")];
     assert_eq!(receive(&broker, Transport::XhrPolling, &rebound).status, 403);
-    let line = broker.log_line(|line| line.contains("refused a request (403)"));
+    let line = broker.log_line(|line| line.contains("rejected a request (403)"));
     assert!(line.contains("refused=\"host evil.example\" option=\"allowed-hosts\""), "{line}");
 }
 
@@ -310,8 +310,10 @@ fn a_session_over_the_limit_is_503_and_names_the_option() {
     assert!(refused.body.contains("sockjs-sessions-max"), "{refused:?}");
     assert!(refused.body.contains("Close SockJS sessions"), "{refused:?}");
     assert_eq!(broker.limit_hits("sockjs-sessions-max"), 6);
-    let line = broker.log_line(|line| line.contains("refused a client"));
-    for part in [" WARN ", "limit=\"sockjs-sessions-max\"", "who holds so many SockJS sessions"] {
+    let line = broker.log_line(|line| line.contains("rejected a client"));
+    for part in
+        [" WARN ", "limit=\"sockjs-sessions-max\"", "find the clients that use so many SockJS sessions"]
+    {
         assert!(line.contains(part), "{part} in {line}");
     }
     connect(&broker, Transport::WebSocket).expect_quiet();

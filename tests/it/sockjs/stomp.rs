@@ -496,7 +496,7 @@ fn a_client_without_heartbeats_is_closed_with_a_reason_and_others_stay() {
         }
     }
     for session in &mut silent {
-        session.expect_close(1002, "heart-beat lost");
+        session.expect_close(1002, "heartbeat lost");
     }
     drop(silent);
     for session in &mut beating {

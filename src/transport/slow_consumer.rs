@@ -12,35 +12,35 @@ impl<W: Wire> Connection<W> {
         self.context.metrics.limit_hit(option);
         let detail = match slowness {
             Slowness::Overflow => format!(
-                "More than {} bytes waited for this client, which is the most that {option} allows, and what had not \
-                 been sent was dropped. Read faster, subscribe to less, or raise {option}.",
+                "More than {} bytes were waiting for this client, which exceeds {option}. Unsent messages were \
+                 dropped. Read faster, subscribe to fewer destinations, or raise {option}.",
                 self.context.outbound_queue.outbound_queue_bytes_max
             ),
             Slowness::Stalled => format!(
-                "This client took nothing for {:?} although {} bytes and more waited for it: the limit {option} was \
-                 met, and what had not been sent was dropped. Read without such pauses, or raise {option}.",
+                "This client read nothing for {:?} ({option}) while at least {} bytes were waiting for it. Unsent \
+                 messages were dropped. Read without long pauses, or raise {option}.",
                 self.context.options.stall_timeout,
                 self.out.pending()
             ),
             Slowness::Unsettled(key) => self.session.too_many_unsettled(key),
             Slowness::UnsettledBytes => format!(
-                "{} deliveries to this session wait for an ACK or NACK of this client. They take {} bytes, and {option} \
-                 allows {}. What had not been sent was dropped. Acknowledge messages as they are handled, subscribe with \
+                "{} deliveries to this session wait for an ACK or NACK of this client. They use {} bytes, and {option} \
+                 allows {}. Unsent messages were dropped. Acknowledge messages as they are handled, subscribe with \
                  ack:auto, or raise {option}.",
                 self.session.unsettled(),
                 self.session.held_bytes(),
                 self.context.session.subscription_bytes_max
             ),
             Slowness::UnsettledMemory => format!(
-                "{} broadcast messages wait for an ACK or NACK of this client, and the broker holds {} bytes \
-                 for all its clients, which is nearly as much as {option} allows. What had not been sent was dropped. \
-                 Acknowledge messages as they are handled, subscribe with ack:auto, or raise {option}.",
+                "{} broadcast messages wait for an ACK or NACK of this client, and the memory of the broker is \
+                 nearly full ({} bytes are in use, {option}). Unsent messages were dropped. Acknowledge messages as they \
+                 are handled, subscribe with ack:auto, or raise {option}.",
                 self.session.unsettled_broadcasts(),
                 self.context.budget.used()
             ),
         };
         self.cut_output(now);
-        let reject = ErrorReply { summary: "slow consumer", detail: &detail };
-        self.end_with(reject, Closing::SlowConsumer(slowness), now);
+        let reply = ErrorReply { summary: "slow consumer", detail: &detail };
+        self.end_with(reply, Closing::SlowConsumer(slowness), now);
     }
 }

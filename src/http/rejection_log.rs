@@ -1,4 +1,4 @@
-//! A rate-limited log of refused requests. It is limited because any page can make browsers send such requests.
+//! A rate-limited log of rejected requests. It is limited because any page can make browsers send such requests.
 
 use super::origin::OriginError;
 use crate::transport::LogLimit;
@@ -12,15 +12,15 @@ pub(super) struct RejectionLog {
 }
 
 impl RejectionLog {
-    /// Logs a refusal, unless another one has just been logged.
-    pub(super) fn log(&self, refused: &OriginError, address: IpAddr) {
+    /// Logs a rejection, unless another one has just been logged.
+    pub(super) fn log(&self, rejected: &OriginError, address: IpAddr) {
         if let Some(others) = self.limit.due(Instant::now()) {
             tracing::warn!(
-                refused = refused.what,
-                option = refused.option,
+                refused = rejected.cause,
+                option = rejected.option,
                 %address,
                 others,
-                "refused a request (403): if it should be answered, add it to the option"
+                "rejected a request (403): to allow such requests, extend the option"
             );
         }
     }
