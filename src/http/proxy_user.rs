@@ -18,18 +18,19 @@ impl ProxyHeaders {
     /// come from the client.
     pub(super) fn user(&self, headers: &HeaderMap) -> Option<ProxyUser> {
         // Removes only the blanks that HTTP allows around a value: a name with other blanks belongs to another user.
-        let name = once(headers, self.user.as_ref()?)?.trim_matches([' ', '\t']);
-        let roles = self.roles.as_ref().and_then(|roles| once(headers, roles)).unwrap_or_default();
+        let name = single_text_value(headers, self.user.as_ref()?)?.trim_matches([' ', '\t']);
+        let roles =
+            self.roles.as_ref().and_then(|roles| single_text_value(headers, roles)).unwrap_or_default();
         let roles = roles.split(',').map(str::trim).filter(|role| !role.is_empty()).map(str::to_owned);
         (!name.is_empty()).then(|| ProxyUser { name: name.to_owned(), roles: roles.collect() })
     }
 }
 
 /// Returns the value of a header that is present exactly once. Values beyond ASCII are read as UTF-8.
-fn once<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    let mut all = headers.get_all(name).iter();
-    let value = all.next()?;
-    if all.next().is_some() {
+fn single_text_value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?;
+    if values.next().is_some() {
         return None;
     }
     std::str::from_utf8(value.as_bytes()).ok()
@@ -42,7 +43,7 @@ mod tests {
 
     #[test]
     fn repeated_or_invalid_user_header_names_no_user() {
-        let rule = ProxyHeaders {
+        let proxy_headers = ProxyHeaders {
             user: Some(HeaderName::from_static("x-user")),
             roles: Some(HeaderName::from_static("x-roles")),
         };
@@ -52,7 +53,7 @@ mod tests {
                 headers
                     .append(HeaderName::from_static(name), HeaderValue::from_bytes(value).expect("a value"));
             }
-            rule.user(&headers).map(|user| (user.name, user.roles.join("+")))
+            proxy_headers.user(&headers).map(|user| (user.name, user.roles.join("+")))
         };
         let user = |name: &str, roles: &str| Some((name.to_owned(), roles.to_owned()));
         assert_eq!(read(&[("x-user", b"alice")]), user("alice", ""));

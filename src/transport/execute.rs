@@ -61,7 +61,7 @@ impl<W: Wire> Connection<W> {
                 return Ok(());
             }
             Action::HeartBeat => {
-                self.wire.heart_beat(&mut self.out);
+                self.wire.write_heartbeat(&mut self.out);
                 return Ok(());
             }
             action @ (Action::Authenticate(_) | Action::Agent(_) | Action::Renew { .. }) => {
@@ -149,7 +149,7 @@ impl<W: Wire> Connection<W> {
         self.established = true;
         self.held_charge = self.context.budget.charge(self.held_charge.bytes());
         self.input.move_to(&self.context.input);
-        self.wire.trust(self.session.heartbeat_interval());
+        self.wire.set_authenticated(self.session.heartbeat_interval());
         self.decoder.set_version(version);
         self.decoder.set_limits(self.context.options.limits);
         self.register_online(now);
@@ -160,7 +160,7 @@ impl<W: Wire> Connection<W> {
         let text = std::str::from_utf8(frame).is_ok();
         let content = frame.slice(..frame.len() - 1);
         let outgoing = OutgoingFrame { prefix: &[], tail: Tail::Own(&content), text, mark: None };
-        self.wire.wrap(outgoing, &mut self.out);
+        self.wire.write_frame(outgoing, &mut self.out);
     }
 
     fn subscribe(&mut self, subscribe: Subscribe, now: Instant) -> Result<Option<Receipt>, ActionError> {

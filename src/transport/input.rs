@@ -143,11 +143,11 @@ impl InputShare {
         let dropped: Vec<_> =
             stalled.iter().filter_map(|progress| state.unfinished.remove(progress)).collect();
         state.dropped_bytes = freed;
-        for one in &dropped {
-            one.owner.dropped_bytes.store(one.bytes, Ordering::Release);
+        for unfinished in &dropped {
+            unfinished.owner.dropped_bytes.store(unfinished.bytes, Ordering::Release);
         }
         drop(state);
-        dropped.iter().for_each(|one| one.owner.waker.wake());
+        dropped.iter().for_each(|unfinished| unfinished.owner.waker.wake());
         Growth::Admitted
     }
 

@@ -45,7 +45,7 @@ impl<W: Wire> Connection<W> {
             prefix.clear();
             match self.session.deliver(delivery, &mut prefix) {
                 DeliveryAction::Write { settle_when_written } => {
-                    self.wrap(delivery, &prefix, settle_when_written);
+                    self.write_delivery(delivery, &prefix, settle_when_written);
                     delivered += 1;
                 }
                 DeliveryAction::Skip => {}
@@ -104,11 +104,14 @@ impl<W: Wire> Connection<W> {
         carries
     }
 
-    fn wrap(&mut self, delivery: &Delivery, prefix: &[u8], settles: bool) {
+    fn write_delivery(&mut self, delivery: &Delivery, prefix: &[u8], settles: bool) {
         let mark =
             (delivery.tag != 0).then_some(AwaitedWrite { key: delivery.key, tag: delivery.tag, settles });
         let tail = Tail::Shared(&delivery.message, self.session.version());
-        self.wire.wrap(OutgoingFrame { prefix, tail, text: delivery.message.is_text(), mark }, &mut self.out);
+        self.wire.write_frame(
+            OutgoingFrame { prefix, tail, text: delivery.message.is_text(), mark },
+            &mut self.out,
+        );
     }
 
     /// Writes until the socket accepts no more bytes or nothing is left. Returns whether any byte was written.

@@ -234,8 +234,8 @@ fn fits(start: &[u8], pattern: &[u8]) -> Fit {
     }
 }
 
-fn either(one: Fit, other: Fit) -> Fit {
-    match (one, other) {
+fn either(left: Fit, right: Fit) -> Fit {
+    match (left, right) {
         (Fit::Whole, _) | (_, Fit::Whole) => Fit::Whole,
         (Fit::Begins, _) | (_, Fit::Begins) => Fit::Begins,
         _ => Fit::Not,

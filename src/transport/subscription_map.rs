@@ -106,11 +106,12 @@ mod tests {
                     2 => prop_assert_eq!(map.remove(key), model.remove(&key)),
                     3 => prop_assert_eq!(map.pop_first(), model.pop_first().map(|(_, value)| value)),
                     _ => {
-                        map.retain(|one| one % 3 != key % 3);
-                        model.retain(|one, _| one % 3 != key % 3);
+                        map.retain(|other_key| other_key % 3 != key % 3);
+                        model.retain(|other_key, _| other_key % 3 != key % 3);
                         let mut other = SubscriptionMap::default();
-                        map.move_to(&mut other, |one| one % 2 == key % 2);
-                        prop_assert!(other.values().eq(model.iter().filter(|(one, _)| *one % 2 == key % 2).map(|(_, value)| value)));
+                        map.move_to(&mut other, |other_key| other_key % 2 == key % 2);
+                        let moved = model.iter().filter(|(other_key, _)| *other_key % 2 == key % 2);
+                        prop_assert!(other.values().eq(moved.map(|(_, value)| value)));
                         other.move_to(&mut map, |_| true);
                         prop_assert!(other.is_empty());
                     }

@@ -58,7 +58,7 @@ impl<S: ByteStream> Wire for TcpWire<S> {
         })
     }
 
-    fn wrap(&mut self, frame: OutgoingFrame<'_>, out: &mut OutputBuffer) {
+    fn write_frame(&mut self, frame: OutgoingFrame<'_>, out: &mut OutputBuffer) {
         out.copy(frame.prefix);
         match frame.tail {
             // A shared tail ends in the LF already.
@@ -78,7 +78,7 @@ impl<S: ByteStream> Wire for TcpWire<S> {
         out.end_frame(frame.mark);
     }
 
-    fn heart_beat(&mut self, out: &mut OutputBuffer) {
+    fn write_heartbeat(&mut self, out: &mut OutputBuffer) {
         out.copy(b"\n");
         out.end_frame(None);
     }

@@ -136,7 +136,7 @@ pub trait Wire: Unpin + Send + 'static {
 
     /// Applies the limits of authenticated clients. `application_heartbeat` is the longest interval between two frames
     /// that the application sends, if it guarantees one.
-    fn trust(&mut self, _application_heartbeat: Option<Duration>) {}
+    fn set_authenticated(&mut self, _application_heartbeat: Option<Duration>) {}
 
     /// Returns whether the client sends nothing more. Bytes that it sent before may still be unread.
     fn input_has_ended(&self) -> bool;
@@ -173,10 +173,10 @@ pub trait Wire: Unpin + Send + 'static {
     ) -> Poll<Result<usize, ReadEnd>>;
 
     /// Appends one STOMP frame, or one message of another application.
-    fn wrap(&mut self, frame: OutgoingFrame<'_>, out: &mut OutputBuffer);
+    fn write_frame(&mut self, frame: OutgoingFrame<'_>, out: &mut OutputBuffer);
 
     /// Appends one heartbeat of STOMP.
-    fn heart_beat(&mut self, out: &mut OutputBuffer);
+    fn write_heartbeat(&mut self, out: &mut OutputBuffer);
 
     /// Returns whether [`Wire::write_close`] reports a shutdown to the client, so that no ERROR frame is needed even if
     /// `shutdown-error` asks for one.

@@ -83,7 +83,7 @@ impl<W: Wire> Conversation<W> {
     fn new(mut wire: W, closes: bool) -> Conversation<W> {
         let mut out = OutputBuffer::default();
         wire.open(&mut out);
-        wire.trust(None);
+        wire.set_authenticated(None);
         if closes {
             wire.write_close(GO_AWAY, &mut out);
         }
@@ -134,7 +134,7 @@ impl<W: Wire> Conversation<W> {
             self.wire.poll_read(cx, &mut self.out, &mut |bytes| messages.push(Bytes::copy_from_slice(bytes)));
         for message in &messages {
             let piece = OutgoingFrame { prefix: &[], tail: Tail::Own(message), text: true, mark: None };
-            self.wire.wrap(piece, &mut self.out);
+            self.wire.write_frame(piece, &mut self.out);
         }
         read.map(|read| read.map(|_| ()))
     }

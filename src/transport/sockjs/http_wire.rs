@@ -123,7 +123,7 @@ impl Wire for HttpWire {
         false
     }
 
-    fn trust(&mut self, heartbeat_interval: Option<Duration>) {
+    fn set_authenticated(&mut self, heartbeat_interval: Option<Duration>) {
         self.session.set_authenticated(heartbeat_interval);
     }
 
@@ -171,7 +171,7 @@ impl Wire for HttpWire {
         }
     }
 
-    fn wrap(&mut self, piece: OutgoingFrame<'_>, out: &mut OutputBuffer) {
+    fn write_frame(&mut self, piece: OutgoingFrame<'_>, out: &mut OutputBuffer) {
         if out.pending() == 0 {
             self.quoting = self.session.quoting();
         }
@@ -187,7 +187,7 @@ impl Wire for HttpWire {
         out.end_frame(piece.mark);
     }
 
-    fn heart_beat(&mut self, out: &mut OutputBuffer) {
+    fn write_heartbeat(&mut self, out: &mut OutputBuffer) {
         // Pending output serves as a heartbeat, and without a receiver heartbeats would only queue.
         if out.pending() == 0 {
             self.quoting = self.session.quoting();

@@ -83,7 +83,7 @@ impl<S: ByteStream> Wire for SocketWire<S> {
         write_text(&Frame::Open, out);
     }
 
-    fn trust(&mut self, heartbeat_interval: Option<Duration>) {
+    fn set_authenticated(&mut self, heartbeat_interval: Option<Duration>) {
         if replaces_heartbeats(heartbeat_interval) {
             self.heartbeat = Duration::ZERO;
         }
@@ -120,7 +120,7 @@ impl<S: ByteStream> Wire for SocketWire<S> {
         socket.poll_read(cx, out, |data| parse_piece(message, data, sink))
     }
 
-    fn wrap(&mut self, piece: OutgoingFrame<'_>, out: &mut OutputBuffer) {
+    fn write_frame(&mut self, piece: OutgoingFrame<'_>, out: &mut OutputBuffer) {
         let tail = piece.tail.quoted(QUOTING);
         out.encode(|out| {
             let mut prefix = BytesMut::with_capacity(piece.prefix.len() + 16);
@@ -141,7 +141,7 @@ impl<S: ByteStream> Wire for SocketWire<S> {
         out.end_frame(piece.mark);
     }
 
-    fn heart_beat(&mut self, out: &mut OutputBuffer) {
+    fn write_heartbeat(&mut self, out: &mut OutputBuffer) {
         message(Opcode::Text, b"a[\"\\n\"]", out);
     }
 

@@ -121,7 +121,7 @@ impl Client {
     pub(super) async fn until(&mut self, text: &str) -> Vec<u64> {
         let mut done = Vec::new();
         while !self.text.contains(text) {
-            assert!(done.len() < 100_000, "{text:?} does not come: {}", self.text);
+            assert!(done.len() < 100_000, "{text:?} did not arrive: {}", self.text);
             let (work, polled) = self.poll().await;
             done.push(work);
             assert!(polled.is_pending(), "the connection ended before {text:?}: {}", self.text);
@@ -182,7 +182,7 @@ impl Reader {
         let mut batch = Vec::new();
         let mut cx = Context::from_waker(Waker::noop());
         let _ = self.outbound_queue.poll_take(&mut cx, &mut batch, usize::MAX, Instant::now());
-        batch.iter().map(|one| String::from_utf8_lossy(one.message.body()).into_owned()).collect()
+        batch.iter().map(|delivery| String::from_utf8_lossy(delivery.message.body()).into_owned()).collect()
     }
 }
 

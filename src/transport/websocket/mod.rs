@@ -54,7 +54,7 @@ impl<S: ByteStream> Wire for WebSocketWire<S> {
         })
     }
 
-    fn wrap(&mut self, frame: OutgoingFrame<'_>, out: &mut OutputBuffer) {
+    fn write_frame(&mut self, frame: OutgoingFrame<'_>, out: &mut OutputBuffer) {
         let (tail, length) = frame.tail.plain();
         let payload_bytes = frame.prefix.len() + length;
         let opcode = if frame.text { Opcode::Text } else { Opcode::Binary };
@@ -65,7 +65,7 @@ impl<S: ByteStream> Wire for WebSocketWire<S> {
         out.end_frame(frame.mark);
     }
 
-    fn heart_beat(&mut self, out: &mut OutputBuffer) {
+    fn write_heartbeat(&mut self, out: &mut OutputBuffer) {
         message(Opcode::Text, b"\n", out);
     }
 
