@@ -68,7 +68,7 @@ pub struct PublishError(String);
 /// particular, without `users` every client that reaches a listener is accepted.
 ///
 /// [`Server::shut_down`] ends the broker gracefully. If the server is dropped instead, its listeners close and its
-/// clients are asked to leave, but the broker does not wait for them.
+/// connections begin to close, but the broker does not wait for them.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -84,11 +84,11 @@ pub struct PublishError(String);
 ///     let client = tokio::task::spawn_blocking(move || {
 ///         let mut socket = std::net::TcpStream::connect(address)?;
 ///         socket.write_all(b"CONNECT\naccept-version:1.2\n\n\0SUBSCRIBE\nid:1\nreceipt:r\ndestination:/topic/news\n\n\0")?;
-///         let mut heard = Vec::new();
-///         while !heard.ends_with(b"RECEIPT\nreceipt-id:r\n\n\0\n") {
+///         let mut received = Vec::new();
+///         while !received.ends_with(b"RECEIPT\nreceipt-id:r\n\n\0\n") {
 ///             let mut byte = [0];
 ///             socket.read_exact(&mut byte)?;
-///             heard.push(byte[0]);
+///             received.push(byte[0]);
 ///         }
 ///         Ok::<_, std::io::Error>(socket)
 ///     });
@@ -98,9 +98,9 @@ pub struct PublishError(String);
 ///     assert_eq!(reached, 1);
 ///     server.shut_down().await;
 ///
-///     let mut heard = String::new();
-///     client.read_to_string(&mut heard)?;
-///     assert!(heard.starts_with("MESSAGE\nsubscription:1\n") && heard.ends_with("\n\nhello\0\n"));
+///     let mut received = String::new();
+///     client.read_to_string(&mut received)?;
+///     assert!(received.starts_with("MESSAGE\nsubscription:1\n") && received.ends_with("\n\nhello\0\n"));
 ///     Ok::<_, Box<dyn std::error::Error>>(())
 /// })?;
 /// # Ok::<_, Box<dyn std::error::Error>>(())
@@ -181,8 +181,8 @@ impl Server {
         let stopping = &server.stopping;
         let refusals = Arc::new(AtomicUsize::new(0));
         for listener in listeners.tcp {
-            let served = sockets::serve_tcp(server.context.clone(), listener, refusals.clone());
-            server.tasks.spawn(until_stopped(stopping.clone(), served));
+            let service = sockets::serve_tcp(server.context.clone(), listener, refusals.clone());
+            server.tasks.spawn(until_stopped(stopping.clone(), service));
         }
         let http = HttpServer::new(server.context.clone(), config.http, sockjs, stopping.clone());
         for listener in listeners.http {
@@ -207,7 +207,7 @@ impl Server {
     /// Does not wait for subscribers: if a program publishes faster than they read, they become slow consumers.
     ///
     /// # Errors
-    /// [`PublishError`] if the destination is invalid or the broker refuses the message, for example because of a
+    /// [`PublishError`] if the destination is invalid or the broker rejects the message, for example because of a
     /// limit.
     pub fn publish(
         &self,
@@ -228,11 +228,11 @@ impl Server {
             to_session: None,
         };
         let published = self.context.broker.publish(publication, Instant::now());
-        published.map(|published| published.reached).map_err(|refusal| {
-            if let Some(limit) = refusal.limit {
+        published.map(|published| published.reached).map_err(|error| {
+            if let Some(limit) = error.limit {
                 self.context.metrics.limit_hit(limit);
             }
-            PublishError(refusal.detail)
+            PublishError(error.detail)
         })
     }
 
@@ -247,7 +247,7 @@ impl Server {
     }
 
     /// Stops accepting connections, sends all waiting messages, closes all connections, and waits for the clients to
-    /// leave, for at most the drain time. Returns the number of connections that had to be cut.
+    /// leave, for at most the drain time. Returns the number of connections that were still open at its end.
     pub async fn shut_down(mut self) -> usize {
         // Half of the cut time is left for the end of the process.
         let ends_at = Instant::now() + self.drain_time - cut_time(self.drain_time) / 2;
@@ -259,10 +259,10 @@ impl Server {
         if tokio::time::timeout_at(ends_at.into(), self.context.tasks.wait()).await.is_err() {
             tracing::warn!(
                 connections = self.context.tasks.len(),
-                "drain time is over, cutting what is left"
+                "drain time is over; closing the remaining connections"
             );
         }
-        log_discarded(&self.context.metrics);
+        log_discarded_messages(&self.context.metrics);
         self.context.log_last_refused_logins(Instant::now());
         self.context.tasks.len()
     }
@@ -281,10 +281,10 @@ impl Server {
 }
 
 /// Logs the number of messages in work queues, if any: they are lost when the process ends now.
-pub(crate) fn log_discarded(metrics: &Metrics) {
+pub(crate) fn log_discarded_messages(metrics: &Metrics) {
     let messages = metrics.queue_messages.get();
     if messages > 0 {
-        tracing::warn!(messages, "discarding the messages of work queues: they are kept in memory only");
+        tracing::warn!(messages, "discarding the messages of work queues, which are kept in memory only");
     }
 }
 
@@ -296,9 +296,9 @@ fn cut_time(drain_time: Duration) -> Duration {
 /// Lets the sources of users check for changes periodically, so that changes apply to live sessions without a new
 /// login.
 async fn watch_users(context: Arc<ConnectionContext>) {
-    let mut looks = tokio::time::interval(USER_CHECK_INTERVAL);
+    let mut interval = tokio::time::interval(USER_CHECK_INTERVAL);
     loop {
-        looks.tick().await;
+        interval.tick().await;
         context.reload_users().await;
     }
 }
@@ -337,10 +337,10 @@ fn addresses(listeners: &[TcpListener]) -> Vec<SocketAddr> {
 
 /// Runs the periodic work that belongs to no connection.
 async fn tick(context: Arc<ConnectionContext>, sockjs: Arc<Endpoints<Stomp>>) {
-    let mut ticks = tokio::time::interval(TICK);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
+        interval.tick().await;
         let now = Instant::now();
         context.broker.expire(now);
         context.log_refused_logins(now);
@@ -348,10 +348,10 @@ async fn tick(context: Arc<ConnectionContext>, sockjs: Arc<Endpoints<Stomp>>) {
     }
 }
 
-async fn until_stopped(stopping: CancellationToken, served: impl Future<Output = ()>) {
+async fn until_stopped(stopping: CancellationToken, service: impl Future<Output = ()>) {
     tokio::select! {
         () = stopping.cancelled() => {}
-        () = served => {}
+        () = service => {}
     }
 }
 

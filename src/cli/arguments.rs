@@ -13,9 +13,9 @@ const BASICS: [(&str, &str); 7] = [
     ("http", "HTTP and WebSocket: HOST:PORT or off"),
     ("tcp", "STOMP over TCP: HOST:PORT or off"),
     ("allowed-origins", "Web pages of other hosts that may connect"),
-    ("users-file", "Users, made by stompbox passwd"),
-    ("user", "A user; may be given many times"),
-    ("permission", "A rule: allow send users /topic/**"),
+    ("users-file", "File of users; stompbox passwd creates it"),
+    ("user", "A user; may be repeated"),
+    ("permission", "A rule such as allow send users /topic/**"),
     ("log", "off, error, warn, info, debug or trace"),
 ];
 
@@ -35,10 +35,10 @@ pub(super) struct Arguments {
 pub(super) enum Parsed {
     /// The arguments are valid.
     Arguments(Arguments),
-    /// The arguments ask for this text: help or version.
+    /// The arguments request this text: help or version.
     Show(String),
-    /// The arguments are invalid. The text says why.
-    Wrong(String),
+    /// The arguments are invalid; the text is the error.
+    Invalid(String),
 }
 
 /// Parses the arguments. The first one is the name of the command itself.
@@ -47,12 +47,12 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Parsed {
     let is_short = arguments.iter().any(|argument| argument == "-h");
     match command(is_short).try_get_matches_from(&arguments) {
         Ok(matches) => match matches.subcommand_name() {
-            Some(own) if own != CHECK_CONFIG => Parsed::Wrong(format!(
-                "error: {own} takes no options of the broker: begin with stompbox {own}\n"
+            Some(own) if own != CHECK_CONFIG => Parsed::Invalid(format!(
+                "error: {own} accepts no options of the broker; write stompbox {own} at the beginning\n"
             )),
-            _ => Parsed::Arguments(taken(&matches)),
+            _ => Parsed::Arguments(from_matches(&matches)),
         },
-        Err(error) if error.use_stderr() => Parsed::Wrong(explain(&error, &arguments)),
+        Err(error) if error.use_stderr() => Parsed::Invalid(explain(&error, &arguments)),
         Err(error) => Parsed::Show(error.render().to_string()),
     }
 }
@@ -60,15 +60,15 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Parsed {
 /// Returns the definition of the command. With `is_short` its help has one line for each of the basic options and no
 /// headings.
 fn command(is_short: bool) -> Command {
-    let check = Command::new(CHECK_CONFIG).about("Checks file, environment and flags without starting");
+    let check = Command::new(CHECK_CONFIG).about("Checks the configuration without starting the broker");
     Command::new("stompbox")
         .version(env!("CARGO_PKG_VERSION"))
         .about(env!("CARGO_PKG_DESCRIPTION"))
         .after_help("stompbox --help describes every option.")
         .after_long_help(
             "Every option can also be set in the environment (--frame-bytes-max: STOMPBOX_FRAME_BYTES_MAX) and in \
-             the file (frame-bytes-max = \"2MiB\"; users: user = [\"NAME:PASSCODE\"]). Flags win over the \
-             environment, the environment over the file.\n\nBYTES: 65536, 64KiB, 2MiB, 1GiB. TIME: 500ms, 10s, 1m, 2h.",
+             the file (frame-bytes-max = \"2MiB\"; users: user = [\"NAME:PASSCODE\"]). Flags override the \
+             environment, and the environment overrides the file.\n\nBYTES: 65536, 64KiB, 2MiB, 1GiB. TIME: 500ms, 10s, 1m, 2h.",
         )
         .disable_help_subcommand(true)
         .next_line_help(!is_short)
@@ -105,7 +105,7 @@ fn flag(row: &'static OptionRow, heading: Option<&'static str>) -> Arg {
         .allow_hyphen_values(false)
         .hide_possible_values(true)
         .hide_short_help(basic.is_none())
-        .help(basic.map_or("", |(_, words)| words));
+        .help(basic.map_or("", |(_, short_help)| short_help));
     let with_default = || format!("{} [default: {}]", row.help, row.default);
     match row.kind {
         ValueKind::Text if row.default.is_empty() => arg.long_help(row.help),
@@ -113,7 +113,7 @@ fn flag(row: &'static OptionRow, heading: Option<&'static str>) -> Arg {
         ValueKind::Switch => {
             arg.num_args(0..=1).require_equals(true).default_missing_value("true").long_help(with_default())
         }
-        ValueKind::Texts => arg.action(ArgAction::Append).long_help(with_default()),
+        ValueKind::CommaList => arg.action(ArgAction::Append).long_help(with_default()),
         ValueKind::Secret => arg.long_help(row.help),
         ValueKind::Secrets { .. } | ValueKind::List { .. } => {
             arg.action(ArgAction::Append).long_help(row.full_help().into_owned())
@@ -121,67 +121,70 @@ fn flag(row: &'static OptionRow, heading: Option<&'static str>) -> Arg {
     }
 }
 
-fn taken(matches: &ArgMatches) -> Arguments {
+fn from_matches(matches: &ArgMatches) -> Arguments {
     let text = |key: &str| -> Option<Vec<String>> {
         matches.get_many::<String>(key).map(|values| values.cloned().collect())
     };
-    let given = |row: &'static OptionRow| {
+    let entry = |row: &'static OptionRow| {
         Some(ConfigEntry { row, texts: text(row.key)?, source: Source::Flag, earlier_name: None })
     };
-    let renamed = |(earlier, present): &(&'static str, &str)| {
+    let renamed_entry = |(earlier, present): &(&'static str, &str)| {
         let (row, texts) = (table::find(present)?, text(earlier)?);
         Some(ConfigEntry { row, texts, source: Source::Flag, earlier_name: Some(*earlier) })
     };
     Arguments {
         check_config: matches.subcommand_name() == Some(CHECK_CONFIG),
         config: matches.get_one::<String>("config").cloned(),
-        flags: table::rows().filter_map(given).chain(table::RENAMED.iter().filter_map(renamed)).collect(),
+        flags: table::rows()
+            .filter_map(entry)
+            .chain(table::RENAMED.iter().filter_map(renamed_entry))
+            .collect(),
     }
 }
 
 /// Returns the error text. It is that of the parser, except for unexpected arguments: these are explained without
-/// repeating a stray value after an option, which may be a passcode.
+/// repeating an unexpected value after an option, which may be a passcode.
 fn explain(error: &clap::Error, arguments: &[OsString]) -> String {
-    let stray = match (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidSubcommand)) {
+    let unexpected = match (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidSubcommand)) {
         (Some(ContextValue::String(arg)), _) if error.kind() == ErrorKind::UnknownArgument => arg,
         (_, Some(ContextValue::String(arg))) => arg,
         _ => return error.render().to_string(),
     };
     let keys = || table::rows().map(|row| row.key).chain(["config", "help", "version"]);
-    let wrong = match stray.strip_prefix("--") {
+    let text = match unexpected.strip_prefix("--") {
         Some(flag) => {
             let flag = flag.split('=').next().unwrap_or_default();
             match suggestion(flag, keys()) {
-                Some(near) => format!("--{flag}: unknown option; did you mean --{near}?"),
-                None => format!("--{flag}: unknown option; stompbox --help lists them all"),
+                Some(similar) => format!("--{flag}: unknown option; did you mean --{similar}?"),
+                None => format!("--{flag}: unknown option; stompbox --help lists all options"),
             }
         }
-        None => match suggestion(stray, [CHECK_CONFIG, passwd::PASSWD, bench::BENCH]) {
-            Some(near) => format!("{stray}: unknown command; did you mean {near}?"),
-            None => explain_stray(stray, arguments),
+        None => match suggestion(unexpected, [CHECK_CONFIG, passwd::PASSWD, bench::BENCH]) {
+            Some(similar) => format!("{unexpected}: unknown command; did you mean {similar}?"),
+            None => explain_unexpected(unexpected, arguments),
         },
     };
-    format!("error: {wrong}\n")
+    format!("error: {text}\n")
 }
 
 /// Explains an argument that is neither an option, nor the value of one, nor a command.
-fn explain_stray(stray: &str, arguments: &[OsString]) -> String {
-    let at = arguments.iter().skip(1).position(|argument| argument == stray).map_or(0, |at| at + 1);
+fn explain_unexpected(unexpected: &str, arguments: &[OsString]) -> String {
+    let at = arguments.iter().skip(1).position(|argument| argument == unexpected).map_or(0, |at| at + 1);
     let before = arguments[..at].last().and_then(|argument| argument.to_str()).unwrap_or_default();
     let switch = table::rows()
         .find(|row| matches!(row.kind, ValueKind::Switch) && before.strip_prefix("--") == Some(row.key));
-    if let (Some(row), "true" | "false") = (switch, stray) {
+    if let (Some(row), "true" | "false") = (switch, unexpected) {
         return format!(
-            "{before} {stray}: for a true/false option write {before}={stray}",
+            "{before} {unexpected}: for a true/false option write {before}={unexpected}",
             before = format!("--{}", row.key)
         );
     }
     let commands = format!("the commands are {CHECK_CONFIG}, {} and {}", passwd::PASSWD, bench::BENCH);
     if at == 1 {
-        return format!("{stray}: unknown command; {commands}; without a command the broker starts");
+        return format!("{unexpected}: unknown command; {commands}; without a command the broker starts");
     }
     format!(
-        "argument {at} is neither an option nor its value (it is not shown, for it may be a passcode); {commands}"
+        "argument {at} is neither an option nor its value (not shown because it may be a passcode); {commands}"
     )
 }
 
@@ -202,7 +205,7 @@ mod tests {
 
     fn error_of(list: &[&str]) -> String {
         match parse(list) {
-            Parsed::Wrong(text) => text,
+            Parsed::Invalid(text) => text,
             other => panic!("{list:?}: {other:?}"),
         }
     }
@@ -220,7 +223,7 @@ mod tests {
             for list in [&[flag.as_str()][..], &["check-config", &flag], &[&flag, "check-config"]] {
                 let arguments = arguments(list);
                 let flags: Vec<_> =
-                    arguments.flags.iter().map(|given| (given.row.key, &given.texts[..])).collect();
+                    arguments.flags.iter().map(|entry| (entry.row.key, &entry.texts[..])).collect();
                 assert_eq!(flags, [(row.key, &["true".to_owned()][..])], "{list:?}");
                 assert_eq!(arguments.check_config, list.len() == 2);
             }
@@ -244,7 +247,7 @@ mod tests {
         ];
         let arguments = arguments(&list);
         let flags: Vec<_> =
-            arguments.flags.iter().map(|given| (given.row.key, given.texts.join(" "))).collect();
+            arguments.flags.iter().map(|entry| (entry.row.key, entry.texts.join(" "))).collect();
         let expected = [("tcp", "c:3 d:4"), ("user", "a:1 b:2"), ("allow-anonymous", "true")];
         assert_eq!(flags, expected.map(|(key, texts)| (key, texts.to_owned())));
     }
@@ -257,19 +260,19 @@ mod tests {
                 "error: --frame-byte-max: unknown option; did you mean --frame-bytes-max?\n",
             ),
             (&["--usr=alice:sesame"], "error: --usr: unknown option; did you mean --user?\n"),
-            (&["--colour"], "error: --colour: unknown option; stompbox --help lists them all\n"),
+            (&["--colour"], "error: --colour: unknown option; stompbox --help lists all options\n"),
             (&["chek-config"], "error: chek-config: unknown command; did you mean check-config?\n"),
             (
                 &["--tcp", "off", "bench"],
-                "error: bench takes no options of the broker: begin with stompbox bench\n",
+                "error: bench accepts no options of the broker; write stompbox bench at the beginning\n",
             ),
             (
                 &["--tcp", "off", "passwd"],
-                "error: passwd takes no options of the broker: begin with stompbox passwd\n",
+                "error: passwd accepts no options of the broker; write stompbox passwd at the beginning\n",
             ),
             (
                 &["--user", "alice:a", "bob:sesame"],
-                "error: argument 3 is neither an option nor its value (it is not shown, for it may be a passcode); the commands are check-config, passwd and bench\n",
+                "error: argument 3 is neither an option nor its value (not shown because it may be a passcode); the commands are check-config, passwd and bench\n",
             ),
             (
                 &["serve"],
@@ -285,7 +288,7 @@ mod tests {
             ),
             (
                 &["check-config", "bob:sesame"],
-                "error: argument 2 is neither an option nor its value (it is not shown, for it may be a passcode); the commands are check-config, passwd and bench\n",
+                "error: argument 2 is neither an option nor its value (not shown because it may be a passcode); the commands are check-config, passwd and bench\n",
             ),
         ] {
             assert_eq!(error_of(list), text, "{list:?}");
@@ -302,14 +305,14 @@ mod tests {
             let Parsed::Show(help) = parse(list) else { panic!("no help") };
             assert!(help.lines().count() <= 25, "{help}");
             assert!(help.lines().all(|line| line.len() <= 100), "{help}");
-            for (key, words) in BASICS {
+            for (key, short_help) in BASICS {
                 assert!(
                     help.lines().any(
                         |line| line.contains(&format!("--{key} ")) || line.contains(&format!("--{key}["))
                     ),
                     "{key}: {help}"
                 );
-                assert!(help.contains(words), "{words}: {help}");
+                assert!(help.contains(short_help), "{short_help}: {help}");
             }
             assert!(help.contains("stompbox --help") && !help.contains("--queues-max"), "{help}");
         }
@@ -318,10 +321,10 @@ mod tests {
     #[test]
     fn earlier_names_are_flags_that_no_help_lists() {
         let flags = arguments(&["--burst-patience=2s", "--permissions", "open"]).flags;
-        let given: Vec<_> =
-            flags.iter().map(|given| (given.row.key, given.texts.concat(), given.earlier_name)).collect();
+        let entries: Vec<_> =
+            flags.iter().map(|entry| (entry.row.key, entry.texts.concat(), entry.earlier_name)).collect();
         assert_eq!(
-            given,
+            entries,
             [
                 ("slow-consumer-grace", "2s".to_owned(), Some("burst-patience")),
                 ("default-permissions", "open".to_owned(), Some("permissions")),

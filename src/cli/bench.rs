@@ -16,11 +16,12 @@ pub(super) const ABOUT: &str = "Measures a STOMP broker: this one or any other";
 const PASSCODE: &str = "STOMPBOX_BENCH_PASSCODE";
 
 const AFTER_HELP: &str = "\
-Every delivery is checked. Latency is counted from the moment at which a message was due: with --rate that is its place in \
-the schedule, however late it left, with --window (a full window all the time) it is mostly waiting in line.\n\n\
+Every delivery is checked. Latency is measured from the time at which a message was due. With --rate this is its time in the \
+schedule, even if it was sent later. With --window the window is always full, so latency is mostly time in queues.\n\n\
 URL: tcp://HOST:PORT, ws://HOST:PORT/PATH, or over SockJS sockjs+ws://, sockjs+xhr://, sockjs+xhr-polling://, \
 sockjs+eventsource://, sockjs+htmlfile://, sockjs+jsonp://.  TIME: 500ms, 10s, 1m.  BYTES: 128, 64KiB.\n\n\
-Exit code: 0 fine; 1 could not run; 2 ran, and something was lost, duplicated, reordered or corrupt, or failed.";
+Exit code: 0 success; 1 the measurement could not run; 2 messages were lost, duplicated, reordered or corrupt, or a \
+connection failed.";
 
 /// The defaults and the description of a load shape.
 struct Row {
@@ -48,14 +49,14 @@ const ROWS: [Row; 4] = [
     },
     Row {
         shape: Shape::PingPong,
-        about: "Round trips of pairs, one message under way in each",
+        about: "Round trips of pairs, with one message in flight in each",
         subscribers: "1",
         window: "1",
         time: "8s",
     },
     Row {
         shape: Shape::Idle,
-        about: "Many connections that wait, then a few broadcasts to all",
+        about: "Many idle connections, then a few broadcasts to all of them",
         subscribers: "1000",
         window: "1",
         time: "2s",
@@ -73,13 +74,13 @@ pub(super) fn bench(
     let matches = match command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) if error.use_stderr() => {
-            return super::say(errors, &error.render().to_string(), ExitCode::FAILURE);
+            return super::write_text(errors, &error.render().to_string(), ExitCode::FAILURE);
         }
-        Err(error) => return super::say(out, &error.render().to_string(), ExitCode::SUCCESS),
+        Err(error) => return super::write_text(out, &error.render().to_string(), ExitCode::SUCCESS),
     };
     let options = match options(&matches, passcode) {
         Ok(options) => options,
-        Err(wrong) => return super::say(errors, &format!("error: {wrong}\n"), ExitCode::FAILURE),
+        Err(error) => return super::write_text(errors, &format!("error: {error}\n"), ExitCode::FAILURE),
     };
     match run(&options, out, errors) {
         Outcome::Fine => ExitCode::SUCCESS,
@@ -106,70 +107,70 @@ fn subcommand(row: &Row) -> Command {
     let command = Command::new(row.shape.name())
         .about(row.about)
         .after_help(AFTER_HELP)
-        .arg(flag("url", "URL", "The broker").default_value("ws://127.0.0.1:8080/ws"))
-        .arg(flag("login", "NAME", "login of CONNECT"))
-        .arg(flag("passcode", "PASSCODE", "passcode of CONNECT [env: STOMPBOX_BENCH_PASSCODE]"))
-        .arg(flag("vhost", "NAME", "host of CONNECT, where it is not the URL's"))
-        .arg(flag("destination", "PREFIX", "What destinations begin with [default: new ones]"))
-        .arg(flag("body", "BYTES", "Octets of a body, 40 at least").default_value("128"))
+        .arg(flag("url", "URL", "URL of the broker").default_value("ws://127.0.0.1:8080/ws"))
+        .arg(flag("login", "NAME", "Header login of CONNECT"))
+        .arg(flag("passcode", "PASSCODE", "Header passcode of CONNECT [env: STOMPBOX_BENCH_PASSCODE]"))
+        .arg(flag("vhost", "NAME", "Header host of CONNECT, if it differs from the host of the URL"))
+        .arg(flag("destination", "PREFIX", "Prefix of the destinations [default: unique to the run]"))
+        .arg(flag("body", "BYTES", "Size of a message body, at least 40").default_value("128"))
         .arg(flag("time", "TIME", time_help(row.shape)).default_value(row.time))
         .arg(
-            flag("patience", "TIME", "How long nothing may arrive before what is missing is lost")
+            flag("patience", "TIME", "Time without any delivery after which missing messages count as lost")
                 .default_value("5s"),
         )
         .arg(
-            flag("json", "FILE", "Writes the result as JSON; - is standard output, in place of the table")
+            flag("json", "FILE", "Writes the result as JSON; - means standard output, instead of the table")
                 .value_hint(ValueHint::FilePath),
         );
     match row.shape {
-        Shape::FanOut => flow(command, row, flag, "Connections that subscribe"),
-        Shape::Queue => flow(command, row, flag, "Connections that consume").arg(
-            flag("ack", "MODE", "ack of the subscriptions")
+        Shape::FanOut => flow_flags(command, row, flag, "Number of connections that subscribe"),
+        Shape::Queue => flow_flags(command, row, flag, "Number of connections that consume").arg(
+            flag("ack", "MODE", "Header ack of the subscriptions")
                 .value_parser(PossibleValuesParser::new(Ack::ALL.map(Ack::as_str)))
                 .default_value("auto"),
         ),
         Shape::PingPong => command
-            .arg(flag("pairs", "N", "Pairs of connections").default_value(row.subscribers))
-            .arg(flag("warmup", "TIME", "How long before measuring begins").default_value("1s")),
+            .arg(flag("pairs", "N", "Number of pairs of connections").default_value(row.subscribers))
+            .arg(flag("warmup", "TIME", "Time before the measurement begins").default_value("1s")),
         Shape::Idle => command
-            .arg(flag("connections", "N", "Connections").default_value(row.subscribers))
-            .arg(flag("pid", "PID", "The broker's process, to read its memory (Linux)")),
+            .arg(flag("connections", "N", "Number of connections").default_value(row.subscribers))
+            .arg(flag("pid", "PID", "Process ID of the broker, to read its memory (Linux)")),
     }
 }
 
 fn time_help(shape: Shape) -> &'static str {
     match shape {
-        Shape::Idle => "How long the connections wait before the broadcasts",
-        _ => "How long is measured",
+        Shape::Idle => "Time for which the connections are idle before the broadcasts",
+        _ => "Duration of the measurement",
     }
 }
 
 /// Adds the flags of the shapes that send messages continuously.
-fn flow(
+fn flow_flags(
     command: Command,
     row: &Row,
     flag: impl Fn(&'static str, &'static str, &'static str) -> Arg,
     subscribers: &'static str,
 ) -> Command {
     command
-        .arg(flag("publishers", "N", "Connections that publish").default_value("1"))
+        .arg(flag("publishers", "N", "Number of connections that publish").default_value("1"))
         .arg(flag("subscribers", "N", subscribers).default_value(row.subscribers))
-        .arg(flag("destinations", "N", "Destinations that they share out").default_value("1"))
-        .arg(flag("window", "N", "Closed loop: messages of a publisher under way").default_value(row.window))
+        .arg(flag("destinations", "N", "Number of destinations, over which the connections are distributed").default_value("1"))
+        .arg(flag("window", "N", "Closed loop: messages of a publisher in flight").default_value(row.window))
         .arg(
             flag(
                 "rate",
                 "N",
-                "Open loop: messages a second by all publishers together, in place of --window",
+                "Open loop: messages per second of all publishers together, instead of --window",
             )
             .conflicts_with("window"),
         )
-        .arg(flag("warmup", "TIME", "How long before measuring begins").default_value("1s"))
+        .arg(flag("warmup", "TIME", "Time before the measurement begins").default_value("1s"))
         .arg(
             Arg::new("receipts")
                 .long("receipts")
                 .action(ArgAction::SetTrue)
-                .help("Each SEND asks for a receipt"),
+                .help("Requests a receipt for each SEND"),
         )
 }
 
@@ -187,7 +188,7 @@ impl Flags<'_> {
     }
 
     /// Parses the value of a flag, or returns `default` if there is none.
-    fn read<T>(
+    fn parse<T>(
         &self,
         name: &str,
         default: T,
@@ -195,20 +196,20 @@ impl Flags<'_> {
     ) -> Result<T, String> {
         match self.text(name) {
             None => Ok(default),
-            Some(text) => parse(text).map_err(|wrong| format!("--{name}: {wrong}")),
+            Some(text) => parse(text).map_err(|error| format!("--{name}: {error}")),
         }
     }
 
     fn number(&self, name: &str, default: usize) -> Result<usize, String> {
-        self.read(name, default, |text| count(text, 1..=1_000_000))
+        self.parse(name, default, |text| count(text, 1..=1_000_000))
     }
 }
 
 fn options(matches: &ArgMatches, passcode: Option<String>) -> Result<Options, String> {
     let (name, matches) = matches.subcommand().expect("clap requires a shape");
-    let row = ROWS.iter().find(|row| row.shape.name() == name).expect("clap knows no other shape");
+    let row = ROWS.iter().find(|row| row.shape.name() == name).expect("clap accepts no other shape");
     let flags = Flags(matches);
-    let length = |text: &str| time(text, Duration::ZERO);
+    let duration = |text: &str| time(text, Duration::ZERO);
     let subscribers = match row.shape {
         Shape::FanOut | Shape::Queue => "subscribers",
         Shape::PingPong => "pairs",
@@ -216,12 +217,12 @@ fn options(matches: &ArgMatches, passcode: Option<String>) -> Result<Options, St
     };
     let pace = match flags.text("rate") {
         None => Pace::Window(flags.number("window", 1)?),
-        Some(_) => Pace::Rate(flags.read("rate", 1, |text| count(text, 1..=1_000_000_000))?),
+        Some(_) => Pace::Rate(flags.parse("rate", 1, |text| count(text, 1..=1_000_000_000))?),
     };
     let ack = Ack::ALL.into_iter().find(|ack| flags.text("ack") == Some(ack.as_str()));
     Ok(Options {
         shape: row.shape,
-        url: Url::parse(flags.text("url").unwrap_or_default()).map_err(|wrong| format!("--url: {wrong}"))?,
+        url: Url::parse(flags.text("url").unwrap_or_default()).map_err(|error| format!("--url: {error}"))?,
         login: Login {
             login: flags.owned("login"),
             passcode: flags.owned("passcode").or(passcode),
@@ -232,15 +233,15 @@ fn options(matches: &ArgMatches, passcode: Option<String>) -> Result<Options, St
         destinations: flags.number("destinations", 1)?,
         destination: flags.owned("destination"),
         body_bytes: flags
-            .read("body", BODY_BYTES_MIN, |text| size(text, BODY_BYTES_MIN as u64..=32 << 20))?,
+            .parse("body", BODY_BYTES_MIN, |text| size(text, BODY_BYTES_MIN as u64..=32 << 20))?,
         pace,
-        warmup: flags.read("warmup", Duration::ZERO, length)?,
-        time: flags.read("time", Duration::ZERO, |text| time(text, Duration::from_millis(1)))?,
+        warmup: flags.parse("warmup", Duration::ZERO, duration)?,
+        time: flags.parse("time", Duration::ZERO, |text| time(text, Duration::from_millis(1)))?,
         patience: flags
-            .read("patience", Duration::from_secs(5), |text| time(text, Duration::from_millis(1)))?,
+            .parse("patience", Duration::from_secs(5), |text| time(text, Duration::from_millis(1)))?,
         ack: ack.unwrap_or(Ack::Auto),
         receipts: matches.try_get_one::<bool>("receipts").ok().flatten() == Some(&true),
-        pid: flags.read("pid", None, |text| count(text, 1..=u64::from(u32::MAX)).map(Some))?,
+        pid: flags.parse("pid", None, |text| count(text, 1..=u64::from(u32::MAX)).map(Some))?,
         json: flags.text("json").map(|path| if path == "-" { Json::Stdout } else { Json::File(path.into()) }),
         terminal: io::stderr().is_terminal(),
     })
@@ -302,17 +303,17 @@ mod tests {
             (&["fan-out", "--time", "5"], "--time: invalid value \"5\": expected a number and its unit"),
             (&["fan-out", "--rate", "0"], "--rate: invalid value \"0\""),
             (&["fan-out", "--rate", "1", "--window", "1"], "cannot be used with"),
-            (&["fan-out", "--url", "http://h/"], "--url: \"http\" is no transport"),
+            (&["fan-out", "--url", "http://h/"], "--url: invalid scheme \"http\": expected one of tcp, ws"),
             (&["fan-out", "--ack", "client"], "unexpected argument"),
             (&["queue", "--ack", "none"], "client-individual"),
             (&["ping-pong", "--pairs", "0"], "--pairs: invalid value \"0\""),
             (&["idle", "--pid", "x"], "--pid: invalid value \"x\""),
             (&["fan-in"], "unrecognized subcommand"),
         ] {
-            let wrong = parse(arguments).expect_err("an error");
-            assert!(wrong.contains(part), "{arguments:?}: {wrong}");
+            let error = parse(arguments).expect_err("an error");
+            assert!(error.contains(part), "{arguments:?}: {error}");
         }
         let check = parse(&["fan-out", "--destinations", "2"]).expect("flags").check();
-        assert!(check.expect_err("one publisher").contains("each needs a publisher and a subscriber"));
+        assert!(check.expect_err("one publisher").contains("each destination needs a publisher and a subscriber"));
     }
 }

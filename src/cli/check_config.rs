@@ -8,19 +8,19 @@ pub(super) fn report(loaded: &Loaded) -> String {
     let mut text = String::from("configuration is valid\n");
     for setting in &loaded.settings {
         let row = table::find(setting.key).expect("settings come from rows");
-        if setting.shown.iter().map(String::as_str).eq([row.default]) {
+        if setting.display_values.iter().map(String::as_str).eq([row.default]) {
             continue;
         }
         let value = match row.kind {
-            ValueKind::Secrets { .. } | ValueKind::List { .. } => format!("{:?}", setting.shown),
-            ValueKind::Texts if setting.shown.len() > 1 => format!("{:?}", setting.shown),
-            ValueKind::Switch => setting.shown.concat(),
-            ValueKind::Number if is_integer(&setting.shown.concat()) => setting.shown.concat(),
-            ValueKind::Text | ValueKind::Texts | ValueKind::Number | ValueKind::Secret => {
-                format!("{:?}", setting.shown.concat())
+            ValueKind::Secrets { .. } | ValueKind::List { .. } => format!("{:?}", setting.display_values),
+            ValueKind::CommaList if setting.display_values.len() > 1 => format!("{:?}", setting.display_values),
+            ValueKind::Switch => setting.display_values.concat(),
+            ValueKind::Number if is_integer(&setting.display_values.concat()) => setting.display_values.concat(),
+            ValueKind::Text | ValueKind::CommaList | ValueKind::Number | ValueKind::Secret => {
+                format!("{:?}", setting.display_values.concat())
             }
         };
-        text.push_str(&format!("{} = {value}  # {}\n", setting.key, place(setting)));
+        text.push_str(&format!("{} = {value}  # {}\n", setting.key, location(setting)));
     }
     text.push_str(&rules(loaded));
     text
@@ -42,7 +42,7 @@ fn is_integer(text: &str) -> bool {
     text.parse::<u64>().is_ok_and(|number| number.to_string() == text)
 }
 
-fn place(setting: &Setting) -> String {
+fn location(setting: &Setting) -> String {
     let row = table::find(setting.key).expect("settings come from rows");
     match &setting.source {
         Source::Default => "default".to_owned(),

@@ -2,7 +2,7 @@
 //!
 //! | exit code | meaning |
 //! |---|---|
-//! | 0 | the broker has stopped when asked to, or the configuration is valid |
+//! | 0 | the broker has stopped after a signal, or the configuration is valid |
 //! | 1 | the broker could not start, or could not continue |
 //! | 2 | the arguments or the configuration are invalid; each error is written to standard error |
 //! | 128 + n | a second signal n came while the broker was stopping |
@@ -45,22 +45,22 @@ fn run(
     }
     let arguments = match arguments::parse(arguments) {
         Parsed::Arguments(arguments) => arguments,
-        Parsed::Show(text) => return say(out, &text, ExitCode::SUCCESS),
-        Parsed::Wrong(text) => return say(errors, &text, ExitCode::from(2)),
+        Parsed::Show(text) => return write_text(out, &text, ExitCode::SUCCESS),
+        Parsed::Invalid(text) => return write_text(errors, &text, ExitCode::from(2)),
     };
     let Arguments { check_config, config, flags } = arguments;
     let variables: Vec<_> = variables.into_iter().collect();
     let load = move || config::load(config.as_deref(), variables.clone(), flags.clone());
     match load() {
-        Err(mistakes) => say(errors, &list(&mistakes), ExitCode::from(2)),
+        Err(config_errors) => write_text(errors, &list(&config_errors), ExitCode::from(2)),
         Ok(loaded) if check_config => {
             for warning in &loaded.warnings {
-                say(errors, &format!("warning: {warning}\n"), ExitCode::SUCCESS);
+                write_text(errors, &format!("warning: {warning}\n"), ExitCode::SUCCESS);
             }
             if let Some(warning) = open_files::warning(&loaded) {
-                say(errors, &format!("warning: {warning}\n"), ExitCode::SUCCESS);
+                write_text(errors, &format!("warning: {warning}\n"), ExitCode::SUCCESS);
             }
-            say(out, &check_config::report(&loaded), ExitCode::SUCCESS)
+            write_text(out, &check_config::report(&loaded), ExitCode::SUCCESS)
         }
         Ok(loaded) => start(loaded, load, errors),
     }
@@ -73,26 +73,26 @@ fn start(
     errors: &mut dyn Write,
 ) -> ExitCode {
     logging::start(&loaded.config.log);
-    if let Err(wrong) = open_files::prepare(&mut loaded) {
-        return say(errors, &format!("error: {wrong}\n"), ExitCode::from(2));
+    if let Err(error) = open_files::prepare(&mut loaded) {
+        return write_text(errors, &format!("error: {error}\n"), ExitCode::from(2));
     }
     match serve::serve(loaded, load) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(wrong) => say(errors, &format!("error: {wrong}\n"), ExitCode::FAILURE),
+        Err(error) => write_text(errors, &format!("error: {error}\n"), ExitCode::FAILURE),
     }
 }
 
 /// Returns one line for each configuration error, and their number if there are several.
-fn list(mistakes: &[ConfigError]) -> String {
-    let mut text: String = mistakes.iter().map(|mistake| format!("error: {mistake}\n")).collect();
-    if mistakes.len() > 1 {
-        text.push_str(&format!("{} mistakes in the configuration\n", mistakes.len()));
+fn list(config_errors: &[ConfigError]) -> String {
+    let mut text: String = config_errors.iter().map(|error| format!("error: {error}\n")).collect();
+    if config_errors.len() > 1 {
+        text.push_str(&format!("{} configuration errors\n", config_errors.len()));
     }
     text
 }
 
 /// Writes `text` and returns `code`. Write errors such as EPIPE are ignored.
-fn say(to: &mut dyn Write, text: &str, code: ExitCode) -> ExitCode {
+fn write_text(to: &mut dyn Write, text: &str, code: ExitCode) -> ExitCode {
     let _ = to.write_all(text.as_bytes()).and_then(|()| to.flush());
     code
 }
@@ -142,8 +142,8 @@ mod tests {
             errors,
             "error: environment variable STOMPBOX_BACKLGO: unknown variable; did you mean STOMPBOX_BACKLOG?\n\
              error: --linger: invalid value \"5\": expected a number and its unit such as 500ms, 10s, 1m or 2h\n\
-             error: --tcp: tcp and http are both off, so nobody could connect; give one of them an address\n\
-             3 mistakes in the configuration\n"
+             error: --tcp: tcp and http are both off, so no client could connect; set an address for one of them\n\
+             3 configuration errors\n"
         );
     }
 

@@ -15,12 +15,12 @@ const RESERVED: u64 = 256;
 pub(super) fn prepare(loaded: &mut Loaded) -> Result<(), String> {
     let open_files = raise();
     let explicit = loaded.is_explicit("connections-max");
-    let wanted = loaded.config.transport.connections_max;
-    let fitting = fit(wanted, explicit, open_files)?;
-    if fitting < wanted {
-        warn!(open_files, connections_max = fitting, "{}", lowered(wanted, fitting));
+    let requested = loaded.config.transport.connections_max;
+    let allowed = fit(requested, explicit, open_files)?;
+    if allowed < requested {
+        warn!(open_files, connections_max = allowed, "{}", lowered_text(requested, allowed));
     }
-    loaded.config.transport.connections_max = fitting;
+    loaded.config.transport.connections_max = allowed;
     Ok(())
 }
 
@@ -28,23 +28,25 @@ pub(super) fn prepare(loaded: &mut Loaded) -> Result<(), String> {
 pub(super) fn warning(loaded: &Loaded) -> Option<String> {
     // The maximum is used because the start raises the limit to it.
     let open_files = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
-    foreseen(loaded.config.transport.connections_max, loaded.is_explicit("connections-max"), open_files)
+    predict_warning(loaded.config.transport.connections_max, loaded.is_explicit("connections-max"), open_files)
 }
 
-/// Returns the warning of `check-config`, if `open_files` are too few for `wanted` connections.
-fn foreseen(wanted: usize, explicit: bool, open_files: u64) -> Option<String> {
-    match fit(wanted, explicit, open_files) {
-        Ok(fitting) if fitting < wanted => Some(format!("at start, {}", lowered(wanted, fitting))),
+/// Returns the warning of `check-config`, if `open_files` are too few for `requested` connections.
+fn predict_warning(requested: usize, explicit: bool, open_files: u64) -> Option<String> {
+    match fit(requested, explicit, open_files) {
+        Ok(allowed) if allowed < requested => {
+            Some(format!("at start, {}", lowered_text(requested, allowed)))
+        }
         Ok(_) => None,
-        Err(wrong) => Some(format!("the broker will not start with the limits of this shell: {wrong}")),
+        Err(error) => Some(format!("the broker will not start with the limits of this shell: {error}")),
     }
 }
 
 /// Returns the text of the warning that `connections-max` is lowered.
-fn lowered(wanted: usize, fitting: usize) -> String {
+fn lowered_text(requested: usize, allowed: usize) -> String {
     format!(
-        "connections-max is lowered from {wanted} to {fitting}: the limit of open files allows no more, since the \
-         broker reserves {RESERVED} for itself (raise it with ulimit -n, or LimitNOFILE= in a systemd unit)"
+        "connections-max is lowered from {requested} to {allowed}: the limit of open files allows no more, since the \
+         broker reserves {RESERVED} for itself; raise the limit with ulimit -n or LimitNOFILE= in a systemd unit"
     )
 }
 
@@ -60,20 +62,20 @@ fn raise() -> u64 {
     now
 }
 
-/// Returns the number of connections, at most `wanted`, that the limit of open files allows. It is an error if `wanted`
-/// was set explicitly and does not fit, or if no connection fits.
-fn fit(wanted: usize, explicit: bool, open_files: u64) -> Result<usize, String> {
-    let room = usize::try_from(open_files.saturating_sub(RESERVED)).unwrap_or(usize::MAX);
-    match (wanted <= room, explicit) {
-        (true, _) => Ok(wanted),
-        (false, false) if room > 0 => Ok(room),
-        (false, _) if room == 0 => Err(format!(
+/// Returns the number of connections, at most `requested`, that the limit of open files allows. It is an error if
+/// `requested` was set explicitly and does not fit, or if no connection fits.
+fn fit(requested: usize, explicit: bool, open_files: u64) -> Result<usize, String> {
+    let available = usize::try_from(open_files.saturating_sub(RESERVED)).unwrap_or(usize::MAX);
+    match (requested <= available, explicit) {
+        (true, _) => Ok(requested),
+        (false, false) if available > 0 => Ok(available),
+        (false, _) if available == 0 => Err(format!(
             "the limit of {open_files} open files leaves none for connections, since the broker reserves {RESERVED} for \
-             itself: raise it above {RESERVED} with ulimit -n or LimitNOFILE= in a systemd unit"
+             itself; raise it above {RESERVED} with ulimit -n or LimitNOFILE= in a systemd unit"
         )),
         (false, _) => Err(format!(
-            "connections-max is {wanted}, and the limit of {open_files} open files leaves {room} for connections \
-             ({RESERVED} are reserved for the broker itself): lower connections-max, or raise the limit with ulimit -n \
+            "connections-max is {requested}, and the limit of {open_files} open files leaves {available} for connections \
+             ({RESERVED} are reserved for the broker itself); lower connections-max, or raise the limit with ulimit -n \
              or LimitNOFILE= in a systemd unit"
         )),
     }
@@ -85,7 +87,7 @@ mod tests {
 
     #[test]
     fn connections_max_is_lowered_or_rejected_if_open_files_are_too_few() {
-        for (wanted, explicit, open_files, expected) in [
+        for (requested, explicit, open_files, expected) in [
             (10_000, false, u64::MAX, Some(10_000)),
             (10_000, true, 10_256, Some(10_000)),
             (10_000, false, 10_255, Some(9_999)),
@@ -94,20 +96,20 @@ mod tests {
             (10_000, false, 256, None),
             (10_000, false, 0, None),
         ] {
-            let fitting = fit(wanted, explicit, open_files);
-            assert_eq!(fitting.as_ref().ok().copied(), expected, "{fitting:?}");
+            let allowed = fit(requested, explicit, open_files);
+            assert_eq!(allowed.as_ref().ok().copied(), expected, "{allowed:?}");
         }
         assert_eq!(
             fit(2000, true, 1024).expect_err("too many"),
             "connections-max is 2000, and the limit of 1024 open files leaves 768 for connections (256 are reserved for \
-             the broker itself): lower connections-max, or raise the limit with ulimit -n or LimitNOFILE= in a systemd \
+             the broker itself); lower connections-max, or raise the limit with ulimit -n or LimitNOFILE= in a systemd \
              unit"
         );
     }
 
     #[test]
     fn check_config_reports_too_few_open_files_as_a_start_would() {
-        for (wanted, explicit, open_files, expected) in [
+        for (requested, explicit, open_files, expected) in [
             (10_000, true, 10_256, None),
             (10_000, false, 10_255, Some("at start, connections-max is lowered from 10000 to 9999: ")),
             (
@@ -123,7 +125,7 @@ mod tests {
                 Some("the broker will not start with the limits of this shell: the limit of 256 open"),
             ),
         ] {
-            let warning = foreseen(wanted, explicit, open_files);
+            let warning = predict_warning(requested, explicit, open_files);
             let is_expected = match (&warning, expected) {
                 (Some(warning), Some(expected)) => warning.starts_with(expected),
                 (warning, expected) => warning.is_none() && expected.is_none(),
@@ -139,7 +141,7 @@ mod tests {
                 fit(2000, explicit, open_files).expect_err("too few"),
                 format!(
                     "the limit of {open_files} open files leaves none for connections, since the broker reserves 256 \
-                     for itself: raise it above 256 with ulimit -n or LimitNOFILE= in a systemd unit"
+                     for itself; raise it above 256 with ulimit -n or LimitNOFILE= in a systemd unit"
                 )
             );
         }

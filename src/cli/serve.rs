@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::config::{ConfigError, Loaded, Setting};
-use crate::server::{Rules, Server, log_discarded};
+use crate::server::{Rules, Server, log_discarded_messages};
 use crate::users::permissions::Group;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 /// Longest wait for blocking work of the runtime, such as resolving a name, after the broker failed to start.
-const RUNTIME_STOP: Duration = Duration::from_secs(1);
+const RUNTIME_STOP_TIME: Duration = Duration::from_secs(1);
 
 /// Number of task polls after which a worker thread polls its sockets. With tokio's default of 61, a client with one
 /// frame would wait for that many polls of other tasks, each of which may use up its whole budget
@@ -22,7 +22,7 @@ const EVENT_INTERVAL: u32 = 16;
 /// Runs the broker until SIGINT or SIGTERM.
 ///
 /// # Errors
-/// The broker could not start. The text is for the operator.
+/// The broker could not start; the text says why and what to do.
 pub(super) fn serve(loaded: Loaded, load: impl Load) -> Result<(), String> {
     let worker_threads = loaded.config.worker_threads;
     let runtime = runtime(worker_threads).map_err(|error| format!("cannot start threads: {error}"))?;
@@ -30,7 +30,7 @@ pub(super) fn serve(loaded: Loaded, load: impl Load) -> Result<(), String> {
     let now = Instant::now();
     // Shutting down the runtime counts towards `drain-time`, too.
     runtime.shutdown_timeout(
-        ends_at.as_ref().map_or(RUNTIME_STOP, |ends_at| ends_at.saturating_duration_since(now)),
+        ends_at.as_ref().map_or(RUNTIME_STOP_TIME, |ends_at| ends_at.saturating_duration_since(now)),
     );
     ends_at.map(|_| ())
 }
@@ -70,14 +70,14 @@ async fn run(loaded: Loaded, load: impl Load) -> Result<Instant, String> {
             reload(&rules, &loaded, load()).await;
         }
     });
-    let name = signals.next().await.name;
+    let signal_name = signals.next().await.name;
     let ends_at = Instant::now() + drain_time;
-    info!(signal = name, ?drain_time, "stopping; a second signal stops at once");
+    info!(signal = signal_name, ?drain_time, "stopping; a second signal stops at once");
     tokio::spawn(async move {
-        let again = signals.next().await;
-        warn!(signal = again.name, "stopped at once by the second signal");
-        log_discarded(&metrics);
-        std::process::exit(128 + again.number);
+        let second = signals.next().await;
+        warn!(signal = second.name, "stopped at once by the second signal");
+        log_discarded_messages(&metrics);
+        std::process::exit(128 + second.number);
     });
     server.run(std::future::ready(())).await;
     reloading.abort();
@@ -88,28 +88,28 @@ async fn run(loaded: Loaded, load: impl Load) -> Result<Instant, String> {
 /// Logs the options that were set by an earlier name.
 fn log_warnings(warnings: &[ConfigError]) {
     for warning in warnings {
-        warn!(%warning, "an option was renamed");
+        warn!(%warning, "an option has been renamed");
     }
 }
 
 /// Logs the preset that applies, the rule of the demo, and the permissions that no rule grants to users.
 fn log_rules(config: &Config) {
     let (preset, reason) = config.preset();
-    info!(permissions = preset.as_str(), reason, "what users may do; stompbox check-config shows every rule");
+    info!(permissions = preset.as_str(), reason, "default permissions; stompbox check-config shows every rule");
     for rule in config.permissions().describe_rules().iter().filter(|line| line.ends_with("(demo)")) {
-        info!(rule, "the demo page brings a rule; demo = false takes both away");
+        info!(rule, "the demo page adds a permission rule; demo = false removes both");
     }
     let missing = config.not_granted();
     if !missing.is_empty() {
         let missing = missing.join(" or ");
         match config.clients() {
             Group::Users => warn!(
-                "no rule lets users {missing}; only clients with the role service can. To let all users do it, add to \
-                 permission: \"allow send users /topic/**\", \"allow all users /queue/**\""
+                "no permission rule allows users to {missing}; only clients with the role service can. To allow it to all \
+                 users, add to permission: \"allow send users /topic/**\", \"allow all users /queue/**\""
             ),
             Group::Anonymous => warn!(
-                "no rule lets anonymous clients {missing}, and no other clients are let in. To let them do it, add to \
-                 permission: \"allow send anonymous /topic/**\", \"allow all anonymous /queue/**\""
+                "no permission rule allows anonymous clients to {missing}, and only anonymous clients can connect. To allow \
+                 it, add to permission: \"allow send anonymous /topic/**\", \"allow all anonymous /queue/**\""
             ),
         }
     }
@@ -120,9 +120,9 @@ fn log_rules(config: &Config) {
 async fn reload(rules: &Rules, running: &Loaded, loaded: Result<Loaded, Vec<ConfigError>>) {
     let loaded = match loaded {
         Ok(loaded) => loaded,
-        Err(mistakes) => {
-            for mistake in &mistakes {
-                warn!(%mistake, "the configuration is not read anew");
+        Err(config_errors) => {
+            for error in &config_errors {
+                warn!(mistake = %error, "reload failed; the previous configuration stays in effect");
             }
             return;
         }
@@ -135,24 +135,24 @@ async fn reload(rules: &Rules, running: &Loaded, loaded: Result<Loaded, Vec<Conf
     rules.permit(config.permissions());
     rules.reload_users().await;
     for option in changed(&running.settings, &loaded.settings) {
-        warn!(option, "an option has changed and needs a restart");
+        warn!(option, "an option has changed; it applies after a restart");
     }
     if running.config.users.users_file.is_some() {
-        info!("rules and the users file are read again");
+        info!("permission rules and users file reloaded");
     } else {
-        info!("rules are read again");
+        info!("permission rules reloaded");
     }
 }
 
 /// Returns the options whose values differ between the two configurations. Secrets are compared too, but never shown.
 fn changed(before: &[Setting], now: &[Setting]) -> BTreeSet<&'static str> {
-    let differs = |one: &Setting, others: &[Setting]| {
+    let is_different = |one: &Setting, others: &[Setting]| {
         !RELOADED.contains(&one.key)
             && !others.iter().any(|other| (other.key, &other.values) == (one.key, &one.values))
     };
-    let given = now.iter().filter(|setting| differs(setting, before));
-    let left_out = before.iter().filter(|setting| differs(setting, now));
-    given.chain(left_out).map(|setting| setting.key).collect()
+    let set = now.iter().filter(|setting| is_different(setting, before));
+    let removed = before.iter().filter(|setting| is_different(setting, now));
+    set.chain(removed).map(|setting| setting.key).collect()
 }
 
 /// Writes one line for each listener to standard output, for programs that wait for the broker. Write errors are

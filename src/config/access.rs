@@ -3,7 +3,7 @@
 use super::Config;
 use super::row::{OptionRow, ValueKind};
 use super::table::text;
-use super::value::{header, name, preset, put, switch};
+use super::value::{cookie_name, header_name, preset, store, switch};
 use crate::users::permissions::Rule;
 
 /// Parses a value, or returns `None` for an empty text, which means that the option is not set.
@@ -28,21 +28,23 @@ pub(super) const ACCESS: &[OptionRow] = &[
         "default-permissions",
         "auto|safe|open",
         "auto",
-        "What holds behind the rules of permission. safe: read topics and see who is there, send to services and to \
-         users' queues, and everything of one's own. open: everything but other users' messages. auto: open as long as \
-         only this machine can connect, no proxy before it either (trusted-proxies, allowed-hosts), and users are none or \
-         given with user; else safe. check-config shows the rules.",
-        |c, v| put(&mut c.users.permissions.preset, preset(v)),
+        "Permissions that apply where no rule of the option permission matches. safe: read topics and \
+         presence, send to services and to queues of users, and use the client's own queues and topics. \
+         open: everything except reading messages of other users. auto: open if only this machine can \
+         connect, no proxy is configured (trusted-proxies, allowed-hosts), and there are no users or only \
+         those of the option user; otherwise safe. check-config shows the rules.",
+        |c, v| store(&mut c.users.permissions.preset, preset(v)),
     ),
     OptionRow {
         key: "permission",
         value: "RULE",
         default: "",
-        help: "A rule: allow or deny, then send, subscribe or all, then anyone, users, anonymous, user:NAME or \
-               role:NAME, then a destination with wildcards; {user} and {claim.NAME} stand for one segment, \
-               in which ., / and % are written as %2E, %2F and %25, except right after /user/. Give it \
-               once for each; the first that matches decides. In the environment semicolons separate rules. Example: \
-               allow send role:editor /topic/news.**.",
+        help: "A permission rule: allow or deny, then send, subscribe or all, then anyone, users, \
+               anonymous, user:NAME or role:NAME, then a destination with wildcards. {user} and \
+               {claim.NAME} stand for one segment, in which ., / and % are written as %2E, %2F and %25, \
+               except directly after /user/. Repeat the option for each rule; the first rule that matches \
+               decides. In the environment semicolons separate rules. Example: allow send role:editor \
+               /topic/news.**.",
         kind: ValueKind::List { clear: |c| c.users.permissions.rules.clear(), hidden: false },
         set: |c, v| {
             c.users.permissions.rules.push(Rule::parse(v)?);
@@ -52,23 +54,25 @@ pub(super) const ACCESS: &[OptionRow] = &[
     boolean(
         "show-sender",
         "false",
-        "Messages of topics and queues say in the header user-name who sent them, as those to users and services always \
-         do.",
-        |c, v| put(&mut c.session.show_sender, switch(v)),
+        "Adds the header user-name, which names the sender, to messages of topics and queues. Messages to \
+         users and services always have it.",
+        |c, v| store(&mut c.session.show_sender, switch(v)),
     ),
     boolean(
         "demo",
         "true",
-        "Serves the chat at /, and where permissions are safe lets its users send to /topic/chat.**.",
-        |c, v| put(&mut c.http.demo, switch(v)),
+        "Serves the demo chat at /. If the default permissions are safe, also allows its users to send to \
+         /topic/chat.**.",
+        |c, v| store(&mut c.http.demo, switch(v)),
     ),
     text(
         "proxy-user-header",
         "NAME",
         "",
-        "Header in which a proxy of trusted-proxies says whom it has signed in; from anybody else it is ignored.",
+        "Header in which a proxy of trusted-proxies names the user that it has authenticated. The header \
+         is ignored in requests from any other address.",
         |c, v| {
-            put(&mut c.http.proxy_user.user, optional(v, header))?;
+            store(&mut c.http.proxy_user.user, optional(v, header_name))?;
             c.users.proxy = c.http.proxy_user.user.is_some();
             Ok(())
         },
@@ -77,15 +81,15 @@ pub(super) const ACCESS: &[OptionRow] = &[
         "proxy-roles-header",
         "NAME",
         "",
-        "Header in which such a proxy says the user's roles, with commas between them.",
-        |c, v| put(&mut c.http.proxy_user.roles, optional(v, header)),
+        "Header in which a proxy of trusted-proxies lists the roles of the user, separated by commas.",
+        |c, v| store(&mut c.http.proxy_user.roles, optional(v, header_name)),
     ),
     text(
         "token-cookie",
         "NAME",
         "",
-        "Cookie in which a token travels. It counts for pages of the same origin and those listed in allowed-origins by \
-         name.",
-        |c, v| put(&mut c.sockjs.token_cookie, optional(v, name)),
+        "Cookie that contains a token. It is used only for pages of the same origin and of origins that \
+         allowed-origins lists by name.",
+        |c, v| store(&mut c.sockjs.token_cookie, optional(v, cookie_name)),
     ),
 ];

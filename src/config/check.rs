@@ -7,60 +7,61 @@ use crate::users::token::Tokens;
 use crate::users::{SourceKind, check_users_file};
 use std::time::Duration;
 
-/// Room for the headers that the broker adds to the MESSAGE of a SEND, in bytes.
+/// Bytes allowed for the headers that the broker adds to the MESSAGE of a SEND.
 const FRAME_OVERHEAD_BYTES: usize = 1024;
 
 /// A check that involves one or several options.
 pub(super) struct Check {
     /// The options that the check involves. The error points to the first of them that was set.
     pub(super) keys: &'static [&'static str],
-    /// Returns what is wrong and what to do, or `None` if the values are valid.
-    pub(super) wrong: fn(&Config) -> Option<String>,
+    /// Returns the error text, which says what to do, or `None` if the values are valid.
+    pub(super) find_error: fn(&Config) -> Option<String>,
 }
 
 pub(super) const CHECKS: &[Check] = &[
-    Check { keys: &["tcp", "http"], wrong: nothing_listens },
-    Check { keys: &["tcp", "http"], wrong: listens_twice },
-    Check { keys: &["tcp", "http"], wrong: overlapping },
+    Check { keys: &["tcp", "http"], find_error: no_listener },
+    Check { keys: &["tcp", "http"], find_error: same_address_twice },
+    Check { keys: &["tcp", "http"], find_error: overlapping_addresses },
     Check {
         keys: &["tcp", "user", "users-file", "allow-anonymous"],
-        wrong: |c| exposed_without_users(&c.listen_tcp, c),
+        find_error: |c| exposed_without_users(&c.listen_tcp, c),
     },
     Check {
         keys: &["http", "user", "users-file", "allow-anonymous"],
-        wrong: |c| exposed_without_users(&c.listen_http, c),
+        find_error: |c| exposed_without_users(&c.listen_http, c),
     },
     Check {
         keys: &["users-file", "user-names"],
-        wrong: |c| check_users_file(c.users.users_file.as_ref()?, c.users.names).err(),
+        find_error: |c| check_users_file(c.users.users_file.as_ref()?, c.users.names).err(),
     },
-    Check { keys: &["user", "user-names"], wrong: static_user_names },
-    Check { keys: &["permission", "user-names"], wrong: names_in_rules },
-    Check { keys: &["connect-timeout", "connect-silence"], wrong: silence_beyond_timeout },
-    Check { keys: &["jwt-secret", "jwt-key-file", "jwt-jwks"], wrong: unfit_keys },
-    Check { keys: &["proxy-user-header", "trusted-proxies"], wrong: no_trusted_proxy },
-    Check { keys: &["connect-frame-bytes-max", "frame-bytes-max"], wrong: connect_beyond_frame },
-    Check { keys: &["frame-bytes-max", "outbound-queue-bytes-max"], wrong: frame_beyond_outbound_queue },
-    Check { keys: &["ws-message-bytes-max", "frame-bytes-max"], wrong: frame_beyond_message },
-    Check { keys: &["redelivery-backoff", "redelivery-backoff-max"], wrong: backoff_beyond_max },
+    Check { keys: &["user", "user-names"], find_error: invalid_static_user },
+    Check { keys: &["permission", "user-names"], find_error: invalid_name_in_rule },
+    Check { keys: &["connect-timeout", "connect-silence"], find_error: silence_beyond_timeout },
+    Check { keys: &["jwt-secret", "jwt-key-file", "jwt-jwks"], find_error: invalid_token_keys },
+    Check { keys: &["proxy-user-header", "trusted-proxies"], find_error: no_trusted_proxy },
+    Check { keys: &["connect-frame-bytes-max", "frame-bytes-max"], find_error: connect_beyond_frame },
+    Check { keys: &["frame-bytes-max", "outbound-queue-bytes-max"], find_error: frame_beyond_outbound_queue },
+    Check { keys: &["ws-message-bytes-max", "frame-bytes-max"], find_error: frame_beyond_message },
+    Check { keys: &["redelivery-backoff", "redelivery-backoff-max"], find_error: backoff_beyond_max },
 ];
 
-fn nothing_listens(c: &Config) -> Option<String> {
-    let nothing = c.listen_tcp.is_empty() && c.listen_http.is_empty();
-    nothing
-        .then(|| "tcp and http are both off, so nobody could connect; give one of them an address".to_owned())
+fn no_listener(c: &Config) -> Option<String> {
+    let is_off = c.listen_tcp.is_empty() && c.listen_http.is_empty();
+    is_off.then(|| {
+        "tcp and http are both off, so no client could connect; set an address for one of them".to_owned()
+    })
 }
 
-fn listens_twice(c: &Config) -> Option<String> {
+fn same_address_twice(c: &Config) -> Option<String> {
     let is_http = |address: &&Listen| address.port != 0 && c.listen_http.contains(address);
     let address = c.listen_tcp.iter().find(is_http)?;
-    Some(format!("tcp and http are both to listen at {address}; give one of them another port"))
+    Some(format!("tcp and http both listen at {address}; change the port of one of them"))
 }
 
 /// Reports a wildcard address and another address with the same port that it includes, because the system refuses the
 /// second one. Other checks report identical addresses. Host names other than `localhost` are resolved only when the
 /// broker starts, so they are not compared here.
-fn overlapping(c: &Config) -> Option<String> {
+fn overlapping_addresses(c: &Config) -> Option<String> {
     let with_option = |option| move |listen| (option, listen);
     let all: Vec<(&str, &Listen)> = c
         .listen_tcp
@@ -71,8 +72,8 @@ fn overlapping(c: &Config) -> Option<String> {
     all.iter().find_map(|&(option, wildcard)| {
         let (other_option, other) = all.iter().find(|(_, other)| wildcard.includes(other))?;
         Some(format!(
-            "{wildcard} (option {option}) includes {other} (option {other_option}); leave out one of them or give it \
-             another port"
+            "{wildcard} (option {option}) includes {other} (option {other_option}); remove one of them or change its \
+             port"
         ))
     })
 }
@@ -83,42 +84,43 @@ fn exposed_without_users(addresses: &[Listen], c: &Config) -> Option<String> {
         return None;
     }
     Some(format!(
-        "{listen} can be reached from other machines, and no user is configured: give users with user \
-         (NAME:PASSCODE) or users-file, or let everybody in with allow-anonymous"
+        "{listen} can be reached from other machines, and no user is configured; add users with user \
+         (NAME:PASSCODE) or users-file, or accept every client with allow-anonymous"
     ))
 }
 
-fn static_user_names(c: &Config) -> Option<String> {
+fn invalid_static_user(c: &Config) -> Option<String> {
     c.users.static_users.iter().find_map(|(name, _)| c.users.names.check(name).err())
 }
 
 /// Reports rules for user names that `user-names` does not accept: such a rule would never apply.
-fn names_in_rules(c: &Config) -> Option<String> {
+fn invalid_name_in_rule(c: &Config) -> Option<String> {
     c.users.permissions.rules.iter().find_map(|rule| {
-        let wrong = c.users.names.check(rule.user()?).err()?;
-        Some(format!("{rule}: {wrong}"))
+        let error = c.users.names.check(rule.user()?).err()?;
+        Some(format!("{rule}: {error}"))
     })
 }
 
-fn unfit_keys(c: &Config) -> Option<String> {
+fn invalid_token_keys(c: &Config) -> Option<String> {
     Tokens::new(c.users.token.clone(), Client::default()).err()
 }
 
 fn no_trusted_proxy(c: &Config) -> Option<String> {
-    let is_heard = !c.users.proxy || c.http.proxies != Proxies::default();
-    (!is_heard).then(|| {
-        "proxy-user-header is believed from trusted-proxies alone, and there is none; give the addresses of your proxies"
+    let is_ignored = c.users.proxy && c.http.proxies == Proxies::default();
+    is_ignored.then(|| {
+        "proxy-user-header is accepted only from trusted-proxies, which is not set; set it to the addresses of your \
+         proxies"
             .to_owned()
     })
 }
 
 fn silence_beyond_timeout(c: &Config) -> Option<String> {
-    ordered("connect-silence", c.session.connect_silence, "connect-timeout", c.session.connect_timeout)
+    check_order("connect-silence", c.session.connect_silence, "connect-timeout", c.session.connect_timeout)
 }
 
 fn backoff_beyond_max(c: &Config) -> Option<String> {
     let broker = &c.broker;
-    ordered(
+    check_order(
         "redelivery-backoff",
         broker.redelivery_backoff,
         "redelivery-backoff-max",
@@ -126,18 +128,18 @@ fn backoff_beyond_max(c: &Config) -> Option<String> {
     )
 }
 
-fn ordered(less: &str, this: Duration, more: &str, that: Duration) -> Option<String> {
-    (this > that).then(|| {
-        format!("{less} ({this:?}) is longer than {more} ({that:?}); lower the first or raise the second")
+fn check_order(lower_key: &str, lower: Duration, upper_key: &str, upper: Duration) -> Option<String> {
+    (lower > upper).then(|| {
+        format!("{lower_key} ({lower:?}) is longer than {upper_key} ({upper:?}); lower the first or raise the second")
     })
 }
 
 fn connect_beyond_frame(c: &Config) -> Option<String> {
-    let (this, that) = (c.transport.connect_limits.frame_bytes_max, c.transport.limits.frame_bytes_max);
-    (this > that).then(|| {
+    let (connect, frame) =
+        (c.transport.connect_limits.frame_bytes_max, c.transport.limits.frame_bytes_max);
+    (connect > frame).then(|| {
         format!(
-            "connect-frame-bytes-max ({this}) is more than frame-bytes-max ({that}); lower the first or raise \
-             the second"
+            "connect-frame-bytes-max ({connect}) is more than frame-bytes-max ({frame}); lower the first or raise the second"
         )
     })
 }
@@ -146,8 +148,8 @@ fn frame_beyond_message(c: &Config) -> Option<String> {
     let (frame, message) = (c.transport.limits.frame_bytes_max, c.sockjs.ws_message_bytes_max);
     (frame as u64 > message).then(|| {
         format!(
-            "frame-bytes-max ({frame}) is more than ws-message-bytes-max ({message}), so such a frame could not come \
-             by WebSocket; lower the first or raise the second"
+            "frame-bytes-max ({frame}) is more than ws-message-bytes-max ({message}), so the largest frame would not fit \
+             into a WebSocket message; lower the first or raise the second"
         )
     })
 }
@@ -157,8 +159,8 @@ fn frame_beyond_outbound_queue(c: &Config) -> Option<String> {
         (c.transport.limits.frame_bytes_max, c.outbound_queue.outbound_queue_bytes_max);
     (frame.saturating_add(FRAME_OVERHEAD_BYTES) > outbound_queue).then(|| {
         format!(
-            "a frame of frame-bytes-max ({frame}) and 1 KiB for the broker's headers does not fit outbound-queue-bytes-max \
-             ({outbound_queue}), so nobody could receive it; lower the first or raise the second"
+            "frame-bytes-max ({frame}) plus 1 KiB for the broker's headers is more than outbound-queue-bytes-max \
+             ({outbound_queue}), so no client could receive the largest frame; lower the first or raise the second"
         )
     })
 }
@@ -168,17 +170,17 @@ mod tests {
     use super::*;
     use crate::config::table;
 
-    fn wrong(settings: &[(&str, &str)]) -> Vec<String> {
+    fn errors_of(settings: &[(&str, &str)]) -> Vec<String> {
         let mut config = Config::default();
         for (key, value) in settings {
-            table::find(key).expect("a row").apply(&mut config, value).expect("a value");
+            table::find(key).expect("an option").apply(&mut config, value).expect("a valid value");
         }
-        CHECKS.iter().filter_map(|check| (check.wrong)(&config)).collect()
+        CHECKS.iter().filter_map(|check| (check.find_error)(&config)).collect()
     }
 
     #[test]
     fn defaults_are_consistent() {
-        assert_eq!(wrong(&[]), [] as [&str; 0]);
+        assert_eq!(errors_of(&[]), [] as [&str; 0]);
     }
 
     #[test]
@@ -189,7 +191,7 @@ mod tests {
             &[("http", "[::]:8080"), ("allow-anonymous", "true")],
             &[("tcp", "localhost:61613"), ("http", "off")],
         ] {
-            assert_eq!(wrong(settings), [] as [&str; 0], "{settings:?}");
+            assert_eq!(errors_of(settings), [] as [&str; 0], "{settings:?}");
         }
         for (settings, listen) in [
             (("tcp", "0.0.0.0:61613"), "0.0.0.0:61613"),
@@ -198,10 +200,10 @@ mod tests {
             (("http", "broker.example:8080"), "broker.example:8080"),
         ] {
             assert_eq!(
-                wrong(&[settings]),
+                errors_of(&[settings]),
                 [format!(
-                    "{listen} can be reached from other machines, and no user is configured: give users with user \
-                     (NAME:PASSCODE) or users-file, or let everybody in with allow-anonymous"
+                    "{listen} can be reached from other machines, and no user is configured; add users with user \
+                     (NAME:PASSCODE) or users-file, or accept every client with allow-anonymous"
                 )]
             );
         }
@@ -244,9 +246,9 @@ mod tests {
             (&[("connect-silence", "61s")], ["connect-silence (61s)", "connect-timeout (60s)"]),
             (&[("redelivery-backoff", "1s")], ["redelivery-backoff (1s)", "redelivery-backoff-max (250ms)"]),
         ] {
-            let wrong = wrong(settings);
-            assert_eq!(wrong.len(), 1, "{settings:?}: {wrong:?}");
-            assert!(names.iter().all(|name| wrong[0].contains(name)), "{wrong:?}");
+            let errors = errors_of(settings);
+            assert_eq!(errors.len(), 1, "{settings:?}: {errors:?}");
+            assert!(names.iter().all(|name| errors[0].contains(name)), "{errors:?}");
         }
     }
 
@@ -259,15 +261,15 @@ mod tests {
             "0.0.0.0:0,127.0.0.1:0",
             "0.0.0.0:7,127.0.0.1:8",
         ] {
-            let wrong = wrong(&[("tcp", addresses), ("http", "off"), ("allow-anonymous", "true")]);
-            assert_eq!(wrong, [] as [&str; 0], "{addresses}");
+            let errors = errors_of(&[("tcp", addresses), ("http", "off"), ("allow-anonymous", "true")]);
+            assert_eq!(errors, [] as [&str; 0], "{addresses}");
         }
     }
 
     #[test]
     fn largest_frame_may_just_fit_the_outbound_queue() {
-        assert_eq!(wrong(&[("frame-bytes-max", "4193280")]), [] as [&str; 0]);
-        assert_eq!(wrong(&[("frame-bytes-max", "4193281")]).len(), 1);
+        assert_eq!(errors_of(&[("frame-bytes-max", "4193280")]), [] as [&str; 0]);
+        assert_eq!(errors_of(&[("frame-bytes-max", "4193281")]).len(), 1);
     }
 
     #[test]

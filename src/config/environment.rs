@@ -10,7 +10,7 @@ const PREFIX: &str = "STOMPBOX_";
 /// The variable with the path of the configuration file.
 const FILE: &str = "STOMPBOX_CONFIG";
 /// Prefixes of the variables of `stompbox bench` and of the build script, which are not options.
-const OTHERS: [&str; 2] = ["STOMPBOX_BENCH_", "STOMPBOX_SKIP_WEB"];
+const OTHER_PREFIXES: [&str; 2] = ["STOMPBOX_BENCH_", "STOMPBOX_SKIP_WEB"];
 
 /// The options in the environment.
 #[derive(Debug, Default)]
@@ -18,28 +18,28 @@ pub(super) struct Environment {
     /// The path of the configuration file.
     pub(super) file: Option<String>,
     /// The options, in the order of the names of their variables.
-    pub(super) given: Vec<ConfigEntry>,
+    pub(super) entries: Vec<ConfigEntry>,
     /// Errors of the variables with the prefix `STOMPBOX_`.
     pub(super) config_errors: Vec<ConfigError>,
 }
 
 /// Parses the variables whose names begin with `STOMPBOX_`.
 pub(super) fn parse(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Environment {
-    let ours = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value));
-    let mut ours: Vec<(String, OsString)> = variables.into_iter().filter_map(ours).collect();
-    let is_others =
-        |name: &str| OTHERS.iter().any(|others| name.starts_with(others)) || is_service_link(name);
-    ours.retain(|(name, _)| name.starts_with(PREFIX) && !is_others(name));
-    ours.sort();
+    let with_utf8_name = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value));
+    let mut variables: Vec<(String, OsString)> = variables.into_iter().filter_map(with_utf8_name).collect();
+    let is_foreign =
+        |name: &str| OTHER_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || is_service_link(name);
+    variables.retain(|(name, _)| name.starts_with(PREFIX) && !is_foreign(name));
+    variables.sort();
     let mut environment = Environment::default();
-    for (name, value) in ours {
+    for (name, value) in variables {
         match value.into_string() {
-            Ok(value) => environment.take(&name, value),
+            Ok(value) => environment.add_variable(&name, value),
             Err(_) => {
                 environment.config_errors.push(ConfigError::new(
                     Source::Environment,
                     &name,
-                    "not UTF-8; expected text",
+                    "invalid value: expected UTF-8 text",
                 ));
             }
         }
@@ -48,7 +48,8 @@ pub(super) fn parse(variables: impl IntoIterator<Item = (OsString, OsString)>) -
 }
 
 impl Environment {
-    fn take(&mut self, name: &str, value: String) {
+    /// Adds the option that the variable sets, or an error if there is no such option.
+    fn add_variable(&mut self, name: &str, value: String) {
         if name == FILE {
             self.file = Some(value);
             return;
@@ -68,7 +69,7 @@ impl Environment {
             ValueKind::Secrets { .. } => value.split(',').map(str::to_owned).collect(),
             _ => vec![value],
         };
-        self.given.push(ConfigEntry { row, texts, source: Source::Environment, earlier_name });
+        self.entries.push(ConfigEntry { row, texts, source: Source::Environment, earlier_name });
     }
 }
 
@@ -77,7 +78,7 @@ impl Environment {
 /// `STOMPBOX_PORT_61613_TCP_ADDR` and so on.
 fn is_service_link(name: &str) -> bool {
     let segments: Vec<&str> = name.split('_').collect();
-    let is_number = |segment: &str| segment.bytes().all(|octet| octet.is_ascii_digit());
+    let is_number = |segment: &str| segment.bytes().all(|byte| byte.is_ascii_digit());
     let is_service = segments.windows(2).any(|pair| matches!(pair, ["SERVICE", "HOST" | "PORT"]));
     let is_port = segments.windows(2).any(|pair| pair[0] == "PORT" && is_number(pair[1]));
     is_service || is_port || segments.last() == Some(&"PORT")
@@ -102,14 +103,14 @@ mod tests {
         ]);
         assert_eq!(environment.config_errors, []);
         assert_eq!(environment.file.as_deref(), Some("a.toml"));
-        let given: Vec<_> =
-            environment.given.iter().map(|given| (given.row.key, given.texts.join(" "))).collect();
-        assert_eq!(given, [("frame-bytes-max", "64KiB".to_owned()), ("user", "alice:a bob:b".to_owned())]);
+        let entries: Vec<_> =
+            environment.entries.iter().map(|entry| (entry.row.key, entry.texts.join(" "))).collect();
+        assert_eq!(entries, [("frame-bytes-max", "64KiB".to_owned()), ("user", "alice:a bob:b".to_owned())]);
     }
 
     #[test]
     fn unknown_variable_is_an_error() {
-        for (name, shown) in [
+        for (name, expected) in [
             (
                 "STOMPBOX_FRAME_BYTE_MAX",
                 "environment variable STOMPBOX_FRAME_BYTE_MAX: unknown variable; did you mean STOMPBOX_FRAME_BYTES_MAX?",
@@ -126,7 +127,7 @@ mod tests {
             let environment = parse(&[(name, "secret")]);
             assert_eq!(
                 environment.config_errors.iter().map(ConfigError::to_string).collect::<Vec<_>>(),
-                [shown]
+                [expected]
             );
         }
     }
@@ -134,7 +135,7 @@ mod tests {
     #[test]
     fn empty_variable_replaces_the_list_of_the_layer_below() {
         let environment = parse(&[("STOMPBOX_USER", "")]);
-        assert_eq!(environment.given[0].texts, [] as [String; 0]);
+        assert_eq!(environment.entries[0].texts, [] as [String; 0]);
     }
 
     #[test]
@@ -163,7 +164,7 @@ mod tests {
         let environment = super::parse([(OsString::from("STOMPBOX_TCP"), value)]);
         assert_eq!(
             environment.config_errors[0].to_string(),
-            "environment variable STOMPBOX_TCP: not UTF-8; expected text"
+            "environment variable STOMPBOX_TCP: invalid value: expected UTF-8 text"
         );
     }
 }

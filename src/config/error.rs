@@ -56,18 +56,18 @@ impl ConfigError {
         name: &str,
         known: impl IntoIterator<Item = &'a str>,
     ) -> ConfigError {
-        let what = match source {
+        let noun = match source {
             Source::File { .. } => "key",
             Source::Environment => "variable",
             _ => "option",
         };
         let text = match suggestion(name, known) {
-            Some(near) => {
+            Some(similar) => {
                 let quote = if matches!(source, Source::File { .. }) { "\"" } else { "" };
                 let dashes = if matches!(source, Source::Flag) { "--" } else { "" };
-                format!("unknown {what}; did you mean {quote}{dashes}{near}{quote}?")
+                format!("unknown {noun}; did you mean {quote}{dashes}{similar}{quote}?")
             }
-            None => format!("unknown {what}; stompbox --help lists them all"),
+            None => format!("unknown {noun}; stompbox --help lists all options"),
         };
         ConfigError::new(source, name, text)
     }
@@ -91,13 +91,13 @@ impl fmt::Display for ConfigError {
 
 /// Returns the entry of `known` that is most similar to `name`, if it is similar enough to be a likely correction.
 pub fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let likeness = |candidate: &str| {
+    let similarity = |candidate: &str| {
         let name = name.to_ascii_lowercase().replace('_', "-");
         strsim::normalized_damerau_levenshtein(&name, &candidate.to_ascii_lowercase().replace('_', "-"))
     };
-    let best = known.into_iter().map(|candidate| (likeness(candidate), candidate));
+    let best = known.into_iter().map(|candidate| (similarity(candidate), candidate));
     let best = best.max_by(|one, other| one.0.total_cmp(&other.0));
-    best.filter(|(likeness, _)| *likeness >= 0.6).map(|(_, candidate)| candidate)
+    best.filter(|(similarity, _)| *similarity >= 0.6).map(|(_, candidate)| candidate)
 }
 
 #[cfg(test)]
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn only_similar_names_are_suggested() {
         let known = ["frame-bytes-max", "connect-frame-bytes-max", "tcp", "STOMPBOX_TCP"];
-        for (name, near) in [
+        for (name, similar) in [
             ("frame-byte-max", Some("frame-bytes-max")),
             ("frame_bytes_max", Some("frame-bytes-max")),
             ("FRAME-BYTES-MAX", Some("frame-bytes-max")),
@@ -116,14 +116,14 @@ mod tests {
             ("colour", None),
             ("", None),
         ] {
-            assert_eq!(suggestion(name, known), near, "{name}");
+            assert_eq!(suggestion(name, known), similar, "{name}");
         }
     }
 
     #[test]
     fn error_names_its_source() {
         let file = Source::File { path: "a.toml".to_owned(), line: 3 };
-        for (source, key, shown) in [
+        for (source, key, expected) in [
             (file.clone(), "tcp", "a.toml:3: key \"tcp\": wrong"),
             (file, "", "a.toml:3: wrong"),
             (Source::Environment, "frame-bytes-max", "environment variable STOMPBOX_FRAME_BYTES_MAX: wrong"),
@@ -131,7 +131,7 @@ mod tests {
             (Source::Flag, "tcp", "--tcp: wrong"),
             (Source::Default, "tcp", "tcp: wrong"),
         ] {
-            assert_eq!(ConfigError::new(source, key, "wrong").to_string(), shown);
+            assert_eq!(ConfigError::new(source, key, "wrong").to_string(), expected);
         }
     }
 }

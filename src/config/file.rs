@@ -16,29 +16,29 @@ const BYTES_MAX: u64 = 1024 * 1024;
 /// The file cannot be read, is larger than 1 MiB, or is not UTF-8. The text says which.
 pub(super) fn read(path: &str) -> Result<String, String> {
     let cannot = |error: std::io::Error| format!("cannot read {path}: {error}");
-    let mut octets = Vec::new();
+    let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(cannot)?;
-    file.take(BYTES_MAX + 1).read_to_end(&mut octets).map_err(cannot)?;
-    if octets.len() as u64 > BYTES_MAX {
+    file.take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    if bytes.len() as u64 > BYTES_MAX {
         return Err(format!("{path} is larger than 1 MiB; expected a TOML file of options"));
     }
-    String::from_utf8(octets).map_err(|_| format!("{path} is not UTF-8; expected a TOML file of options"))
+    String::from_utf8(bytes).map_err(|_| format!("{path} is not UTF-8; expected a TOML file of options"))
 }
 
 /// Parses the file. Returns its options in the order of the file, and all syntax errors, unknown keys and values of a
 /// wrong type.
 pub(super) fn parse(path: &str, text: &str) -> (Vec<ConfigEntry>, Vec<ConfigError>) {
-    let source = |offset: usize| Source::File { path: path.to_owned(), line: line(text, offset) };
+    let source = |offset: usize| Source::File { path: path.to_owned(), line: line_number(text, offset) };
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut given = Vec::new();
+    let mut entries = Vec::new();
     let mut config_errors: Vec<(usize, ConfigError)> = Vec::new();
     for error in errors {
         let offset = error.span().map_or(0, |span| span.start);
         config_errors.push((offset, ConfigError::new(source(offset), "", error.message())));
     }
-    let mut entries: Vec<_> = table.get_ref().iter().collect();
-    entries.sort_by_key(|(key, _)| key.span().start);
-    for (key, value) in entries {
+    let mut items: Vec<_> = table.get_ref().iter().collect();
+    items.sort_by_key(|(key, _)| key.span().start);
+    for (key, value) in items {
         let (offset, name) = (key.span().start, key.get_ref().as_ref());
         let found = table::find(name).map(|row| (row, None));
         let renamed = || table::find_renamed(name).map(|(row, earlier)| (row, Some(earlier)));
@@ -46,16 +46,16 @@ pub(super) fn parse(path: &str, text: &str) -> (Vec<ConfigEntry>, Vec<ConfigErro
             None => Err(unknown(source(offset), name, value.get_ref())),
             Some((row, earlier_name)) => match texts(row, value.get_ref()) {
                 Ok(texts) => Ok(ConfigEntry { row, texts, source: source(offset), earlier_name }),
-                Err(wrong) => Err(ConfigError::new(source(offset), name, wrong)),
+                Err(error) => Err(ConfigError::new(source(offset), name, error)),
             },
         };
         match result {
-            Ok(good) => given.push(good),
-            Err(mistake) => config_errors.push((offset, mistake)),
+            Ok(entry) => entries.push(entry),
+            Err(error) => config_errors.push((offset, error)),
         }
     }
     config_errors.sort_by_key(|(offset, _)| *offset);
-    (given, config_errors.into_iter().map(|(_, mistake)| mistake).collect())
+    (entries, config_errors.into_iter().map(|(_, error)| error).collect())
 }
 
 fn unknown(source: Source, name: &str, value: &DeValue<'_>) -> ConfigError {
@@ -63,7 +63,7 @@ fn unknown(source: Source, name: &str, value: &DeValue<'_>) -> ConfigError {
         return ConfigError::new(
             source,
             name,
-            "unknown section; options are written flat, without sections or dots",
+            "unknown section; expected options at the top level, without sections or dots",
         );
     }
     ConfigError::unknown(source, name, table::rows().map(|row| row.key))
@@ -72,32 +72,33 @@ fn unknown(source: Source, name: &str, value: &DeValue<'_>) -> ConfigError {
 /// Converts a TOML value to the texts that a flag would have. The error names the type of the value, and never shows
 /// the value, which may be a secret.
 fn texts(row: &OptionRow, value: &DeValue<'_>) -> Result<Vec<String>, String> {
-    let wrong = |expected: &str| Err(format!("{}; expected {expected}", kind_of(value)));
+    let wrong_type =
+        |expected: &str| Err(format!("invalid value of type {}: expected {expected}", type_of(value)));
     match (row.kind, value) {
         (
-            ValueKind::Text | ValueKind::Texts | ValueKind::Number | ValueKind::Secret,
+            ValueKind::Text | ValueKind::CommaList | ValueKind::Number | ValueKind::Secret,
             DeValue::String(text),
         ) => Ok(vec![text.clone().into_owned()]),
         (ValueKind::Number, DeValue::Integer(number)) => Ok(vec![decimal(number)]),
         (ValueKind::Switch, DeValue::Boolean(on)) => Ok(vec![on.to_string()]),
-        (ValueKind::Texts, DeValue::Array(items)) if items.is_empty() => {
-            Err(format!("an empty array; expected {:?}, or some of {}", "off", row.value))
+        (ValueKind::CommaList, DeValue::Array(items)) if items.is_empty() => {
+            Err(format!("invalid value: the array is empty; expected {:?} or at least one {}", "off", row.value))
         }
-        (ValueKind::Secrets { .. } | ValueKind::List { .. } | ValueKind::Texts, DeValue::Array(items)) => {
+        (ValueKind::Secrets { .. } | ValueKind::List { .. } | ValueKind::CommaList, DeValue::Array(items)) => {
             let texts = items.iter().map(|item| item.get_ref().as_str().map(str::to_owned));
             texts.collect::<Option<_>>().ok_or_else(|| {
-                format!("an array with something else than strings; expected [\"{}\", …]", row.value)
+                format!("invalid value: the array contains other values than strings; expected [\"{}\", …]", row.value)
             })
         }
-        (ValueKind::Text | ValueKind::Secret, _) => wrong(&format!("a string, {}", row.value)),
-        (ValueKind::Texts, _) => {
-            wrong(&format!("a string, {0}, or an array of strings, [\"{0}\", …]", row.value))
+        (ValueKind::Text | ValueKind::Secret, _) => wrong_type(&format!("a string, {}", row.value)),
+        (ValueKind::CommaList, _) => {
+            wrong_type(&format!("a string, {0}, or an array of strings, [\"{0}\", …]", row.value))
         }
-        (ValueKind::Number, _) if row.value == "N" => wrong("a whole number"),
-        (ValueKind::Number, _) => wrong(&format!("a string with a unit, such as {:?}", row.default)),
-        (ValueKind::Switch, _) => wrong("true or false, without quotes"),
+        (ValueKind::Number, _) if row.value == "N" => wrong_type("a whole number"),
+        (ValueKind::Number, _) => wrong_type(&format!("a string with a unit, such as {:?}", row.default)),
+        (ValueKind::Switch, _) => wrong_type("true or false, without quotes"),
         (ValueKind::Secrets { .. } | ValueKind::List { .. }, _) => {
-            wrong(&format!("an array of strings, [\"{}\", …]", row.value))
+            wrong_type(&format!("an array of strings, [\"{}\", …]", row.value))
         }
     }
 }
@@ -108,31 +109,31 @@ fn decimal(number: &toml::de::DeInteger<'_>) -> String {
     value.map_or_else(|_| number.as_str().to_owned(), |value| value.to_string())
 }
 
-fn kind_of(value: &DeValue<'_>) -> &'static str {
+fn type_of(value: &DeValue<'_>) -> &'static str {
     match value {
-        DeValue::String(_) => "a string",
-        DeValue::Integer(_) => "an integer",
-        DeValue::Float(_) => "a float",
-        DeValue::Boolean(_) => "a boolean",
-        DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) => "an array",
-        DeValue::Table(_) => "a table",
+        DeValue::String(_) => "string",
+        DeValue::Integer(_) => "integer",
+        DeValue::Float(_) => "float",
+        DeValue::Boolean(_) => "boolean",
+        DeValue::Datetime(_) => "date",
+        DeValue::Array(_) => "array",
+        DeValue::Table(_) => "table",
     }
 }
 
-fn line(text: &str, offset: usize) -> usize {
+fn line_number(text: &str, offset: usize) -> usize {
     let before = &text.as_bytes()[..offset.min(text.len())];
-    before.iter().filter(|octet| **octet == b'\n').count() + 1
+    before.iter().filter(|byte| **byte == b'\n').count() + 1
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn given(text: &str) -> Vec<(&'static str, Vec<String>)> {
-        let (given, config_errors) = parse("a.toml", text);
+    fn entries(text: &str) -> Vec<(&'static str, Vec<String>)> {
+        let (entries, config_errors) = parse("a.toml", text);
         assert_eq!(config_errors, []);
-        given.into_iter().map(|given| (given.row.key, given.texts)).collect()
+        entries.into_iter().map(|entry| (entry.row.key, entry.texts)).collect()
     }
 
     #[test]
@@ -149,57 +150,57 @@ mod tests {
         ];
         let expected =
             expected.map(|(key, texts)| (key, texts.into_iter().map(str::to_owned).collect::<Vec<_>>()));
-        assert_eq!(given(text), expected);
+        assert_eq!(entries(text), expected);
     }
 
     #[test]
     fn every_error_names_its_line_and_key() {
-        for (text, shown) in [
+        for (text, expected) in [
             (
                 "\n\nframe-byte-max = 1",
                 "a.toml:3: key \"frame-byte-max\": unknown key; did you mean \"frame-bytes-max\"?",
             ),
-            ("colour = 1", "a.toml:1: key \"colour\": unknown key; stompbox --help lists them all"),
+            ("colour = 1", "a.toml:1: key \"colour\": unknown key; stompbox --help lists all options"),
             (
                 "tcp = 61613",
-                "a.toml:1: key \"tcp\": an integer; expected a string, ADDR, or an array of strings, [\"ADDR\", …]",
+                "a.toml:1: key \"tcp\": invalid value of type integer: expected a string, ADDR, or an array of strings, [\"ADDR\", …]",
             ),
-            ("\ntcp = []", "a.toml:2: key \"tcp\": an empty array; expected \"off\", or some of ADDR"),
+            ("\ntcp = []", "a.toml:2: key \"tcp\": invalid value: the array is empty; expected \"off\" or at least one ADDR"),
             (
                 "tcp = [61613]",
-                "a.toml:1: key \"tcp\": an array with something else than strings; expected [\"ADDR\", …]",
+                "a.toml:1: key \"tcp\": invalid value: the array contains other values than strings; expected [\"ADDR\", …]",
             ),
-            ("\nws-path = [\"/a\"]", "a.toml:2: key \"ws-path\": an array; expected a string, PATH"),
-            ("max-deliveries = 1.5", "a.toml:1: key \"max-deliveries\": a float; expected a whole number"),
+            ("\nws-path = [\"/a\"]", "a.toml:2: key \"ws-path\": invalid value of type array: expected a string, PATH"),
+            ("max-deliveries = 1.5", "a.toml:1: key \"max-deliveries\": invalid value of type float: expected a whole number"),
             (
                 "frame-bytes-max = true",
-                "a.toml:1: key \"frame-bytes-max\": a boolean; expected a string with a unit, such as \"2MiB\"",
+                "a.toml:1: key \"frame-bytes-max\": invalid value of type boolean: expected a string with a unit, such as \"2MiB\"",
             ),
             (
                 "linger = 10:00:00",
-                "a.toml:1: key \"linger\": a date; expected a string with a unit, such as \"5s\"",
+                "a.toml:1: key \"linger\": invalid value of type date: expected a string with a unit, such as \"5s\"",
             ),
             (
                 "allow-anonymous = \"true\"",
-                "a.toml:1: key \"allow-anonymous\": a string; expected true or false, without quotes",
+                "a.toml:1: key \"allow-anonymous\": invalid value of type string: expected true or false, without quotes",
             ),
             (
                 "user = \"alice:secret\"",
-                "a.toml:1: key \"user\": a string; expected an array of strings, [\"NAME:PASSCODE\", …]",
+                "a.toml:1: key \"user\": invalid value of type string: expected an array of strings, [\"NAME:PASSCODE\", …]",
             ),
             (
                 "user = [\"alice:secret\", 7]",
-                "a.toml:1: key \"user\": an array with something else than strings; expected [\"NAME:PASSCODE\", …]",
+                "a.toml:1: key \"user\": invalid value: the array contains other values than strings; expected [\"NAME:PASSCODE\", …]",
             ),
             (
                 "[limits]\nframe-bytes-max = 1",
-                "a.toml:1: key \"limits\": unknown section; options are written flat, without sections or dots",
+                "a.toml:1: key \"limits\": unknown section; expected options at the top level, without sections or dots",
             ),
         ] {
             let (_, config_errors) = parse("a.toml", text);
             assert_eq!(
                 config_errors.iter().map(ConfigError::to_string).collect::<Vec<_>>(),
-                [shown],
+                [expected],
                 "{text}"
             );
         }
@@ -210,9 +211,9 @@ mod tests {
         let (_, config_errors) = parse("a.toml", "tcp = \"off\"\nuser = [\"alice:secret]\nlinger = \n");
         assert!(!config_errors.is_empty());
         for error in &config_errors {
-            let shown = error.to_string();
-            assert!(shown.starts_with("a.toml:2: ") || shown.starts_with("a.toml:3: "), "{shown}");
-            assert!(!shown.contains("secret"), "{shown}");
+            let text = error.to_string();
+            assert!(text.starts_with("a.toml:2: ") || text.starts_with("a.toml:3: "), "{text}");
+            assert!(!text.contains("secret"), "{text}");
         }
         let (_, config_errors) = parse("a.toml", "tcp = \"off\"\ntcp = \"off\"\n");
         assert_eq!(config_errors.len(), 1);
@@ -221,8 +222,8 @@ mod tests {
 
     #[test]
     fn all_errors_are_reported_in_the_order_of_lines() {
-        let (given, config_errors) = parse("a.toml", "zzz = 1\ntcp = \"off\"\nhttp = 1\naaa = 1\n");
-        assert_eq!(given.len(), 1);
+        let (entries, config_errors) = parse("a.toml", "zzz = 1\ntcp = \"off\"\nhttp = 1\naaa = 1\n");
+        assert_eq!(entries.len(), 1);
         assert_eq!(
             config_errors.iter().map(|error| error.key.as_str()).collect::<Vec<_>>(),
             ["zzz", "http", "aaa"]

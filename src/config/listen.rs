@@ -19,14 +19,14 @@ impl Listen {
     /// The text is not `HOST:PORT`. The error says what was expected.
     pub fn parse(text: &str) -> Result<Listen, String> {
         Listen::split(text).ok_or_else(|| {
-            let every = if text.starts_with(':') || text.starts_with('*') {
+            let hint = if text.starts_with(':') || text.starts_with('*') {
                 "; to listen on every IPv4 address write 0.0.0.0:PORT, on every IPv6 address [::]:PORT"
             } else {
                 ""
             };
             format!(
                 "invalid value {text:?}: expected HOST:PORT such as 127.0.0.1:61613, [::1]:61613 or \
-                 localhost:0 (any free port), or off{every}"
+                 localhost:0 (any free port), or off{hint}"
             )
         })
     }
@@ -37,7 +37,7 @@ impl Listen {
             Some(rest) => rest.strip_suffix(']').filter(|host| host.parse::<Ipv6Addr>().is_ok())?,
             None => Some(host).filter(|host| is_host(host))?,
         };
-        let port = Some(port).filter(|port| port.bytes().all(|octet| octet.is_ascii_digit()))?;
+        let port = Some(port).filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()))?;
         Some(Listen { host: host.to_owned(), port: port.parse().ok()? })
     }
 
@@ -49,9 +49,9 @@ impl Listen {
             Ok(address) => Some(address.to_canonical()),
             Err(_) => is_localhost(listen).then_some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         };
-        let (Some(own), Some(others)) = (address(self), address(other)) else { return false };
-        let covers = own.is_unspecified() && own.is_ipv4() == others.is_ipv4() && !others.is_unspecified();
-        let is_alias = own == others && is_localhost(self) && !is_localhost(other);
+        let (Some(this), Some(that)) = (address(self), address(other)) else { return false };
+        let covers = this.is_unspecified() && this.is_ipv4() == that.is_ipv4() && !that.is_unspecified();
+        let is_alias = this == that && is_localhost(self) && !is_localhost(other);
         self.port != 0 && self.port == other.port && (covers || is_alias)
     }
 
@@ -66,7 +66,7 @@ impl Listen {
 }
 
 fn is_host(host: &str) -> bool {
-    !host.is_empty() && host.bytes().all(|octet| octet.is_ascii_alphanumeric() || b".-_".contains(&octet))
+    !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
 }
 
 impl fmt::Display for Listen {

@@ -36,7 +36,7 @@ pub struct Setting {
     /// The key of the option.
     pub key: &'static str,
     /// The values, with secrets replaced by `***`.
-    pub shown: Vec<String>,
+    pub display_values: Vec<String>,
     /// The values as written. `Debug` does not show them.
     pub values: Vec<Secret>,
     /// The location in the highest layer that sets the option.
@@ -50,7 +50,7 @@ pub struct Loaded {
     pub config: Config,
     /// The options that were set, in the order of the table.
     pub settings: Vec<Setting>,
-    /// The options that were set by an earlier name, with the present name. The broker starts all the same.
+    /// The options that were set by an earlier name, with the present name. They do not keep the broker from starting.
     pub warnings: Vec<ConfigError>,
 }
 
@@ -81,13 +81,13 @@ pub fn load(
     if let Some((source, path)) = path {
         match file::read(path) {
             Ok(text) => {
-                let (given, config_errors) = file::parse(path, &text);
-                layers.add(given, config_errors);
+                let (entries, config_errors) = file::parse(path, &text);
+                layers.add(entries, config_errors);
             }
-            Err(wrong) => layers.config_errors.push(ConfigError::new(source, "config", wrong)),
+            Err(error) => layers.config_errors.push(ConfigError::new(source, "config", error)),
         }
     }
-    layers.add(environment.given, environment.config_errors);
+    layers.add(environment.entries, environment.config_errors);
     layers.add(flags, Vec::new());
     layers.finish()
 }
@@ -95,29 +95,30 @@ pub fn load(
 #[derive(Default)]
 struct Layers {
     config: Config,
-    sources: HashMap<&'static str, ConfigEntry>,
+    /// The entry of each option in the highest layer that sets it.
+    entries: HashMap<&'static str, ConfigEntry>,
     config_errors: Vec<ConfigError>,
     warnings: Vec<ConfigError>,
 }
 
 impl Layers {
     /// Applies a layer on top of the earlier ones.
-    fn add(&mut self, given: Vec<ConfigEntry>, config_errors: Vec<ConfigError>) {
+    fn add(&mut self, layer: Vec<ConfigEntry>, config_errors: Vec<ConfigError>) {
         self.config_errors.extend(config_errors);
-        self.check_names(&given);
-        for given in given {
-            let ConfigEntry { row, texts, source, .. } = &given;
+        self.check_names(&layer);
+        for entry in layer {
+            let ConfigEntry { row, texts, source, .. } = &entry;
             if let ValueKind::Secrets { clear } | ValueKind::List { clear, .. } = row.kind {
                 clear(&mut self.config);
             }
             let joined = [texts.join(",")];
-            let texts = if matches!(row.kind, ValueKind::Texts) { &joined[..] } else { &texts[..] };
+            let texts = if matches!(row.kind, ValueKind::CommaList) { &joined[..] } else { &texts[..] };
             for text in texts {
-                if let Err(wrong) = row.apply(&mut self.config, text) {
-                    self.config_errors.push(ConfigError::new(source.clone(), row.key, wrong));
+                if let Err(error) = row.apply(&mut self.config, text) {
+                    self.config_errors.push(ConfigError::new(source.clone(), row.key, error));
                 }
             }
-            self.sources.insert(row.key, given);
+            self.entries.insert(row.key, entry);
         }
     }
 
@@ -141,32 +142,33 @@ impl Layers {
     /// Runs the checks that span several options, and returns the configuration or all errors. Skips a check if one of
     /// its options is invalid by itself.
     fn finish(mut self) -> Result<Loaded, Vec<ConfigError>> {
-        let wrong: HashSet<String> = self.config_errors.iter().map(|mistake| mistake.key.clone()).collect();
+        let invalid_keys: HashSet<String> =
+            self.config_errors.iter().map(|error| error.key.clone()).collect();
         for check in check::CHECKS {
-            if check.keys.iter().any(|key| wrong.contains(*key)) {
+            if check.keys.iter().any(|key| invalid_keys.contains(*key)) {
                 continue;
             }
-            if let Some(text) = (check.wrong)(&self.config) {
-                self.config_errors.push(self.blame(check.keys, text));
+            if let Some(text) = (check.find_error)(&self.config) {
+                self.config_errors.push(self.cross_option_error(check.keys, text));
             }
         }
         if !self.config_errors.is_empty() {
-            self.config_errors.sort_by_key(|mistake| mistake.source.rank());
+            self.config_errors.sort_by_key(|error| error.source.rank());
             return Err(self.config_errors);
         }
         let setting = |row: &'static OptionRow| {
-            let given = self.sources.get(row.key)?;
-            let shown = given.texts.iter().map(|text| row.shown(text)).collect();
-            let values = given.texts.iter().map(|text| Secret::new(text)).collect();
-            Some(Setting { key: row.key, shown, values, source: given.source.clone() })
+            let entry = self.entries.get(row.key)?;
+            let display_values = entry.texts.iter().map(|text| row.display_value(text)).collect();
+            let values = entry.texts.iter().map(|text| Secret::new(text)).collect();
+            Some(Setting { key: row.key, display_values, values, source: entry.source.clone() })
         };
         let settings = table::rows().filter_map(setting).collect();
         Ok(Loaded { settings, config: self.config, warnings: self.warnings })
     }
 
     /// Returns an error that points to the first of the keys that was set.
-    fn blame(&self, keys: &[&'static str], text: String) -> ConfigError {
-        let set = keys.iter().find_map(|key| Some((*key, self.sources.get(key)?.source.clone())));
+    fn cross_option_error(&self, keys: &[&'static str], text: String) -> ConfigError {
+        let set = keys.iter().find_map(|key| Some((*key, self.entries.get(key)?.source.clone())));
         let (key, source) = set.unwrap_or((keys[0], Source::Default));
         ConfigError::new(source, key, text)
     }
@@ -205,10 +207,10 @@ mod tests {
     fn flags(pairs: &[(&str, &str)]) -> Vec<ConfigEntry> {
         let mut flags: Vec<ConfigEntry> = Vec::new();
         for (key, value) in pairs {
-            match flags.iter_mut().find(|given| given.row.key == *key) {
-                Some(given) => given.texts.push((*value).to_owned()),
+            match flags.iter_mut().find(|entry| entry.row.key == *key) {
+                Some(entry) => entry.texts.push((*value).to_owned()),
                 None => flags.push(ConfigEntry {
-                    row: table::find(key).expect("a row"),
+                    row: table::find(key).expect("an option"),
                     texts: vec![(*value).to_owned()],
                     source: Source::Flag,
                     earlier_name: None,
@@ -251,7 +253,7 @@ mod tests {
         let file = File::new("renamed", "\nburst-patience = \"2s\"\npermissions = \"safe\"\n");
         let environment = variables(&[("STOMPBOX_BURST_PATIENCE", "3s")]);
         let earlier_flag = ConfigEntry {
-            row: table::find("outbound-queue-bytes-max").expect("a row"),
+            row: table::find("outbound-queue-bytes-max").expect("an option"),
             texts: vec!["8MiB".to_owned()],
             source: Source::Flag,
             earlier_name: Some("outbox-bytes-max"),
@@ -290,7 +292,7 @@ mod tests {
         let given = flags(&[("user", "d:4"), ("user", "e:5")]);
         let loaded = load(Some(file.path()), variables(&[("STOMPBOX_USER", "c:3")]), given).expect("valid");
         assert_eq!(names(&loaded), ["d", "e"]);
-        assert_eq!(loaded.settings[0].shown, ["d:***", "e:***"]);
+        assert_eq!(loaded.settings[0].display_values, ["d:***", "e:***"]);
     }
 
     #[test]
@@ -307,12 +309,12 @@ mod tests {
         assert_eq!(tcp(load(None, variable(), Vec::new()).expect("valid")), expected);
         let given = flags(&[("tcp", "127.0.0.1:7"), ("tcp", "[::1]:7")]);
         let loaded = load(None, variables(&[("STOMPBOX_TCP", "127.0.0.1:9")]), given).expect("valid");
-        assert_eq!(loaded.settings[0].shown, expected);
+        assert_eq!(loaded.settings[0].display_values, expected);
         assert_eq!(tcp(loaded), expected, "a higher layer replaces the list");
-        for wrong in
+        for settings in
             [&[("tcp", "127.0.0.1:7"), ("tcp", "off")], &[("tcp", "127.0.0.1:7"), ("tcp", "127.0.0.1:7")]]
         {
-            let config_errors = load(None, variables(&[]), flags(wrong)).expect_err("a contradiction");
+            let config_errors = load(None, variables(&[]), flags(settings)).expect_err("a contradiction");
             assert!(messages(&config_errors)[0].starts_with("--tcp: "), "{config_errors:?}");
         }
     }
@@ -338,7 +340,7 @@ mod tests {
 
     #[test]
     fn errors_of_every_layer_are_reported() {
-        let file = File::new("mistakes", "tcp = \"here\"\nlinger = 5\n\nusr = [\"alice:secret\"]\n");
+        let file = File::new("errors", "tcp = \"here\"\nlinger = 5\n\nusr = [\"alice:secret\"]\n");
         let environment = variables(&[("STOMPBOX_TCP", "there"), ("STOMPBOX_USER", "secret")]);
         let given = flags(&[("tcp", "everywhere"), ("connect-frame-bytes-max", "4MiB")]);
         let config_errors = load(Some(file.path()), environment, given).expect_err("errors");
@@ -355,8 +357,8 @@ mod tests {
                 ),
                 format!("{path}:4: key \"usr\": unknown key; did you mean \"user\"?"),
                 format!("environment variable STOMPBOX_TCP: invalid value \"there\": {address}"),
-                "environment variable STOMPBOX_USER: expected NAME:PASSCODE, neither of them empty, without line \
-                 ends (not shown: it is a secret)"
+                "environment variable STOMPBOX_USER: invalid value (not shown because it is a secret): expected \
+                 NAME:PASSCODE, neither of them empty, without control characters"
                     .to_owned(),
                 format!("--tcp: invalid value \"everywhere\": {address}"),
                 "--connect-frame-bytes-max: connect-frame-bytes-max (4194304) is more than frame-bytes-max (2097152); \

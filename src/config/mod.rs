@@ -178,8 +178,8 @@ mod tests {
     #[test]
     fn debug_output_hides_passcodes() {
         let mut config = Config::default();
-        table::find("user").expect("a row").apply(&mut config, "alice:open-sesame").expect("a user");
-        let shown = format!("{config:?}");
-        assert!(shown.contains("alice") && !shown.contains("sesame"), "{shown}");
+        table::find("user").expect("an option").apply(&mut config, "alice:open-sesame").expect("a user");
+        let text = format!("{config:?}");
+        assert!(text.contains("alice") && !text.contains("sesame"), "{text}");
     }
 }

@@ -19,7 +19,7 @@ impl Config {
     pub fn permissions(&self) -> Permissions {
         let (preset, _) = self.preset();
         let options = &self.users.permissions;
-        let demo = self.has_demo_rule(preset).then(|| (DEMO, Rule::parse(DEMO_RULE).expect("it is a rule")));
+        let demo = self.has_demo_rule(preset).then(|| (DEMO, Rule::parse(DEMO_RULE).expect("the rule is valid")));
         Permissions::new(preset, options.rules.clone(), demo.into_iter().collect())
     }
 
@@ -27,7 +27,7 @@ impl Config {
         self.http.demo && !self.listen_http.is_empty() && preset == Preset::Safe
     }
 
-    /// Returns the clients that this broker lets in: users, or if no source names any, anonymous clients.
+    /// Returns the clients that can connect: users, or anonymous clients if no source of users is configured.
     pub fn clients(&self) -> Group {
         if self.users.names_users() { Group::Users } else { Group::Anonymous }
     }
@@ -45,13 +45,13 @@ impl Config {
         let missing = |(verb, kind, _): &(Verb, destination::DestinationKind, _)| {
             !permissions.grants_to_any(self.clients(), *verb, *kind, DEMO)
         };
-        needs.into_iter().filter(missing).map(|(_, _, what)| what).collect()
+        needs.into_iter().filter(missing).map(|(_, _, action)| action).collect()
     }
 
     /// Returns the preset that applies, and the reason.
     pub fn preset(&self) -> (Preset, &'static str) {
         if let Some(preset) = self.users.permissions.preset {
-            return (preset, "permissions says so");
+            return (preset, "default-permissions is set");
         }
         let is_public = self.listen_tcp.iter().chain(&self.listen_http).any(|address| !address.is_loopback());
         let reasons = [
@@ -60,12 +60,12 @@ impl Config {
             (self.users.has(SourceKind::Hook), "hook-url is set"),
             (self.users.has(SourceKind::Proxy), "proxy-user-header is set"),
             (is_public, "other machines can connect"),
-            (self.http.proxies != Proxies::default(), "a proxy stands before it (trusted-proxies)"),
-            (self.http.hosts != Hosts::default(), "it has a name that others use (allowed-hosts)"),
+            (self.http.proxies != Proxies::default(), "trusted-proxies is set"),
+            (self.http.hosts != Hosts::default(), "allowed-hosts is set"),
         ];
-        match reasons.iter().find(|(holds, _)| *holds) {
+        match reasons.iter().find(|(applies, _)| *applies) {
             Some((_, reason)) => (Preset::Safe, reason),
-            None => (Preset::Open, "only this machine can connect, and users are none or given with user"),
+            None => (Preset::Open, "only this machine can connect, and there are no users or only those of the option user"),
         }
     }
 }
@@ -122,7 +122,7 @@ mod tests {
         let missing_of = |settings: &[(&str, &str)], rules: &[&str]| {
             let mut config = config(settings);
             for rule in rules {
-                table::find("permission").expect("a row").apply(&mut config, rule).expect("a rule");
+                table::find("permission").expect("an option").apply(&mut config, rule).expect("a rule");
             }
             config.not_granted()
         };

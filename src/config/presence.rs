@@ -1,27 +1,28 @@
 //! Options of presence.
 
 use super::row::OptionRow;
-use super::table::{MANY, NONE, TICK, number, timed};
-use super::value::{count, put, time};
+use super::table::{COUNT_MAX, ZERO, MILLISECOND, number, duration};
+use super::value::{count, store, time};
 
 pub(super) const PRESENCE: &[OptionRow] = &[
     number(
         "presence-names-max",
         "1000",
-        "Users present at a topic up to whom those who watch it are told names; beyond it they are told numbers, \
-         unless their SUBSCRIBE says presence-names:true.",
-        |c, v| put(&mut c.broker.presence_names_max, count(v, 0..=MANY)),
+        "Maximum number of users at a topic for which the watchers of its presence get names. Above it \
+         they get only numbers, unless their SUBSCRIBE has presence-names:true.",
+        |c, v| store(&mut c.broker.presence_names_max, count(v, 0..=COUNT_MAX)),
     ),
-    timed(
+    duration(
         "presence-grace",
         "3s",
-        "Who leaves and is back within this time has not left: nobody is told.",
-        |c, v| put(&mut c.broker.presence_grace, time(v, NONE)),
+        "Time within which a user may leave and return without a report to watchers.",
+        |c, v| store(&mut c.broker.presence_grace, time(v, ZERO)),
     ),
-    timed(
+    duration(
         "presence-interval",
         "100ms",
-        "Those who watch a topic are told of who came and left at most once in this time, of all at once.",
-        |c, v| put(&mut c.broker.presence_interval, time(v, TICK)),
+        "Minimum time between two reports of joins and leaves to the watchers of a topic; each report \
+         contains all changes.",
+        |c, v| store(&mut c.broker.presence_interval, time(v, MILLISECOND)),
     ),
 ];

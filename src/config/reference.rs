@@ -12,8 +12,8 @@ pub fn markdown() -> String {
          Each option is a flag `--key VALUE` (true/false options: `--key` or `--key=false`), an environment variable \
          `STOMPBOX_KEY` (upper case, `_` for `-`) and a key `key = …` in the TOML file that `--config FILE` (or `STOMPBOX_CONFIG`) names. Flags win over the \
          environment, the environment over the file, the file over the defaults. `stompbox check-config` reports \
-         mistakes without starting the broker.\n\n\
-         A size is a number of octets or has a unit: `64KiB`, `2MiB`, `1GiB` (`KB`, `MB`, `GB` are powers of 1000). \
+         errors without starting the broker.\n\n\
+         A size is a number of bytes or has a unit: `64KiB`, `2MiB`, `1GiB` (`KB`, `MB`, `GB` are powers of 1000). \
          A time has a unit: `500ms`, `10s`, `1m`, `2h`.\n",
     );
     for group in table::GROUPS {

@@ -27,7 +27,7 @@ pub enum ValueKind {
     /// A single string, without a unit.
     Text,
     /// A list: one string with commas, or an array of strings. The flag may be repeated.
-    Texts,
+    CommaList,
     /// A number, or a string with a unit.
     Number,
     /// A boolean: a flag that needs no value; `true` or `false` in the file and the environment.
@@ -67,7 +67,7 @@ impl OptionRow {
     pub(super) fn reset(&self, config: &mut Config) {
         match self.kind {
             ValueKind::Secrets { clear } | ValueKind::List { clear, .. } => clear(config),
-            _ => self.apply(config, self.default).expect("a test reads every default of the table"),
+            _ => self.apply(config, self.default).expect("every default is valid, as a test checks"),
         }
     }
 
@@ -92,7 +92,7 @@ impl OptionRow {
     }
 
     /// Returns a value in a form that may be displayed: secrets are replaced by `***`.
-    pub fn shown(&self, text: &str) -> String {
+    pub fn display_value(&self, text: &str) -> String {
         match self.kind {
             ValueKind::Secrets { .. } => format!("{}:***", text.split(':').next().unwrap_or_default()),
             ValueKind::List { hidden: true, .. } | ValueKind::Secret => "***".to_owned(),

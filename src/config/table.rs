@@ -11,35 +11,35 @@ use super::row::{Group, OptionRow, ValueKind};
 use super::running::RUNNING;
 use super::sockjs::SOCKJS;
 use super::token::TOKEN;
-use super::value::{count, heart_beat, listen, metrics_from, path, put, seconds, size, switch, time, user};
+use super::value::{count, heart_beat, listen, metrics_from, path, store, seconds, size, switch, time, user};
 use super::web::WEB;
 use std::time::Duration;
 
-type Set = fn(&mut Config, &str) -> Result<(), String>;
+type Setter = fn(&mut Config, &str) -> Result<(), String>;
 
-pub(super) const NONE: Duration = Duration::ZERO;
-pub(super) const TICK: Duration = Duration::from_millis(1);
-pub(super) const MANY: u64 = u32::MAX as u64;
+pub(super) const ZERO: Duration = Duration::ZERO;
+pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
+pub(super) const COUNT_MAX: u64 = u32::MAX as u64;
 pub(super) const KIB: u64 = 1 << 10;
 pub(super) const GIB: u64 = 1 << 30;
-pub(super) const HUGE: u64 = 1 << 40;
+pub(super) const TIB: u64 = 1 << 40;
 
 /// All options, in groups with headings.
 pub const GROUPS: &[Group] = &[
     Group { heading: "Listening", rows: LISTENING },
-    Group { heading: "Browsers and proxies", rows: WEB },
+    Group { heading: "Browsers and reverse proxies", rows: WEB },
     Group { heading: "Users", rows: USERS },
-    Group { heading: "Tokens, and a service that is asked", rows: TOKEN },
+    Group { heading: "Tokens and authentication hook", rows: TOKEN },
     Group { heading: "Logins", rows: LOGIN },
-    Group { heading: "What users may do, and what the handshake says of them", rows: ACCESS },
+    Group { heading: "Permissions and identity from the handshake", rows: ACCESS },
     Group { heading: "Connections", rows: CONNECTIONS },
     Group { heading: "SockJS", rows: SOCKJS },
     Group { heading: "Frames", rows: FRAMES },
     Group { heading: "Sessions", rows: SESSIONS },
     Group { heading: "Work queues", rows: QUEUES },
     Group { heading: "Presence", rows: PRESENCE },
-    Group { heading: "Memory and slow receivers", rows: MEMORY },
-    Group { heading: "Running and logging", rows: RUNNING },
+    Group { heading: "Memory and slow consumers", rows: MEMORY },
+    Group { heading: "Operation and logging", rows: RUNNING },
 ];
 
 /// Returns all options in the order of the table.
@@ -80,7 +80,7 @@ pub(super) const fn text(
     value: &'static str,
     default: &'static str,
     help: &'static str,
-    set: Set,
+    set: Setter,
 ) -> OptionRow {
     OptionRow { key, value, default, help, kind: ValueKind::Text, set }
 }
@@ -89,7 +89,7 @@ pub(super) const fn bytes(
     key: &'static str,
     default: &'static str,
     help: &'static str,
-    set: Set,
+    set: Setter,
 ) -> OptionRow {
     OptionRow { key, value: "BYTES", default, help, kind: ValueKind::Number, set }
 }
@@ -98,16 +98,16 @@ pub(super) const fn number(
     key: &'static str,
     default: &'static str,
     help: &'static str,
-    set: Set,
+    set: Setter,
 ) -> OptionRow {
     OptionRow { key, value: "N", default, help, kind: ValueKind::Number, set }
 }
 
-pub(super) const fn timed(
+pub(super) const fn duration(
     key: &'static str,
     default: &'static str,
     help: &'static str,
-    set: Set,
+    set: Setter,
 ) -> OptionRow {
     OptionRow { key, value: "TIME", default, help, kind: ValueKind::Number, set }
 }
@@ -117,46 +117,49 @@ const LISTENING: &[OptionRow] = &[
         key: "http",
         value: "ADDR",
         default: "127.0.0.1:8080",
-        help: "Addresses for HTTP, and so for WebSocket and SockJS: HOST:PORT, or off. May be given several times, \
-               with commas, or in the file as an array. A name means all of its addresses, port 0 any free port. \
-               [::]:PORT takes IPv4 clients as well, unless an IPv4 address with the same port is also given.",
-        kind: ValueKind::Texts,
-        set: |c, v| put(&mut c.listen_http, listen(v)),
+        help: "Addresses for HTTP, which also serves WebSocket and SockJS: HOST:PORT, or off. To give \
+               several, repeat the option, separate them with commas, or use an array in the file. A name \
+               stands for all of its addresses; port 0 selects any free port. [::]:PORT also accepts IPv4 \
+               clients, unless an IPv4 address with the same port is also given.",
+        kind: ValueKind::CommaList,
+        set: |c, v| store(&mut c.listen_http, listen(v)),
     },
     OptionRow {
         key: "tcp",
         value: "ADDR",
         default: "127.0.0.1:61613",
-        help: "Addresses for STOMP over TCP, in the form of the option http.",
-        kind: ValueKind::Texts,
-        set: |c, v| put(&mut c.listen_tcp, listen(v)),
+        help: "Addresses for STOMP over TCP, in the same form as for the option http.",
+        kind: ValueKind::CommaList,
+        set: |c, v| store(&mut c.listen_tcp, listen(v)),
     },
     text(
         "ws-path",
         "PATH",
         "/ws",
-        "Path of the endpoint: WebSocket at the path itself, SockJS below it.",
-        |c, v| put(&mut c.http.ws_path, path(v)),
+        "Path of the STOMP endpoint: WebSocket at the path itself, SockJS below it.",
+        |c, v| store(&mut c.http.ws_path, path(v)),
     ),
     number(
         "backlog",
         "4096",
-        "Connections that the system holds until they are accepted. The system may hold fewer (net.core.somaxconn); \
-         beyond it, connecting takes a second or more.",
-        |c, v| put(&mut c.transport.backlog, count(v, 1..=65_535)),
+        "Maximum number of connections that the system holds until the broker accepts them. The system may \
+         hold fewer (net.core.somaxconn). When no more fit, connecting takes a second or more.",
+        |c, v| store(&mut c.transport.backlog, count(v, 1..=65_535)),
     ),
-    timed(
+    duration(
         "http-header-timeout",
         "10s",
-        "Time for the head of an HTTP request; then the connection is closed. An idle connection is kept as long.",
-        |c, v| put(&mut c.http.header_timeout, time(v, TICK)),
+        "Maximum time to receive the header section of an HTTP request; then the connection is closed. An \
+         idle HTTP connection is closed after the same time.",
+        |c, v| store(&mut c.http.header_timeout, time(v, MILLISECOND)),
     ),
     text(
         "metrics-from",
         "loopback|any|off",
         "loopback",
-        "Who may read /metrics: programs on this machine, anybody who reaches the HTTP address, or nobody.",
-        |c, v| put(&mut c.http.metrics_from, metrics_from(v)),
+        "Clients that may read /metrics. loopback: programs on this machine. any: every client that can \
+         reach the HTTP address. off: none.",
+        |c, v| store(&mut c.http.metrics_from, metrics_from(v)),
     ),
 ];
 
@@ -165,10 +168,11 @@ const USERS: &[OptionRow] = &[
         key: "user",
         value: "NAME:PASSCODE",
         default: "",
-        help: "A user who may connect; give it once for each. With any user, CONNECT needs a login (see \
-               allow-anonymous). Without any source of users, every client is let in and its login is ignored. Other users \
-               of this machine can see flags: the file is a better place. In the environment commas separate users, so a \
-               passcode with a comma belongs in the file, too.",
+        help: "A user who may connect; repeat the option for each user. If any user is configured, CONNECT \
+               requires a login (see allow-anonymous). Without any source of users, every client is \
+               accepted and its login is ignored. Other users of this machine can see flags, so the file \
+               is a better place. In the environment commas separate users, so a passcode with a comma \
+               must be set in the file.",
         kind: ValueKind::Secrets { clear: |c| c.users.static_users.clear() },
         set: |c, v| {
             let (name, passcode) = user(v)?;
@@ -183,17 +187,18 @@ const USERS: &[OptionRow] = &[
         key: "allow-anonymous",
         value: "true|false",
         default: "false",
-        help: "Lets clients in that send no login; a wrong login is refused all the same. Needed to listen beyond this \
-               machine without any user.",
+        help: "Accepts clients that send no login; an incorrect login still fails. Required to listen on \
+               addresses that other machines can reach, unless a source of users is configured.",
         kind: ValueKind::Switch,
-        set: |c, v| put(&mut c.users.allow_anonymous, switch(v)),
+        set: |c, v| store(&mut c.users.allow_anonymous, switch(v)),
     },
     text(
         "users-file",
         "FILE",
         "",
-        "A file of users with hashes of their passcodes, made and changed by stompbox passwd. It is read again within \
-         a second of its change; while the new content is invalid, the users read before stay in force.",
+        "File of users with hashes of their passcodes; stompbox passwd creates and changes it. The broker \
+         reads it again within a second of a change. While the new content is invalid, the previous users \
+         stay in effect.",
         |c, v| {
             c.users.users_file = Some(v).filter(|path| !path.is_empty()).map(Into::into);
             Ok(())
@@ -205,110 +210,127 @@ const CONNECTIONS: &[OptionRow] = &[
     number(
         "connections-max",
         "16384",
-        "Open connections, those that speak HTTP included; further ones are told why and closed. It is lowered, with a \
-         warning, to what the system's limit of open files allows; set explicitly above that, the broker does not \
-         start. check-config warns about both.",
-        |c, v| put(&mut c.transport.connections_max, count(v, 1..=MANY)),
+        "Maximum number of open connections, including HTTP connections. A further connection gets an \
+         error with the reason and is closed. If the system's limit of open files allows fewer, the broker \
+         lowers the value with a warning; if the option is set explicitly, the broker does not start. \
+         check-config warns in both cases.",
+        |c, v| store(&mut c.transport.connections_max, count(v, 1..=COUNT_MAX)),
     ),
     number(
         "connections-per-address-max",
         "0",
-        "Open connections from one IP address; further ones are closed at once. 0: no limit of its own.",
-        |c, v| put(&mut c.transport.connections_per_address_max, count(v, 0..=MANY)),
+        "Maximum number of open connections from one IP address; a further connection is closed at once. \
+         0: no separate limit.",
+        |c, v| store(&mut c.transport.connections_per_address_max, count(v, 0..=COUNT_MAX)),
     ),
-    timed(
+    duration(
         "connect-silence",
         "10s",
-        "Longest silence before CONNECT is complete; then the connection is closed.",
-        |c, v| put(&mut c.session.connect_silence, time(v, TICK)),
+        "Maximum time without input before CONNECT is complete; then the connection is closed.",
+        |c, v| store(&mut c.session.connect_silence, time(v, MILLISECOND)),
     ),
-    timed(
+    duration(
         "connect-timeout",
         "60s",
-        "Time for CONNECT in all, however steadily octets come; then the connection is closed.",
-        |c, v| put(&mut c.session.connect_timeout, time(v, TICK)),
+        "Maximum time until CONNECT is complete, even while bytes keep arriving; then the connection is \
+         closed.",
+        |c, v| store(&mut c.session.connect_timeout, time(v, MILLISECOND)),
     ),
     text(
         "heart-beat",
         "MS,MS",
         "10000,10000",
-        "The broker's own heart-beat in milliseconds: how often it can send, how often it wants to hear from a client. \
-         0 is never, other values are 500 or more. A client that is silent for too long is closed: see \
-         heart-beat-tolerance.",
-        |c, v| put(&mut c.session.heart_beat, heart_beat(v)),
+        "Heartbeat intervals of the broker in milliseconds: how often it can send, and how often it wants \
+         to receive from a client. 0: never; other values are 500 or more. A client that is silent for too \
+         long is closed: see heart-beat-tolerance.",
+        |c, v| store(&mut c.session.heart_beat, heart_beat(v)),
     ),
     number(
         "heart-beat-tolerance",
         "2",
-        "Number of silent heartbeat intervals after which a client is closed as lost; at least one interval and a \
-         second. Browsers run the timers of hidden tabs once a minute: 7 keeps such tabs connected at heartbeats of \
-         10 s.",
-        |c, v| put(&mut c.session.heart_beat_tolerance, count(v, 1..=1000)),
+        "Number of heartbeat intervals without input after which the broker closes a client as lost. The \
+         broker waits at least one second more than one interval. Browsers run the timers of hidden tabs \
+         once a minute: 7 keeps such tabs connected with heartbeats of 10 s.",
+        |c, v| store(&mut c.session.heart_beat_tolerance, count(v, 1..=1000)),
     ),
-    timed(
+    duration(
         "tcp-keepalive",
         "30s",
-        "Time without traffic after which the system probes whether the peer is there: how vanished clients without \
-         heart-beats are found. Up to a third longer for some, so that not all are probed at once. Whole seconds; 0: off.",
-        |c, v| put(&mut c.transport.tcp_keepalive, seconds(v)),
+        "Time without traffic after which the system probes whether the peer still responds. This detects \
+         vanished clients that send no heartbeats. The time is up to a third longer for some connections, \
+         so that not all are probed at once. Whole seconds; 0: off.",
+        |c, v| store(&mut c.transport.tcp_keepalive, seconds(v)),
     ),
-    timed(
+    duration(
         "tcp-user-timeout",
         "60s",
-        "Time for which sent octets may stay unacknowledged by the peer's system; then the connection is closed. One lost \
-         probe of tcp-keepalive ends it, too, if this is not longer. 0: the system's own (many minutes).",
-        |c, v| put(&mut c.transport.tcp_user_timeout, time(v, NONE)),
+        "Maximum time for which sent bytes may stay unacknowledged by the peer's system; then the \
+         connection is closed. Set it longer than tcp-keepalive: otherwise one lost keepalive probe also \
+         closes the connection. 0: the system's default (many minutes).",
+        |c, v| store(&mut c.transport.tcp_user_timeout, time(v, ZERO)),
     ),
-    timed(
+    duration(
         "linger",
         "5s",
-        "Time for a peer to read the last frame (ERROR, a RECEIPT) before its connection is closed.",
-        |c, v| put(&mut c.transport.linger, time(v, NONE)),
+        "Maximum time for a peer to read the last frame (ERROR, a RECEIPT) before its connection is closed.",
+        |c, v| store(&mut c.transport.linger, time(v, ZERO)),
     ),
 ];
 
 const SESSIONS: &[OptionRow] = &[
-    number("subscriptions-max", "1000", "Subscriptions of a session; one more gets ERROR.", |c, v| {
-        put(&mut c.session.subscriptions_max, count(v, 1..=MANY))
-    }),
+    number(
+        "subscriptions-max",
+        "1000",
+        "Maximum number of subscriptions of a session; a further SUBSCRIBE gets ERROR.",
+        |c, v| store(&mut c.session.subscriptions_max, count(v, 1..=COUNT_MAX)),
+    ),
     bytes(
         "subscription-bytes-max",
         "8MiB",
-        "Memory of the subscriptions and temporary queues of a session, names, ids and wildcards included; beyond it \
-         SUBSCRIBE gets ERROR. A thousand ordinary subscriptions take about 1 MiB. Deliveries that wait for ACK \
-         count 40 to 80 bytes each; a session that exceeds the limit by them is closed as a slow consumer.",
-        |c, v| put(&mut c.session.subscription_bytes_max, size(v, 16 * KIB..=GIB)),
+        "Maximum memory for the subscriptions and temporary queues of a session, including names, ids and \
+         wildcards; above it SUBSCRIBE gets ERROR. A thousand ordinary subscriptions take about 1 MiB. \
+         Deliveries that wait for ACK count 40 to 80 bytes each; a session that exceeds the limit by them \
+         is closed as a slow consumer.",
+        |c, v| store(&mut c.session.subscription_bytes_max, size(v, 16 * KIB..=GIB)),
     ),
     bytes(
         "id-bytes-max",
         "1KiB",
-        "Length limit in bytes of a name that a client chooses: the headers id of SUBSCRIBE, transaction of BEGIN, \
-         and receipt. A longer one gets ERROR.",
-        |c, v| put(&mut c.session.id_bytes_max, size(v, 16..=HUGE)),
+        "Maximum length in bytes of a name that a client chooses: the headers id of SUBSCRIBE, transaction \
+         of BEGIN, and receipt. A frame with a longer one gets ERROR.",
+        |c, v| store(&mut c.session.id_bytes_max, size(v, 16..=TIB)),
     ),
-    number("transactions-max", "100", "Open transactions of a session; one more gets ERROR.", |c, v| {
-        put(&mut c.session.transactions_max, count(v, 0..=MANY))
-    }),
+    number(
+        "transactions-max",
+        "100",
+        "Maximum number of open transactions of a session; a further BEGIN gets ERROR.",
+        |c, v| store(&mut c.session.transactions_max, count(v, 0..=COUNT_MAX)),
+    ),
     number(
         "transaction-frames-max",
         "10000",
-        "Frames in an open transaction; one more gets ERROR.",
-        |c, v| put(&mut c.session.transaction_frames_max, count(v, 1..=MANY)),
+        "Maximum number of frames in an open transaction; a further frame gets ERROR.",
+        |c, v| store(&mut c.session.transaction_frames_max, count(v, 1..=COUNT_MAX)),
     ),
     bytes(
         "transaction-bytes-max",
         "4MiB",
-        "Octets in all open transactions of a session; with more it gets ERROR.",
-        |c, v| put(&mut c.session.transaction_bytes_max, size(v, KIB..=HUGE)),
+        "Maximum number of bytes in all open transactions of a session together; a frame above it gets \
+         ERROR.",
+        |c, v| store(&mut c.session.transaction_bytes_max, size(v, KIB..=TIB)),
     ),
-    number("temp-queues-max", "100", "Temporary queues of a session; one more gets ERROR.", |c, v| {
-        put(&mut c.session.temp_queues_max, count(v, 0..=MANY))
-    }),
+    number(
+        "temp-queues-max",
+        "100",
+        "Maximum number of temporary queues of a session; a frame that needs another one gets ERROR.",
+        |c, v| store(&mut c.session.temp_queues_max, count(v, 0..=COUNT_MAX)),
+    ),
     number(
         "unsettled-max",
         "10000",
-        "Deliveries of a subscription that wait for ACK or NACK; with more the session is closed as a slow consumer.",
-        |c, v| put(&mut c.session.unsettled_max, count(v, 1..=MANY)),
+        "Maximum number of deliveries of a subscription that wait for ACK or NACK; above it the session is \
+         closed as a slow consumer.",
+        |c, v| store(&mut c.session.unsettled_max, count(v, 1..=COUNT_MAX)),
     ),
 ];
 
@@ -316,84 +338,94 @@ const QUEUES: &[OptionRow] = &[
     number(
         "prefetch-count",
         "250",
-        "Messages given to a work queue's consumer and not settled, unless its SUBSCRIBE says otherwise; further ones \
-         wait in the queue.",
-        |c, v| put(&mut c.session.prefetch_count, count(v, 1..=MANY)),
+        "Maximum number of unsettled messages that a consumer of a work queue holds, unless its SUBSCRIBE \
+         sets another limit. Further messages wait in the queue.",
+        |c, v| store(&mut c.session.prefetch_count, count(v, 1..=COUNT_MAX)),
     ),
     bytes(
         "prefetch-bytes",
         "1MiB",
-        "Bytes of these messages: each message counts its body, its headers and about 200 bytes. One message is always \
-         given, however large; further ones wait in the queue.",
-        |c, v| put(&mut c.transport.prefetch_bytes, size(v, 1..=HUGE)),
+        "Maximum size of the unsettled messages that a consumer of a work queue holds. Each message counts \
+         its body, its headers and about 200 bytes. A consumer always gets one message, however large; \
+         further messages wait in the queue.",
+        |c, v| store(&mut c.transport.prefetch_bytes, size(v, 1..=TIB)),
     ),
     number(
         "queues-max",
         "100000",
-        "Work queues, dead letter queues included; a frame that needs one more gets ERROR.",
-        |c, v| put(&mut c.broker.queues_max, count(v, 1..=MANY)),
+        "Maximum number of work queues, including dead letter queues; a frame that needs another one gets \
+         ERROR.",
+        |c, v| store(&mut c.broker.queues_max, count(v, 1..=COUNT_MAX)),
     ),
     number(
         "queue-messages-max",
         "1000000",
-        "Messages in a work queue; a SEND beyond it gets ERROR.",
-        |c, v| put(&mut c.broker.queue_messages_max, count(v, 1..=MANY)),
+        "Maximum number of messages in a work queue; a SEND above it gets ERROR.",
+        |c, v| store(&mut c.broker.queue_messages_max, count(v, 1..=COUNT_MAX)),
     ),
-    bytes("queue-bytes-max", "256MiB", "Octets in a work queue; a SEND beyond it gets ERROR.", |c, v| {
-        put(&mut c.broker.queue_bytes_max, size(v, KIB..=HUGE))
-    }),
+    bytes(
+        "queue-bytes-max",
+        "256MiB",
+        "Maximum number of bytes in a work queue; a SEND above it gets ERROR.",
+        |c, v| store(&mut c.broker.queue_bytes_max, size(v, KIB..=TIB)),
+    ),
     number(
         "max-deliveries",
         "20",
-        "Failed deliveries of one message (NACK, or a connection that is lost while the client works on it), after which it \
-         goes to /queue/dead.NAME.",
-        |c, v| put(&mut c.broker.max_deliveries, count(v, 1..=MANY)),
+        "Number of failed deliveries of a message after which it goes to the dead letter queue \
+         /queue/dead.NAME. A delivery fails by NACK, or if the connection is lost while the client works \
+         on the message.",
+        |c, v| store(&mut c.broker.max_deliveries, count(v, 1..=COUNT_MAX)),
     ),
-    timed(
+    duration(
         "redelivery-backoff",
         "10ms",
-        "Wait before a message goes again to the consumer that had it last: nothing the first time, then this, then \
-         twice as long each time.",
-        |c, v| put(&mut c.broker.redelivery_backoff, time(v, NONE)),
+        "Delay before a message goes again to the consumer that had it last. There is no delay the first \
+         time, then this delay, which doubles each further time.",
+        |c, v| store(&mut c.broker.redelivery_backoff, time(v, ZERO)),
     ),
-    timed("redelivery-backoff-max", "250ms", "The longest such wait.", |c, v| {
-        put(&mut c.broker.redelivery_backoff_max, time(v, NONE))
-    }),
+    duration(
+        "redelivery-backoff-max",
+        "250ms",
+        "Maximum delay that redelivery-backoff reaches by doubling.",
+        |c, v| store(&mut c.broker.redelivery_backoff_max, time(v, ZERO)),
+    ),
 ];
 
 const MEMORY: &[OptionRow] = &[
     bytes(
         "memory-bytes-max",
         "1GiB",
-        "Bytes that clients make the broker hold: outbound queues, work queues, transactions, input, and subscriptions \
-         with their names. Publishers are throttled from seven eighths on; at the limit SEND is rejected. \
-         Subscriptions and names of transactions may use a quarter of it; beyond that SUBSCRIBE and BEGIN are \
-         rejected. Unfinished frames may use another quarter; if a frame does not fit, frames that have stalled are \
-         dropped, and without any the client gets an ERROR. HTTP requests with heads above 4 KiB may use an eighth; \
-         beyond that they are rejected. A COMMIT may add half of what is left.",
-        |c, v| put(&mut c.memory_bytes_max, size(v, KIB * KIB..=HUGE)),
+        "Maximum memory that clients can make the broker use: outbound queues, work queues, transactions, \
+         input, and subscriptions with their names. At 7/8 of the limit publishers are throttled; at the \
+         limit SEND is rejected. Subscriptions and names of transactions may use a quarter of it; above \
+         that SUBSCRIBE and BEGIN are rejected. Unfinished frames may use another quarter; if a frame does \
+         not fit, frames that have stalled are dropped, and if there are none, the client gets ERROR. HTTP \
+         requests with header sections above 4 KiB may use an eighth; above that they are rejected. A \
+         COMMIT may add half of the memory that is left.",
+        |c, v| store(&mut c.memory_bytes_max, size(v, KIB * KIB..=TIB)),
     ),
     bytes(
         "outbound-queue-bytes-max",
         "4MiB",
-        "Octets waiting for one receiver. Publishers wait for a receiver above half of it; beyond it the receiver is \
-         closed as a slow consumer.",
-        |c, v| put(&mut c.outbound_queue.outbound_queue_bytes_max, size(v, 2 * KIB..=HUGE)),
+        "Maximum number of bytes in the outbound queue of a connection. While it is more than half full, \
+         publishers to this receiver wait; above the limit the receiver is closed as a slow consumer.",
+        |c, v| store(&mut c.outbound_queue.outbound_queue_bytes_max, size(v, 2 * KIB..=TIB)),
     ),
-    timed(
+    duration(
         "slow-consumer-grace",
         "1s",
-        "How long publishers wait for a receiver above half of its outbox.",
-        |c, v| put(&mut c.outbound_queue.slow_consumer_grace, time(v, NONE)),
+        "Maximum time for which publishers wait for a receiver whose outbound queue is more than half full.",
+        |c, v| store(&mut c.outbound_queue.slow_consumer_grace, time(v, ZERO)),
     ),
-    timed(
+    duration(
         "stall-timeout",
         "10s",
-        "Time in which a receiver must read some of the data that waits for it; otherwise it is closed as a slow \
-         consumer. Also the time in which a client must send 4 KiB more of an unfinished frame of 4 KiB or more, or of \
-         a SockJS body; otherwise the connection or request ends.",
+        "Time within which a receiver must read some of the data that waits for it; otherwise it is closed \
+         as a slow consumer. Also the time within which a client must send another 4 KiB of an unfinished \
+         frame of 4 KiB or more, or of a SockJS body; otherwise the connection or request ends.",
         |c, v| {
-            put(&mut c.transport.stall_timeout, time(v, TICK))?;
+            store(&mut c.transport.stall_timeout, time(v, MILLISECOND))?;
             c.sockjs.body_timeout = c.transport.stall_timeout;
             Ok(())
         },
@@ -459,7 +491,7 @@ mod tests {
         let mut seen = HashSet::new();
         for row in rows() {
             assert!(row.key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{}", row.key);
-            assert!(seen.insert(row.key), "{} twice", row.key);
+            assert!(seen.insert(row.key), "{} is in the table twice", row.key);
             assert!(row.help.ends_with('.') && row.help.len() > 20, "{}", row.key);
             assert_eq!(find_variable(&row.variable()).map(|row| row.key), Some(row.key));
         }
@@ -472,7 +504,7 @@ mod tests {
     #[test]
     fn repeated_user_is_rejected() {
         let mut config = Config::default();
-        let row = find("user").expect("a row");
+        let row = find("user").expect("an option");
         row.apply(&mut config, "alice:one").expect("a user");
         assert_eq!(
             row.apply(&mut config, "alice:two"),

@@ -3,8 +3,8 @@
 use super::Config;
 use super::access::{boolean, optional};
 use super::row::{OptionRow, ValueKind};
-use super::table::{MANY, NONE, TICK, number, text, timed};
-use super::value::{claim, count, put, switch, time};
+use super::table::{COUNT_MAX, ZERO, MILLISECOND, number, text, duration};
+use super::value::{claim_name, count, store, switch, time};
 use crate::users::Secret;
 use hyper::header::HeaderValue;
 
@@ -24,8 +24,9 @@ pub(super) const TOKEN: &[OptionRow] = &[
     list(
         "jwt-secret",
         "SECRET",
-        "Shared secret of 32 octets or more for tokens (JWT) signed with HS256, HS384 or HS512; several while it changes. \
-         Other users of this machine can see flags: the file or the environment is a better place.",
+        "Shared secret of 32 bytes or more for tokens (JWT) signed with HS256, HS384 or HS512; give \
+         several while you replace it. Other users of this machine can see flags, so the file or the \
+         environment is a better place.",
         true,
         |c| c.users.token.secrets.clear(),
         |c, v| {
@@ -36,8 +37,8 @@ pub(super) const TOKEN: &[OptionRow] = &[
     list(
         "jwt-key-file",
         "FILE",
-        "Public key in PEM for tokens: RSA for RS256 to RS512 and PS256 to PS512, P-256 for ES256, P-384 for ES384, \
-         Ed25519 for EdDSA.",
+        "File with a public key in PEM format for tokens: RSA for RS256 to RS512 and PS256 to PS512, P-256 \
+         for ES256, P-384 for ES384, Ed25519 for EdDSA.",
         false,
         |c| c.users.token.key_files.clear(),
         |c, v| {
@@ -48,29 +49,30 @@ pub(super) const TOKEN: &[OptionRow] = &[
     list(
         "jwt-jwks",
         "FILE|URL",
-        "Key set (JWKS) for tokens. A file is read again when it changes, a URL fetched again when keys are old or an \
-         unknown one is named.",
+        "Key set (JWKS) for tokens. A file is read again when it changes. A URL is fetched again when its \
+         keys are old (jwt-jwks-refresh) or a token names an unknown key.",
         false,
         |c| c.users.token.jwks.clear(),
         |c, v| {
-            let set = v.parse().map_err(|wrong| format!("invalid value {v:?}: {wrong}"))?;
+            let set = v.parse().map_err(|error| format!("invalid value {v:?}: {error}"))?;
             c.users.token.jwks.push(set);
             Ok(())
         },
     ),
-    timed(
+    duration(
         "jwt-jwks-refresh",
         "10m",
-        "How old keys from a URL become before they are fetched again; at most every 30s.",
-        |c, v| put(&mut c.users.token.jwks_refresh, time(v, TICK)),
+        "Age at which keys from a URL are fetched again. Keys are fetched at most every 30s.",
+        |c, v| store(&mut c.users.token.jwks_refresh, time(v, MILLISECOND)),
     ),
-    timed("jwt-timeout", "5s", "Time for fetching keys from a URL.", |c, v| {
-        put(&mut c.users.token.timeout, time(v, TICK))
+    duration("jwt-timeout", "5s", "Maximum time to fetch keys from a URL.", |c, v| {
+        store(&mut c.users.token.timeout, time(v, MILLISECOND))
     }),
     list(
         "jwt-issuer",
         "TEXT",
-        "Who may have issued a token (claim iss); with none, anybody whose key is known.",
+        "Accepted issuer of tokens (claim iss). If none is set, tokens of every issuer are accepted whose \
+         key is known.",
         false,
         |c| c.users.token.issuers.clear(),
         |c, v| {
@@ -81,7 +83,7 @@ pub(super) const TOKEN: &[OptionRow] = &[
     list(
         "jwt-audience",
         "TEXT",
-        "For whom a token may be (claim aud); with none, for anybody.",
+        "Accepted audience of tokens (claim aud). If none is set, tokens for every audience are accepted.",
         false,
         |c| c.users.token.audiences.clear(),
         |c, v| {
@@ -89,70 +91,81 @@ pub(super) const TOKEN: &[OptionRow] = &[
             Ok(())
         },
     ),
-    timed(
+    duration(
         "jwt-leeway",
         "0",
-        "By how much the issuer's clock may differ: a token counts so much longer, and so much earlier.",
-        |c, v| put(&mut c.users.token.leeway, time(v, NONE)),
+        "Maximum difference between the clocks of the issuer and the broker. A token is valid earlier and \
+         longer by this time.",
+        |c, v| store(&mut c.users.token.leeway, time(v, ZERO)),
     ),
     text(
         "jwt-name-claim",
         "CLAIM",
         "sub",
-        "The claim that is the user's name; dots lead inside of objects.",
-        |c, v| put(&mut c.users.token.name_claim, claim(v)),
+        "Claim that contains the user's name; dots select members of objects.",
+        |c, v| store(&mut c.users.token.name_claim, claim_name(v)),
     ),
     text(
         "jwt-roles-claim",
         "CLAIM",
         "roles",
-        "The claim that has the user's roles: a list, or a text with blanks or commas between them. Dots lead inside of \
-         objects, as in realm_access.roles.",
-        |c, v| put(&mut c.users.token.roles_claim, claim(v)),
+        "Claim that contains the user's roles: a list, or a text with spaces or commas between them. Dots \
+         select members of objects, as in realm_access.roles.",
+        |c, v| store(&mut c.users.token.roles_claim, claim_name(v)),
     ),
     boolean(
         "jwt-require-exp",
         "true",
-        "Whether a token must say when it ends. A session ends with its token, unless it is renewed.",
-        |c, v| put(&mut c.users.token.require_exp, switch(v)),
+        "Whether a token must have an expiry time (claim exp). A session ends when its token expires, \
+         unless the token is renewed.",
+        |c, v| store(&mut c.users.token.require_exp, switch(v)),
     ),
     text(
         "hook-url",
         "URL",
         "",
-        "A service that is asked over HTTP who a client is: POST with JSON, see the README. If it does not answer, nobody \
-         is let in by it.",
+        "URL of a service that authenticates clients: the broker sends a POST with JSON (see the \
+         documentation on the authentication hook). If the service does not answer, the hook accepts no \
+         client.",
         |c, v| {
             let url = |v: &str| {
-                v.parse().map_err(|wrong| {
-                    format!("invalid value (not shown, since it may hold a secret): {wrong}")
+                v.parse().map_err(|error| {
+                    format!("invalid value (not shown because it may contain a secret): {error}")
                 })
             };
-            put(&mut c.users.hook_url, optional(v, url))
+            store(&mut c.users.hook_url, optional(v, url))
         },
     ),
-    timed("hook-timeout", "2s", "Time for its answer; then it counts as out of reach.", |c, v| {
-        put(&mut c.users.hook.timeout, time(v, TICK))
-    }),
-    timed(
+    duration(
+        "hook-timeout",
+        "2s",
+        "Maximum time for the answer of the hook; then the hook counts as unavailable.",
+        |c, v| store(&mut c.users.hook.timeout, time(v, MILLISECOND)),
+    ),
+    duration(
         "hook-cache",
         "0",
-        "How long a yes of it is remembered for the same credentials. 0: not at all.",
-        |c, v| put(&mut c.users.hook.cache, time(v, NONE)),
+        "Time for which a positive answer of the hook is reused for the same credentials. 0: not reused.",
+        |c, v| store(&mut c.users.hook.cache, time(v, ZERO)),
     ),
-    number("hook-parallel-max", "64", "Questions to it at the same time; further logins wait.", |c, v| {
-        put(&mut c.users.hook.parallel_max, count(v, 1..=MANY))
-    }),
+    number(
+        "hook-parallel-max",
+        "64",
+        "Maximum number of requests to the hook at the same time; further logins wait.",
+        |c, v| store(&mut c.users.hook.parallel_max, count(v, 1..=COUNT_MAX)),
+    ),
     OptionRow {
         key: "hook-authorization",
         value: "SECRET",
         default: "",
-        help: "Sent to it in the header Authorization, so that it knows who asks.",
+        help: "Value of the header Authorization in requests to the hook, so that the service can \
+               authenticate the broker.",
         kind: ValueKind::Secret,
         set: |c, v| {
             if HeaderValue::from_str(v).is_err() {
                 return Err(
-                    "expected a value for a header, on one line (not shown: it is a secret)".to_owned()
+                    "invalid value (not shown because it is a secret): expected the value of a header, on one line"
+                        .to_owned()
                 );
             }
             c.users.hook.authorization = (!v.is_empty()).then(|| Secret::new(v));
@@ -173,8 +186,8 @@ mod tests {
         assert_eq!(row.apply(&mut config, "Bearer sesame"), Ok(()));
         let authorization = config.users.hook.authorization.clone();
         assert_eq!(authorization, Some(Secret::new("Bearer sesame")));
-        for wrong in ["Bearer sesame\n", "Bearer \0sesame"] {
-            let error = row.apply(&mut config, wrong).expect_err("no header");
+        for value in ["Bearer sesame\n", "Bearer \0sesame"] {
+            let error = row.apply(&mut config, value).expect_err("not a header value");
             assert!(!error.contains("sesame"), "{error}");
         }
         assert_eq!(config.users.hook.authorization, authorization);

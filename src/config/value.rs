@@ -29,14 +29,14 @@ const SIZE_UNITS: [(&str, u64); 7] = [
 const TIME_UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
 
 /// Stores a parsed value, or returns its error and leaves `slot` unchanged.
-pub(super) fn put<T>(slot: &mut T, value: Result<T, String>) -> Result<(), String> {
+pub(super) fn store<T>(slot: &mut T, value: Result<T, String>) -> Result<(), String> {
     *slot = value?;
     Ok(())
 }
 
 /// Parses a whole number within `range`.
 pub(crate) fn count<T: TryFrom<u64>>(text: &str, range: RangeInclusive<u64>) -> Result<T, String> {
-    let number = digits(text).filter(|number| range.contains(number));
+    let number = parse_digits(text).filter(|number| range.contains(number));
     number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| {
         format!("invalid value {text:?}: expected a whole number from {} to {}", range.start(), range.end())
     })
@@ -44,8 +44,8 @@ pub(crate) fn count<T: TryFrom<u64>>(text: &str, range: RangeInclusive<u64>) -> 
 
 /// Parses a number of bytes within `range`: `65536`, `64KiB`, `2MiB`, `1GiB`, `64KB`.
 pub(crate) fn size(text: &str, range: RangeInclusive<u64>) -> Result<usize, String> {
-    let octets = match quantity(text, &SIZE_UNITS) {
-        Some(octets) => octets,
+    let bytes = match parse_quantity(text, &SIZE_UNITS) {
+        Some(bytes) => bytes,
         None => {
             return Err(format!(
                 "invalid value {text:?}: expected bytes such as 65536, 64KiB, 2MiB or 1GiB (KB, MB and GB are \
@@ -53,19 +53,19 @@ pub(crate) fn size(text: &str, range: RangeInclusive<u64>) -> Result<usize, Stri
             ));
         }
     };
-    if !range.contains(&octets) {
+    if !range.contains(&bytes) {
         return Err(format!("invalid value {text:?}: expected {} to {} bytes", range.start(), range.end()));
     }
-    usize::try_from(octets)
-        .map_err(|_| format!("invalid value {text:?}: this machine cannot address so much memory"))
+    usize::try_from(bytes)
+        .map_err(|_| format!("invalid value {text:?}: expected at most {} bytes on this machine", usize::MAX))
 }
 
 /// Parses a time from `least` to 30 days: `500ms`, `10s`, `1m`, `2h`. `0` needs no unit.
 pub(crate) fn time(text: &str, least: Duration) -> Result<Duration, String> {
     let time = match text {
         "0" => Some(Duration::ZERO),
-        _ if digits(text).is_some() => None,
-        _ => quantity(text, &TIME_UNITS).map(Duration::from_millis),
+        _ if parse_digits(text).is_some() => None,
+        _ => parse_quantity(text, &TIME_UNITS).map(Duration::from_millis),
     };
     match time {
         None => Err(format!(
@@ -112,12 +112,12 @@ pub(super) fn listen(text: &str) -> Result<Vec<Listen>, String> {
 
 /// Parses the path of the endpoint. Paths of the broker's own pages are rejected.
 pub(super) fn path(text: &str) -> Result<String, String> {
-    let taken = ["/", "/assets", "/health", "/ready", "/metrics"].contains(&text) || text.ends_with('/');
-    let plain = text.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"/-._~".contains(&octet));
-    if taken || !plain || !text.starts_with('/') || text.contains("//") {
+    let is_reserved = ["/", "/assets", "/health", "/ready", "/metrics"].contains(&text) || text.ends_with('/');
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte));
+    if is_reserved || !is_plain || !text.starts_with('/') || text.contains("//") {
         return Err(format!(
             "invalid value {text:?}: expected a path such as /ws (letters, digits, - . _ ~ and /) other than /, \
-             /assets, /health, /ready and /metrics, without a / at its end"
+             /assets, /health, /ready and /metrics, and without a trailing /"
         ));
     }
     Ok(text.to_owned())
@@ -129,7 +129,7 @@ pub(super) fn transports(text: &str) -> Result<Transports, String> {
         let known = Transport::ALL.into_iter().find(|transport| transport.as_str() == name);
         known.map(|transport| set.with(transport)).ok_or_else(|| {
             let all = Transport::ALL.map(Transport::as_str).join(", ");
-            format!("invalid value {name:?}: expected some of {all}, with commas between them")
+            format!("invalid value {name:?}: expected one or more of {all}, separated by commas")
         })
     })
 }
@@ -141,7 +141,7 @@ pub(super) fn names(text: &str) -> Result<Vec<String>, String> {
     }
     let names = text.split(',').map(str::trim);
     if names.clone().any(|name| name.is_empty() || name.contains(|c: char| c.is_control() || c == ';')) {
-        return Err(format!("invalid value {text:?}: expected names with commas between them"));
+        return Err(format!("invalid value {text:?}: expected names separated by commas"));
     }
     Ok(names.map(str::to_owned).collect())
 }
@@ -151,7 +151,7 @@ pub(super) fn url(text: &str) -> Result<String, String> {
     let is_absolute = ["/", "http://", "https://"].iter().any(|start| text.starts_with(start));
     if !is_absolute || text.contains(|c: char| c.is_control() || c.is_whitespace()) {
         return Err(format!(
-            "{text:?} is not a URL; expected auto, or a URL that begins with /, http:// or https://"
+            "invalid value {text:?}: expected auto, or a URL that begins with /, http:// or https://"
         ));
     }
     Ok(text.to_owned())
@@ -159,20 +159,20 @@ pub(super) fn url(text: &str) -> Result<String, String> {
 
 /// Parses `NAME:PASSCODE`. The text contains a secret, so errors do not show it.
 pub(super) fn user(text: &str) -> Result<(String, Passcode), String> {
-    let expected =
-        "expected NAME:PASSCODE, neither of them empty, without line ends (not shown: it is a secret)";
+    let expected = "invalid value (not shown because it is a secret): expected NAME:PASSCODE, neither of them empty, \
+                    without control characters";
     let (name, passcode) = text.split_once(':').ok_or(expected)?;
     if name.is_empty() || passcode.is_empty() || text.contains(|c: char| c.is_control()) {
         return Err(expected.to_owned());
     }
     if is_read_as_token(passcode) {
         return Err(format!(
-            "the passcode of {name:?} has the form of a token (three parts with dots between them, or Bearer and a word) \
-             and would be taken for one; expected another"
+            "the passcode of {name:?} has the form of a token (three parts separated by dots, or Bearer and a word) and \
+             would be checked as a token; choose another passcode"
         ));
     }
     let passcode = Passcode::new(passcode)
-        .ok_or_else(|| format!("the passcode of {name:?} is longer than {} bytes", Passcode::BYTES_MAX))?;
+        .ok_or_else(|| format!("the passcode of {name:?} is too long: expected at most {} bytes", Passcode::BYTES_MAX))?;
     Ok((name.to_owned(), passcode))
 }
 
@@ -193,22 +193,22 @@ pub(super) fn preset(text: &str) -> Result<Option<Preset>, String> {
 }
 
 /// Parses the name of an HTTP header.
-pub(super) fn header(text: &str) -> Result<HeaderName, String> {
+pub(super) fn header_name(text: &str) -> Result<HeaderName, String> {
     HeaderName::try_from(text).map_err(|_| {
-        format!("invalid value {text:?}: expected the name of a header, such as X-Forwarded-User")
+        format!("invalid value {text:?}: expected the name of a header such as X-Forwarded-User")
     })
 }
 
 /// Parses the name of a claim of a JWT.
-pub(super) fn claim(text: &str) -> Result<String, String> {
+pub(super) fn claim_name(text: &str) -> Result<String, String> {
     let is_name = !text.is_empty() && !text.contains(|c: char| c.is_control() || c.is_whitespace());
     is_name.then(|| text.to_owned()).ok_or_else(|| {
-        format!("invalid value {text:?}: expected the name of a claim, such as sub or realm.user")
+        format!("invalid value {text:?}: expected the name of a claim such as sub or realm.user")
     })
 }
 
 /// Parses the name of a cookie.
-pub(super) fn name(text: &str) -> Result<String, String> {
+pub(super) fn cookie_name(text: &str) -> Result<String, String> {
     match names(text)?.as_slice() {
         [name] => Ok(name.clone()),
         _ => Err(format!("invalid value {text:?}: expected one name")),
@@ -216,7 +216,7 @@ pub(super) fn name(text: &str) -> Result<String, String> {
 }
 
 /// Parses kinds of authentication sources, each at most once.
-pub(super) fn kinds(text: &str) -> Result<Vec<SourceKind>, String> {
+pub(super) fn source_kinds(text: &str) -> Result<Vec<SourceKind>, String> {
     let mut kinds = Vec::new();
     for name in names(text)? {
         match SourceKind::ALL.into_iter().find(|kind| kind.as_str() == name) {
@@ -227,7 +227,7 @@ pub(super) fn kinds(text: &str) -> Result<Vec<SourceKind>, String> {
             None => {
                 let all = SourceKind::ALL.map(SourceKind::as_str).join(", ");
                 return Err(format!(
-                    "invalid value {name:?}: expected some of {all}, with commas between them"
+                    "invalid value {name:?}: expected one or more of {all}, separated by commas"
                 ));
             }
         }
@@ -238,14 +238,14 @@ pub(super) fn kinds(text: &str) -> Result<Vec<SourceKind>, String> {
 /// Parses heartbeat intervals `SENDS,WANTS` in milliseconds.
 pub(super) fn heart_beat(text: &str) -> Result<HeartBeat, String> {
     let number = |text: &str| {
-        let number = digits(text).and_then(|number| u32::try_from(number).ok());
+        let number = parse_digits(text).and_then(|number| u32::try_from(number).ok());
         number.filter(|&number| number == 0 || (HEART_BEAT_MIN..=HEART_BEAT_MAX).contains(&number))
     };
     let pair = text.split_once(',');
     let pair = pair.and_then(|(can, wants)| Some((number(can.trim())?, number(wants.trim())?)));
     pair.map(|(can, wants)| HeartBeat { can, wants }).ok_or_else(|| {
         format!(
-            "{text:?} is no heart-beat; expected two numbers of milliseconds such as 10000,10000, each 0 (off) \
+            "invalid value {text:?}: expected two numbers of milliseconds such as 10000,10000, each 0 (off) \
              or from {HEART_BEAT_MIN} to {HEART_BEAT_MAX}"
         )
     })
@@ -278,24 +278,24 @@ pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
     let levels = ["off", "error", "warn", "info", "debug", "trace"];
     let is_level = |word: &str| levels.iter().any(|level| level.eq_ignore_ascii_case(word));
-    let plain = |directive: &&str| directive.contains(['=', '[']) || is_level(directive);
+    let is_valid = |directive: &&str| directive.contains(['=', '[']) || is_level(directive);
     let directives: Vec<&str> = text.split(',').map(str::trim).collect();
     let filter = directives.join(",");
-    if directives.iter().all(plain) && EnvFilter::builder().parse(&filter).is_ok() {
+    if directives.iter().all(is_valid) && EnvFilter::builder().parse(&filter).is_ok() {
         return Ok(filter);
     }
     Err(format!(
-        "{text:?} is no log filter; expected one of {}, or directives such as info,stompbox::session=debug",
+        "invalid value {text:?}: expected one of {}, or directives such as info,stompbox::session=debug",
         levels.join(", ")
     ))
 }
 
-fn digits(text: &str) -> Option<u64> {
-    if text.bytes().all(|octet| octet.is_ascii_digit()) { text.parse().ok() } else { None }
+fn parse_digits(text: &str) -> Option<u64> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
 /// Parses a number and a unit, with at most one space between them. A number without a unit has the factor 1.
-fn quantity(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+fn parse_quantity(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let unit = unit.strip_prefix(' ').unwrap_or(unit);
@@ -421,7 +421,7 @@ mod tests {
             let error = user(text).expect_err("no user");
             assert!(!error.contains("secret:") && !error.contains("xxx"), "{error}");
         }
-        assert_eq!(user(&long), Err("the passcode of \"alice\" is longer than 256 bytes".to_owned()));
+        assert_eq!(user(&long), Err("the passcode of \"alice\" is too long: expected at most 256 bytes".to_owned()));
     }
 
     #[test]
@@ -441,11 +441,11 @@ mod tests {
 
     #[test]
     fn listen_addresses_are_a_comma_separated_list() {
-        let shown = |text| listen(text).map(|list| list.iter().map(Listen::to_string).collect::<Vec<_>>());
-        assert_eq!(shown("127.0.0.1:1"), Ok(vec!["127.0.0.1:1".to_owned()]));
-        assert_eq!(shown("127.0.0.1:1, [::1]:1"), Ok(vec!["127.0.0.1:1".to_owned(), "[::1]:1".to_owned()]));
+        let display = |text| listen(text).map(|list| list.iter().map(Listen::to_string).collect::<Vec<_>>());
+        assert_eq!(display("127.0.0.1:1"), Ok(vec!["127.0.0.1:1".to_owned()]));
+        assert_eq!(display("127.0.0.1:1, [::1]:1"), Ok(vec!["127.0.0.1:1".to_owned(), "[::1]:1".to_owned()]));
         assert_eq!(
-            shown("localhost:0,localhost:0").map(|list| list.len()),
+            display("localhost:0,localhost:0").map(|list| list.len()),
             Ok(2),
             "port 0 may be repeated, since each gets a different port"
         );
@@ -454,22 +454,22 @@ mod tests {
             ("off,a:1", "invalid value \"off,a:1\": expected addresses, or off alone"),
             ("a:1, off", "invalid value \"a:1, off\": expected addresses, or off alone"),
         ] {
-            assert_eq!(shown(text), Err(error.to_owned()));
+            assert_eq!(display(text), Err(error.to_owned()));
         }
         for text in ["", "a:1,", ",", "a:1 b:2"] {
             let error = listen(text).expect_err(text);
-            let is_named = error.starts_with("invalid value \"") && error.contains("\": expected HOST:PORT");
-            assert!(is_named, "{text}: {error}");
+            let has_form = error.starts_with("invalid value \"") && error.contains("\": expected HOST:PORT");
+            assert!(has_form, "{text}: {error}");
         }
     }
 
     #[test]
     fn authentication_order_lists_each_kind_at_most_once() {
-        assert_eq!(kinds("hook, users-file"), Ok(vec![SourceKind::Hook, SourceKind::UsersFile]));
-        assert_eq!(kinds(&SourceKind::ALL.map(SourceKind::as_str).join(",")), Ok(SourceKind::ALL.to_vec()));
-        assert_eq!(kinds(""), Ok(Vec::new()));
-        assert_eq!(kinds("hook,hook"), Err("\"hook\" is given twice; expected each once".to_owned()));
-        assert!(kinds("ldap").expect_err("unknown").contains("expected some of proxy, certificate, token"));
+        assert_eq!(source_kinds("hook, users-file"), Ok(vec![SourceKind::Hook, SourceKind::UsersFile]));
+        assert_eq!(source_kinds(&SourceKind::ALL.map(SourceKind::as_str).join(",")), Ok(SourceKind::ALL.to_vec()));
+        assert_eq!(source_kinds(""), Ok(Vec::new()));
+        assert_eq!(source_kinds("hook,hook"), Err("\"hook\" is given twice; expected each once".to_owned()));
+        assert!(source_kinds("ldap").expect_err("unknown").contains("expected one or more of proxy, certificate, token"));
     }
 
     #[test]
@@ -496,9 +496,8 @@ mod tests {
             assert_eq!(log_filter(text), Ok(filter.to_owned()));
         }
         for text in ["", "inof", "verbose", "stompbox", "info,", "stompbox=loud"] {
-            assert!(
-                log_filter(text).expect_err(text).contains("is no log filter; expected one of off, error")
-            );
+            let error = log_filter(text).expect_err(text);
+            assert!(error.starts_with(&format!("invalid value {text:?}: expected one of off, error")), "{error}");
         }
     }
 

@@ -28,30 +28,31 @@ impl Display for Advice<'_> {
         let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
         let port: u16 = port.parse().unwrap_or(0);
         // The default port of the option.
-        let usual = if *option == "http" { 8080 } else { 61613 };
+        let default_port = if *option == "http" { 8080 } else { 61613 };
         match error.kind() {
             ErrorKind::AddrInUse => {
-                let other = port.checked_add(1).unwrap_or(usual);
+                let other = port.checked_add(1).unwrap_or(default_port);
                 write!(
                     f,
                     "another program, perhaps another stompbox, uses this port, or two of the addresses given here \
-                     overlap. Stop the program, or choose another port, for example --{option} {host}:{other}; port 0 takes any free one"
+                     overlap. Stop the program, or choose another port, for example --{option} {host}:{other}; port 0 selects any free \
+                     port"
                 )
             }
             ErrorKind::PermissionDenied if port < UNPRIVILEGED_PORT_MIN => write!(
                 f,
-                "ports below {UNPRIVILEGED_PORT_MIN} need a privilege. Choose a higher port, for example --{option} \
-                 {host}:{usual}, or grant the privilege: AmbientCapabilities=CAP_NET_BIND_SERVICE in a systemd unit, \
+                "ports below {UNPRIVILEGED_PORT_MIN} require a privilege. Choose a higher port, for example --{option} \
+                 {host}:{default_port}, or grant the privilege: AmbientCapabilities=CAP_NET_BIND_SERVICE in a systemd unit, \
                  or setcap cap_net_bind_service=+ep on the program"
             ),
             ErrorKind::AddrNotAvailable => write!(
                 f,
                 "this machine has no such address. Choose one of its own, for example --{option} 127.0.0.1:{port} for \
-                 programs of this machine, or --{option} 0.0.0.0:{port} for every IPv4 address"
+                 programs on this machine, or --{option} 0.0.0.0:{port} for every IPv4 address"
             ),
             _ => write!(
                 f,
-                "{error}; expected an address of this machine, for example --{option} 127.0.0.1:{usual}"
+                "{error}; expected an address of this machine, for example --{option} 127.0.0.1:{default_port}"
             ),
         }
     }

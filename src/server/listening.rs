@@ -19,32 +19,31 @@ struct ListenAddress<'a> {
 /// Listens at all of the configured addresses. A name means every address that it has on this machine.
 ///
 /// An IPv6 wildcard address accepts IPv4 clients as well, unless an IPv4 address with the same port is configured: the
-/// system would refuse one of the two.
+/// system would reject one of the two.
 pub(super) async fn bind(tcp: &[Listen], http: &[Listen], backlog: i32) -> Result<Listeners, BindError> {
-    let mut wanted = Vec::new();
+    let mut requested = Vec::new();
     for (option, list) in [("tcp", tcp), ("http", http)] {
         for listen in list {
-            let found = resolve(listen).await;
-            let addresses = found.map_err(|error| failed(option, listen, error))?;
-            wanted.push(ListenAddress { option, listen, addresses });
+            let addresses = resolve(listen).await.map_err(|error| bind_error(option, listen, error))?;
+            requested.push(ListenAddress { option, listen, addresses });
         }
     }
-    let ipv4_ports: HashSet<u16> = wanted
+    let ipv4_ports: HashSet<u16> = requested
         .iter()
-        .flat_map(|wanted| &wanted.addresses)
+        .flat_map(|requested| &requested.addresses)
         .filter(|address| address.is_ipv4() && address.port() != 0)
         .map(SocketAddr::port)
         .collect();
     let mut listeners = Listeners::default();
-    for wanted in &wanted {
-        let opened = open(wanted, &ipv4_ports, backlog);
-        let opened = opened.map_err(|error| failed(wanted.option, wanted.listen, error))?;
-        if wanted.option == "tcp" { &mut listeners.tcp } else { &mut listeners.http }.extend(opened);
+    for requested in &requested {
+        let opened = open(requested, &ipv4_ports, backlog);
+        let opened = opened.map_err(|error| bind_error(requested.option, requested.listen, error))?;
+        if requested.option == "tcp" { &mut listeners.tcp } else { &mut listeners.http }.extend(opened);
     }
     Ok(listeners)
 }
 
-fn failed(option: &'static str, listen: &Listen, error: io::Error) -> BindError {
+fn bind_error(option: &'static str, listen: &Listen, error: io::Error) -> BindError {
     BindError { option, address: listen.to_string(), error }
 }
 
@@ -60,10 +59,10 @@ async fn resolve(listen: &Listen) -> io::Result<Vec<SocketAddr>> {
 }
 
 /// Listens at every address. Skips addresses that this machine does not have, unless it has none of them.
-fn open(wanted: &ListenAddress<'_>, ipv4_ports: &HashSet<u16>, backlog: i32) -> io::Result<Vec<TcpListener>> {
+fn open(requested: &ListenAddress<'_>, ipv4_ports: &HashSet<u16>, backlog: i32) -> io::Result<Vec<TcpListener>> {
     let mut opened = Vec::new();
     let mut missing = None;
-    for address in &wanted.addresses {
+    for address in &requested.addresses {
         let is_wildcard = address.is_ipv6() && address.ip().is_unspecified();
         let accepts_ipv4 = is_wildcard && !ipv4_ports.contains(&address.port());
         match sockets::listen(*address, accepts_ipv4, backlog) {
@@ -75,8 +74,8 @@ fn open(wanted: &ListenAddress<'_>, ipv4_ports: &HashSet<u16>, backlog: i32) -> 
     match missing {
         Some((_, error)) if opened.is_empty() => Err(error),
         Some((address, error)) => {
-            let ListenAddress { option, listen, .. } = wanted;
-            tracing::warn!(option, %listen, %address, %error, "not listening at one of the addresses of this name: this machine does not have it");
+            let ListenAddress { option, listen, .. } = requested;
+            tracing::warn!(option, %listen, %address, %error, "not listening at one of the addresses of this name, because this machine does not have it");
             Ok(opened)
         }
         None => Ok(opened),
@@ -130,8 +129,8 @@ mod tests {
 
     #[tokio::test]
     async fn bind_error_names_the_address_and_its_option() {
-        let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        let address = taken.local_addr().expect("a listener has an address").to_string();
+        let occupied = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let address = occupied.local_addr().expect("a listener has an address").to_string();
         let error = bind(&listens(&["127.0.0.1:0"]), &listens(&["127.0.0.1:0", &address]), 8).await;
         let error = error.expect_err("the second address of http is taken");
         assert_eq!((error.option, error.address), ("http", address));

@@ -6,7 +6,7 @@ use crate::session::Closing;
 use crate::transport;
 
 /// Options that end in `-max` and are not limits that a client can reach.
-const NO_LIMITS: [&str; 4] =
+const NOT_LIMITS_OF_CLIENTS: [&str; 4] =
     ["auth-cache-max", "auth-parallel-max", "presence-names-max", "redelivery-backoff-max"];
 /// Limits whose options do not end in `-max`.
 const OTHER_LIMITS: [&str; 1] = ["stall-timeout"];
@@ -16,7 +16,7 @@ const POLICIES: [&str; 2] = ["allowed-origins", "allowed-hosts"];
 /// Returns the values of all labels.
 pub(super) fn labels() -> Labels {
     let limits =
-        table::rows().map(|row| row.key).filter(|key| key.ends_with("-max") && !NO_LIMITS.contains(key));
+        table::rows().map(|row| row.key).filter(|key| key.ends_with("-max") && !NOT_LIMITS_OF_CLIENTS.contains(key));
     Labels {
         transports: transport::names().collect(),
         reasons: Closing::REASONS.to_vec(),
@@ -31,6 +31,6 @@ mod tests {
 
     #[test]
     fn excluded_options_exist() {
-        assert!(NO_LIMITS.iter().chain(&OTHER_LIMITS).chain(&POLICIES).all(|key| table::find(key).is_some()));
+        assert!(NOT_LIMITS_OF_CLIENTS.iter().chain(&OTHER_LIMITS).chain(&POLICIES).all(|key| table::find(key).is_some()));
     }
 }

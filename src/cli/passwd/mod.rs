@@ -18,13 +18,13 @@ use std::sync::Arc;
 
 /// The name of the command.
 pub(super) const PASSWD: &str = "passwd";
-pub(super) const ABOUT: &str = "Makes and changes a users file: names with hashes of their passcodes";
+pub(super) const ABOUT: &str = "Creates and changes a users file: names with hashes of their passcodes";
 
 const AFTER_HELP: &str = "\
-The passcode is asked for twice on a terminal; from anything else one line of standard input is read. It is stored as an \
-argon2id hash. A running broker takes the change within a second.\n\n\
-Exit code: 0 done; 1 the file cannot be read or written, or there is no such user; 2 a mistake in the arguments or in the \
-passcode.";
+On a terminal the command prompts for the passcode twice; otherwise it reads one line from standard input. The file contains \
+an argon2id hash of the passcode. A running broker applies the change within a second.\n\n\
+Exit code: 0 success; 1 the file cannot be read or written, or the user does not exist; 2 the arguments or the passcode are \
+invalid.";
 
 /// A function that asks for the passcode of the named user.
 pub(super) type Ask<'a> = &'a mut dyn FnMut(&str) -> Result<Secret, String>;
@@ -38,7 +38,7 @@ enum PasswdError {
     File(String),
 }
 
-/// The action that the arguments ask for.
+/// The action that the arguments request.
 #[derive(Debug)]
 struct PasswdAction {
     path: PathBuf,
@@ -60,15 +60,17 @@ pub(super) fn passwd(
     let arguments = std::iter::once(OsString::from("stompbox passwd")).chain(arguments);
     let matches = match command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
-        Err(error) if error.use_stderr() => return super::say(errors, &explain(&error), ExitCode::from(2)),
-        Err(error) => return super::say(out, &error.render().to_string(), ExitCode::SUCCESS),
+        Err(error) if error.use_stderr() => return super::write_text(errors, &explain(&error), ExitCode::from(2)),
+        Err(error) => return super::write_text(out, &error.render().to_string(), ExitCode::SUCCESS),
     };
-    match parse_action(&matches).and_then(|parse_action| execute(&parse_action, ask)) {
-        Ok(text) => super::say(out, &text, ExitCode::SUCCESS),
-        Err(PasswdError::Arguments(wrong)) => {
-            super::say(errors, &format!("error: {wrong}\n"), ExitCode::from(2))
+    match parse_action(&matches).and_then(|action| execute(&action, ask)) {
+        Ok(text) => super::write_text(out, &text, ExitCode::SUCCESS),
+        Err(PasswdError::Arguments(error)) => {
+            super::write_text(errors, &format!("error: {error}\n"), ExitCode::from(2))
         }
-        Err(PasswdError::File(wrong)) => super::say(errors, &format!("error: {wrong}\n"), ExitCode::FAILURE),
+        Err(PasswdError::File(error)) => {
+            super::write_text(errors, &format!("error: {error}\n"), ExitCode::FAILURE)
+        },
     }
 }
 
@@ -83,7 +85,7 @@ fn command() -> Command {
                 .value_hint(ValueHint::FilePath)
                 .value_parser(clap::value_parser!(PathBuf))
                 .required(true)
-                .help("The users file; it is made if there is none"),
+                .help("The users file; it is created if it does not exist"),
         )
         .arg(Arg::new("name").value_name("NAME").required_unless_present("list").help("The user"))
         .arg(
@@ -91,10 +93,10 @@ fn command() -> Command {
                 .long("role")
                 .value_name("ROLE")
                 .action(ArgAction::Append)
-                .help("A role; give it once for each. Without any those of before stay"),
+                .help("A role; repeat the option for each role. Without it a user keeps the present roles"),
         )
         .arg(Arg::new("any-name").long("any-name").action(ArgAction::SetTrue).conflicts_with("delete").help(
-            "Accepts a new name with spaces or other characters for which the broker needs user-names = any",
+            "Accepts a new name with spaces or other characters, which the broker accepts only with user-names = any",
         ))
         .arg(
             Arg::new("delete")
@@ -112,13 +114,13 @@ fn command() -> Command {
         )
 }
 
-/// Returns the error text. It is that of the parser, except where the parser would repeat a stray value, which may be a
+/// Returns the error text. It is that of the parser, except where the parser would repeat an unexpected value, which may be a
 /// passcode.
 fn explain(error: &clap::Error) -> String {
     match error.kind() {
         ErrorKind::UnknownArgument => {
-            "error: an argument too many, or an unknown option; the passcode is asked for and is \
-                                       no argument (see stompbox passwd --help)\n"
+            "error: unexpected argument or unknown option; the passcode is not an argument, the command prompts for it \
+             (see stompbox passwd --help)\n"
                 .to_owned()
         }
         _ => error.render().to_string(),
@@ -135,23 +137,23 @@ fn parse_action(matches: &ArgMatches) -> Result<PasswdAction, PasswdError> {
     Ok(PasswdAction {
         path: matches.get_one::<PathBuf>("file").cloned().unwrap_or_default(),
         name,
-        roles: roles.transpose().map_err(|wrong| PasswdError::Arguments(format!("--role: {wrong}")))?,
+        roles: roles.transpose().map_err(|error| PasswdError::Arguments(format!("--role: {error}")))?,
         any_name: matches.get_flag("any-name"),
         delete: matches.get_flag("delete"),
     })
 }
 
-fn execute(parse_action: &PasswdAction, ask: Ask<'_>) -> Result<String, PasswdError> {
-    match &parse_action.name {
-        None => list(&parse_action.path),
-        Some(name) if parse_action.delete => delete(&parse_action.path, name),
-        Some(name) => set(parse_action, name, ask),
+fn execute(action: &PasswdAction, ask: Ask<'_>) -> Result<String, PasswdError> {
+    match &action.name {
+        None => list(&action.path),
+        Some(name) if action.delete => delete(&action.path, name),
+        Some(name) => set(action, name, ask),
     }
 }
 
 fn users(path: &Path) -> Result<Vec<record::Record>, PasswdError> {
     let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error.to_string()))?;
-    record::parse(&text).map_err(|wrong| invalid_file(path, &wrong))
+    record::parse(&text).map_err(|error| invalid_file(path, &error))
 }
 
 fn list(path: &Path) -> Result<String, PasswdError> {
@@ -168,22 +170,22 @@ fn delete(path: &Path, name: &str) -> Result<String, PasswdError> {
         return Err(unreadable(path, "there is no such file"));
     }
     let locked = lock(path)?;
-    match edit(locked.text(), name, Change::Delete).map_err(|wrong| invalid_file(path, &wrong))? {
+    match edit(locked.text(), name, Change::Delete).map_err(|error| invalid_file(path, &error))? {
         Some((text, _)) => {
-            locked.replace(&text).map_err(|wrong| unwritable(path, &wrong))?;
-            Ok(format!("{}: {} is deleted\n", path.display(), shown(name)))
+            locked.replace(&text).map_err(|error| unwritable(path, &error))?;
+            Ok(format!("{}: {} is deleted\n", path.display(), quoted(name)))
         }
-        None => Err(PasswdError::File(format!("{}: there is no user {}", path.display(), shown(name)))),
+        None => Err(PasswdError::File(format!("{}: there is no user {}", path.display(), quoted(name)))),
     }
 }
 
-fn set(parse_action: &PasswdAction, name: &str, ask: Ask<'_>) -> Result<String, PasswdError> {
-    let path = parse_action.path.as_path();
+fn set(action: &PasswdAction, name: &str, ask: Ask<'_>) -> Result<String, PasswdError> {
+    let path = action.path.as_path();
     // Validates the file before the prompt, so that an error is reported before the passcode is typed twice.
     let users = if path.exists() { users(path)? } else { Vec::new() };
-    if !parse_action.any_name && !users.iter().any(|user| *user.name == *name) {
-        let refused = |wrong| PasswdError::Arguments(format!("{wrong}; add the user with --any-name then"));
-        Names::Precis.check(name).map_err(refused)?;
+    if !action.any_name && !users.iter().any(|user| *user.name == *name) {
+        let invalid_name = |error| PasswdError::Arguments(format!("{error}; for user-names = any add the user with --any-name"));
+        Names::Precis.check(name).map_err(invalid_name)?;
     }
     let passcode = ask(name).map_err(PasswdError::Arguments)?;
     check(passcode.reveal()).map_err(PasswdError::Arguments)?;
@@ -191,30 +193,32 @@ fn set(parse_action: &PasswdAction, name: &str, ask: Ask<'_>) -> Result<String, 
         .map_err(|_| PasswdError::File("not enough memory for a hash".to_owned()))?;
     drop(passcode);
     let locked = lock(path)?;
-    let change = Change::Set { hash: &hash, roles: parse_action.roles.as_deref() };
-    let edited = edit(locked.text(), name, change).map_err(|wrong| invalid_file(path, &wrong))?;
-    let (text, changed) = edited.expect("only deleting needs somebody who is there");
-    locked.replace(&text).map_err(|wrong| unwritable(path, &wrong))?;
-    let done = match (changed, &parse_action.roles) {
+    let change = Change::Set { hash: &hash, roles: action.roles.as_deref() };
+    let edited = edit(locked.text(), name, change).map_err(|error| invalid_file(path, &error))?;
+    let (text, changed) = edited.expect("only a deletion requires that the user exists");
+    locked.replace(&text).map_err(|error| unwritable(path, &error))?;
+    let done = match (changed, &action.roles) {
         (Changed::Added, _) => "is added",
         (_, None) => "has a new passcode",
-        (_, Some(_)) => "has a new passcode and other roles",
+        (_, Some(_)) => "has a new passcode and new roles",
     };
-    Ok(format!("{}: {} {done}\n", path.display(), shown(name)))
+    Ok(format!("{}: {} {done}\n", path.display(), quoted(name)))
 }
 
 /// Checks that a user can log in with the passcode.
 fn check(passcode: &str) -> Result<(), String> {
-    let most = Passcode::BYTES_MAX;
+    let bytes_max = Passcode::BYTES_MAX;
     match passcode {
         "" => Err("the passcode is empty".to_owned()),
-        long if long.len() > most => Err(format!("the passcode is longer than {most} bytes")),
-        odd if odd.contains(|c: char| c.is_control()) => {
-            Err("the passcode has a control character; expected one line of text".to_owned())
+        long if long.len() > bytes_max => {
+            Err(format!("the passcode is too long: expected at most {bytes_max} bytes"))
+        },
+        text if text.contains(|c: char| c.is_control()) => {
+            Err("the passcode contains a control character; expected one line of text".to_owned())
         }
         token if is_read_as_token(token) => {
-            Err("the passcode has the form of a token (three parts with dots between, or Bearer and a word), and would be \
-                 taken for one"
+            Err("the passcode has the form of a token (three parts separated by dots, or Bearer and a word) and would be \
+                 checked as a token; choose another passcode"
                 .to_owned())
         }
         _ => Ok(()),
@@ -222,23 +226,23 @@ fn check(passcode: &str) -> Result<(), String> {
 }
 
 fn lock(path: &Path) -> Result<LockedFile, PasswdError> {
-    LockedFile::new(path).map_err(|wrong| unreadable(path, &wrong))
+    LockedFile::new(path).map_err(|error| unreadable(path, &error))
 }
 
-fn shown(name: &str) -> String {
+fn quoted(name: &str) -> String {
     format!("{name:?}")
 }
 
-fn unreadable(path: &Path, wrong: &str) -> PasswdError {
-    PasswdError::File(format!("cannot read {}: {wrong}", path.display()))
+fn unreadable(path: &Path, error: &str) -> PasswdError {
+    PasswdError::File(format!("cannot read {}: {error}", path.display()))
 }
 
-fn unwritable(path: &Path, wrong: &str) -> PasswdError {
-    PasswdError::File(format!("cannot write {}: {wrong}", path.display()))
+fn unwritable(path: &Path, error: &str) -> PasswdError {
+    PasswdError::File(format!("cannot write {}: {error}", path.display()))
 }
 
-fn invalid_file(path: &Path, wrong: &record::UserRecordError) -> PasswdError {
-    PasswdError::File(format!("{}:{wrong}", path.display()))
+fn invalid_file(path: &Path, error: &record::UserRecordError) -> PasswdError {
+    PasswdError::File(format!("{}:{error}", path.display()))
 }
 
 #[cfg(test)]

@@ -13,41 +13,42 @@ use zeroize::Zeroizing;
 pub(in crate::cli) fn ask(name: &str) -> Result<Secret, String> {
     let input = io::stdin();
     if !input.is_terminal() {
-        return line_of(&mut input.lock(), true);
+        return read_line(&mut input.lock(), true);
     }
-    let first = typed(&input, &format!("Passcode of {name:?}: "))?;
-    let second = typed(&input, "The same again: ")?;
-    if first == second { Ok(first) } else { Err("the two differ; nothing is changed".to_owned()) }
+    let first = prompt(&input, &format!("Passcode of {name:?}: "))?;
+    let second = prompt(&input, "Repeat the passcode: ")?;
+    if first == second { Ok(first) } else { Err("the two passcodes differ; nothing is changed".to_owned()) }
 }
 
-fn typed(input: &Stdin, prompt: &str) -> Result<Secret, String> {
-    let _silent = EchoOff::new(input).map_err(|error| format!("cannot silence the terminal: {error}"))?;
+/// Writes the prompt and reads one line without echo.
+fn prompt(input: &Stdin, prompt: &str) -> Result<Secret, String> {
+    let _echo_off = EchoOff::new(input).map_err(|error| format!("cannot turn off the echo of the terminal: {error}"))?;
     let mut errors = io::stderr();
     let _ = write!(errors, "{prompt}").and_then(|()| errors.flush());
-    let line = line_of(&mut input.lock(), false);
+    let line = read_line(&mut input.lock(), false);
     // Starts a new line, because the terminal did not echo the line end either.
     let _ = writeln!(errors);
     line
 }
 
-/// Returns the next line without its line end. With `is_all` it must be the last line of the input.
-fn line_of(input: &mut dyn BufRead, is_all: bool) -> Result<Secret, String> {
-    let most = Passcode::BYTES_MAX as u64 + 1;
+/// Returns the next line without its line end. With `must_be_last` it must be the last line of the input.
+fn read_line(input: &mut dyn BufRead, must_be_last: bool) -> Result<Secret, String> {
+    let bytes_max = Passcode::BYTES_MAX as u64 + 1;
     let mut line = Zeroizing::new(Vec::with_capacity(Passcode::BYTES_MAX + 1));
-    let read = input.take(most).read_until(b'\n', &mut line);
+    let read = input.take(bytes_max).read_until(b'\n', &mut line);
     read.map_err(|error| format!("cannot read the passcode: {error}"))?;
     let is_ended = line.last() == Some(&b'\n');
     if is_ended {
         line.pop();
-    } else if line.len() as u64 == most {
-        return Err(format!("the passcode is longer than {} bytes", Passcode::BYTES_MAX));
+    } else if line.len() as u64 == bytes_max {
+        return Err(format!("the passcode is too long: expected at most {} bytes", Passcode::BYTES_MAX));
     }
-    if is_all && is_ended && !input.fill_buf().is_ok_and(<[u8]>::is_empty) {
-        return Err("more than one line came; expected the passcode alone".to_owned());
+    if must_be_last && is_ended && !input.fill_buf().is_ok_and(<[u8]>::is_empty) {
+        return Err("the input has more than one line; expected only the passcode".to_owned());
     }
     match std::str::from_utf8(&line) {
         Ok(text) => Ok(Secret::new(text)),
-        Err(_) => Err("the passcode is no UTF-8".to_owned()),
+        Err(_) => Err("the passcode is not valid UTF-8".to_owned()),
     }
 }
 
@@ -60,9 +61,9 @@ struct EchoOff<'a> {
 impl EchoOff<'_> {
     fn new(terminal: &Stdin) -> io::Result<EchoOff<'_>> {
         let before = tcgetattr(terminal)?;
-        let mut silent = before.clone();
-        silent.local_modes.remove(LocalModes::ECHO);
-        tcsetattr(terminal, OptionalActions::Flush, &silent)?;
+        let mut without_echo = before.clone();
+        without_echo.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(terminal, OptionalActions::Flush, &without_echo)?;
         Ok(EchoOff { terminal, before })
     }
 }
@@ -89,18 +90,18 @@ mod tests {
             ("sesame\r\n", Ok("sesame\r")),
             (&longest, Ok(&longest)),
             (&format!("{longest}\n"), Ok(&longest)),
-            (&format!("{longest}x"), Err("the passcode is longer than 256 bytes")),
-            ("a\nb", Err("more than one line came; expected the passcode alone")),
-            ("a\n\n", Err("more than one line came; expected the passcode alone")),
+            (&format!("{longest}x"), Err("the passcode is too long: expected at most 256 bytes")),
+            ("a\nb", Err("the input has more than one line; expected only the passcode")),
+            ("a\n\n", Err("the input has more than one line; expected only the passcode")),
         ] {
-            let line = line_of(&mut input.as_bytes(), true);
+            let line = read_line(&mut input.as_bytes(), true);
             let line = line.as_ref().map(Secret::reveal).map_err(String::as_str);
             assert_eq!(line, expected, "{input:?}");
         }
-        assert!(line_of(&mut &b"\xff\n"[..], true).is_err());
+        assert!(read_line(&mut &b"\xff\n"[..], true).is_err());
         let mut two = "one\ntwo\n".as_bytes();
         for expected in ["one", "two"] {
-            assert_eq!(line_of(&mut two, false).expect("a line").reveal(), expected);
+            assert_eq!(read_line(&mut two, false).expect("a line").reveal(), expected);
         }
     }
 }

@@ -52,10 +52,10 @@ impl LockedFile {
         let (directory, name) = (self.path.parent(), self.path.file_name());
         let directory = directory.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let name = name.unwrap_or_default().to_string_lossy();
-        let beside = directory.join(format!(".{name}.{}.new", std::process::id()));
-        let written = self.write(&beside, text).and_then(|()| fs::rename(&beside, &self.path));
+        let new_path = directory.join(format!(".{name}.{}.new", std::process::id()));
+        let written = self.write(&new_path, text).and_then(|()| fs::rename(&new_path, &self.path));
         if written.is_err() {
-            let _ = fs::remove_file(&beside);
+            let _ = fs::remove_file(&new_path);
         }
         written.map_err(|error| error.to_string())?;
         self.is_new = false;
@@ -65,10 +65,10 @@ impl LockedFile {
         Ok(())
     }
 
-    fn write(&self, beside: &Path, text: &str) -> io::Result<()> {
+    fn write(&self, new_path: &Path, text: &str) -> io::Result<()> {
         // A file with this name can only be left over from a process that was killed.
-        let _ = fs::remove_file(beside);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(beside)?;
+        let _ = fs::remove_file(new_path);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(new_path)?;
         file.write_all(text.as_bytes())?;
         let (old, new) = (self.file.metadata()?, file.metadata()?);
         if (old.uid(), old.gid()) != (new.uid(), new.gid()) {

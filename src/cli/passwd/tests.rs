@@ -66,7 +66,7 @@ fn users_are_added_changed_and_deleted() {
     assert_eq!(done(&["--list"], ""), "alice: service, a, b\nb%3Ab#%25\n", "the roles are unchanged");
     assert_eq!(
         done(&["alice", "--role=c"], "tulip"),
-        "users: \"alice\" has a new passcode and other roles\n"
+        "users: \"alice\" has a new passcode and new roles\n"
     );
     assert_eq!(done(&["b:b#%", "--delete"], ""), "users: \"b:b#%\" is deleted\n");
     assert_eq!(done(&["--list"], ""), "alice: c\n");
@@ -80,23 +80,28 @@ fn invalid_input_is_reported_and_changes_nothing() {
     let long = "sesame".repeat(50);
     for (arguments, passcode, code, error) in [
         (&["a"][..], Ok(""), 2, "error: the passcode is empty\n"),
-        (&["a"], Ok(&*long), 2, "error: the passcode is longer than 256 bytes\n"),
+        (&["a"], Ok(&*long), 2, "error: the passcode is too long: expected at most 256 bytes\n"),
         (
             &["a"],
             Ok("sesame\r"),
             2,
-            "error: the passcode has a control character; expected one line of text\n",
+            "error: the passcode contains a control character; expected one line of text\n",
         ),
         (&["a"], Ok("eyJhbGciOiJI.sesame.x"), 2, "error: the passcode has the form of a token"),
-        (&["a"], Err("the two differ; nothing is changed"), 2, "error: the two differ; nothing is changed\n"),
+        (
+            &["a"],
+            Err("the two passcodes differ; nothing is changed"),
+            2,
+            "error: the two passcodes differ; nothing is changed\n",
+        ),
         (&[""], Ok("sesame"), 2, "error: invalid name: expected 1 to 1024 bytes\n"),
         (
             &["John Smith"],
             Ok("sesame"),
             2,
             "error: the user name \"John Smith\" has the character U+0020; expected a name by the PRECIS profile \
-             UsernameCasePreserved (no spaces, no invisible characters), or user-names = any; add the user with \
-             --any-name then\n",
+             UsernameCasePreserved (no spaces, no invisible characters), or user-names = any; for user-names = any \
+             add the user with --any-name\n",
         ),
         (
             &["a", "--role", "b c"],
@@ -108,9 +113,9 @@ fn invalid_input_is_reported_and_changes_nothing() {
             &["a", "sesame"],
             Ok("x"),
             2,
-            "error: an argument too many, or an unknown option; the passcode is asked for",
+            "error: unexpected argument or unknown option; the passcode is not an argument",
         ),
-        (&["a", "--passcode=sesame"], Ok("x"), 2, "error: an argument too many, or an unknown option"),
+        (&["a", "--passcode=sesame"], Ok("x"), 2, "error: unexpected argument or unknown option"),
         (
             &["a", "--delete", "--role=b"],
             Ok("x"),
@@ -158,5 +163,5 @@ fn user_added_with_any_name_can_be_changed_and_deleted() {
 fn help_exits_successfully() {
     let (code, out, _) = TempDirectory::new("help").run(&["--help"], Ok(""));
     assert_eq!(code, ExitCode::SUCCESS);
-    assert!(out.contains("stompbox passwd") && out.contains("Exit code: 0 done"), "{out}");
+    assert!(out.contains("stompbox passwd") && out.contains("Exit code: 0 success"), "{out}");
 }
