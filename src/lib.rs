@@ -109,6 +109,61 @@
 //!   that publishers never take: ten thousand watchers do not slow down joining members.
 //! - The options are one declarative table (`config`), from which flags, environment variables, file keys and the
 //!   table in `web/docs/options.md` are derived.
+//!
+//! # Glossary
+//! | term | meaning | type |
+//! |---|---|---|
+//! | action | An instruction of a session to its connection task, such as to publish or to subscribe. | [`session::Action`] |
+//! | application service | A client that subscribes to a destination under `/app`; each message goes to one service, in round robin. | `broker::services` |
+//! | backlog | The messages of a queue that no consumer has. | `broker::backlog::Backlog`, in `PartitionedBacklog` |
+//! | budget | The limit on the memory that clients can make the broker hold (`memory-bytes-max`). | [`budget::Budget`] |
+//! | charge | Bytes that are counted in the budget until the value is dropped. | [`budget::Charge`] |
+//! | connection | One open transport connection or SockJS session, owned by one task. | [`transport::connection::ConnectionTask`] |
+//! | connection permit | A slot under `connections-max` and `connections-per-address-max`, which is released when it is dropped. | [`transport::ConnectionPermit`] |
+//! | consumer | A subscription to a queue. | [`broker::Consumer`] |
+//! | dead letter | A message that failed `max-deliveries` times, was rejected, or suits no consumer; it moves to `/queue/dead.NAME`. | `broker::dead_letter::Undeliverable` |
+//! | delivery | A message on its way to one subscription. | [`outbound_queue::Delivery`] |
+//! | destination | An address to which messages can be routed. | [`destination::Destination`] |
+//! | dispatch | The assignment of messages in a backlog to consumers that have prefetch left. | `broker::dispatch` |
+//! | drain time | The time in which a stopping broker sends waiting messages, before it closes the remaining connections. | [`Server::shut_down`] |
+//! | fan-out | The pushes of one message to all subscribers of a topic. | `broker::fan_out` |
+//! | grace period | The time for which publishers wait for a receiver whose outbound queue is more than half full. | [`outbound_queue::OutboundQueue`] |
+//! | handshake | The address, credentials and other facts about a client that are known before CONNECT. | [`users::Handshake`] |
+//! | member counts | The users that are subscribed to a topic, the numbers of their sessions, and the changes that are not reported yet. | `broker::presence::MemberCounts` |
+//! | multicast | One message for the same user destination of many users (`/users/…`). | [`broker::Multicast`] |
+//! | outbound queue | The bounded queue of deliveries that wait to be written to one connection. | [`outbound_queue::OutboundQueue`] |
+//! | owner | The user, or the session without a user, whose user destinations an address names. | [`destination::Owner`] |
+//! | partition | One of the two parts of a backlog: messages that every consumer can take, and bodies that are not UTF-8, which text-only consumers cannot take. | `broker::partitioned_backlog::Partition` |
+//! | pattern | A destination with wildcards, to which clients subscribe. | [`destination::Pattern`] |
+//! | peer | An accepted client: its connection permit, its address, and the credentials of its handshake. | [`transport::Peer`] |
+//! | permission rule | A rule that allows or denies sending or subscribing for a group of clients and a destination. | [`users::permissions::Rule`] |
+//! | poll budget | The limit on the work, pushes and time of one poll of a connection, after which other connections are served. | `transport::poll_budget::PollBudget` |
+//! | poll iteration | One round of a connection's poll: writes deliveries, then reads and handles frames. | [`transport::connection`] |
+//! | prefetch | The number and size of unsettled messages that a consumer may hold. | [`broker::ConsumerOptions`] |
+//! | presence tracker | The object that counts the members of one watched topic and reports changes to its watchers. | `broker::presence::PresenceTracker` |
+//! | principal | The authenticated identity of a session: name, roles and claims of its user. | [`users::Principal`] |
+//! | publication | A message on its way from a SEND to its destination. | [`broker::Publication`] |
+//! | queue, work queue | A destination that keeps messages and gives each to one consumer. | `broker::queue::Queue` |
+//! | read pause | A time in which a connection does not read from its client (backpressure). | `transport::read_pause::ReadPause` |
+//! | receiver | A connection to which deliveries are pushed, in contrast to the publisher. | [`outbound_queue::OutboundQueue`] |
+//! | reservation | Bytes of the budget that are held for admitted work until they are charged. | [`budget::Reservation`] |
+//! | session | The state of the STOMP protocol between one client and the broker, from CONNECT to the end. | [`session::Session`] |
+//! | settlement | The outcome of a delivery from a work queue, such as accepted, returned or lost. | [`broker::Settlement`] |
+//! | share | A part of the budget with a limit of its own, such as a quarter for subscriptions. | [`budget::Budget::share`] |
+//! | shared tail | The part of a MESSAGE frame that is the same for all subscribers and is encoded once. | [`outbound_queue::Message`] |
+//! | slow consumer | A client that is closed because it reads or acknowledges too slowly. | [`session::Slowness`] |
+//! | source | A method of authentication, such as the users file, tokens or the hook. | [`users::Source`] |
+//! | subscriber | The target of a subscription: an outbound queue, and the key of the subscription in it. | [`broker::Subscriber`] |
+//! | subscription | The registration of a session for the messages of a destination, which ends when it is dropped. | [`broker::Subscription`] |
+//! | temporary queue | A queue that belongs to one session and ends with it. | [`broker::TempQueue`] |
+//! | ticker | The task that does periodic work that belongs to no connection, such as redelivery and presence reports. | `server::tick` |
+//! | topic | A destination whose messages go to all of its subscribers, and that keeps no message. | `broker::topic::Topic` |
+//! | transaction | Frames of a session that are kept until COMMIT, and are then applied in order. | `session::transactions::Transactions`, [`broker::Commit`] |
+//! | unsettled | A delivery is unsettled until it is acknowledged, rejected or lost. | `session::unsettled::Unsettled` |
+//! | wake batch | The wakes of receivers that one poll iteration of a publisher collects and sends at its end. | [`outbound_queue::WakeBatch`] |
+//! | watcher | A subscription to `/presence/…`. | `broker::presence::PresenceTracker` |
+//! | wire | The transport of one connection, which sends and receives bytes: TCP, WebSocket or SockJS. | [`transport::wire::Wire`] |
+//! | work | An estimate of the cost of a step, in units of about 100 ns. | [`work`] |
 
 pub mod bench;
 pub mod broker;
