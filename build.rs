@@ -1,8 +1,8 @@
-//! Builds the demo page in `web/` before it is embedded, where this is the repository's own checkout and npm is
-//! present. It never fails: a broker without the page says how to get it.
+//! Builds the demo page in `web/` before it is embedded, if this is a checkout of the repository and npm is installed.
+//! The script never fails: without the page, the broker serves a hint that says how to build it.
 //!
-//! `web/dist` carries the time of its newest source. So it is stale as soon as a source is newer, and cargo, which
-//! compares with the time at which this script was started, finds nothing to do in an unchanged tree.
+//! `web/dist/index.html` gets the modification time of the newest source. The page is out of date as soon as a source is
+//! newer. Cargo, which compares with the time at which this script was started, does nothing in an unchanged tree.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -12,12 +12,13 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
-/// What the page is made of, in `web/`.
+/// The sources of the page, in `web/`.
 const SOURCES: &[&str] =
     &["index.html", "package.json", "package-lock.json", "src", "tsconfig.json", "vite.config.ts"];
-/// How long npm may take, all in all. Guards against a hang: far above what it takes on a busy machine.
+/// Maximum time for all npm commands together. It is far longer than they take on a busy machine, and ends a hang.
 const TIME_MAX: Duration = Duration::from_secs(900);
-const PATIENCE: Duration = Duration::from_millis(50);
+/// Interval at which a running npm is checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 const NPM: &str = if cfg!(windows) { "npm.cmd" } else { "npm" };
 
 fn main() {
@@ -25,40 +26,41 @@ fn main() {
     println!("cargo:rerun-if-env-changed=STOMPBOX_SKIP_WEB");
     let root = PathBuf::from(variable("CARGO_MANIFEST_DIR"));
     let web = Web { root: root.join("web"), log: PathBuf::from(variable("OUT_DIR")).join("web.log") };
-    if std::env::var_os("CARGO_FEATURE_WEB").is_none() || !web.is_ours(&root) {
+    if std::env::var_os("CARGO_FEATURE_WEB").is_none() || !web.is_checkout(&root) {
         return;
     }
     for source in SOURCES {
         println!("cargo:rerun-if-changed={}", web.root.join(source).display());
     }
     if std::env::var_os("STOMPBOX_SKIP_WEB").is_none_or(|value| value == "0" || value.is_empty())
-        && let Err(why) = web.build(&root)
+        && let Err(error) = web.build(&root)
     {
-        let instead = if web.page().exists() { "an older one is" } else { "a hint is" };
+        let embedded = if web.page().exists() { "an older build is" } else { "a hint is" };
         println!(
-            "cargo:warning=The demo page was not built, {instead} embedded: {why} (STOMPBOX_SKIP_WEB=1 skips this)"
+            "cargo:warning=The demo page was not built; {embedded} embedded instead: {error} (STOMPBOX_SKIP_WEB=1 \
+             skips the build)"
         );
     }
-    // A path that does not exist would make cargo come back at every build.
+    // With a path that does not exist, cargo would run this script at every build.
     if web.page().exists() {
         println!("cargo:rerun-if-changed={}", web.page().display());
     }
 }
 
-/// Cargo sets it.
+/// Returns a variable that cargo sets.
 fn variable(name: &str) -> std::ffi::OsString {
     std::env::var_os(name).unwrap_or_default()
 }
 
 struct Web {
     root: PathBuf,
-    /// What npm says.
+    /// The file for the output of npm.
     log: PathBuf,
 }
 
 impl Web {
-    /// Not a copy that cargo fetched for somebody who depends on this crate.
-    fn is_ours(&self, root: &Path) -> bool {
+    /// Returns whether this is a checkout, and not a copy that cargo has fetched as a dependency.
+    fn is_checkout(&self, root: &Path) -> bool {
         self.root.join("package.json").exists()
             && !root.join(".cargo-ok").exists()
             && !root.join(".cargo-checksum.json").exists()
@@ -73,20 +75,20 @@ impl Web {
     }
 
     fn build(&self, root: &Path) -> Result<(), String> {
-        // Two cargos may build this tree at once, into two targets.
+        // Two cargo processes may build this tree at the same time, into different target directories.
         let lock = File::open(root.join("build.rs")).map_err(|error| error.to_string())?;
         lock.lock().map_err(|error| error.to_string())?;
-        let newest = self.newest_source().map_err(|error| format!("web/ cannot be read: {error}"))?;
+        let newest = self.newest_source().map_err(|error| format!("cannot read web/: {error}"))?;
         if self.is_fresh(newest) {
             return Ok(());
         }
         if !is_on_path(NPM) {
             watch_path();
-            return Err("npm is not on PATH".into());
+            return Err("npm is not in PATH".into());
         }
         let result = self.run_npm(newest);
         if result.is_err() && !self.page().exists() {
-            // Whatever is mended in there is a reason to try again.
+            // Any change in the directory may fix the build, so cargo then runs this script again.
             println!("cargo:rerun-if-changed={}", self.root.display());
         }
         result
@@ -104,19 +106,20 @@ impl Web {
         let deadline = Instant::now() + TIME_MAX;
         let lock_file = self.root.join("package-lock.json");
         let installed = modified(&self.root.join("node_modules/.package-lock.json"));
-        if !installed.is_ok_and(|installed| modified(&lock_file).is_ok_and(|wanted| installed >= wanted)) {
-            let words = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=0"];
-            self.npm(&words, deadline)?;
+        if !installed.is_ok_and(|installed| modified(&lock_file).is_ok_and(|required| installed >= required))
+        {
+            let arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=0"];
+            self.npm(&arguments, deadline)?;
         }
-        // Beside the old one until it is whole, in a place that git ignores.
-        let fresh = self.root.join("node_modules/.stompbox-dist");
-        let out = fresh.to_string_lossy();
+        // A directory that git ignores. It replaces `dist` when the build is complete.
+        let new_dist = self.root.join("node_modules/.stompbox-dist");
+        let out = new_dist.to_string_lossy();
         self.npm(&["run", "build", "--", "--emptyOutDir", "--outDir", &out], deadline)?;
-        self.replace(&fresh, newest).map_err(|error| format!("web/dist cannot be replaced: {error}"))
+        self.replace(&new_dist, newest).map_err(|error| format!("cannot replace web/dist: {error}"))
     }
 
-    fn replace(&self, fresh: &Path, newest: SystemTime) -> io::Result<()> {
-        let index = File::options().write(true).open(fresh.join("index.html"))?;
+    fn replace(&self, new_dist: &Path, newest: SystemTime) -> io::Result<()> {
+        let index = File::options().write(true).open(new_dist.join("index.html"))?;
         index.set_modified(newest)?;
         drop(index);
         let dist = self.root.join("dist");
@@ -125,33 +128,34 @@ impl Web {
         if dist.exists() {
             fs::rename(&dist, &old)?;
         }
-        fs::rename(fresh, &dist)?;
+        fs::rename(new_dist, &dist)?;
         let _ = fs::remove_dir_all(&old);
         Ok(())
     }
 
-    fn npm(&self, words: &[&str], deadline: Instant) -> Result<(), String> {
-        let what = format!("npm {}", words[..words.len().min(2)].join(" "));
+    /// Runs npm with its output in the log file. The error names the command and the log.
+    fn npm(&self, arguments: &[&str], deadline: Instant) -> Result<(), String> {
+        let name = format!("npm {}", arguments[..arguments.len().min(2)].join(" "));
         let log = File::create(&self.log).map_err(|error| error.to_string())?;
         let errors = log.try_clone().map_err(|error| error.to_string())?;
         let mut command = Command::new(NPM);
-        command.args(words).current_dir(&self.root).env("CI", "1");
+        command.args(arguments).current_dir(&self.root).env("CI", "1");
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
-        // A group of its own, so that what npm started can be ended with it.
+        // A process group of its own, so that the processes that npm starts can be killed with it.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let child = command.spawn().map_err(|error| format!("{what}: {error}"))?;
-        match wait(child, deadline).map_err(|error| format!("{what}: {error}"))? {
+        let child = command.spawn().map_err(|error| format!("{name}: {error}"))?;
+        match wait(child, deadline).map_err(|error| format!("{name}: {error}"))? {
             Some(status) if status.success() => Ok(()),
-            Some(_) => Err(format!("{what} failed, see {}", self.log.display())),
+            Some(_) => Err(format!("{name} failed, see {}", self.log.display())),
             None => {
-                Err(format!("{what} took longer than {} s, see {}", TIME_MAX.as_secs(), self.log.display()))
+                Err(format!("{name} took longer than {} s, see {}", TIME_MAX.as_secs(), self.log.display()))
             }
         }
     }
 }
 
-/// None: it was still running at the deadline, and has been ended.
+/// Waits for the process. Returns `None` if it was still running at the deadline; it is killed then.
 fn wait(mut child: Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
     loop {
         if let Some(status) = child.try_wait()? {
@@ -160,7 +164,7 @@ fn wait(mut child: Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
         if Instant::now() >= deadline {
             break;
         }
-        sleep(PATIENCE);
+        sleep(POLL_INTERVAL);
     }
     if cfg!(unix) {
         let group = format!("-{}", child.id());
@@ -175,7 +179,8 @@ fn modified(path: &Path) -> io::Result<SystemTime> {
     fs::metadata(path)?.modified()
 }
 
-/// Directories count: one changes when a file in it goes.
+/// Returns the newest modification time of the path and everything below it. Directories count, because their time
+/// changes when a file in them is removed.
 fn newest_below(path: &Path) -> io::Result<SystemTime> {
     let mut newest = modified(path)?;
     if path.is_dir() {
@@ -195,7 +200,7 @@ fn is_on_path(program: impl AsRef<OsStr>) -> bool {
     path_directories().iter().any(|directory| directory.join(program.as_ref()).is_file())
 }
 
-/// npm may appear in any of these.
+/// Makes cargo run this script again when a directory in `PATH` changes, because npm may have been installed there.
 fn watch_path() {
     println!("cargo:rerun-if-env-changed=PATH");
     for directory in path_directories() {
