@@ -18,9 +18,9 @@ const SUBSCRIPTION: &str = "0";
 
 /// Returns a frame without the optional LF at its end.
 fn frame(command: Command, headers: &[(&str, &str)]) -> Vec<u8> {
-    let mut octets = encode::frame(command, Version::V1_2, headers, b"").to_vec();
-    octets.pop();
-    octets
+    let mut bytes = encode::frame(command, Version::V1_2, headers, b"").to_vec();
+    bytes.pop();
+    bytes
 }
 
 /// Returns a SUBSCRIBE that requests a receipt.
@@ -57,41 +57,42 @@ pub(super) fn send_head(destination: &str, body_bytes: usize) -> Vec<u8> {
 /// Connects and waits for CONNECTED.
 ///
 /// # Errors
-/// The connection failed or was refused. The text says why, and what to do.
+/// The connection or the login failed. The text says why, and what to do.
 pub(super) async fn connect(target: &ServerAddress, login: &Login) -> Result<Link, BenchError> {
-    let connected = tokio::time::timeout(CONNECT_TIME_MAX, enter(target, login));
+    let connected = tokio::time::timeout(CONNECT_TIME_MAX, log_in(target, login));
     connected.await.unwrap_or_else(|_| {
-        let what = "the broker did not answer CONNECT".to_owned();
-        Err(BenchError::TimedOut(what, CONNECT_TIME_MAX.as_secs()))
+        let text = "the broker did not answer CONNECT".to_owned();
+        Err(BenchError::TimedOut(text, CONNECT_TIME_MAX.as_secs()))
     })
 }
 
-async fn enter(target: &ServerAddress, login: &Login) -> Result<Link, BenchError> {
+/// Opens a connection, sends CONNECT and waits for CONNECTED.
+async fn log_in(target: &ServerAddress, login: &Login) -> Result<Link, BenchError> {
     let mut link = Link::open(target).await?;
     let host = login.vhost.as_deref().unwrap_or(&target.url.host);
     let mut headers = vec![("accept-version", "1.2,1.1"), ("host", host), ("heart-beat", "0,0")];
     headers.extend(login.login.as_deref().map(|login| ("login", login)));
     headers.extend(login.passcode.as_deref().map(|passcode| ("passcode", passcode)));
     link.queue(&frame(Command::Connect, &headers));
-    let answer = loop {
+    let reply = loop {
         link.progress().await?;
         match link.next() {
             Ok(Some(frame)) => break frame,
             Ok(None) => {}
             Err(BenchError::Error(text)) => return Err(BenchError::Login(text)),
-            Err(trouble) => return Err(trouble),
+            Err(error) => return Err(error),
         }
     };
-    if answer.command != Command::Connected {
-        return Err(BenchError::protocol("an answer to CONNECT"));
+    if reply.command != Command::Connected {
+        return Err(BenchError::protocol("a reply to CONNECT"));
     }
-    if answer.header("version").as_deref() == Some("1.1") {
+    if reply.header("version").as_deref() == Some("1.1") {
         link.set_version(Version::V1_1);
     }
     Ok(link)
 }
 
-/// Opens `count` connections, and calls `tell` with the number of connections after each.
+/// Opens `count` connections, and calls `report` with the number of connections after each.
 ///
 /// # Errors
 /// The first error of a connection.
@@ -99,20 +100,20 @@ pub(super) async fn connect_all(
     target: &Arc<ServerAddress>,
     login: &Login,
     count: usize,
-    mut tell: impl FnMut(usize),
+    mut report: impl FnMut(usize),
 ) -> Result<Vec<Link>, BenchError> {
-    let (gate, mut tasks) = (Arc::new(Semaphore::new(CONNECTING_MAX)), JoinSet::new());
+    let (permits, mut tasks) = (Arc::new(Semaphore::new(CONNECTING_MAX)), JoinSet::new());
     for _ in 0..count {
-        let (gate, target, login) = (gate.clone(), target.clone(), login.clone());
+        let (permits, target, login) = (permits.clone(), target.clone(), login.clone());
         tasks.spawn(async move {
-            let _permit = gate.acquire().await.expect("nobody closes the gate");
+            let _permit = permits.acquire().await.expect("the semaphore is never closed");
             connect(&target, &login).await
         });
     }
     let mut links = Vec::with_capacity(count);
     while let Some(joined) = tasks.join_next().await {
         links.push(joined.map_err(|error| BenchError::Other(error.to_string()))??);
-        tell(links.len());
+        report(links.len());
     }
     Ok(links)
 }

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 /// Interval at which progress is checked.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 /// Maximum time for all subscriptions.
 const SUBSCRIBE_TIME_MAX: Duration = Duration::from_secs(20);
 /// Maximum time to wait for receipts of subscriptions without probes: some brokers send none.
@@ -69,21 +69,21 @@ impl<'a, 'w> Coordinator<'a, 'w> {
         let run = self.run.clone();
         let time = if may_be_silent { RECEIPT_TIME_MAX } else { SUBSCRIBE_TIME_MAX };
         let deadline = Instant::now() + time;
-        let there = |run: &Run| run.ready.load(Relaxed) >= count;
+        let is_complete = |run: &Run| run.ready.load(Relaxed) >= count;
         self.wait(deadline, |progress, run| {
             let ready = run.ready.load(Relaxed);
             progress.show("subscribing", ready as f64 / count as f64, &format!("{ready} of {count}"));
-            if there(run) { ControlFlow::Break(None) } else { ControlFlow::Continue(()) }
+            if is_complete(run) { ControlFlow::Break(None) } else { ControlFlow::Continue(()) }
         })
         .await;
         match self.end.take() {
-            Some(End::Failed(why)) => Err(BenchError::Other(why)),
+            Some(End::Failed(error)) => Err(BenchError::Other(error)),
             Some(End::Interrupted) => {
-                Err(BenchError::Other("interrupted before anything was measured".to_owned()))
+                Err(BenchError::Other("interrupted before the measurement began".to_owned()))
             }
-            None if there(&run) || may_be_silent => Ok(()),
+            None if is_complete(&run) || may_be_silent => Ok(()),
             None => Err(BenchError::TimedOut(
-                format!("only {} of {count} subscriptions were made", run.ready.load(Relaxed)),
+                format!("only {} of {count} subscriptions were confirmed", run.ready.load(Relaxed)),
                 time.as_secs(),
             )),
         }
@@ -97,14 +97,14 @@ impl<'a, 'w> Coordinator<'a, 'w> {
         let from = start + options.warmup.as_nanos() as u64;
         let until = from + options.time.as_nanos() as u64;
         run.set_interval((from, until));
-        let _metronome = Ticker::start(&run, options.pace);
+        let _ticker = Ticker::start(&run, options.pace);
         run.phase.send_replace(Phase::Running(start));
-        if !self.pass("warming up", (start, from), &expected).await {
+        if !self.run_phase("warming up", (start, from), &expected).await {
             run.set_interval((run.now(), until));
         }
         let cpu = cpu_time();
         if self.end.is_none() {
-            self.pass("measuring", (from, until), &expected).await;
+            self.run_phase("measuring", (from, until), &expected).await;
         }
         let from = run.interval().0;
         let stopped = run.now().min(until);
@@ -114,11 +114,11 @@ impl<'a, 'w> Coordinator<'a, 'w> {
         run.phase.send_replace(Phase::Draining);
         // After a failure the rest is not delivered. After an interruption it may be.
         if !matches!(self.end, Some(End::Failed(_))) {
-            let done = |run: &Run| {
+            let fraction = |run: &Run| {
                 let missing = run.unreceipted.load(Relaxed);
                 run.delivered() as f64 / (expected(run) + missing).max(1) as f64
             };
-            self.settle("draining", done).await;
+            self.settle("draining", fraction).await;
         }
     }
 
@@ -136,14 +136,19 @@ impl<'a, 'w> Coordinator<'a, 'w> {
     }
 
     /// Waits from one time to another, in nanoseconds of the run. Returns `false` if the measurement ends early.
-    async fn pass(&mut self, what: &str, (from, until): Interval, expected: impl Fn(&Run) -> u64) -> bool {
-        let mut pulse = StallDetector::new(&self.run, self.patience);
-        self.wait(self.run.moment(until), |progress, run| {
-            let is_stalled = pulse.feel(run, expected(run));
+    async fn run_phase(
+        &mut self,
+        name: &str,
+        (from, until): Interval,
+        expected: impl Fn(&Run) -> u64,
+    ) -> bool {
+        let mut stall_detector = StallDetector::new(&self.run, self.patience);
+        self.wait(self.run.instant_at(until), |progress, run| {
+            let is_stalled = stall_detector.is_stalled(run, expected(run));
             let fraction = run.now().saturating_sub(from) as f64 / (until - from).max(1) as f64;
-            progress.show(what, fraction, &pulse.rate(run));
+            progress.show(name, fraction, &stall_detector.rate(run));
             match is_stalled {
-                true => ControlFlow::Break(Some(pulse.complaint())),
+                true => ControlFlow::Break(Some(stall_detector.error_text())),
                 false => ControlFlow::Continue(()),
             }
         })
@@ -151,14 +156,14 @@ impl<'a, 'w> Coordinator<'a, 'w> {
         self.end.is_none()
     }
 
-    /// Waits until `done` returns 1, as long as deliveries continue.
-    pub(super) async fn settle(&mut self, what: &str, done: impl Fn(&Run) -> f64) {
-        let mut pulse = StallDetector::new(&self.run, self.patience);
-        let far = Instant::now() + Duration::from_secs(24 * 3600);
-        self.wait(far, |progress, run| {
-            let fraction = done(run);
-            progress.show(what, fraction, "");
-            if fraction >= 1.0 || pulse.feel(run, u64::MAX) {
+    /// Waits until `fraction` returns 1, as long as deliveries continue.
+    pub(super) async fn settle(&mut self, name: &str, fraction: impl Fn(&Run) -> f64) {
+        let mut stall_detector = StallDetector::new(&self.run, self.patience);
+        let far_future = Instant::now() + Duration::from_secs(24 * 3600);
+        self.wait(far_future, |progress, run| {
+            let fraction = fraction(run);
+            progress.show(name, fraction, "");
+            if fraction >= 1.0 || stall_detector.is_stalled(run, u64::MAX) {
                 ControlFlow::Break(None)
             } else {
                 ControlFlow::Continue(())
@@ -167,31 +172,31 @@ impl<'a, 'w> Coordinator<'a, 'w> {
         .await;
     }
 
-    /// Calls `look` repeatedly until `until`. Ends earlier if `look` breaks (with a text if the measurement has
+    /// Calls `check` repeatedly until `until`. Ends earlier if `check` breaks (with a text if the measurement has
     /// failed), if a task fails, or if the user interrupts.
     pub(super) async fn wait(
         &mut self,
         until: Instant,
-        mut look: impl FnMut(&mut Progress<'_>, &Run) -> ControlFlow<Option<String>>,
+        mut check: impl FnMut(&mut Progress<'_>, &Run) -> ControlFlow<Option<String>>,
     ) {
-        let mut looks = tokio::time::interval(LOOK_EVERY);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut checks = tokio::time::interval(CHECK_INTERVAL);
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(until.into()) => return,
-                _ = looks.tick() => {
-                    if let ControlFlow::Break(failed) = look(self.progress, &self.run) {
+                _ = checks.tick() => {
+                    if let ControlFlow::Break(failed) = check(self.progress, &self.run) {
                         self.end = self.end.take().or(failed.map(End::Failed));
                         return;
                     }
                 }
                 Some(joined) = self.tasks.join_next() => {
-                    let why = match joined {
+                    let error = match joined {
                         Ok(Ok(())) => continue,
-                        Ok(Err(trouble)) => trouble.to_string(),
+                        Ok(Err(error)) => error.to_string(),
                         Err(error) => error.to_string(),
                     };
-                    self.end = Some(End::Failed(why));
+                    self.end = Some(End::Failed(error));
                     return;
                 }
                 _ = tokio::signal::ctrl_c() => {
@@ -205,39 +210,42 @@ impl<'a, 'w> Coordinator<'a, 'w> {
 
 /// Detects that deliveries have stalled.
 struct StallDetector {
-    patience: Duration,
+    timeout: Duration,
     last: u64,
-    moved: Instant,
-    shown: (u64, Instant),
+    /// Time of the last delivery.
+    last_delivery: Instant,
+    /// Number of deliveries and time at which the rate was last computed.
+    rate_base: (u64, Instant),
     rate: String,
 }
 
 impl StallDetector {
-    fn new(run: &Run, patience: Duration) -> StallDetector {
+    fn new(run: &Run, timeout: Duration) -> StallDetector {
         let (last, now) = (run.delivered(), Instant::now());
-        StallDetector { patience, last, moved: now, shown: (last, now), rate: String::new() }
+        StallDetector { timeout, last, last_delivery: now, rate_base: (last, now), rate: String::new() }
     }
 
     /// Returns whether too much time has passed without a delivery, while fewer than `expected` have arrived.
-    fn feel(&mut self, run: &Run, expected: u64) -> bool {
+    fn is_stalled(&mut self, run: &Run, expected: u64) -> bool {
         let delivered = run.delivered();
         if delivered != self.last || delivered >= expected {
-            (self.last, self.moved) = (delivered, Instant::now());
+            (self.last, self.last_delivery) = (delivered, Instant::now());
         }
-        self.moved.elapsed() > self.patience
+        self.last_delivery.elapsed() > self.timeout
     }
 
-    fn complaint(&self) -> String {
-        format!("nothing was delivered for {} s, with messages under way", self.patience.as_secs_f64())
+    fn error_text(&self) -> String {
+        format!("nothing was delivered for {} s although messages were in flight", self.timeout.as_secs_f64())
     }
 
     /// Returns the recent rate of deliveries per second, as text.
     fn rate(&mut self, run: &Run) -> String {
-        let elapsed = self.shown.1.elapsed().as_secs_f64();
+        let elapsed = self.rate_base.1.elapsed().as_secs_f64();
         if elapsed > 0.5 {
             let delivered = run.delivered();
-            self.rate = format!("{} delivered/s", table::number((delivered - self.shown.0) as f64 / elapsed));
-            self.shown = (delivered, Instant::now());
+            self.rate =
+                format!("{} delivered/s", table::number((delivered - self.rate_base.0) as f64 / elapsed));
+            self.rate_base = (delivered, Instant::now());
         }
         self.rate.clone()
     }
@@ -251,12 +259,12 @@ impl Ticker {
     fn start(run: &Arc<Run>, pace: Pace) -> Ticker {
         let Pace::Rate(rate) = pace else { return Ticker(None) };
         let (stop, run) = (Arc::new(AtomicBool::new(false)), run.clone());
-        let every = TICK_MIN.max(Duration::from_secs(1) / rate.max(1));
+        let interval = TICK_MIN.max(Duration::from_secs(1) / rate.max(1));
         let stopped = stop.clone();
         let start = Instant::now();
         let thread = std::thread::spawn(move || {
-            for turn in 1.. {
-                let next = start + every.saturating_mul(turn);
+            for tick in 1.. {
+                let next = start + interval.saturating_mul(tick);
                 std::thread::sleep(next.saturating_duration_since(Instant::now()));
                 if stopped.load(Relaxed) {
                     return;

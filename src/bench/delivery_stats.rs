@@ -29,8 +29,7 @@ pub(super) struct DeliveryStats {
 
 impl Default for DeliveryStats {
     fn default() -> DeliveryStats {
-        let latency =
-            Histogram::new_with_bounds(1, LATENCY_MAX, DIGITS).expect("the bounds are within what it takes");
+        let latency = Histogram::new_with_bounds(1, LATENCY_MAX, DIGITS).expect("the bounds are valid");
         DeliveryStats {
             delivered: 0,
             measured: 0,
@@ -45,7 +44,7 @@ impl Default for DeliveryStats {
 
 impl DeliveryStats {
     /// Records the arrival of a message of this run at time `now`, and returns whether it is the first one.
-    pub(super) fn note(
+    pub(super) fn record(
         &mut self,
         stamp: &Stamp,
         arrival: Arrival,
@@ -76,7 +75,7 @@ impl DeliveryStats {
         self.reordered += other.reordered;
         self.corrupt += other.corrupt;
         self.foreign += other.foreign;
-        self.latency.add(&other.latency).expect("all have the same bounds");
+        self.latency.add(&other.latency).expect("all histograms have the same bounds");
     }
 }
 
@@ -86,25 +85,25 @@ mod tests {
 
     #[test]
     fn deliveries_are_counted_by_arrival_and_latencies_by_due_time() {
-        let mut tally = DeliveryStats::default();
+        let mut stats = DeliveryStats::default();
         let interval = (100, 200);
         for (due, now) in [(90, 99), (99, 100), (100, 150), (199, 199), (199, 5000), (200, 201)] {
             let stamp = Stamp { publisher: 0, number: 0, due };
-            assert!(tally.note(&stamp, Arrival::InOrder, now, interval));
+            assert!(stats.record(&stamp, Arrival::InOrder, now, interval));
         }
-        assert_eq!((tally.delivered, tally.measured, tally.latency.len()), (6, 3, 3));
-        assert!((4795..4810).contains(&tally.latency.max()));
+        assert_eq!((stats.delivered, stats.measured, stats.latency.len()), (6, 3, 3));
+        assert!((4795..4810).contains(&stats.latency.max()));
     }
 
     #[test]
     fn faults_are_counted_and_summed() {
         let stamp = Stamp { publisher: 0, number: 0, due: 0 };
-        let mut tally = DeliveryStats::default();
-        assert!(!tally.note(&stamp, Arrival::Again, 5, (0, 10)));
-        assert!(tally.note(&stamp, Arrival::Late, 5, (0, 10)));
+        let mut stats = DeliveryStats::default();
+        assert!(!stats.record(&stamp, Arrival::Again, 5, (0, 10)));
+        assert!(stats.record(&stamp, Arrival::Late, 5, (0, 10)));
         let mut sum = DeliveryStats { corrupt: 1, foreign: 2, ..DeliveryStats::default() };
-        sum.add(&tally);
-        sum.add(&tally);
+        sum.add(&stats);
+        sum.add(&stats);
         assert_eq!((sum.delivered, sum.measured, sum.duplicated, sum.reordered), (2, 2, 2, 2));
         assert_eq!((sum.corrupt, sum.foreign, sum.latency.len()), (1, 2, 2));
     }

@@ -6,24 +6,26 @@ use thiserror::Error;
 /// An error that prevents or ends a measurement.
 #[derive(Debug, Error)]
 pub(super) enum BenchError {
-    #[error("{host}: no such host ({error}); check --url")]
+    #[error("cannot resolve the host {host:?} ({error}); check --url")]
     NoHost { host: String, error: io::Error },
-    #[error("nobody listens at {address}: start a broker there (stompbox does), or name another with --url")]
-    NotThere { address: String },
+    #[error(
+        "no server listens at {address}; start a broker there (stompbox), or set another address with --url"
+    )]
+    ConnectionRefused { address: String },
     #[error("{address}: {error}")]
     Socket { address: String, error: io::Error },
     #[error("the broker answers {status} to {path}{}: {text}", hint(*status))]
     Refused { status: u16, path: String, text: String },
     #[error(
-        "the broker refuses the connection: {0}; give the right --login and --passcode (or STOMPBOX_BENCH_PASSCODE), \
-             or --vhost where the broker has several"
+        "the broker rejected CONNECT: {0}; check --login and --passcode (or STOMPBOX_BENCH_PASSCODE), or set --vhost \
+             if the broker has several virtual hosts"
     )]
     Login(String),
     #[error("the broker sent an ERROR: {0}")]
     Error(String),
     #[error("the broker closed the connection{0}")]
     Closed(String),
-    #[error("what the broker sent is not {0}; is it the right transport in --url?")]
+    #[error("the broker sent data that is not {0}; check the transport in --url")]
     Protocol(String),
     #[error("{0} within {1} s")]
     TimedOut(String, u64),
@@ -34,12 +36,12 @@ pub(super) enum BenchError {
 /// Returns advice for an HTTP status.
 fn hint(status: u16) -> &'static str {
     match status {
-        401 | 407 => " (a login is asked for by HTTP, which is not done here)",
+        401 | 407 => " (the server requires HTTP authentication, which stompbox bench does not support)",
         403 | 421 => {
-            " (the broker refuses this host or origin: add it to its allowed hosts, or use a name it knows)"
+            " (the broker rejects this host or origin: add it to its allowed hosts, or use an allowed name in --url)"
         }
-        404 | 405 => " (check the path of --url, and whether the broker has this transport on)",
-        503 | 429 => " (the broker is full, or stops)",
+        404 | 405 => " (check the path of --url, and whether this transport is enabled in the broker)",
+        503 | 429 => " (the broker has reached a limit, or is stopping)",
         _ => "",
     }
 }
@@ -48,7 +50,7 @@ fn hint(status: u16) -> &'static str {
 pub(super) fn of_socket(address: &str, error: io::Error) -> BenchError {
     let address = address.to_owned();
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => BenchError::NotThere { address },
+        io::ErrorKind::ConnectionRefused => BenchError::ConnectionRefused { address },
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => BenchError::Closed(String::new()),
         _ => BenchError::Socket { address, error },
     }

@@ -24,34 +24,34 @@ pub(super) async fn run(
 ) -> Result<Report, BenchError> {
     let (publishers, subscribers) = (options.publishers, options.subscribers);
     let connections = options.connections();
-    let tell = |count| {
+    let report = |count| {
         progress.show("connecting", count as f64 / connections as f64, &format!("{count} of {connections}"))
     };
-    let mut links = connect_all(target, &options.login, connections, tell).await?;
+    let mut links = connect_all(target, &options.login, connections, report).await?;
 
     let copies: Vec<_> = (0..publishers).map(|publisher| copies(options, publisher)).collect();
-    let mut conductor = Coordinator::new(options, Run::new(options, id, &copies), progress);
-    let run = conductor.run.clone();
+    let mut coordinator = Coordinator::new(options, Run::new(options, id, &copies), progress);
+    let run = coordinator.run.clone();
     let ledgers = Ledgers::new(options);
     let ack = if options.shape == Shape::Queue { options.ack } else { Ack::Auto };
     for (index, link) in links.drain(..subscribers).enumerate() {
-        conductor.spawn(Receiver::new(run.clone(), link, index, ledgers.of(index), ack).receive());
+        coordinator.spawn(Receiver::new(run.clone(), link, index, ledgers.of(index), ack).receive());
     }
-    let competes = options.shape == Shape::Queue;
+    let is_queue = options.shape == Shape::Queue;
     for (index, link) in links.into_iter().enumerate() {
         let publisher = Publisher::new(run.clone(), link, index, options.pace, options.receipts);
-        conductor.spawn(publisher.publish(index < options.destinations && !competes));
+        coordinator.spawn(publisher.publish(index < options.destinations && !is_queue));
     }
-    conductor.subscribed(subscribers, competes).await?;
+    coordinator.subscribed(subscribers, is_queue).await?;
     let expected = move |run: &Run| {
         run.sent.iter().zip(&copies).map(|(sent, copies)| sent.load(Relaxed) * *copies as u64).sum()
     };
-    conductor.measure(options, &expected).await;
-    if ack != Ack::Auto && conductor.end.is_none() {
-        conductor.close(subscribers).await;
+    coordinator.measure(options, &expected).await;
+    if ack != Ack::Auto && coordinator.end.is_none() {
+        coordinator.close(subscribers).await;
     }
     let expected = expected(&run);
-    Ok(Report::new(options, conductor, expected))
+    Ok(Report::new(options, coordinator, expected))
 }
 
 /// Returns the number of deliveries of each message of a publisher.

@@ -46,33 +46,34 @@ pub(super) async fn run(
     let resident = || options.pid.map(resident_bytes).transpose();
     let before = resident()?;
     let started = Instant::now();
-    let tell = |made| progress.show("connecting", made as f64 / count as f64, &format!("{made} of {count}"));
-    let links = connect_all(target, &options.login, count, tell).await?;
+    let report =
+        |opened| progress.show("connecting", opened as f64 / count as f64, &format!("{opened} of {count}"));
+    let links = connect_all(target, &options.login, count, report).await?;
     let connect_seconds = started.elapsed().as_secs_f64();
 
-    let mut conductor = Coordinator::new(options, Run::new(options, id, &[count]), progress);
-    let run = conductor.run.clone();
+    let mut coordinator = Coordinator::new(options, Run::new(options, id, &[count]), progress);
+    let run = coordinator.run.clone();
     for (index, link) in links.into_iter().enumerate() {
-        conductor.spawn(Receiver::new(run.clone(), link, index, Ledger::own(1), Ack::Auto).receive());
+        coordinator.spawn(Receiver::new(run.clone(), link, index, Ledger::own(1), Ack::Auto).receive());
     }
     let publisher = Publisher::new(run.clone(), sender, 0, Pace::Window(1), false);
     let times = Arc::new(Mutex::new(Vec::new()));
-    conductor.spawn(publisher.broadcast(BROADCASTS, times.clone()));
-    conductor.subscribed(count, false).await?;
-    rest(&mut conductor, options.time).await;
+    coordinator.spawn(publisher.broadcast(BROADCASTS, times.clone()));
+    coordinator.subscribed(count, false).await?;
+    stay_idle(&mut coordinator, options.time).await;
     let after = resident()?;
-    let broadcast_seconds = broadcast(&mut conductor, &times).await;
+    let broadcast_seconds = broadcast(&mut coordinator, &times).await;
     let expected = run.sent() * count as u64;
-    let mut report = Report::new(options, conductor, expected);
+    let mut report = Report::new(options, coordinator, expected);
     let resident_bytes = before.zip(after);
     report.idle = Some(Idle { connections: count, connect_seconds, broadcast_seconds, resident_bytes });
     Ok(report)
 }
 
 /// Leaves the connections idle for this time.
-async fn rest(conductor: &mut Coordinator<'_, '_>, time: Duration) {
+async fn stay_idle(coordinator: &mut Coordinator<'_, '_>, time: Duration) {
     let started = Instant::now();
-    conductor
+    coordinator
         .wait(started + time, |progress, _| {
             let fraction = started.elapsed().as_secs_f64() / time.as_secs_f64().max(1e-9);
             progress.show("idle", fraction, "");
@@ -82,12 +83,12 @@ async fn rest(conductor: &mut Coordinator<'_, '_>, time: Duration) {
 }
 
 /// Sends the broadcasts, and returns the time that each of them took, in seconds.
-async fn broadcast(conductor: &mut Coordinator<'_, '_>, times: &Mutex<Vec<f64>>) -> Vec<f64> {
-    if conductor.end.is_none() {
-        let run = conductor.run.clone();
+async fn broadcast(coordinator: &mut Coordinator<'_, '_>, times: &Mutex<Vec<f64>>) -> Vec<f64> {
+    if coordinator.end.is_none() {
+        let run = coordinator.run.clone();
         run.set_interval((run.now(), u64::MAX));
         run.phase.send_replace(Phase::Running(run.now()));
-        conductor.settle("broadcasting", |_| times.lock().len() as f64 / BROADCASTS as f64).await;
+        coordinator.settle("broadcasting", |_| times.lock().len() as f64 / BROADCASTS as f64).await;
     }
     times.lock().clone()
 }

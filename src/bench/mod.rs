@@ -72,9 +72,9 @@ pub fn run(options: &Options, out: &mut dyn Write, errors: &mut dyn Write) -> Ou
     match written {
         Ok(report) if report.is_fine() => Outcome::Fine,
         Ok(_) => Outcome::Faulty,
-        Err(trouble) => {
+        Err(error) => {
             // Ignore write errors, such as EPIPE after the reader has closed the pipe.
-            let _ = writeln!(errors, "error: {trouble}");
+            let _ = writeln!(errors, "error: {error}");
             Outcome::NotRun
         }
     }
@@ -82,9 +82,9 @@ pub fn run(options: &Options, out: &mut dyn Write, errors: &mut dyn Write) -> Ou
 
 fn measure(options: &Options, progress: &mut Progress<'_>) -> Result<Report, BenchError> {
     process::allow_sockets(options.connections() * options.url.transport.sockets())?;
-    let unusable = |error: &dyn std::fmt::Display| BenchError::Other(format!("this machine: {error}"));
-    let runtime = runtime(options.shape).map_err(|error| unusable(&error))?;
-    let id = getrandom::u32().map_err(|error| unusable(&error))?;
+    let system_error = |error: &dyn std::fmt::Display| BenchError::Other(format!("cannot start: {error}"));
+    let runtime = runtime(options.shape).map_err(|error| system_error(&error))?;
+    let id = getrandom::u32().map_err(|error| system_error(&error))?;
     let report = runtime.block_on(async {
         let target = Arc::new(ServerAddress::find(&options.url).await?);
         match options.shape {
@@ -121,8 +121,9 @@ fn write(report: &Report, out: &mut dyn Write, errors: &mut dyn Write) -> Result
     let _ = errors.write_all(to_errors.as_bytes()).and_then(|()| out.write_all(to_out.as_bytes()));
     let _ = out.flush();
     if let Some(Json::File(path)) = &report.options.json {
-        let wrong = |error| BenchError::Other(format!("--json: cannot write {}: {error}", path.display()));
-        std::fs::write(path, json()).map_err(wrong)?;
+        let cannot_write =
+            |error| BenchError::Other(format!("--json: cannot write {}: {error}", path.display()));
+        std::fs::write(path, json()).map_err(cannot_write)?;
     }
     Ok(())
 }

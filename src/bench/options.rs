@@ -138,22 +138,23 @@ impl Options {
     pub fn check(&self) -> Result<(), String> {
         let (publishers, subscribers) = (self.publishers, self.subscribers);
         if publishers == 0 || subscribers == 0 || self.destinations == 0 {
-            return Err(
-                "there must be at least one of each: publishers, subscribers, destinations".to_owned()
-            );
+            return Err("publishers, subscribers and destinations must each be at least 1".to_owned());
         }
         if publishers > PUBLISHERS_MAX {
-            return Err(format!("--publishers: {PUBLISHERS_MAX} at most"));
+            return Err(format!(
+                "--publishers: invalid value \"{publishers}\": expected at most {PUBLISHERS_MAX}"
+            ));
         }
         if self.destinations > publishers.min(subscribers) {
             return Err(format!(
-                "--destinations: invalid value \"{}\": each needs a publisher and a subscriber, and there are {publishers} and \
-                 {subscribers}",
-                self.destinations
+                "--destinations: invalid value \"{}\": expected at most {}, because each destination needs a publisher and a \
+                 subscriber",
+                self.destinations,
+                publishers.min(subscribers)
             ));
         }
         if matches!(self.pace, Pace::Window(0) | Pace::Rate(0)) {
-            return Err("--window and --rate begin with 1".to_owned());
+            return Err("--window and --rate must be at least 1".to_owned());
         }
         Ok(())
     }

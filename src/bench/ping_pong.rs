@@ -24,23 +24,23 @@ pub(super) async fn run(
 ) -> Result<Report, BenchError> {
     let pairs = options.subscribers;
     let connections = options.connections();
-    let tell = |count| {
+    let report = |count| {
         progress.show("connecting", count as f64 / connections as f64, &format!("{count} of {connections}"))
     };
-    let mut links = connect_all(target, &options.login, connections, tell).await?;
+    let mut links = connect_all(target, &options.login, connections, report).await?;
     let options = &Options { pace: Pace::Window(1), ..options.clone() };
-    let mut conductor = Coordinator::new(options, Run::new(options, id, &vec![1; pairs]), progress);
-    let run = conductor.run.clone();
+    let mut coordinator = Coordinator::new(options, Run::new(options, id, &vec![1; pairs]), progress);
+    let run = coordinator.run.clone();
     for (index, link) in links.drain(..pairs).enumerate() {
-        conductor.spawn(Echo::new(&run, link, index).answer());
+        coordinator.spawn(Echo::new(&run, link, index).return_messages());
     }
     for (index, link) in links.into_iter().enumerate() {
-        conductor.spawn(Pinger::new(&run, link, index).ping());
+        coordinator.spawn(Pinger::new(&run, link, index).ping());
     }
-    conductor.subscribed(connections, true).await?;
-    conductor.measure(options, Run::sent).await;
+    coordinator.subscribed(connections, true).await?;
+    coordinator.measure(options, Run::sent).await;
     let expected = run.sent();
-    Ok(Report::new(options, conductor, expected))
+    Ok(Report::new(options, coordinator, expected))
 }
 
 /// One end of a pair: subscribes to one destination and sends to another.
@@ -54,9 +54,15 @@ struct PairEnd {
 
 impl PairEnd {
     /// Creates an end of a pair. Destination 2n takes the pings of pair n, 2n + 1 its pongs.
-    fn new(run: &Arc<Run>, mut link: Link, index: usize, hears: usize, tells: usize) -> PairEnd {
-        link.queue(&subscribe(&run.destination(2 * index + hears), Ack::Auto));
-        let head = send_head(&run.destination(2 * index + tells), run.stamper.bytes());
+    fn new(
+        run: &Arc<Run>,
+        mut link: Link,
+        index: usize,
+        receive_offset: usize,
+        send_offset: usize,
+    ) -> PairEnd {
+        link.queue(&subscribe(&run.destination(2 * index + receive_offset), Ack::Auto));
+        let head = send_head(&run.destination(2 * index + send_offset), run.stamper.bytes());
         PairEnd { run: run.clone(), link, index, head, is_ready: false }
     }
 
@@ -72,7 +78,7 @@ impl PairEnd {
                 return Ok(Some(frame));
             }
             if !std::mem::replace(&mut self.is_ready, true) {
-                self.run.is_ready();
+                self.run.count_subscription();
             }
         }
         Ok(None)
@@ -87,7 +93,7 @@ impl Echo {
         Echo(PairEnd::new(run, link, index, 0, 1))
     }
 
-    async fn answer(mut self) -> Result<(), BenchError> {
+    async fn return_messages(mut self) -> Result<(), BenchError> {
         loop {
             self.0.link.progress().await?;
             while let Some(frame) = self.0.next()? {
@@ -99,58 +105,58 @@ impl Echo {
 
 /// The end that sends messages and counts their return.
 struct Pinger {
-    seat: PairEnd,
+    end: PairEnd,
     sequence: Sequence,
     next: u64,
 }
 
 impl Pinger {
     fn new(run: &Arc<Run>, link: Link, index: usize) -> Pinger {
-        Pinger { seat: PairEnd::new(run, link, index, 1, 0), sequence: Sequence::default(), next: 0 }
+        Pinger { end: PairEnd::new(run, link, index, 1, 0), sequence: Sequence::default(), next: 0 }
     }
 
     async fn ping(mut self) -> Result<(), BenchError> {
-        let run = self.seat.run.clone();
+        let run = self.end.run.clone();
         let mut phase = run.phase.subscribe();
         loop {
             let is_running = matches!(*phase.borrow_and_update(), Phase::Running(_));
-            if is_running && run.windows[self.seat.index].take(self.next) {
-                self.serve();
+            if is_running && run.windows[self.end.index].try_take(self.next) {
+                self.send_next();
             }
             tokio::select! {
-                moved = self.seat.link.progress() => moved?,
+                result = self.end.link.progress() => result?,
                 _ = phase.changed() => {}
             }
-            while let Some(frame) = self.seat.next()? {
-                self.take(&frame);
+            while let Some(frame) = self.end.next()? {
+                self.receive(&frame);
             }
         }
     }
 
-    fn serve(&mut self) {
-        let run = self.seat.run.clone();
+    fn send_next(&mut self) {
+        let run = self.end.run.clone();
         let (now, (from, until)) = (run.now(), run.interval());
         let mut body = Vec::new();
-        let stamp = Stamp { publisher: self.seat.index as u16, number: self.next, due: now };
+        let stamp = Stamp { publisher: self.end.index as u16, number: self.next, due: now };
         run.stamper.write(&stamp, &mut body);
-        self.seat.send(&body);
+        self.end.send(&body);
         self.next += 1;
-        run.sent[self.seat.index].store(self.next, Relaxed);
+        run.sent[self.end.index].store(self.next, Relaxed);
         run.sent_measured.fetch_add(u64::from(from <= now && now < until), Relaxed);
     }
 
-    fn take(&mut self, frame: &Frame) {
-        let (run, index) = (&self.seat.run, self.seat.index);
-        let mut tally = run.tally(index);
+    fn receive(&mut self, frame: &Frame) {
+        let (run, index) = (&self.end.run, self.end.index);
+        let mut stats = run.stats(index);
         match run.stamper.read(&frame.body) {
             Ok(stamp) if usize::from(stamp.publisher) == index => {
                 let arrival = self.sequence.arrive(stamp.number);
-                if tally.note(&stamp, arrival, run.now(), run.interval()) {
-                    run.windows[index].seen(stamp.number, 1);
+                if stats.record(&stamp, arrival, run.now(), run.interval()) {
+                    run.windows[index].record_deliveries(stamp.number, 1);
                 }
             }
-            Ok(_) | Err(StampError::Corrupt) => tally.corrupt += 1,
-            Err(StampError::Foreign) => tally.foreign += 1,
+            Ok(_) | Err(StampError::Corrupt) => stats.corrupt += 1,
+            Err(StampError::Foreign) => stats.foreign += 1,
         }
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn allow_sockets(sockets: usize) -> Result<(), BenchError> {
     match (sockets as u64).saturating_add(FILES_RESERVED) <= limit {
         true => Ok(()),
         false => Err(BenchError::Other(format!(
-            "{sockets} sockets do not fit into the limit of {limit} open files: take fewer connections, or raise it \
+            "{sockets} sockets exceed the limit of {limit} open files; use fewer connections, or raise the limit \
              with ulimit -n"
         ))),
     }
@@ -37,12 +37,16 @@ pub(super) fn resident_bytes(pid: u32) -> Result<u64, BenchError> {
     let path = format!("/proc/{pid}/status");
     let status = std::fs::read_to_string(&path).map_err(|error| {
         BenchError::Other(format!(
-            "--pid {pid}: cannot read {path} ({error}); it takes Linux and a running process"
+            "--pid {pid}: cannot read {path} ({error}); expected a running process on Linux"
         ))
     })?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kib.map(|kib| kib * 1024).ok_or_else(|| BenchError::Other(format!("--pid {pid}: {path} tells no VmRSS")))
+    kib.map(|kib| kib * 1024).ok_or_else(|| {
+        BenchError::Other(format!(
+            "--pid {pid}: {path} contains no VmRSS; expected a running process on Linux"
+        ))
+    })
 }
 
 #[cfg(test)]
@@ -52,15 +56,15 @@ mod tests {
     #[test]
     fn too_many_sockets_for_the_open_file_limit_are_rejected() {
         assert!(allow_sockets(10).is_ok());
-        let wrong = allow_sockets(usize::MAX).expect_err("too many").to_string();
-        assert!(wrong.contains("ulimit -n"), "{wrong}");
+        let error = allow_sockets(usize::MAX).expect_err("too many").to_string();
+        assert!(error.contains("ulimit -n"), "{error}");
     }
 
     #[cfg(target_os = "linux")]
     #[test]
     fn resident_memory_of_a_process_is_read() {
         assert!(resident_bytes(std::process::id()).expect("this process") > 1 << 20);
-        let wrong = resident_bytes(u32::MAX).expect_err("no process").to_string();
-        assert!(wrong.starts_with("--pid 4294967295: cannot read"), "{wrong}");
+        let error = resident_bytes(u32::MAX).expect_err("no process").to_string();
+        assert!(error.starts_with("--pid 4294967295: cannot read"), "{error}");
     }
 }

@@ -4,30 +4,30 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 const BAR_WIDTH: usize = 30;
-const LINE_EVERY: Duration = Duration::from_secs(2);
-const BAR_EVERY: Duration = Duration::from_millis(100);
+const LINE_INTERVAL: Duration = Duration::from_secs(2);
+const BAR_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Shows the progress of a measurement.
 pub(super) struct Progress<'w> {
     to: &'w mut dyn Write,
     is_terminal: bool,
-    shown: Option<Instant>,
+    shown_at: Option<Instant>,
 }
 
 impl<'w> Progress<'w> {
     pub(super) fn new(to: &'w mut dyn Write, is_terminal: bool) -> Progress<'w> {
-        let shown = (!is_terminal).then(Instant::now);
-        Progress { to, is_terminal, shown }
+        let shown_at = (!is_terminal).then(Instant::now);
+        Progress { to, is_terminal, shown_at }
     }
 
     /// Shows that `fraction` of `what` is done, from 0 to 1. Ignores write errors, such as EPIPE.
     pub(super) fn show(&mut self, what: &str, fraction: f64, detail: &str) {
-        let every = if self.is_terminal { BAR_EVERY } else { LINE_EVERY };
+        let interval = if self.is_terminal { BAR_INTERVAL } else { LINE_INTERVAL };
         let now = Instant::now();
-        if self.shown.is_some_and(|shown| now - shown < every) {
+        if self.shown_at.is_some_and(|shown_at| now - shown_at < interval) {
             return;
         }
-        self.shown = Some(now);
+        self.shown_at = Some(now);
         let line = line(what, fraction, detail);
         let _ = match self.is_terminal {
             true => write!(self.to, "\r\x1b[K{}", line).and_then(|()| self.to.flush()),
@@ -37,15 +37,15 @@ impl<'w> Progress<'w> {
 
     /// Removes the bar.
     pub(super) fn clear(&mut self) {
-        if self.is_terminal && self.shown.take().is_some() {
+        if self.is_terminal && self.shown_at.take().is_some() {
             let _ = write!(self.to, "\r\x1b[K").and_then(|()| self.to.flush());
         }
     }
 }
 
 fn line(what: &str, fraction: f64, detail: &str) -> String {
-    let full = (fraction.clamp(0.0, 1.0) * BAR_WIDTH as f64).round() as usize;
-    format!("{what:<10} [{}{}] {detail}", "#".repeat(full), "-".repeat(BAR_WIDTH - full))
+    let filled = (fraction.clamp(0.0, 1.0) * BAR_WIDTH as f64).round() as usize;
+    format!("{what:<10} [{}{}] {detail}", "#".repeat(filled), "-".repeat(BAR_WIDTH - filled))
 }
 
 #[cfg(test)]
@@ -64,7 +64,7 @@ mod tests {
         let mut out = Vec::new();
         let mut progress = Progress::new(&mut out, false);
         progress.show("connecting", 0.5, "phases that end soon are not shown");
-        progress.shown = None;
+        progress.shown_at = None;
         for _ in 0..100 {
             progress.show("measuring", 0.25, "12 msg/s");
         }

@@ -15,7 +15,7 @@ use stompbox_frames::stomp::Command;
 use tokio::time::timeout;
 
 /// Interval between probes while subscriptions are not confirmed yet.
-const PROBE_EVERY: Duration = Duration::from_millis(100);
+const PROBE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A connection that publishes.
 pub(super) struct Publisher {
@@ -23,7 +23,7 @@ pub(super) struct Publisher {
     link: Link,
     index: usize,
     pace: Pace,
-    asks_receipts: bool,
+    wants_receipts: bool,
     head: Vec<u8>,
     frame: Vec<u8>,
     next: u64,
@@ -31,10 +31,16 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    pub(super) fn new(run: Arc<Run>, link: Link, index: usize, pace: Pace, asks_receipts: bool) -> Publisher {
+    pub(super) fn new(
+        run: Arc<Run>,
+        link: Link,
+        index: usize,
+        pace: Pace,
+        wants_receipts: bool,
+    ) -> Publisher {
         let destination = run.destination(index % run.destinations);
         let head = send_head(&destination, run.stamper.bytes());
-        Publisher { run, link, index, pace, asks_receipts, head, frame: Vec::new(), next: 0, receipts: 0 }
+        Publisher { run, link, index, pace, wants_receipts, head, frame: Vec::new(), next: 0, receipts: 0 }
     }
 
     /// Publishes until the task is aborted. If `probes`, sends probes to its destination until the start.
@@ -48,7 +54,7 @@ impl Publisher {
         let (mut phase, mut tick) = (run.phase.subscribe(), run.tick.subscribe());
         loop {
             if matches!(*phase.borrow_and_update(), Phase::Running(_)) {
-                self.fill(schedule.as_ref());
+                self.send_due(schedule.as_ref());
             }
             let may_send = async {
                 match run.windows.get(index) {
@@ -58,7 +64,7 @@ impl Publisher {
                 }
             };
             tokio::select! {
-                moved = self.link.progress() => moved?,
+                result = self.link.progress() => result?,
                 () = may_send => {}
                 _ = phase.changed() => {}
             }
@@ -76,13 +82,13 @@ impl Publisher {
         self.prepare(true).await?;
         let run = self.run.clone();
         for _ in 0..rounds {
-            self.fill(None);
+            self.send_due(None);
             let sent = run.now();
             let freed = run.windows[self.index].freed();
             tokio::pin!(freed);
             loop {
                 tokio::select! {
-                    moved = self.link.progress() => moved?,
+                    result = self.link.progress() => result?,
                     () = &mut freed => break,
                 }
                 self.take_receipts()?;
@@ -103,24 +109,24 @@ impl Publisher {
                 return Ok(start);
             }
             if probes && self.link.is_flushed() {
-                self.put(&Stamp { publisher: PROBE, number: 0, due: self.run.now() }, None);
+                self.queue_message(&Stamp { publisher: PROBE, number: 0, due: self.run.now() }, None);
             }
             let changed = async {
                 loop {
                     tokio::select! {
-                        moved = self.link.progress() => moved?,
+                        result = self.link.progress() => result?,
                         _ = phase.changed() => return Ok::<_, BenchError>(()),
                     }
                 }
             };
-            if let Ok(changed) = timeout(PROBE_EVERY, changed).await {
+            if let Ok(changed) = timeout(PROBE_INTERVAL, changed).await {
                 changed?;
             }
         }
     }
 
     /// Queues the messages that may be sent now.
-    fn fill(&mut self, schedule: Option<&Schedule>) {
+    fn send_due(&mut self, schedule: Option<&Schedule>) {
         let run = self.run.clone();
         let (from, until) = run.interval();
         while self.link.has_room() {
@@ -128,26 +134,26 @@ impl Publisher {
             let due = match (schedule, self.pace) {
                 (Some(schedule), _) => Some(schedule.due(self.next)).filter(|due| *due <= now),
                 (None, Pace::Window(window)) if self.is_receipted(window) => {
-                    run.windows[self.index].take(self.next).then_some(now)
+                    run.windows[self.index].try_take(self.next).then_some(now)
                 }
                 (None, _) => None,
             };
             let Some(due) = due else { return };
             let stamp = Stamp { publisher: self.index as u16, number: self.next, due };
-            self.put(&stamp, self.asks_receipts.then_some(self.next));
+            self.queue_message(&stamp, self.wants_receipts.then_some(self.next));
             self.next += 1;
             run.sent[self.index].store(self.next, Relaxed);
             run.sent_measured.fetch_add(u64::from(from <= now && now < until), Relaxed);
-            run.unreceipted.fetch_add(u64::from(self.asks_receipts), Relaxed);
+            run.unreceipted.fetch_add(u64::from(self.wants_receipts), Relaxed);
         }
     }
 
     /// Returns whether the window allows another message without a receipt.
     fn is_receipted(&self, window: usize) -> bool {
-        !self.asks_receipts || self.next - self.receipts < window as u64
+        !self.wants_receipts || self.next - self.receipts < window as u64
     }
 
-    fn put(&mut self, stamp: &Stamp, receipt: Option<u64>) {
+    fn queue_message(&mut self, stamp: &Stamp, receipt: Option<u64>) {
         self.frame.clear();
         self.frame.extend_from_slice(&self.head);
         if let Some(receipt) = receipt {

@@ -20,7 +20,7 @@ pub(super) enum Ledger {
     /// This receiver gets all messages.
     Own(Vec<Sequence>),
     /// Each message arrives at one receiver of the group. The numbers that a single receiver gets must increase.
-    Shared { group: Group, behind: Vec<u64> },
+    Shared { group: Group, next: Vec<u64> },
 }
 
 impl Ledger {
@@ -30,18 +30,18 @@ impl Ledger {
 
     pub(super) fn shared(group: Group) -> Ledger {
         let publishers = group.lock().len();
-        Ledger::Shared { group, behind: vec![0; publishers] }
+        Ledger::Shared { group, next: vec![0; publishers] }
     }
 
     /// Records the arrival of a message. Returns `None` if the publisher belongs to another destination.
     pub(super) fn arrive(&mut self, publisher: usize, number: u64) -> Option<Arrival> {
         match self {
             Ledger::Own(sequences) => Some(sequences.get_mut(publisher)?.arrive(number)),
-            Ledger::Shared { group, behind } => {
+            Ledger::Shared { group, next } => {
                 let arrival = group.lock().get_mut(publisher)?.arrive(number);
-                let behind = behind.get_mut(publisher)?;
-                let is_late = number < *behind;
-                *behind = (*behind).max(number + 1);
+                let next = next.get_mut(publisher)?;
+                let is_late = number < *next;
+                *next = (*next).max(number + 1);
                 Some(match (arrival, is_late) {
                     (Arrival::Again, _) => Arrival::Again,
                     (_, true) => Arrival::Late,
@@ -60,12 +60,12 @@ pub(super) struct Receiver {
     ledger: Ledger,
     ack: Ack,
     is_ready: bool,
-    seen: Seen,
+    unreported: Unreported,
 }
 
 /// Number of deliveries of a message group that the publisher's window has not been notified of yet.
 #[derive(Clone, Copy, Default)]
-struct Seen {
+struct Unreported {
     publisher: usize,
     group: u64,
     count: u64,
@@ -75,7 +75,7 @@ impl Receiver {
     /// Creates the receiver with number `index`, which also determines its destination.
     pub(super) fn new(run: Arc<Run>, mut link: Link, index: usize, ledger: Ledger, ack: Ack) -> Receiver {
         link.queue(&subscribe(&run.destination(index % run.destinations), ack));
-        Receiver { run, link, index, ledger, ack, is_ready: false, seen: Seen::default() }
+        Receiver { run, link, index, ledger, ack, is_ready: false, unreported: Unreported::default() }
     }
 
     /// Receives until the task is aborted. A receiver that acknowledges messages returns when all of them are
@@ -84,16 +84,16 @@ impl Receiver {
         if self.ack == Ack::Auto {
             loop {
                 self.link.progress().await?;
-                self.take()?;
+                self.process_input()?;
             }
         }
         let mut phase = self.run.phase.subscribe();
         loop {
             tokio::select! {
-                moved = self.link.progress() => moved?,
+                result = self.link.progress() => result?,
                 _ = phase.changed() => {}
             }
-            self.take()?;
+            self.process_input()?;
             if *phase.borrow() == Phase::Closing && self.link.is_flushed() {
                 return Ok(());
             }
@@ -101,21 +101,21 @@ impl Receiver {
     }
 
     /// Processes everything that has arrived.
-    fn take(&mut self) -> Result<(), BenchError> {
+    fn process_input(&mut self) -> Result<(), BenchError> {
         let run = self.run.clone();
         let (now, interval) = (run.now(), run.interval());
-        let mut tally = run.tally(self.index);
+        let mut stats = run.stats(self.index);
         let mut last = None;
         while let Some(frame) = self.link.next()? {
             if frame.command != Command::Message {
-                self.ready();
+                self.confirm();
                 continue;
             }
             match run.stamper.read(&frame.body) {
-                Ok(stamp) if stamp.publisher == PROBE => self.ready(),
-                Ok(stamp) => self.arrive(&stamp, &mut tally, now, interval),
-                Err(StampError::Foreign) => tally.foreign += 1,
-                Err(StampError::Corrupt) => tally.corrupt += 1,
+                Ok(stamp) if stamp.publisher == PROBE => self.confirm(),
+                Ok(stamp) => self.arrive(&stamp, &mut stats, now, interval),
+                Err(StampError::Foreign) => stats.foreign += 1,
+                Err(StampError::Corrupt) => stats.corrupt += 1,
             }
             match self.ack {
                 Ack::Auto => {}
@@ -123,49 +123,51 @@ impl Receiver {
                 Ack::ClientIndividual => self.link.queue(&acknowledge(&frame)),
             }
         }
-        drop(tally);
+        drop(stats);
         if let Some(last) = last {
             self.link.queue(&acknowledge(&last));
         }
-        self.tell_window();
+        self.notify_window();
         Ok(())
     }
 
-    fn arrive(&mut self, stamp: &Stamp, tally: &mut DeliveryStats, now: u64, interval: Interval) {
+    fn arrive(&mut self, stamp: &Stamp, stats: &mut DeliveryStats, now: u64, interval: Interval) {
         let (publisher, destinations) = (usize::from(stamp.publisher), self.run.destinations);
         let is_ours = publisher % destinations == self.index % destinations;
         let arrival = self.ledger.arrive(publisher / destinations, stamp.number).filter(|_| is_ours);
         match arrival {
-            None => tally.corrupt += 1,
-            Some(arrival) if tally.note(stamp, arrival, now, interval) => self.see(stamp),
+            None => stats.corrupt += 1,
+            Some(arrival) if stats.record(stamp, arrival, now, interval) => {
+                self.count_for_window(stamp);
+            }
             Some(_) => {}
         }
     }
 
     /// Counts a first delivery for the window of its publisher.
-    fn see(&mut self, stamp: &Stamp) {
+    fn count_for_window(&mut self, stamp: &Stamp) {
         let publisher = usize::from(stamp.publisher);
         let Some(window) = self.run.windows.get(publisher) else { return };
         let group = window.group_of(stamp.number);
-        if (publisher, group) != (self.seen.publisher, self.seen.group) {
-            self.tell_window();
-            self.seen = Seen { publisher, group, count: 0 };
+        if (publisher, group) != (self.unreported.publisher, self.unreported.group) {
+            self.notify_window();
+            self.unreported = Unreported { publisher, group, count: 0 };
         }
-        self.seen.count += 1;
+        self.unreported.count += 1;
     }
 
-    fn tell_window(&mut self) {
-        let Seen { publisher, group, count } = self.seen;
+    fn notify_window(&mut self) {
+        let Unreported { publisher, group, count } = self.unreported;
         if count > 0 {
-            self.run.windows[publisher].seen(group, count);
-            self.seen.count = 0;
+            self.run.windows[publisher].record_deliveries(group, count);
+            self.unreported.count = 0;
         }
     }
 
     /// Records that the subscription is confirmed, by a receipt or a first message.
-    fn ready(&mut self) {
+    fn confirm(&mut self) {
         if !std::mem::replace(&mut self.is_ready, true) {
-            self.run.is_ready();
+            self.run.count_subscription();
         }
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct Report {
     /// Number of messages sent during the measurement, and in total.
     pub(super) published: u64,
     pub(super) sent: u64,
-    pub(super) tally: DeliveryStats,
+    pub(super) stats: DeliveryStats,
     /// Number of deliveries that all sent messages must cause.
     pub(super) expected: u64,
     pub(super) unreceipted: u64,
@@ -32,31 +32,31 @@ pub(super) struct Report {
 
 impl Report {
     /// Creates the report of a finished measurement.
-    pub(super) fn new(options: &Options, conductor: Coordinator<'_, '_>, expected: u64) -> Report {
-        conductor.progress.clear();
-        let run = &conductor.run;
+    pub(super) fn new(options: &Options, coordinator: Coordinator<'_, '_>, expected: u64) -> Report {
+        coordinator.progress.clear();
+        let run = &coordinator.run;
         Report {
             options: options.clone(),
-            seconds: conductor.seconds,
+            seconds: coordinator.seconds,
             published: run.sent_measured.load(Relaxed),
             sent: run.sent(),
-            tally: run.total(),
+            stats: run.total(),
             expected,
             unreceipted: run.unreceipted.load(Relaxed),
-            cpu_seconds: conductor.cpu.as_secs_f64(),
+            cpu_seconds: coordinator.cpu.as_secs_f64(),
             idle: None,
-            end: conductor.end.clone(),
+            end: coordinator.end.clone(),
         }
     }
 
     /// Returns the number of missing deliveries.
     pub(super) fn lost(&self) -> u64 {
-        self.expected.saturating_sub(self.tally.delivered)
+        self.expected.saturating_sub(self.stats.delivered)
     }
 
     /// Returns whether every message arrived once, intact and in order, and nothing failed.
     pub(super) fn is_fine(&self) -> bool {
-        let DeliveryStats { duplicated, reordered, corrupt, .. } = self.tally;
+        let DeliveryStats { duplicated, reordered, corrupt, .. } = self.stats;
         let faults = self.lost() + duplicated + reordered + corrupt + self.unreceipted;
         faults == 0 && !matches!(self.end, Some(End::Failed(_)))
     }
@@ -68,12 +68,12 @@ impl Report {
 
     /// Returns the delivered body bytes per second, in MB/s.
     pub(super) fn megabytes_per_second(&self) -> f64 {
-        self.rate(self.tally.measured) * self.options.body_bytes as f64 / 1e6
+        self.rate(self.stats.measured) * self.options.body_bytes as f64 / 1e6
     }
 
     /// Returns the CPU time of this process per delivery, in microseconds. It includes the cost of publishing.
     pub(super) fn cpu_microseconds(&self) -> f64 {
-        if self.tally.measured == 0 { 0.0 } else { self.cpu_seconds * 1e6 / self.tally.measured as f64 }
+        if self.stats.measured == 0 { 0.0 } else { self.cpu_seconds * 1e6 / self.stats.measured as f64 }
     }
 
     /// Returns the average number of cores that this process kept busy.
@@ -83,7 +83,7 @@ impl Report {
 
     /// Returns a quantile of the latency, in microseconds.
     pub(super) fn latency(&self, quantile: f64) -> f64 {
-        self.tally.latency.value_at_quantile(quantile) as f64 / 1e3
+        self.stats.latency.value_at_quantile(quantile) as f64 / 1e3
     }
 
     /// Returns the results as one JSON object. Names end with their unit.
@@ -106,22 +106,22 @@ impl Report {
             "receipts": options.receipts,
             "warmup_seconds": options.warmup.as_secs_f64(),
             "published": self.sent,
-            "delivered": self.tally.delivered,
+            "delivered": self.stats.delivered,
             "lost": self.lost(),
-            "duplicated": self.tally.duplicated,
-            "reordered": self.tally.reordered,
-            "corrupt": self.tally.corrupt,
-            "foreign": self.tally.foreign,
+            "duplicated": self.stats.duplicated,
+            "reordered": self.stats.reordered,
+            "corrupt": self.stats.corrupt,
+            "foreign": self.stats.foreign,
             "receipts_missing": self.unreceipted,
             "interrupted": self.end == Some(End::Interrupted),
-            "failure": match &self.end { Some(End::Failed(why)) => json!(why), _ => Value::Null },
+            "failure": match &self.end { Some(End::Failed(error)) => json!(error), _ => Value::Null },
             "fine": self.is_fine(),
         }));
         for (name, _, quantile) in QUANTILES {
             all.insert(format!("latency_{name}_microseconds"), json!(self.latency(quantile)));
         }
-        all.insert("latency_max_microseconds".to_owned(), json!(self.tally.latency.max() as f64 / 1e3));
-        all.insert("latency_mean_microseconds".to_owned(), json!(self.tally.latency.mean() / 1e3));
+        all.insert("latency_max_microseconds".to_owned(), json!(self.stats.latency.max() as f64 / 1e3));
+        all.insert("latency_mean_microseconds".to_owned(), json!(self.stats.latency.mean() / 1e3));
         all.extend(match &self.idle {
             Some(idle) => idle_to_json(idle),
             None => self.rates_to_json(),
@@ -133,7 +133,7 @@ impl Report {
         object(json!({
             "measured_seconds": self.seconds,
             "published_per_second": self.rate(self.published),
-            "delivered_per_second": self.rate(self.tally.measured),
+            "delivered_per_second": self.rate(self.stats.measured),
             "delivered_megabytes_per_second": self.megabytes_per_second(),
             "own_cpu_microseconds_per_delivery": self.cpu_microseconds(),
             "own_cpu_cores": self.cpu_cores(),
@@ -193,10 +193,10 @@ pub(super) mod tests {
 
     /// Returns a report of ten messages, sent and delivered in two seconds, with latencies from 100 us to 1 ms.
     pub(in crate::bench) fn report(shape: Shape) -> Report {
-        let mut tally = DeliveryStats::default();
+        let mut stats = DeliveryStats::default();
         for number in 0..10 {
             let stamp = Stamp { publisher: 0, number, due: 0 };
-            tally.note(&stamp, Arrival::InOrder, (number + 1) * 100_000, (0, 2_000_000_000));
+            stats.record(&stamp, Arrival::InOrder, (number + 1) * 100_000, (0, 2_000_000_000));
         }
         let options = Options {
             shape,
@@ -222,7 +222,7 @@ pub(super) mod tests {
             seconds: 2.0,
             published: 10,
             sent: 10,
-            tally,
+            stats,
             expected: 10,
             unreceipted: 0,
             cpu_seconds: 0.001,
@@ -277,11 +277,11 @@ pub(super) mod tests {
     fn every_fault_makes_the_report_not_fine() {
         let faulty: [fn(&mut Report); 6] = [
             |report| report.expected = 11,
-            |report| report.tally.duplicated = 1,
-            |report| report.tally.reordered = 1,
-            |report| report.tally.corrupt = 1,
+            |report| report.stats.duplicated = 1,
+            |report| report.stats.reordered = 1,
+            |report| report.stats.corrupt = 1,
             |report| report.unreceipted = 1,
-            |report| report.end = Some(End::Failed("why".to_owned())),
+            |report| report.end = Some(End::Failed("a cause".to_owned())),
         ];
         assert!(report(Shape::FanOut).is_fine());
         for (index, add_fault) in faulty.iter().enumerate() {
@@ -291,7 +291,7 @@ pub(super) mod tests {
         }
         let mut report = report(Shape::FanOut);
         report.end = Some(End::Interrupted);
-        report.tally.foreign = 1;
+        report.stats.foreign = 1;
         assert!(report.is_fine(), "an interrupt and foreign messages are not faults of the broker");
     }
 }

@@ -44,7 +44,7 @@ pub(super) struct Run {
     /// Number of confirmed subscriptions.
     pub(super) ready: AtomicUsize,
     /// Statistics in shards, each for some of the receivers, to reduce lock contention.
-    tallies: Vec<Mutex<DeliveryStats>>,
+    stats_shards: Vec<Mutex<DeliveryStats>>,
 }
 
 impl Run {
@@ -73,7 +73,7 @@ impl Run {
             sent_measured: AtomicU64::new(0),
             unreceipted: AtomicU64::new(0),
             ready: AtomicUsize::new(0),
-            tallies: (0..shards).map(|_| Mutex::default()).collect(),
+            stats_shards: (0..shards).map(|_| Mutex::default()).collect(),
         }
     }
 
@@ -88,7 +88,7 @@ impl Run {
     }
 
     /// Returns the instant at `nanos` nanoseconds after the run began.
-    pub(super) fn moment(&self, nanos: u64) -> Instant {
+    pub(super) fn instant_at(&self, nanos: u64) -> Instant {
         self.epoch + Duration::from_nanos(nanos)
     }
 
@@ -104,19 +104,19 @@ impl Run {
     }
 
     /// Returns the statistics for deliveries to `receiver`.
-    pub(super) fn tally(&self, receiver: usize) -> MutexGuard<'_, DeliveryStats> {
-        self.tallies[receiver % self.tallies.len()].lock()
+    pub(super) fn stats(&self, receiver: usize) -> MutexGuard<'_, DeliveryStats> {
+        self.stats_shards[receiver % self.stats_shards.len()].lock()
     }
 
     /// Returns the number of first deliveries so far.
     pub(super) fn delivered(&self) -> u64 {
-        self.tallies.iter().map(|tally| tally.lock().delivered).sum()
+        self.stats_shards.iter().map(|stats| stats.lock().delivered).sum()
     }
 
     /// Returns the sum of all statistics.
     pub(super) fn total(&self) -> DeliveryStats {
         let mut total = DeliveryStats::default();
-        self.tallies.iter().for_each(|tally| total.add(&tally.lock()));
+        self.stats_shards.iter().for_each(|stats| total.add(&stats.lock()));
         total
     }
 
@@ -126,7 +126,7 @@ impl Run {
     }
 
     /// Counts another confirmed subscription.
-    pub(super) fn is_ready(&self) {
+    pub(super) fn count_subscription(&self) {
         self.ready.fetch_add(1, Ordering::Relaxed);
     }
 }

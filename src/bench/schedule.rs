@@ -23,8 +23,8 @@ impl Schedule {
 
     /// Returns the time at which this publisher's message `number` is due, in nanoseconds.
     pub(super) fn due(&self, number: u64) -> u64 {
-        let turn = u128::from(number) * self.publishers + self.publisher;
-        self.start + (turn * SECOND / self.rate) as u64
+        let position = u128::from(number) * self.publishers + self.publisher;
+        self.start + (position * SECOND / self.rate) as u64
     }
 }
 

@@ -1,4 +1,4 @@
-//! The results as a table for people.
+//! The results as a table for human readers.
 
 use super::coordinator::End;
 use super::options::{Options, Pace, Shape};
@@ -13,8 +13,8 @@ pub(super) fn table(report: &Report) -> String {
     let options = &report.options;
     let mut text = format!("{} over {}\n{}\n", options.shape.name(), options.url, load(options));
     match &report.end {
-        Some(End::Interrupted) => text.push_str("interrupted: this is what came out until then\n"),
-        Some(End::Failed(why)) => text.push_str(&format!("ended early: {why}\n")),
+        Some(End::Interrupted) => text.push_str("interrupted: these are the results until then\n"),
+        Some(End::Failed(error)) => text.push_str(&format!("ended early: {error}\n")),
         None => {}
     }
     text.push('\n');
@@ -30,7 +30,7 @@ pub(super) fn table(report: &Report) -> String {
 /// Describes the load in a sentence.
 fn load(options: &Options) -> String {
     let Options { publishers, subscribers, destinations, body_bytes, .. } = *options;
-    let bodies = format!("bodies of {} octets", number(body_bytes as f64));
+    let bodies = format!("bodies of {} bytes", number(body_bytes as f64));
     let pace = match options.pace {
         Pace::Window(window) => format!("closed loop with a window of {}", number(window as f64)),
         Pace::Rate(rate) => format!("open loop with {} messages/s", number(f64::from(rate))),
@@ -60,7 +60,7 @@ fn rates(report: &Report, text: &mut String) {
         format!("{:.1} s after {:.1} s of warm-up", report.seconds, report.options.warmup.as_secs_f64());
     row(text, "measured", &seconds);
     row(text, "published", &format!("{} messages/s", number(report.rate(report.published))));
-    let (rate, bytes) = (number(report.rate(report.tally.measured)), report.megabytes_per_second());
+    let (rate, bytes) = (number(report.rate(report.stats.measured)), report.megabytes_per_second());
     row(text, deliveries(report.options.shape), &format!("{rate} /s, {bytes:.1} MB/s"));
     let (each, cores) = (report.cpu_microseconds(), report.cpu_cores());
     let available = std::thread::available_parallelism().map_or(1, usize::from);
@@ -83,25 +83,27 @@ fn idle(report: &Report, text: &mut String) {
 }
 
 fn faults(report: &Report, text: &mut String) {
-    let tally = &report.tally;
+    let stats = &report.stats;
     let mut counts = format!(
         "{} lost, {} duplicated, {} reordered, {} corrupt",
         count(report.lost()),
-        count(tally.duplicated),
-        count(tally.reordered),
-        count(tally.corrupt)
+        count(stats.duplicated),
+        count(stats.reordered),
+        count(stats.corrupt)
     );
     if report.options.receipts {
-        write!(counts, ", {} receipts missing", count(report.unreceipted)).expect("memory takes it");
+        write!(counts, ", {} receipts missing", count(report.unreceipted))
+            .expect("writing to a String does not fail");
     }
-    if tally.foreign > 0 {
-        write!(counts, "; {} of somebody else", count(tally.foreign)).expect("memory takes it");
+    if stats.foreign > 0 {
+        write!(counts, "; {} from other senders", count(stats.foreign))
+            .expect("writing to a String does not fail");
     }
     row(text, "of all", &format!("{} deliveries: {counts}", count(report.expected)));
 }
 
 fn latency(report: &Report, text: &mut String) {
-    let histogram = &report.tally.latency;
+    let histogram = &report.stats.latency;
     if histogram.is_empty() {
         return;
     }
@@ -125,10 +127,10 @@ fn bars(histogram: &Histogram<u64>) -> String {
         let at = (doubling(step.value_iterated_to()) - first).clamp(0, last - first);
         counts[at as usize] += step.count_since_last_iteration();
     }
-    let most = counts.iter().copied().max().unwrap_or(0).max(1);
+    let highest = counts.iter().copied().max().unwrap_or(0).max(1);
     let mut text = String::new();
     for (doubling, count) in (first..).zip(counts) {
-        let width = (count * BAR_WIDTH as u64).div_ceil(most) as usize;
+        let width = (count * BAR_WIDTH as u64).div_ceil(highest) as usize;
         let share = 100.0 * count as f64 / histogram.len() as f64;
         let (from, to) = (time(f64::from(doubling).exp2()), time(f64::from(doubling + 1).exp2()));
         text.push_str(&format!("{from:>8} - {to:<8}|{:<BAR_WIDTH$}|{share:6.2} %\n", "#".repeat(width)));
@@ -179,7 +181,7 @@ mod tests {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let expected = format!(
             "fan-out over tcp://127.0.0.1:61613\n\
-             1 publisher, 1 subscriber, 1 destination, bodies of 100 octets, closed loop with a window of 64\n\n\
+             1 publisher, 1 subscriber, 1 destination, bodies of 100 bytes, closed loop with a window of 64\n\n\
              measured    2.0 s after 1.0 s of warm-up\n\
              published   5 messages/s\n\
              delivered   5 /s, 0.0 MB/s\n\

@@ -82,23 +82,23 @@ impl Url {
     /// # Errors
     /// The text says what was expected.
     pub fn parse(text: &str) -> Result<Url, String> {
-        let (scheme, rest) = text
-            .split_once("://")
-            .ok_or_else(|| format!("{text:?} is no URL; expected one such as ws://127.0.0.1:8080/ws"))?;
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| {
+            format!("invalid value {text:?}: expected a URL such as ws://127.0.0.1:8080/ws")
+        })?;
         let row = ROWS.iter().find(|row| row.scheme == scheme).ok_or_else(|| unknown(scheme))?;
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         if authority.contains('@') {
-            return Err("a user does not belong into the URL: use --login and --passcode".to_owned());
+            return Err("the URL contains a user; use --login and --passcode instead".to_owned());
         }
         let (host, port) = host_and_port(authority, row.port).ok_or_else(|| {
-            format!("invalid value {authority:?}: expected a host and a port, as in 127.0.0.1:8080")
+            format!("invalid value {authority:?}: expected a host and a port such as 127.0.0.1:8080")
         })?;
-        let plain = |octet: u8| octet.is_ascii_graphic() && octet != b'#';
-        if !path.bytes().all(plain) {
-            return Err(format!("{path:?} is no path; expected one such as /ws"));
+        let is_allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
+        if !path.bytes().all(is_allowed) {
+            return Err(format!("invalid path {path:?}: expected a path such as /ws"));
         }
         if row.transport == Transport::Tcp && !path.trim_end_matches('/').is_empty() {
-            return Err(format!("{text:?} has a path, which TCP does not know; expected tcp://host:port"));
+            return Err(format!("invalid value {text:?}: expected tcp://HOST:PORT without a path"));
         }
         let path = match path.trim_end_matches('/') {
             "" if path.is_empty() => row.path,
@@ -125,10 +125,13 @@ impl fmt::Display for Url {
 
 fn unknown(scheme: &str) -> String {
     if ["wss", "https", "stomps", "ssl", "tls", "sockjs+wss"].contains(&scheme) {
-        return format!("{scheme:?}: no TLS here; measure the broker itself, or the plain port of its proxy");
+        return format!(
+            "invalid scheme {scheme:?}: TLS is not supported; use the URL of the broker itself, or the port of its proxy without \
+             TLS"
+        );
     }
     let known: Vec<_> = ROWS.iter().map(|row| row.scheme).collect();
-    format!("{scheme:?} is no transport; expected one of {}", known.join(", "))
+    format!("invalid scheme {scheme:?}: expected one of {}", known.join(", "))
 }
 
 fn host_and_port(authority: &str, default: u16) -> Option<(String, u16)> {
@@ -141,8 +144,8 @@ fn host_and_port(authority: &str, default: u16) -> Option<(String, u16)> {
         None if rest.is_empty() => default,
         None => return None,
     };
-    let named = |octet: u8| octet.is_ascii_alphanumeric() || b"-._:%".contains(&octet);
-    (!host.is_empty() && host.bytes().all(named)).then(|| (host.to_owned(), port))
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:%".contains(&byte);
+    (!host.is_empty() && host.bytes().all(is_allowed)).then(|| (host.to_owned(), port))
 }
 
 #[cfg(test)]
@@ -159,7 +162,7 @@ mod tests {
 
     #[test]
     fn urls_are_parsed_and_displayed() {
-        for (text, shown) in [
+        for (text, expected) in [
             ("tcp://127.0.0.1", "tcp://127.0.0.1:61613"),
             ("tcp://127.0.0.1:1/", "tcp://127.0.0.1:1"),
             ("ws://localhost:8080/ws", "ws://localhost:8080/ws"),
@@ -169,28 +172,28 @@ mod tests {
             ("sockjs+ws://a.example:9/a/b", "sockjs+ws://a.example:9/a/b"),
             ("sockjs+jsonp://h:9/", "sockjs+jsonp://h:9"),
         ] {
-            assert_eq!(Url::parse(text).map(|url| url.to_string()), Ok(shown.to_owned()), "{text}");
+            assert_eq!(Url::parse(text).map(|url| url.to_string()), Ok(expected.to_owned()), "{text}");
         }
     }
 
     #[test]
     fn invalid_url_is_rejected_with_the_expected_form() {
         for (text, part) in [
-            ("localhost:8080", "expected one such as ws://"),
+            ("localhost:8080", "expected a URL such as ws://"),
             ("http://h:1/ws", "expected one of tcp, ws, sockjs+ws"),
-            ("wss://h:1/ws", "no TLS"),
+            ("wss://h:1/ws", "TLS is not supported"),
             ("ws://alice:sesame@h:1/ws", "--login"),
             ("ws://h:0/ws", "expected a host and a port"),
             ("ws://h:65536/ws", "expected a host and a port"),
             ("ws://:1/ws", "expected a host and a port"),
             ("ws://[::1/ws", "expected a host and a port"),
             ("ws://[::1]x/ws", "expected a host and a port"),
-            ("ws://h:1/w s", "is no path"),
-            ("ws://h:1/\r\nHost:x", "is no path"),
-            ("tcp://h:1/ws", "TCP does not know"),
+            ("ws://h:1/w s", "invalid path"),
+            ("ws://h:1/\r\nHost:x", "invalid path"),
+            ("tcp://h:1/ws", "without a path"),
         ] {
-            let wrong = Url::parse(text).expect_err(text);
-            assert!(wrong.contains(part) && !wrong.contains("sesame"), "{text}: {wrong}");
+            let error = Url::parse(text).expect_err(text);
+            assert!(error.contains(part) && !error.contains("sesame"), "{text}: {error}");
         }
     }
 }

@@ -22,25 +22,25 @@ impl Window {
     /// Creates a window for at most `messages` in flight, each of which is delivered `copies` times.
     pub(super) fn new(messages: usize, copies: usize) -> Window {
         let group = (messages / 8).max(1);
-        let places = (messages / group).max(1);
+        let slots = (messages / group).max(1);
         Window {
             group: group as u64,
             copies: copies as u64,
-            missing: (0..places).map(|_| AtomicU64::new(0)).collect(),
+            missing: (0..slots).map(|_| AtomicU64::new(0)).collect(),
             freed: Notify::new(),
         }
     }
 
     /// Takes a slot for message `number`, the next of its publisher. Returns `false` if none is free.
-    pub(super) fn take(&self, number: u64) -> bool {
+    pub(super) fn try_take(&self, number: u64) -> bool {
         if !number.is_multiple_of(self.group) {
             return true;
         }
-        let place = self.place(number / self.group);
-        if place.load(Ordering::Acquire) != 0 {
+        let slot = self.slot(number / self.group);
+        if slot.load(Ordering::Acquire) != 0 {
             return false;
         }
-        place.store(self.group * self.copies, Ordering::Release);
+        slot.store(self.group * self.copies, Ordering::Release);
         true
     }
 
@@ -50,8 +50,8 @@ impl Window {
     }
 
     /// Records `count` deliveries of messages of one group.
-    pub(super) fn seen(&self, group: u64, count: u64) {
-        if self.place(group).fetch_sub(count, Ordering::AcqRel) == count {
+    pub(super) fn record_deliveries(&self, group: u64, count: u64) {
+        if self.slot(group).fetch_sub(count, Ordering::AcqRel) == count {
             self.freed.notify_one();
         }
     }
@@ -61,7 +61,7 @@ impl Window {
         self.freed.notified().await;
     }
 
-    fn place(&self, group: u64) -> &AtomicU64 {
+    fn slot(&self, group: u64) -> &AtomicU64 {
         &self.missing[(group % self.missing.len() as u64) as usize]
     }
 }
@@ -74,7 +74,7 @@ mod tests {
     fn messages_in_flight_never_exceed_the_window() {
         for messages in [1, 2, 7, 8, 9, 16, 25, 64, 100, 1000] {
             let window = Window::new(messages, 3);
-            let in_flight = (0..).take_while(|number| window.take(*number)).count();
+            let in_flight = (0..).take_while(|number| window.try_take(*number)).count();
             assert!(in_flight <= messages && in_flight * 8 >= messages * 7, "{in_flight} of {messages}");
         }
     }
@@ -82,21 +82,24 @@ mod tests {
     #[test]
     fn group_is_freed_after_every_subscriber_has_seen_it() {
         let window = Window::new(16, 2);
-        assert_eq!((0..).take_while(|number| window.take(*number)).count(), 16);
-        window.seen(window.group_of(0), 2);
-        window.seen(window.group_of(1), 1);
-        window.seen(window.group_of(5), 4);
-        assert!(!window.take(16), "the second delivery of message 1 is missing");
-        window.seen(window.group_of(1), 1);
-        assert!(window.take(16) && window.take(17) && !window.take(18), "the next group is in order");
+        assert_eq!((0..).take_while(|number| window.try_take(*number)).count(), 16);
+        window.record_deliveries(window.group_of(0), 2);
+        window.record_deliveries(window.group_of(1), 1);
+        window.record_deliveries(window.group_of(5), 4);
+        assert!(!window.try_take(16), "the second delivery of message 1 is missing");
+        window.record_deliveries(window.group_of(1), 1);
+        assert!(
+            window.try_take(16) && window.try_take(17) && !window.try_take(18),
+            "the next group is in order"
+        );
     }
 
     #[tokio::test]
     async fn freed_completes_even_if_a_slot_was_freed_before_the_call() {
         let window = Window::new(1, 1);
-        assert!(window.take(0) && !window.take(1));
-        window.seen(0, 1);
+        assert!(window.try_take(0) && !window.try_take(1));
+        window.record_deliveries(0, 1);
         window.freed().await;
-        assert!(window.take(1));
+        assert!(window.try_take(1));
     }
 }

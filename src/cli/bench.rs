@@ -155,7 +155,10 @@ fn flow_flags(
     command
         .arg(flag("publishers", "N", "Number of connections that publish").default_value("1"))
         .arg(flag("subscribers", "N", subscribers).default_value(row.subscribers))
-        .arg(flag("destinations", "N", "Number of destinations, over which the connections are distributed").default_value("1"))
+        .arg(
+            flag("destinations", "N", "Number of destinations, over which the connections are distributed")
+                .default_value("1"),
+        )
         .arg(flag("window", "N", "Closed loop: messages of a publisher in flight").default_value(row.window))
         .arg(
             flag(
@@ -314,6 +317,8 @@ mod tests {
             assert!(error.contains(part), "{arguments:?}: {error}");
         }
         let check = parse(&["fan-out", "--destinations", "2"]).expect("flags").check();
-        assert!(check.expect_err("one publisher").contains("each destination needs a publisher and a subscriber"));
+        assert!(
+            check.expect_err("one publisher").contains("each destination needs a publisher and a subscriber")
+        );
     }
 }

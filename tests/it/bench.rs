@@ -142,11 +142,11 @@ fn a_run_that_cannot_start_says_what_to_do_and_exits_with_1() {
         TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
     let (tcp, http) = (broker.tcp, broker.http);
     for (url, flags, part) in [
-        (format!("tcp://{free}"), "", "nobody listens at"),
+        (format!("tcp://{free}"), "", "no server listens at"),
         (format!("ws://{http}/nowhere"), "", "answers 404 to /nowhere (check the path of --url"),
         (format!("sockjs+jsonp://{http}/nowhere"), "", "check the path of --url"),
         (format!("ws://{tcp}/ws"), "", "served at the address of the option http"),
-        (format!("tcp://{tcp}"), "", "give the right --login and --passcode"),
+        (format!("tcp://{tcp}"), "", "check --login and --passcode"),
         (format!("tcp://{tcp}"), "--login alice --passcode wrong", "STOMPBOX_BENCH_PASSCODE"),
         (format!("tcp://{tcp}"), "--connections 1000000", "ulimit -n"),
         (format!("tcp://{tcp}"), "--login alice --passcode sesame --pid 4294967295", "cannot read /proc"),

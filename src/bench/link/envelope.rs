@@ -25,26 +25,26 @@ impl Lines {
     /// Processes bytes of a body, and passes complete frames to `sink`.
     pub(super) fn take(
         &mut self,
-        mut octets: &[u8],
+        mut input: &[u8],
         mut sink: impl FnMut(&[u8]) -> Result<(), BenchError>,
     ) -> Result<(), BenchError> {
-        while let Some(end) = memchr(b'\n', octets) {
+        while let Some(end) = memchr(b'\n', input) {
             let line = match self.line.is_empty() {
-                true => Cow::Borrowed(&octets[..end]),
+                true => Cow::Borrowed(&input[..end]),
                 false => {
-                    self.line.extend_from_slice(&octets[..end]);
+                    self.line.extend_from_slice(&input[..end]);
                     Cow::Owned(std::mem::take(&mut self.line))
                 }
             };
-            octets = &octets[end + 1..];
+            input = &input[end + 1..];
             if let Some(frame) = frame_of(self.transport, line.trim_ascii_end()) {
                 sink(&frame)?;
             }
         }
-        if self.line.len() + octets.len() > LINE_BYTES_MAX {
+        if self.line.len() + input.len() > LINE_BYTES_MAX {
             return Err(BenchError::protocol("SockJS"));
         }
-        self.line.extend_from_slice(octets);
+        self.line.extend_from_slice(input);
         Ok(())
     }
 }
@@ -147,9 +147,9 @@ mod tests {
             (b"x", "not SockJS"),
             (b"", "not SockJS"),
         ] {
-            let wrong =
+            let error =
                 take_frame(frame, &mut false, &mut Decoder::new(LIMITS)).expect_err("an end").to_string();
-            assert!(wrong.contains(part), "{wrong}");
+            assert!(error.contains(part), "{error}");
         }
     }
 }

@@ -32,7 +32,7 @@ enum State {
     ChunkEnd,
     ChunkSize,
     Trailers,
-    Whole,
+    Complete,
 }
 
 impl Response {
@@ -51,8 +51,8 @@ impl Response {
     }
 
     /// Returns whether the response is complete.
-    pub(super) fn is_whole(&self) -> bool {
-        self.state == State::Whole
+    pub(super) fn is_complete(&self) -> bool {
+        self.state == State::Complete
     }
 
     /// Returns whether the server closes the connection after the response.
@@ -67,39 +67,39 @@ impl Response {
     }
 
     /// Processes bytes of the head, and returns the bytes after it.
-    pub(super) fn take_head<'o>(&mut self, mut octets: &'o [u8]) -> Result<&'o [u8], BenchError> {
-        while !octets.is_empty() && matches!(self.state, State::StatusLine | State::Headers) {
-            octets = self.take_line(octets)?;
+    pub(super) fn take_head<'o>(&mut self, mut input: &'o [u8]) -> Result<&'o [u8], BenchError> {
+        while !input.is_empty() && matches!(self.state, State::StatusLine | State::Headers) {
+            input = self.take_line(input)?;
         }
-        Ok(octets)
+        Ok(input)
     }
 
     /// Processes bytes, passes those of the body to `sink`, and returns the bytes after the response.
     pub(super) fn take<'o>(
         &mut self,
-        mut octets: &'o [u8],
+        mut input: &'o [u8],
         mut sink: impl FnMut(&[u8]) -> Result<(), BenchError>,
     ) -> Result<&'o [u8], BenchError> {
-        while !octets.is_empty() && self.state != State::Whole {
+        while !input.is_empty() && self.state != State::Complete {
             let State::Body { left, in_chunks } = &mut self.state else {
-                octets = self.take_line(octets)?;
+                input = self.take_line(input)?;
                 continue;
             };
-            let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(octets.len());
+            let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());
             *left -= taken as u64;
             if *left == 0 {
-                self.state = if *in_chunks { State::ChunkEnd } else { State::Whole };
+                self.state = if *in_chunks { State::ChunkEnd } else { State::Complete };
             }
-            sink(&octets[..taken])?;
-            octets = &octets[taken..];
+            sink(&input[..taken])?;
+            input = &input[taken..];
         }
-        Ok(octets)
+        Ok(input)
     }
 
-    fn take_line<'o>(&mut self, octets: &'o [u8]) -> Result<&'o [u8], BenchError> {
-        let end = memchr(b'\n', octets);
-        let taken = end.map_or(octets.len(), |end| end + 1);
-        self.line.extend_from_slice(&octets[..taken]);
+    fn take_line<'o>(&mut self, input: &'o [u8]) -> Result<&'o [u8], BenchError> {
+        let end = memchr(b'\n', input);
+        let taken = end.map_or(input.len(), |end| end + 1);
+        self.line.extend_from_slice(&input[..taken]);
         self.head_bytes += taken;
         if self.line.len() > HEAD_BYTES_MAX || (self.status() == 0 && self.head_bytes > HEAD_BYTES_MAX) {
             return Err(BenchError::protocol("HTTP"));
@@ -109,7 +109,7 @@ impl Response {
             let line = std::str::from_utf8(&line).map_err(|_| BenchError::protocol("HTTP"))?;
             self.state = self.after(line.trim_end()).ok_or_else(|| BenchError::protocol("HTTP"))?;
         }
-        Ok(&octets[taken..])
+        Ok(&input[taken..])
     }
 
     /// Processes a complete line and returns the next state; `None` if the line is invalid.
@@ -133,22 +133,22 @@ impl Response {
                     left => Some(State::Body { left, in_chunks: true }),
                 }
             }
-            State::Trailers if line.is_empty() => Some(State::Whole),
+            State::Trailers if line.is_empty() => Some(State::Complete),
             State::Trailers => Some(State::Trailers),
-            State::Body { .. } | State::Whole => None,
+            State::Body { .. } | State::Complete => None,
         }
     }
 
     fn body(&self) -> Option<State> {
         if [101, 204, 304].contains(&self.status) {
-            return Some(State::Whole);
+            return Some(State::Complete);
         }
         if self.header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
             return Some(State::ChunkSize);
         }
         // Without either header, the body extends to the end of the connection.
         match self.header("content-length").map_or(Some(u64::MAX), |length| length.parse().ok())? {
-            0 => Some(State::Whole),
+            0 => Some(State::Complete),
             left => Some(State::Body { left, in_chunks: false }),
         }
     }
@@ -168,7 +168,7 @@ mod tests {
             });
             rest.extend_from_slice(after.expect("HTTP"));
         }
-        assert!(response.is_whole());
+        assert!(response.is_complete());
         (response.status(), body, rest)
     }
 

@@ -22,7 +22,7 @@ const LIMITS: Limits =
     Limits { frame_bytes_max: 64 << 20, header_count_max: 1000, header_bytes_max: 1 << 20, to_bytes_max: 0 };
 /// Bytes that may be queued before a publisher waits. This fills several TCP segments; the second value, for the body
 /// of an HTTP request, is small enough for any server.
-const ROOM: (usize, usize) = (64 * 1024, 16 * 1024);
+const QUEUED_BYTES_MAX: (usize, usize) = (64 * 1024, 16 * 1024);
 
 /// The broker to connect to.
 #[derive(Debug)]
@@ -78,8 +78,8 @@ impl Link {
     /// Returns whether the queue is short enough to add more.
     pub(super) fn has_room(&self) -> bool {
         match &self.wire {
-            Wire::Sockjs(halves) => halves.1.backlog() < ROOM.1,
-            _ => self.main.out.len() < ROOM.0,
+            Wire::Sockjs(halves) => halves.1.backlog() < QUEUED_BYTES_MAX.1,
+            _ => self.main.out.len() < QUEUED_BYTES_MAX.0,
         }
     }
 
@@ -115,8 +115,8 @@ impl Link {
             return progress_of_session(*address, main, halves, decoder).await;
         }
         let ready = main.ready().await?;
-        main.transfer(ready, |octets, out| match octets {
-            Some(octets) => wire.take(octets, decoder, out),
+        main.transfer(ready, |input, out| match input {
+            Some(input) => wire.take(input, decoder, out),
             None => Err(BenchError::Closed(String::new())),
         })
     }
@@ -137,14 +137,14 @@ async fn progress_of_session(
     (receiving, sending): &mut (Receiving, Sending),
     decoder: &mut Decoder,
 ) -> Result<(), BenchError> {
-    if receiving.wants_socket {
+    if receiving.needs_socket {
         *main = Socket::connect(address).await?;
-        receiving.ask(&mut main.out);
+        receiving.request_frames(&mut main.out);
     }
     // Not concurrently with the other socket, because each byte that arrives there would cancel the connect.
     sending.connect(address).await?;
     let sending_ready = async {
-        match sending.pump() {
+        match sending.socket_with_request() {
             Some(socket) => socket.ready().await,
             None => std::future::pending().await,
         }
@@ -156,8 +156,8 @@ async fn progress_of_session(
     if !to_main {
         return sending.transfer(ready);
     }
-    main.transfer(ready, |octets, out| match octets {
-        Some(octets) => receiving.take(octets, decoder, out),
+    main.transfer(ready, |input, out| match input {
+        Some(input) => receiving.take(input, decoder, out),
         None => Err(BenchError::Closed(String::new())),
     })
 }
@@ -167,8 +167,8 @@ impl Wire {
     fn begin(url: &Url, out: &mut BytesMut) -> Result<Wire, BenchError> {
         let host = url.authority();
         let session = || {
-            let random =
-                getrandom::u64().map_err(|error| BenchError::Other(format!("no random numbers: {error}")))?;
+            let random = getrandom::u64()
+                .map_err(|error| BenchError::Other(format!("cannot get random numbers: {error}")))?;
             Ok::<_, BenchError>(sockjs::session_path(url, random))
         };
         Ok(match url.transport {
@@ -184,7 +184,7 @@ impl Wire {
             _ => {
                 let session = session()?;
                 let mut receiving = Receiving::new(url, &session);
-                receiving.ask(out);
+                receiving.request_frames(out);
                 Wire::Sockjs(Box::new((receiving, Sending::new(url, &session))))
             }
         })
@@ -199,15 +199,15 @@ impl Wire {
         }
     }
 
-    fn take(&mut self, octets: &[u8], decoder: &mut Decoder, out: &mut BytesMut) -> Result<(), BenchError> {
+    fn take(&mut self, input: &[u8], decoder: &mut Decoder, out: &mut BytesMut) -> Result<(), BenchError> {
         match self {
-            Wire::Tcp => decoder.feed(octets),
-            Wire::WebSocket(socket) => socket.take(octets, out, |(piece, _)| {
+            Wire::Tcp => decoder.feed(input),
+            Wire::WebSocket(socket) => socket.take(input, out, |(piece, _)| {
                 decoder.feed(piece);
                 Ok(())
             })?,
             Wire::SockjsWebSocket { socket, message, is_open } => {
-                socket.take(octets, out, |(piece, end)| {
+                socket.take(input, out, |(piece, end)| {
                     match (end, message.is_empty()) {
                         (true, true) => return envelope::take_frame(piece, is_open, decoder),
                         _ => message.extend_from_slice(piece),
@@ -218,7 +218,7 @@ impl Wire {
                     }
                 })?
             }
-            Wire::Sockjs(halves) => halves.0.take(octets, decoder, out)?,
+            Wire::Sockjs(halves) => halves.0.take(input, decoder, out)?,
         }
         Ok(())
     }

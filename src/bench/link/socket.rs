@@ -27,9 +27,9 @@ pub(super) struct Socket {
 
 impl Socket {
     pub(super) async fn connect(address: SocketAddr) -> Result<Socket, BenchError> {
-        let trouble = |error| of_socket(&address.to_string(), error);
-        let stream = TcpStream::connect(address).await.map_err(trouble)?;
-        stream.set_nodelay(true).map_err(trouble)?;
+        let socket_error = |error| of_socket(&address.to_string(), error);
+        let stream = TcpStream::connect(address).await.map_err(socket_error)?;
+        stream.set_nodelay(true).map_err(socket_error)?;
         Ok(Socket { stream, address, out: BytesMut::new() })
     }
 
@@ -40,7 +40,7 @@ impl Socket {
             true => Interest::READABLE,
             false => Interest::READABLE | Interest::WRITABLE,
         };
-        self.stream.ready(interest).await.map_err(|error| self.trouble(error))
+        self.stream.ready(interest).await.map_err(|error| self.socket_error(error))
     }
 
     /// Writes as much as possible, and passes one chunk of input to `take`: `None` at the end of the stream.
@@ -69,7 +69,7 @@ impl Socket {
             match self.stream.try_write(&self.out) {
                 Ok(length) => self.out.advance(length),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(self.trouble(error)),
+                Err(error) => return Err(self.socket_error(error)),
             }
         }
         // Free a large buffer, which was needed for a backlog.
@@ -79,7 +79,7 @@ impl Socket {
         Ok(())
     }
 
-    fn trouble(&self, error: io::Error) -> BenchError {
+    fn socket_error(&self, error: io::Error) -> BenchError {
         of_socket(&self.address.to_string(), error)
     }
 }

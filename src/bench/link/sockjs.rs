@@ -42,7 +42,7 @@ pub(super) struct Receiving {
     refusal: Vec<u8>,
     is_open: bool,
     /// Whether the server closes the connection, so that the next request needs a new one.
-    pub(super) wants_socket: bool,
+    pub(super) needs_socket: bool,
 }
 
 impl Receiving {
@@ -59,7 +59,7 @@ impl Receiving {
             lines: Lines::new(url.transport),
             refusal: Vec::new(),
             is_open: false,
-            wants_socket: false,
+            needs_socket: false,
         }
     }
 
@@ -69,39 +69,39 @@ impl Receiving {
     }
 
     /// Sends a request for frames.
-    pub(super) fn ask(&mut self, out: &mut BytesMut) {
+    pub(super) fn request_frames(&mut self, out: &mut BytesMut) {
         self.response = Response::new();
-        self.wants_socket = false;
+        self.needs_socket = false;
         out.extend_from_slice(self.request.as_bytes());
     }
 
     /// Processes received bytes. Sends a new request when a response has ended.
     pub(super) fn take(
         &mut self,
-        mut octets: &[u8],
+        mut input: &[u8],
         decoder: &mut Decoder,
         out: &mut BytesMut,
     ) -> Result<(), BenchError> {
-        while !octets.is_empty() {
-            octets = self.response.take_head(octets)?;
+        while !input.is_empty() {
+            input = self.response.take_head(input)?;
             let is_fine = self.response.status() == 200;
             let Receiving { response, lines, is_open, refusal, .. } = self;
-            octets = response.take(octets, |piece| match is_fine {
+            input = response.take(input, |piece| match is_fine {
                 true => lines.take(piece, |frame| take_frame(frame, is_open, decoder)),
                 false => {
                     refusal.extend_from_slice(piece);
                     Ok(())
                 }
             })?;
-            if response.is_whole() && !is_fine {
+            if response.is_complete() && !is_fine {
                 return Err(response.refused(&self.path, refusal));
             }
-            if response.is_whole() && response.closes() {
-                self.wants_socket = true;
+            if response.is_complete() && response.closes() {
+                self.needs_socket = true;
                 return Ok(());
             }
-            if response.is_whole() {
-                self.ask(out);
+            if response.is_complete() {
+                self.request_frames(out);
             }
         }
         Ok(())
@@ -117,7 +117,7 @@ pub(super) struct Sending {
     /// JSON strings with commas between them: an array without its brackets.
     waiting: BytesMut,
     response: Response,
-    is_under_way: bool,
+    is_in_flight: bool,
     socket: Option<Socket>,
     last: Instant,
 }
@@ -138,7 +138,7 @@ impl Sending {
             is_form,
             waiting: BytesMut::new(),
             response: Response::new(),
-            is_under_way: false,
+            is_in_flight: false,
             socket: None,
             last: Instant::now(),
         }
@@ -151,7 +151,7 @@ impl Sending {
 
     /// Returns whether everything has been sent and acknowledged by a response.
     pub(super) fn is_done(&self) -> bool {
-        self.waiting.is_empty() && !self.is_under_way
+        self.waiting.is_empty() && !self.is_in_flight
     }
 
     /// Appends a message.
@@ -166,7 +166,7 @@ impl Sending {
 
     /// Opens a socket if there are messages to send and no usable socket.
     pub(super) async fn connect(&mut self, address: SocketAddr) -> Result<(), BenchError> {
-        let is_needed = !self.is_under_way && !self.waiting.is_empty();
+        let is_needed = !self.is_in_flight && !self.waiting.is_empty();
         if is_needed && (self.socket.is_none() || self.last.elapsed() > IDLE_MAX) {
             self.socket = Some(Socket::connect(address).await?);
             self.last = Instant::now();
@@ -175,41 +175,41 @@ impl Sending {
     }
 
     /// Returns the socket. First queues a request on it if messages are waiting and no request is in flight.
-    pub(super) fn pump(&mut self) -> Option<&Socket> {
+    pub(super) fn socket_with_request(&mut self) -> Option<&Socket> {
         let socket = self.socket.as_mut()?;
-        if !self.is_under_way && !self.waiting.is_empty() {
+        if !self.is_in_flight && !self.waiting.is_empty() {
             let json = [b"[", &self.waiting[..], b"]"].concat();
             self.waiting.clear();
             let body = if self.is_form { form(&json) } else { json };
             socket.out.extend_from_slice(format!("{}{}\r\n\r\n", self.head, body.len()).as_bytes());
             socket.out.extend_from_slice(&body);
             self.response = Response::new();
-            self.is_under_way = true;
+            self.is_in_flight = true;
         }
         Some(socket)
     }
 
     /// Transfers bytes on the sending socket.
     pub(super) fn transfer(&mut self, ready: tokio::io::Ready) -> Result<(), BenchError> {
-        let Sending { socket: Some(socket), response, path, is_under_way, .. } = self else { return Ok(()) };
+        let Sending { socket: Some(socket), response, path, is_in_flight, .. } = self else { return Ok(()) };
         let mut closed = false;
-        socket.transfer(ready, |octets, _| {
-            let Some(octets) = octets else {
+        socket.transfer(ready, |input, _| {
+            let Some(input) = input else {
                 closed = true;
-                return if *is_under_way { Err(BenchError::Closed(String::new())) } else { Ok(()) };
+                return if *is_in_flight { Err(BenchError::Closed(String::new())) } else { Ok(()) };
             };
             let mut body = Vec::new();
-            response.take(octets, |piece| {
+            response.take(input, |piece| {
                 body.extend_from_slice(piece);
                 Ok(())
             })?;
-            if response.is_whole() && ![200, 204].contains(&response.status()) {
+            if response.is_complete() && ![200, 204].contains(&response.status()) {
                 return Err(response.refused(path, &body));
             }
             Ok(())
         })?;
-        if response.is_whole() {
-            *is_under_way = false;
+        if response.is_complete() {
+            *is_in_flight = false;
             closed |= response.closes();
             self.last = Instant::now();
         }
@@ -225,10 +225,10 @@ fn form(json: &[u8]) -> Vec<u8> {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let mut out = Vec::with_capacity(json.len() * 3 / 2);
     out.extend_from_slice(b"d=");
-    for octet in json {
-        match octet {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => out.push(*octet),
-            _ => out.extend([b'%', DIGITS[usize::from(octet >> 4)], DIGITS[usize::from(octet & 15)]]),
+    for byte in json {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => out.push(*byte),
+            _ => out.extend([b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]),
         }
     }
     out
@@ -255,7 +255,7 @@ mod tests {
         let limits =
             Limits { frame_bytes_max: 1000, header_count_max: 10, header_bytes_max: 100, to_bytes_max: 0 };
         let (mut decoder, mut out) = (Decoder::new(limits), BytesMut::new());
-        receiving.ask(&mut out);
+        receiving.request_frames(&mut out);
         let request = "POST /ws/007/0000000000000007/xhr HTTP/1.1\r\nHost: h:1\r\n";
         assert!(out.starts_with(request.as_bytes()), "{out:?}");
         let length = out.len();
@@ -264,7 +264,7 @@ mod tests {
             .expect("o");
         assert!(receiving.is_open() && out.len() == 2 * length);
         let gone = b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\ngone";
-        let wrong = receiving.take(gone, &mut decoder, &mut out).expect_err("refused").to_string();
-        assert!(wrong.contains("404") && wrong.ends_with("gone"), "{wrong}");
+        let error = receiving.take(gone, &mut decoder, &mut out).expect_err("refused").to_string();
+        assert!(error.contains("404") && error.ends_with("gone"), "{error}");
     }
 }

@@ -18,7 +18,7 @@ const MASKED: u8 = 0x80;
 pub(super) struct WebSocket {
     state: State,
     /// An incomplete frame header, or the payload of a control frame.
-    held: Vec<u8>,
+    pending: Vec<u8>,
     mask: u32,
 }
 
@@ -43,12 +43,11 @@ impl WebSocket {
         );
         out.extend_from_slice(request.as_bytes());
         let accept = derive_accept_key(key.as_bytes());
-        let mask =
-            key.bytes().fold(0x9E37_79B9_u32, |mask, octet| mask.rotate_left(5) ^ u32::from(octet)) | 1;
+        let mask = key.bytes().fold(0x9E37_79B9_u32, |mask, byte| mask.rotate_left(5) ^ u32::from(byte)) | 1;
         let path = path.to_owned();
         WebSocket {
             state: State::Upgrading { accept, path, response: Response::new() },
-            held: Vec::new(),
+            pending: Vec::new(),
             mask,
         }
     }
@@ -58,30 +57,30 @@ impl WebSocket {
         !matches!(self.state, State::Upgrading { .. })
     }
 
-    /// Processes received bytes, passes pieces of messages to `sink`, and appends answers to pings to `out`.
+    /// Processes received bytes, passes pieces of messages to `sink`, and appends replies to pings to `out`.
     pub(super) fn take(
         &mut self,
-        mut octets: &[u8],
+        mut input: &[u8],
         out: &mut BytesMut,
         mut sink: impl FnMut(Piece<'_>) -> Result<(), BenchError>,
     ) -> Result<(), BenchError> {
-        while !octets.is_empty() {
+        while !input.is_empty() {
             match &mut self.state {
                 State::Upgrading { accept, path, response } => {
-                    octets = response.take_head(octets)?;
+                    input = response.take_head(input)?;
                     if response.status() == 0 {
                         return Ok(());
                     }
                     if response.status() != 101 || response.header("sec-websocket-accept") != Some(accept) {
-                        return Err(response.refused(path, octets));
+                        return Err(response.refused(path, input));
                     }
                     self.state = State::Head;
                 }
-                State::Head => octets = self.take_head(octets)?,
+                State::Head => input = self.take_head(input)?,
                 State::Payload { left, .. } => {
-                    let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(octets.len());
-                    let (piece, rest) = octets.split_at(taken);
-                    octets = rest;
+                    let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());
+                    let (piece, rest) = input.split_at(taken);
+                    input = rest;
                     self.take_payload(piece, out, &mut sink)?;
                 }
             }
@@ -92,27 +91,27 @@ impl WebSocket {
         Ok(())
     }
 
-    fn take_head<'o>(&mut self, octets: &'o [u8]) -> Result<&'o [u8], BenchError> {
-        let held = self.held.len();
-        let parsed = match held {
-            0 => parse(octets)?,
+    fn take_head<'o>(&mut self, input: &'o [u8]) -> Result<&'o [u8], BenchError> {
+        let pending = self.pending.len();
+        let parsed = match pending {
+            0 => parse(input)?,
             _ => {
-                self.held.extend_from_slice(&octets[..octets.len().min(14)]);
-                parse(&self.held)?
+                self.pending.extend_from_slice(&input[..input.len().min(14)]);
+                parse(&self.pending)?
             }
         };
-        let Some((head, length, bytes)) = parsed else {
-            if held == 0 {
-                self.held.extend_from_slice(octets);
+        let Some((head, length, header_bytes)) = parsed else {
+            if pending == 0 {
+                self.pending.extend_from_slice(input);
             }
             return Ok(&[]);
         };
-        self.held.clear();
+        self.pending.clear();
         if head.mask.is_some() || length > MESSAGE_BYTES_MAX {
             return Err(BenchError::protocol("WebSocket"));
         }
         self.state = State::Payload { opcode: head.opcode, last: head.is_final, left: length };
-        Ok(&octets[bytes - held..])
+        Ok(&input[header_bytes - pending..])
     }
 
     fn take_payload(
@@ -128,11 +127,11 @@ impl WebSocket {
             self.state = State::Head;
         }
         let OpCode::Control(control) = opcode else { return sink((piece, last && ends)) };
-        self.held.extend_from_slice(piece);
+        self.pending.extend_from_slice(piece);
         if !ends {
             return Ok(());
         }
-        let payload = std::mem::take(&mut self.held);
+        let payload = std::mem::take(&mut self.pending);
         match control {
             Control::Ping => self.put(Opcode::Pong, &payload, out),
             Control::Close => {
@@ -162,15 +161,15 @@ impl WebSocket {
         out.put_slice(&mask);
         let from = out.len();
         out.put_slice(payload);
-        for (octet, mask) in out[from..].iter_mut().zip(mask.iter().cycle()) {
-            *octet ^= mask;
+        for (byte, mask) in out[from..].iter_mut().zip(mask.iter().cycle()) {
+            *byte ^= mask;
         }
     }
 }
 
 /// Parses a frame header. Returns it with the length of its payload and its own length; `None` if it is incomplete.
-fn parse(octets: &[u8]) -> Result<Option<(FrameHeader, u64, usize)>, BenchError> {
-    let mut cursor = Cursor::new(octets);
+fn parse(input: &[u8]) -> Result<Option<(FrameHeader, u64, usize)>, BenchError> {
+    let mut cursor = Cursor::new(input);
     let parsed = FrameHeader::parse(&mut cursor).map_err(|_| BenchError::protocol("WebSocket"))?;
     Ok(parsed.map(|(head, length)| (head, length, cursor.position() as usize)))
 }
@@ -242,11 +241,11 @@ mod tests {
     fn refused_upgrade_reports_the_reason() {
         let mut out = BytesMut::new();
         let mut socket = WebSocket::open("/ws", "h:1", None, &mut out);
-        let wrong = socket.take(b"HTTP/1.1 403 Forbidden\r\n\r\norigin not allowed\n", &mut out, |_| Ok(()));
-        let wrong = wrong.expect_err("refused").to_string();
+        let result = socket.take(b"HTTP/1.1 403 Forbidden\r\n\r\norigin not allowed\n", &mut out, |_| Ok(()));
+        let error = result.expect_err("refused").to_string();
         assert!(
-            wrong.starts_with("the broker answers 403 to /ws (") && wrong.ends_with("origin not allowed"),
-            "{wrong}"
+            error.starts_with("the broker answers 403 to /ws (") && error.ends_with("origin not allowed"),
+            "{error}"
         );
     }
 }
