@@ -13,9 +13,13 @@ pub(super) fn report(loaded: &Loaded) -> String {
         }
         let value = match row.kind {
             ValueKind::Secrets { .. } | ValueKind::List { .. } => format!("{:?}", setting.display_values),
-            ValueKind::CommaList if setting.display_values.len() > 1 => format!("{:?}", setting.display_values),
+            ValueKind::CommaList if setting.display_values.len() > 1 => {
+                format!("{:?}", setting.display_values)
+            }
             ValueKind::Switch => setting.display_values.concat(),
-            ValueKind::Number if is_integer(&setting.display_values.concat()) => setting.display_values.concat(),
+            ValueKind::Number if is_integer(&setting.display_values.concat()) => {
+                setting.display_values.concat()
+            }
             ValueKind::Text | ValueKind::CommaList | ValueKind::Number | ValueKind::Secret => {
                 format!("{:?}", setting.display_values.concat())
             }

@@ -6,7 +6,8 @@ use tracing_subscriber::EnvFilter;
 
 /// Starts logging for the whole process.
 pub(super) fn start(options: &LogOptions) {
-    let filter = EnvFilter::builder().parse(&options.filter).expect("the configuration accepts only valid filters");
+    let filter =
+        EnvFilter::builder().parse(&options.filter).expect("the configuration accepts only valid filters");
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     // An error means that a global subscriber is set already. The log then goes to that one.
     let _ = match options.format {

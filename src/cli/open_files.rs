@@ -28,15 +28,17 @@ pub(super) fn prepare(loaded: &mut Loaded) -> Result<(), String> {
 pub(super) fn warning(loaded: &Loaded) -> Option<String> {
     // The maximum is used because the start raises the limit to it.
     let open_files = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
-    predict_warning(loaded.config.transport.connections_max, loaded.is_explicit("connections-max"), open_files)
+    predict_warning(
+        loaded.config.transport.connections_max,
+        loaded.is_explicit("connections-max"),
+        open_files,
+    )
 }
 
 /// Returns the warning of `check-config`, if `open_files` are too few for `requested` connections.
 fn predict_warning(requested: usize, explicit: bool, open_files: u64) -> Option<String> {
     match fit(requested, explicit, open_files) {
-        Ok(allowed) if allowed < requested => {
-            Some(format!("at start, {}", lowered_text(requested, allowed)))
-        }
+        Ok(allowed) if allowed < requested => Some(format!("at start, {}", lowered_text(requested, allowed))),
         Ok(_) => None,
         Err(error) => Some(format!("the broker will not start with the limits of this shell: {error}")),
     }

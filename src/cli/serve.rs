@@ -95,7 +95,10 @@ fn log_warnings(warnings: &[ConfigError]) {
 /// Logs the preset that applies, the rule of the demo, and the permissions that no rule grants to users.
 fn log_rules(config: &Config) {
     let (preset, reason) = config.preset();
-    info!(permissions = preset.as_str(), reason, "default permissions; stompbox check-config shows every rule");
+    info!(
+        permissions = preset.as_str(),
+        reason, "default permissions; stompbox check-config shows every rule"
+    );
     for rule in config.permissions().describe_rules().iter().filter(|line| line.ends_with("(demo)")) {
         info!(rule, "the demo page adds a permission rule; demo = false removes both");
     }

@@ -135,8 +135,7 @@ fn check_order(lower_key: &str, lower: Duration, upper_key: &str, upper: Duratio
 }
 
 fn connect_beyond_frame(c: &Config) -> Option<String> {
-    let (connect, frame) =
-        (c.transport.connect_limits.frame_bytes_max, c.transport.limits.frame_bytes_max);
+    let (connect, frame) = (c.transport.connect_limits.frame_bytes_max, c.transport.limits.frame_bytes_max);
     (connect > frame).then(|| {
         format!(
             "connect-frame-bytes-max ({connect}) is more than frame-bytes-max ({frame}); lower the first or raise the second"

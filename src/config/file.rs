@@ -81,13 +81,20 @@ fn texts(row: &OptionRow, value: &DeValue<'_>) -> Result<Vec<String>, String> {
         ) => Ok(vec![text.clone().into_owned()]),
         (ValueKind::Number, DeValue::Integer(number)) => Ok(vec![decimal(number)]),
         (ValueKind::Switch, DeValue::Boolean(on)) => Ok(vec![on.to_string()]),
-        (ValueKind::CommaList, DeValue::Array(items)) if items.is_empty() => {
-            Err(format!("invalid value: the array is empty; expected {:?} or at least one {}", "off", row.value))
-        }
-        (ValueKind::Secrets { .. } | ValueKind::List { .. } | ValueKind::CommaList, DeValue::Array(items)) => {
+        (ValueKind::CommaList, DeValue::Array(items)) if items.is_empty() => Err(format!(
+            "invalid value: the array is empty; expected {:?} or at least one {}",
+            "off", row.value
+        )),
+        (
+            ValueKind::Secrets { .. } | ValueKind::List { .. } | ValueKind::CommaList,
+            DeValue::Array(items),
+        ) => {
             let texts = items.iter().map(|item| item.get_ref().as_str().map(str::to_owned));
             texts.collect::<Option<_>>().ok_or_else(|| {
-                format!("invalid value: the array contains other values than strings; expected [\"{}\", …]", row.value)
+                format!(
+                    "invalid value: the array contains other values than strings; expected [\"{}\", …]",
+                    row.value
+                )
             })
         }
         (ValueKind::Text | ValueKind::Secret, _) => wrong_type(&format!("a string, {}", row.value)),
@@ -165,13 +172,22 @@ mod tests {
                 "tcp = 61613",
                 "a.toml:1: key \"tcp\": invalid value of type integer: expected a string, ADDR, or an array of strings, [\"ADDR\", …]",
             ),
-            ("\ntcp = []", "a.toml:2: key \"tcp\": invalid value: the array is empty; expected \"off\" or at least one ADDR"),
+            (
+                "\ntcp = []",
+                "a.toml:2: key \"tcp\": invalid value: the array is empty; expected \"off\" or at least one ADDR",
+            ),
             (
                 "tcp = [61613]",
                 "a.toml:1: key \"tcp\": invalid value: the array contains other values than strings; expected [\"ADDR\", …]",
             ),
-            ("\nws-path = [\"/a\"]", "a.toml:2: key \"ws-path\": invalid value of type array: expected a string, PATH"),
-            ("max-deliveries = 1.5", "a.toml:1: key \"max-deliveries\": invalid value of type float: expected a whole number"),
+            (
+                "\nws-path = [\"/a\"]",
+                "a.toml:2: key \"ws-path\": invalid value of type array: expected a string, PATH",
+            ),
+            (
+                "max-deliveries = 1.5",
+                "a.toml:1: key \"max-deliveries\": invalid value of type float: expected a whole number",
+            ),
             (
                 "frame-bytes-max = true",
                 "a.toml:1: key \"frame-bytes-max\": invalid value of type boolean: expected a string with a unit, such as \"2MiB\"",

@@ -2,8 +2,8 @@
 
 use super::access::boolean;
 use super::row::OptionRow;
-use super::table::{GIB, TIB, KIB, COUNT_MAX, bytes, number};
-use super::value::{count, store, size, switch};
+use super::table::{COUNT_MAX, GIB, KIB, TIB, bytes, number};
+use super::value::{count, size, store, switch};
 
 /// Largest number of JSON bytes for one byte of a frame (`\u0000`).
 const JSON_FACTOR: usize = 6;

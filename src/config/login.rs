@@ -2,7 +2,7 @@
 //! credentials.
 
 use super::row::OptionRow;
-use super::table::{COUNT_MAX, MILLISECOND, number, text, duration};
+use super::table::{COUNT_MAX, MILLISECOND, duration, number, text};
 use super::value::{count, source_kinds, store, time, user_names};
 
 pub(super) const LOGIN: &[OptionRow] = &[

@@ -19,7 +19,8 @@ impl Config {
     pub fn permissions(&self) -> Permissions {
         let (preset, _) = self.preset();
         let options = &self.users.permissions;
-        let demo = self.has_demo_rule(preset).then(|| (DEMO, Rule::parse(DEMO_RULE).expect("the rule is valid")));
+        let demo =
+            self.has_demo_rule(preset).then(|| (DEMO, Rule::parse(DEMO_RULE).expect("the rule is valid")));
         Permissions::new(preset, options.rules.clone(), demo.into_iter().collect())
     }
 
@@ -65,7 +66,10 @@ impl Config {
         ];
         match reasons.iter().find(|(applies, _)| *applies) {
             Some((_, reason)) => (Preset::Safe, reason),
-            None => (Preset::Open, "only this machine can connect, and there are no users or only those of the option user"),
+            None => (
+                Preset::Open,
+                "only this machine can connect, and there are no users or only those of the option user",
+            ),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Options of presence.
 
 use super::row::OptionRow;
-use super::table::{COUNT_MAX, ZERO, MILLISECOND, number, duration};
+use super::table::{COUNT_MAX, MILLISECOND, ZERO, duration, number};
 use super::value::{count, store, time};
 
 pub(super) const PRESENCE: &[OptionRow] = &[

@@ -1,7 +1,7 @@
 //! Options of running, stopping and logging.
 
 use super::row::{OptionRow, ValueKind};
-use super::table::{ZERO, number, text, duration};
+use super::table::{ZERO, duration, number, text};
 use super::value::{count, log_filter, log_format, store, switch, time};
 use crate::transport::Networks;
 

@@ -1,8 +1,8 @@
 //! Options of SockJS.
 
 use super::row::{OptionRow, ValueKind};
-use super::table::{TIB, KIB, COUNT_MAX, ZERO, MILLISECOND, bytes, number, text, duration};
-use super::value::{count, names, store, size, switch, time, transports, url};
+use super::table::{COUNT_MAX, KIB, MILLISECOND, TIB, ZERO, bytes, duration, number, text};
+use super::value::{count, names, size, store, switch, time, transports, url};
 
 pub(super) const SOCKJS: &[OptionRow] = &[
     duration(

@@ -11,7 +11,7 @@ use super::row::{Group, OptionRow, ValueKind};
 use super::running::RUNNING;
 use super::sockjs::SOCKJS;
 use super::token::TOKEN;
-use super::value::{count, heart_beat, listen, metrics_from, path, store, seconds, size, switch, time, user};
+use super::value::{count, heart_beat, listen, metrics_from, path, seconds, size, store, switch, time, user};
 use super::web::WEB;
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 use super::Config;
 use super::access::{boolean, optional};
 use super::row::{OptionRow, ValueKind};
-use super::table::{COUNT_MAX, ZERO, MILLISECOND, number, text, duration};
+use super::table::{COUNT_MAX, MILLISECOND, ZERO, duration, number, text};
 use super::value::{claim_name, count, store, switch, time};
 use crate::users::Secret;
 use hyper::header::HeaderValue;

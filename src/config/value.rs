@@ -112,7 +112,8 @@ pub(super) fn listen(text: &str) -> Result<Vec<Listen>, String> {
 
 /// Parses the path of the endpoint. Paths of the broker's own pages are rejected.
 pub(super) fn path(text: &str) -> Result<String, String> {
-    let is_reserved = ["/", "/assets", "/health", "/ready", "/metrics"].contains(&text) || text.ends_with('/');
+    let is_reserved =
+        ["/", "/assets", "/health", "/ready", "/metrics"].contains(&text) || text.ends_with('/');
     let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte));
     if is_reserved || !is_plain || !text.starts_with('/') || text.contains("//") {
         return Err(format!(
@@ -171,8 +172,9 @@ pub(super) fn user(text: &str) -> Result<(String, Passcode), String> {
              would be checked as a token; choose another passcode"
         ));
     }
-    let passcode = Passcode::new(passcode)
-        .ok_or_else(|| format!("the passcode of {name:?} is too long: expected at most {} bytes", Passcode::BYTES_MAX))?;
+    let passcode = Passcode::new(passcode).ok_or_else(|| {
+        format!("the passcode of {name:?} is too long: expected at most {} bytes", Passcode::BYTES_MAX)
+    })?;
     Ok((name.to_owned(), passcode))
 }
 
@@ -421,7 +423,10 @@ mod tests {
             let error = user(text).expect_err("no user");
             assert!(!error.contains("secret:") && !error.contains("xxx"), "{error}");
         }
-        assert_eq!(user(&long), Err("the passcode of \"alice\" is too long: expected at most 256 bytes".to_owned()));
+        assert_eq!(
+            user(&long),
+            Err("the passcode of \"alice\" is too long: expected at most 256 bytes".to_owned())
+        );
     }
 
     #[test]
@@ -466,10 +471,17 @@ mod tests {
     #[test]
     fn authentication_order_lists_each_kind_at_most_once() {
         assert_eq!(source_kinds("hook, users-file"), Ok(vec![SourceKind::Hook, SourceKind::UsersFile]));
-        assert_eq!(source_kinds(&SourceKind::ALL.map(SourceKind::as_str).join(",")), Ok(SourceKind::ALL.to_vec()));
+        assert_eq!(
+            source_kinds(&SourceKind::ALL.map(SourceKind::as_str).join(",")),
+            Ok(SourceKind::ALL.to_vec())
+        );
         assert_eq!(source_kinds(""), Ok(Vec::new()));
         assert_eq!(source_kinds("hook,hook"), Err("\"hook\" is given twice; expected each once".to_owned()));
-        assert!(source_kinds("ldap").expect_err("unknown").contains("expected one or more of proxy, certificate, token"));
+        assert!(
+            source_kinds("ldap")
+                .expect_err("unknown")
+                .contains("expected one or more of proxy, certificate, token")
+        );
     }
 
     #[test]
@@ -497,7 +509,10 @@ mod tests {
         }
         for text in ["", "inof", "verbose", "stompbox", "info,", "stompbox=loud"] {
             let error = log_filter(text).expect_err(text);
-            assert!(error.starts_with(&format!("invalid value {text:?}: expected one of off, error")), "{error}");
+            assert!(
+                error.starts_with(&format!("invalid value {text:?}: expected one of off, error")),
+                "{error}"
+            );
         }
     }
 

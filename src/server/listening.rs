@@ -59,7 +59,11 @@ async fn resolve(listen: &Listen) -> io::Result<Vec<SocketAddr>> {
 }
 
 /// Listens at every address. Skips addresses that this machine does not have, unless it has none of them.
-fn open(requested: &ListenAddress<'_>, ipv4_ports: &HashSet<u16>, backlog: i32) -> io::Result<Vec<TcpListener>> {
+fn open(
+    requested: &ListenAddress<'_>,
+    ipv4_ports: &HashSet<u16>,
+    backlog: i32,
+) -> io::Result<Vec<TcpListener>> {
     let mut opened = Vec::new();
     let mut missing = None;
     for address in &requested.addresses {

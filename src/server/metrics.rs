@@ -15,8 +15,9 @@ const POLICIES: [&str; 2] = ["allowed-origins", "allowed-hosts"];
 
 /// Returns the values of all labels.
 pub(super) fn labels() -> Labels {
-    let limits =
-        table::rows().map(|row| row.key).filter(|key| key.ends_with("-max") && !NOT_LIMITS_OF_CLIENTS.contains(key));
+    let limits = table::rows()
+        .map(|row| row.key)
+        .filter(|key| key.ends_with("-max") && !NOT_LIMITS_OF_CLIENTS.contains(key));
     Labels {
         transports: transport::names().collect(),
         reasons: Closing::REASONS.to_vec(),
@@ -31,6 +32,12 @@ mod tests {
 
     #[test]
     fn excluded_options_exist() {
-        assert!(NOT_LIMITS_OF_CLIENTS.iter().chain(&OTHER_LIMITS).chain(&POLICIES).all(|key| table::find(key).is_some()));
+        assert!(
+            NOT_LIMITS_OF_CLIENTS
+                .iter()
+                .chain(&OTHER_LIMITS)
+                .chain(&POLICIES)
+                .all(|key| table::find(key).is_some())
+        );
     }
 }

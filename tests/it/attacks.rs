@@ -486,7 +486,7 @@ fn a_removed_user_is_disconnected_and_its_messages_reach_no_other_user() {
     let (mut alice, _) = broker.sign_in(Wire::Tcp, "login:alice\npasscode:sesame\n");
     std::fs::write(&users.0, without_bob).expect("a file");
     broker.signal(Signal::HUP);
-    broker.log_line(|line| line.contains("rules and the users file are read again"));
+    broker.log_line(|line| line.contains("permission rules and users file reloaded"));
     bob.expect_error(&[("message", "access revoked")]);
     broker.until("sessions", 1);
     assert_eq!(alice.reach("/user/bob/queue/x", "", "for bob"), 0);

@@ -70,7 +70,7 @@ fn check_config_prints_non_default_settings_without_secrets() {
 
 #[test]
 fn check_config_prints_every_error_and_exits_with_2() {
-    let directory = Directory::new("check-config-mistakes");
+    let directory = Directory::new("check-config-errors");
     directory
         .write("a.toml", "tcp = \"off\"\nhttp = \"off\"\nframe-byte-max = 1\nuser = [\"open-sesame\"]\n");
     let variables = [("STOMPBOX_CONFIG", "a.toml"), ("STOMPBOX_LINGR", "1s")];
@@ -78,14 +78,14 @@ fn check_config_prints_every_error_and_exits_with_2() {
     assert_eq!((code, out.as_str()), (Some(2), ""));
     assert_eq!(
         errors,
-        "error: a.toml:1: key \"tcp\": tcp and http are both off, so nobody could connect; give one of them an \
-         address\n\
+        "error: a.toml:1: key \"tcp\": tcp and http are both off, so no client could connect; set an address \
+         for one of them\n\
          error: a.toml:3: key \"frame-byte-max\": unknown key; did you mean \"frame-bytes-max\"?\n\
-         error: a.toml:4: key \"user\": expected NAME:PASSCODE, neither of them empty, without line ends (not shown: \
-         it is a secret)\n\
+         error: a.toml:4: key \"user\": invalid value (not shown because it is a secret): expected NAME:PASSCODE, \
+         neither of them empty, without control characters\n\
          error: environment variable STOMPBOX_LINGR: unknown variable; did you mean STOMPBOX_LINGER?\n\
          error: --backlog: invalid value \"many\": expected a whole number from 1 to 65535\n\
-         5 mistakes in the configuration\n"
+         5 configuration errors\n"
     );
 }
 
@@ -155,7 +155,7 @@ fn the_error_for_a_missing_address_names_the_option_to_change() {
 #[test]
 fn startup_warns_if_no_rule_lets_users_send_or_use_queues() {
     let broker = Broker::start(&["--default-permissions=safe", "--user=alice:a"]);
-    let line = broker.log_line(|line| line.contains("no rule lets users"));
+    let line = broker.log_line(|line| line.contains("no permission rule allows users to"));
     assert!(
         line.contains(" WARN ")
             && line.contains(
@@ -170,10 +170,10 @@ fn startup_warns_if_no_rule_lets_users_send_or_use_queues() {
     );
     let rules = ["--permission=allow send users /topic/**", "--permission=allow all users /queue/**"];
     let granted = Broker::start(&[&["--default-permissions=safe", "--user=alice:a"][..], &rules].concat());
-    assert!(!granted.whole_log().contains("no rule lets"));
+    assert!(!granted.whole_log().contains("no permission rule allows"));
     // Rules for users have no effect if no source names a user.
     let anonymous = Broker::start(&[&["--default-permissions=safe"][..], &rules].concat());
-    let line = anonymous.log_line(|line| line.contains("no rule lets anonymous clients"));
+    let line = anonymous.log_line(|line| line.contains("no permission rule allows anonymous clients to"));
     assert!(
         line.contains("allow send anonymous /topic/**") && line.contains("allow all anonymous /queue/**"),
         "{line}"

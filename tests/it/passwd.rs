@@ -169,10 +169,13 @@ fn a_terminal_asks_for_the_passcode_twice_and_does_not_echo_it() {
         let mut terminal = Terminal { master: File::from(master), seen: String::new() };
         terminal.until("Passcode of \"alice\": ");
         terminal.master.write_all(b"open sesame\n").expect("typed");
-        terminal.until("The same again: ");
+        terminal.until("Repeat the passcode: ");
         terminal.master.write_all(second.as_bytes()).expect("typed");
-        let end =
-            if code == 0 { "users: \"alice\" is added" } else { "error: the two differ; nothing is changed" };
+        let end = if code == 0 {
+            "users: \"alice\" is added"
+        } else {
+            "error: the two passcodes differ; nothing is changed"
+        };
         terminal.until(end);
         assert_eq!(child.wait().expect("it ends").code(), Some(code));
         assert!(!terminal.seen.contains("sesam"), "{}", terminal.seen);

@@ -60,7 +60,9 @@ pub(super) fn passwd(
     let arguments = std::iter::once(OsString::from("stompbox passwd")).chain(arguments);
     let matches = match command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
-        Err(error) if error.use_stderr() => return super::write_text(errors, &explain(&error), ExitCode::from(2)),
+        Err(error) if error.use_stderr() => {
+            return super::write_text(errors, &explain(&error), ExitCode::from(2));
+        }
         Err(error) => return super::write_text(out, &error.render().to_string(), ExitCode::SUCCESS),
     };
     match parse_action(&matches).and_then(|action| execute(&action, ask)) {
@@ -70,7 +72,7 @@ pub(super) fn passwd(
         }
         Err(PasswdError::File(error)) => {
             super::write_text(errors, &format!("error: {error}\n"), ExitCode::FAILURE)
-        },
+        }
     }
 }
 
@@ -184,7 +186,9 @@ fn set(action: &PasswdAction, name: &str, ask: Ask<'_>) -> Result<String, Passwd
     // Validates the file before the prompt, so that an error is reported before the passcode is typed twice.
     let users = if path.exists() { users(path)? } else { Vec::new() };
     if !action.any_name && !users.iter().any(|user| *user.name == *name) {
-        let invalid_name = |error| PasswdError::Arguments(format!("{error}; for user-names = any add the user with --any-name"));
+        let invalid_name = |error| {
+            PasswdError::Arguments(format!("{error}; for user-names = any add the user with --any-name"))
+        };
         Names::Precis.check(name).map_err(invalid_name)?;
     }
     let passcode = ask(name).map_err(PasswdError::Arguments)?;

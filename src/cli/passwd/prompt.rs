@@ -22,7 +22,8 @@ pub(in crate::cli) fn ask(name: &str) -> Result<Secret, String> {
 
 /// Writes the prompt and reads one line without echo.
 fn prompt(input: &Stdin, prompt: &str) -> Result<Secret, String> {
-    let _echo_off = EchoOff::new(input).map_err(|error| format!("cannot turn off the echo of the terminal: {error}"))?;
+    let _echo_off =
+        EchoOff::new(input).map_err(|error| format!("cannot turn off the echo of the terminal: {error}"))?;
     let mut errors = io::stderr();
     let _ = write!(errors, "{prompt}").and_then(|()| errors.flush());
     let line = read_line(&mut input.lock(), false);

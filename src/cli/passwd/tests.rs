@@ -64,10 +64,7 @@ fn users_are_added_changed_and_deleted() {
     assert_eq!(done(&["alice"], "tulip"), "users: \"alice\" has a new passcode\n");
     assert_ne!(home.text().lines().next(), first.lines().next());
     assert_eq!(done(&["--list"], ""), "alice: service, a, b\nb%3Ab#%25\n", "the roles are unchanged");
-    assert_eq!(
-        done(&["alice", "--role=c"], "tulip"),
-        "users: \"alice\" has a new passcode and new roles\n"
-    );
+    assert_eq!(done(&["alice", "--role=c"], "tulip"), "users: \"alice\" has a new passcode and new roles\n");
     assert_eq!(done(&["b:b#%", "--delete"], ""), "users: \"b:b#%\" is deleted\n");
     assert_eq!(done(&["--list"], ""), "alice: c\n");
     let user = record::parse(&home.text()).expect("a file").remove(0);

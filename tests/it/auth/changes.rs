@@ -140,7 +140,9 @@ fn sighup_reloads_the_rules() {
     ] {
         fs::write(&path, mistake).expect("a file");
         broker.signal(Signal::HUP);
-        let is_told = |line: &str| line.contains("the configuration is not read anew") && line.contains(told);
+        let is_told = |line: &str| {
+            line.contains("reload failed; the previous configuration stays in effect") && line.contains(told)
+        };
         broker.log_line(is_told);
         for (alice, bob) in &mut sessions {
             alice.publish("/topic/other", "x");
@@ -162,7 +164,7 @@ fn sighup_reloads_the_rules() {
         let error = alice.expect_error("access denied", 1008, "access denied");
         assert_eq!(error.must("destination"), "/topic/a");
     }
-    broker.log_line(|line| line.contains("rules and the users file are read again"));
+    broker.log_line(|line| line.contains("permission rules and users file reloaded"));
     // Other sessions continue under the new rules.
     for (_, bob) in &mut sessions {
         bob.publish("/topic/b", "x");
@@ -174,7 +176,7 @@ fn sighup_reloads_the_rules() {
     assert!(denied.contains("rule=\"deny send anyone /topic/other\""), "{denied}");
     // Other changed options are logged, without secrets.
     for option in ["show-sender", "user"] {
-        let told = format!("an option has changed and needs a restart option=\"{option}\"");
+        let told = format!("an option has changed; it applies after a restart option=\"{option}\"");
         broker.log_line(|line| line.contains(&told));
     }
     let log = broker.log();
@@ -193,9 +195,9 @@ fn options_that_need_a_restart_do_not_relax_the_rules() {
     let broker = Broker::start(&["--config", path.to_str().expect("UTF-8")]);
     fs::write(&path, "permission = [\"allow send anyone /topic/a\"]\n").expect("a file");
     broker.signal(Signal::HUP);
-    broker.log_line(|line| line.contains("rules and the users file are read again"));
+    broker.log_line(|line| line.contains("permission rules and users file reloaded"));
     for option in ["users-file", "demo"] {
-        let told = format!("an option has changed and needs a restart option=\"{option}\"");
+        let told = format!("an option has changed; it applies after a restart option=\"{option}\"");
         broker.log_line(|line| line.contains(&told));
     }
     for via in Via::ALL {
@@ -222,12 +224,12 @@ fn sighup_names_each_changed_secret_that_needs_a_restart() {
     write("old-passcode", &"old-key-".repeat(4), "Bearer old-token");
     let broker = Broker::start(&["--config", path.to_str().expect("UTF-8")]);
     broker.signal(Signal::HUP);
-    broker.log_line(|line| line.contains("rules are read again"));
-    assert!(!broker.log().contains("needs a restart"), "nothing has changed");
+    broker.log_line(|line| line.contains("permission rules reloaded"));
+    assert!(!broker.log().contains("applies after a restart"), "nothing has changed");
     write("new-passcode", &"new-key-".repeat(4), "Bearer new-token");
     broker.signal(Signal::HUP);
     for option in ["user", "jwt-secret", "hook-authorization"] {
-        let told = format!("an option has changed and needs a restart option=\"{option}\"");
+        let told = format!("an option has changed; it applies after a restart option=\"{option}\"");
         broker.log_line(|line| line.contains(&told));
     }
     let log = broker.log();
