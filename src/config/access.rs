@@ -28,23 +28,22 @@ pub(super) const ACCESS: &[OptionRow] = &[
         "default-permissions",
         "auto|safe|open",
         "auto",
-        "Permissions that apply where no rule of the option permission matches. safe: read topics and \
-         presence, send to services and to queues of users, and use the client's own queues and topics. \
-         open: everything except reading messages of other users. auto: open if only this machine can \
-         connect, no proxy is configured (trusted-proxies, allowed-hosts), and there are no users or only \
-         those of the option user; otherwise safe. check-config shows the rules.",
+        "Permissions that apply where no rule of the option permission matches. safe: read topics and presence, send \
+         to services and to queues of users, and use the client's own queues and topics. open: everything except \
+         reading messages of other users. auto: open if only this machine can connect, no proxy is configured \
+         (trusted-proxies, allowed-hosts), and there are no users or only those of the option user; otherwise safe. \
+         check-config shows the rules.",
         |c, v| store(&mut c.users.permissions.preset, preset(v)),
     ),
     OptionRow {
         key: "permission",
         value: "RULE",
         default: "",
-        help: "A permission rule: allow or deny, then send, subscribe or all, then anyone, users, \
-               anonymous, user:NAME or role:NAME, then a destination with wildcards. {user} and \
-               {claim.NAME} stand for one segment, in which ., / and % are written as %2E, %2F and %25, \
-               except directly after /user/. Repeat the option for each rule; the first rule that matches \
-               decides. In the environment semicolons separate rules. Example: allow send role:editor \
-               /topic/news.**.",
+        help: "A permission rule: allow or deny, then send, subscribe or all, then anyone, users, anonymous, \
+               user:NAME or role:NAME, then a destination with wildcards. {user} and {claim.NAME} stand for one \
+               segment, in which ., / and % are written as %2E, %2F and %25, except directly after /user/. Repeat the \
+               option for each rule; the first rule that matches decides. In the environment semicolons separate \
+               rules. Example: allow send role:editor /topic/news.**.",
         kind: ValueKind::List { clear: |c| c.users.permissions.rules.clear(), hidden: false },
         set: |c, v| {
             c.users.permissions.rules.push(Rule::parse(v)?);
@@ -54,8 +53,8 @@ pub(super) const ACCESS: &[OptionRow] = &[
     boolean(
         "show-sender",
         "false",
-        "Adds the header user-name, which names the sender, to messages of topics and queues. Messages to \
-         users and services always have it.",
+        "Adds the header user-name, which names the sender, to messages of topics and queues. Messages to users and \
+         services always have it.",
         |c, v| store(&mut c.session.show_sender, switch(v)),
     ),
     boolean(
@@ -69,8 +68,8 @@ pub(super) const ACCESS: &[OptionRow] = &[
         "proxy-user-header",
         "NAME",
         "",
-        "Header in which a proxy of trusted-proxies names the user that it has authenticated. The header \
-         is ignored in requests from any other address.",
+        "Header in which a proxy of trusted-proxies names the user that it has authenticated. The header is ignored \
+         in requests from any other address.",
         |c, v| {
             store(&mut c.http.proxy_user.user, optional(v, header_name))?;
             c.users.proxy = c.http.proxy_user.user.is_some();

@@ -47,8 +47,8 @@ pub(super) const FRAMES: &[OptionRow] = &[
     bytes(
         "to-bytes-max",
         "256KiB",
-        "Maximum size of the header to, which lists the recipients of a SEND to /users/; a SEND with a \
-         longer one gets ERROR.",
+        "Maximum size of the header to, which lists the recipients of a SEND to /users/; a SEND with a longer one \
+         gets ERROR.",
         |c, v| {
             store(&mut c.session.to_bytes_max, size(v, 256..=GIB))?;
             c.transport.limits.to_bytes_max = c.session.to_bytes_max;
@@ -64,8 +64,7 @@ pub(super) const FRAMES: &[OptionRow] = &[
     bytes(
         "ws-message-bytes-max",
         "16MiB",
-        "Maximum size of a WebSocket message from a client, which may contain many frames; a larger one \
-         gets ERROR.",
+        "Maximum size of a WebSocket message from a client, which may contain many frames; a larger one gets ERROR.",
         |c, v| store(&mut c.sockjs.ws_message_bytes_max, size(v, KIB..=TIB).map(|bytes| bytes as u64)),
     ),
     bytes(
@@ -77,24 +76,23 @@ pub(super) const FRAMES: &[OptionRow] = &[
     number(
         "frames-per-second-max",
         "0",
-        "Maximum number of frames per second from one connection, averaged; above it the client gets \
-         ERROR. 0: no limit.",
+        "Maximum number of frames per second from one connection, averaged; above it the client gets ERROR. 0: no \
+         limit.",
         |c, v| store(&mut c.session.frames_per_second_max, count(v, 0..=COUNT_MAX)),
     ),
     boolean(
         "strict-headers",
         "false",
-        "Rejects with ERROR a SEND whose headers request features that Stompbox does not have (expires, \
-         priority, delay: see the documentation on compatibility). With false such a header is ignored and \
-         causes a WARN in the log. persistent:true is never rejected, because many clients send it by \
-         default.",
+        "Rejects with ERROR a SEND whose headers request features that Stompbox does not have (expires, priority, \
+         delay: see the documentation on compatibility). With false such a header is ignored and causes a WARN in the \
+         log. persistent:true is never rejected, because many clients send it by default.",
         |c, v| store(&mut c.session.strict_headers, switch(v)),
     ),
     boolean(
         "trailing-lf",
         "true",
-        "Whether an LF follows the NUL of each frame over TCP. Set it to false for clients that read the \
-         LF as the start of a frame. WebSocket and SockJS frames never have it.",
+        "Whether an LF follows the NUL of each frame over TCP. Set it to false for clients that read the LF as the \
+         start of a frame. WebSocket and SockJS frames never have it.",
         |c, v| store(&mut c.transport.trailing_lf, switch(v)),
     ),
 ];

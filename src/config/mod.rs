@@ -18,6 +18,7 @@ mod load;
 mod login;
 mod permissions;
 mod presence;
+mod queues;
 pub mod reference;
 mod row;
 mod running;

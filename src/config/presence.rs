@@ -8,8 +8,8 @@ pub(super) const PRESENCE: &[OptionRow] = &[
     number(
         "presence-names-max",
         "1000",
-        "Maximum number of users at a topic for which the watchers of its presence get names. Above it \
-         they get only numbers, unless their SUBSCRIBE has presence-names:true.",
+        "Maximum number of users at a topic for which the watchers of its presence get names. Above it they get only \
+         numbers, unless their SUBSCRIBE has presence-names:true.",
         |c, v| store(&mut c.broker.presence_names_max, count(v, 0..=COUNT_MAX)),
     ),
     duration(
@@ -21,8 +21,8 @@ pub(super) const PRESENCE: &[OptionRow] = &[
     duration(
         "presence-interval",
         "100ms",
-        "Minimum time between two reports of joins and leaves to the watchers of a topic; each report \
-         contains all changes.",
+        "Minimum time between two reports of joins and leaves to the watchers of a topic; each report contains all \
+         changes.",
         |c, v| store(&mut c.broker.presence_interval, time(v, MILLISECOND)),
     ),
 ];

@@ -10,27 +10,25 @@ pub(super) const RUNNING: &[OptionRow] = &[
         "health-check-from",
         "NETWORKS",
         "",
-        "Addresses and networks of health checks, separated by commas: 127.0.0.1, 10.0.0.0/8, ::1. A login \
-         from one of them is logged at debug instead of info, and so is the end of a connection that only \
-         logs in and disconnects.",
+        "Addresses and networks of health checks, separated by commas: 127.0.0.1, 10.0.0.0/8, ::1. A login from one \
+         of them is logged at debug instead of info, and so is the end of a connection that only logs in and \
+         disconnects.",
         |c, v| store(&mut c.transport.health_check_from, Networks::parse(v)),
     ),
     duration(
         "drain-time",
         "8s",
-        "Maximum time of a stop. During this time clients receive their waiting messages. Remaining \
-         connections are closed half a second (at most an eighth of the time) before its end. A single TCP \
-         client that does not close its socket makes a stop last as long as linger. Container runtimes \
-         kill a process after 10 s.",
+        "Maximum time of a stop. During this time clients receive their waiting messages. Remaining connections are \
+         closed half a second (at most an eighth of the time) before its end. A single TCP client that does not close \
+         its socket makes a stop last as long as linger. Container runtimes kill a process after 10 s.",
         |c, v| store(&mut c.drain_time, time(v, ZERO)),
     ),
     OptionRow {
         key: "shutdown-error",
         value: "true|false",
         default: "false",
-        help: "Sends an ERROR with the message shutting down to TCP clients when the broker stops. With \
-               false their connections are closed without it, so that clients with automatic reconnection \
-               come back.",
+        help: "Sends an ERROR with the message shutting down to TCP clients when the broker stops. With false their \
+               connections are closed without it, so that clients with automatic reconnection come back.",
         kind: ValueKind::Switch,
         set: |c, v| store(&mut c.transport.shutdown_error, switch(v)),
     },
@@ -41,8 +39,8 @@ pub(super) const RUNNING: &[OptionRow] = &[
         "log",
         "FILTER",
         "info",
-        "Filter of the log, which goes to standard error: off, error, warn, info, debug or trace, also per \
-         module: info,stompbox::session=debug.",
+        "Filter of the log, which goes to standard error: off, error, warn, info, debug or trace, also per module: \
+         info,stompbox::session=debug.",
         |c, v| store(&mut c.log.filter, log_filter(v)),
     ),
     text(

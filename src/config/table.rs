@@ -6,6 +6,7 @@ use super::access::ACCESS;
 use super::frames::FRAMES;
 use super::login::LOGIN;
 use super::presence::PRESENCE;
+use super::queues::QUEUES;
 use super::row::variable;
 use super::row::{Group, OptionRow, ValueKind};
 use super::running::RUNNING;
@@ -117,10 +118,10 @@ const LISTENING: &[OptionRow] = &[
         key: "http",
         value: "ADDR",
         default: "127.0.0.1:8080",
-        help: "Addresses for HTTP, which also serves WebSocket and SockJS: HOST:PORT, or off. To give \
-               several, repeat the option, separate them with commas, or use an array in the file. A name \
-               stands for all of its addresses; port 0 selects any free port. [::]:PORT also accepts IPv4 \
-               clients, unless an IPv4 address with the same port is also given.",
+        help: "Addresses for HTTP, which also serves WebSocket and SockJS: HOST:PORT, or off. To give several, repeat \
+               the option, separate them with commas, or use an array in the file. A name stands for all of its \
+               addresses; port 0 selects any free port. [::]:PORT also accepts IPv4 clients, unless an IPv4 address \
+               with the same port is also given.",
         kind: ValueKind::CommaList,
         set: |c, v| store(&mut c.listen_http, listen(v)),
     },
@@ -142,23 +143,23 @@ const LISTENING: &[OptionRow] = &[
     number(
         "backlog",
         "4096",
-        "Maximum number of connections that the system holds until the broker accepts them. The system may \
-         hold fewer (net.core.somaxconn). When no more fit, connecting takes a second or more.",
+        "Maximum number of connections that the system holds until the broker accepts them. The system may hold fewer \
+         (net.core.somaxconn). When no more fit, connecting takes a second or more.",
         |c, v| store(&mut c.transport.backlog, count(v, 1..=65_535)),
     ),
     duration(
         "http-header-timeout",
         "10s",
-        "Maximum time to receive the header section of an HTTP request; then the connection is closed. An \
-         idle HTTP connection is closed after the same time.",
+        "Maximum time to receive the header section of an HTTP request; then the connection is closed. An idle HTTP \
+         connection is closed after the same time.",
         |c, v| store(&mut c.http.header_timeout, time(v, MILLISECOND)),
     ),
     text(
         "metrics-from",
         "loopback|any|off",
         "loopback",
-        "Clients that may read /metrics. loopback: programs on this machine. any: every client that can \
-         reach the HTTP address. off: none.",
+        "Clients that may read /metrics. loopback: programs on this machine. any: every client that can reach the \
+         HTTP address. off: none.",
         |c, v| store(&mut c.http.metrics_from, metrics_from(v)),
     ),
 ];
@@ -168,11 +169,10 @@ const USERS: &[OptionRow] = &[
         key: "user",
         value: "NAME:PASSCODE",
         default: "",
-        help: "A user who may connect; repeat the option for each user. If any user is configured, CONNECT \
-               requires a login (see allow-anonymous). Without any source of users, every client is \
-               accepted and its login is ignored. Other users of this machine can see flags, so the file \
-               is a better place. In the environment commas separate users, so a passcode with a comma \
-               must be set in the file.",
+        help: "A user who may connect; repeat the option for each user. If any user is configured, CONNECT requires a \
+               login (see allow-anonymous). Without any source of users, every client is accepted and its login is \
+               ignored. Other users of this machine can see flags, so the file is a better place. In the environment \
+               commas separate users, so a passcode with a comma must be set in the file.",
         kind: ValueKind::Secrets { clear: |c| c.users.static_users.clear() },
         set: |c, v| {
             let (name, passcode) = user(v)?;
@@ -187,8 +187,8 @@ const USERS: &[OptionRow] = &[
         key: "allow-anonymous",
         value: "true|false",
         default: "false",
-        help: "Accepts clients that send no login; an incorrect login still fails. Required to listen on \
-               addresses that other machines can reach, unless a source of users is configured.",
+        help: "Accepts clients that send no login; an incorrect login still fails. Required to listen on addresses \
+               that other machines can reach, unless a source of users is configured.",
         kind: ValueKind::Switch,
         set: |c, v| store(&mut c.users.allow_anonymous, switch(v)),
     },
@@ -196,9 +196,8 @@ const USERS: &[OptionRow] = &[
         "users-file",
         "FILE",
         "",
-        "File of users with hashes of their passcodes; stompbox passwd creates and changes it. The broker \
-         reads it again within a second of a change. While the new content is invalid, the previous users \
-         stay in effect.",
+        "File of users with hashes of their passcodes; stompbox passwd creates and changes it. The broker reads it \
+         again within a second of a change. While the new content is invalid, the previous users stay in effect.",
         |c, v| {
             c.users.users_file = Some(v).filter(|path| !path.is_empty()).map(Into::into);
             Ok(())
@@ -210,17 +209,16 @@ const CONNECTIONS: &[OptionRow] = &[
     number(
         "connections-max",
         "16384",
-        "Maximum number of open connections, including HTTP connections. A further connection gets an \
-         error with the reason and is closed. If the system's limit of open files allows fewer, the broker \
-         lowers the value with a warning; if the option is set explicitly, the broker does not start. \
-         check-config warns in both cases.",
+        "Maximum number of open connections, including HTTP connections. A further connection gets an error with the \
+         reason and is closed. If the system's limit of open files allows fewer, the broker lowers the value with a \
+         warning; if the option is set explicitly, the broker does not start. check-config warns in both cases.",
         |c, v| store(&mut c.transport.connections_max, count(v, 1..=COUNT_MAX)),
     ),
     number(
         "connections-per-address-max",
         "0",
-        "Maximum number of open connections from one IP address; a further connection is closed at once. \
-         0: no separate limit.",
+        "Maximum number of open connections from one IP address; a further connection is closed at once. 0: no \
+         separate limit.",
         |c, v| store(&mut c.transport.connections_per_address_max, count(v, 0..=COUNT_MAX)),
     ),
     duration(
@@ -232,41 +230,40 @@ const CONNECTIONS: &[OptionRow] = &[
     duration(
         "connect-timeout",
         "60s",
-        "Maximum time until CONNECT is complete, even while bytes keep arriving; then the connection is \
-         closed.",
+        "Maximum time until CONNECT is complete, even while bytes keep arriving; then the connection is closed.",
         |c, v| store(&mut c.session.connect_timeout, time(v, MILLISECOND)),
     ),
     text(
         "heart-beat",
         "MS,MS",
         "10000,10000",
-        "Heartbeat intervals of the broker in milliseconds: how often it can send, and how often it wants \
-         to receive from a client. 0: never; other values are 500 or more. A client that is silent for too \
-         long is closed: see heart-beat-tolerance.",
+        "Heartbeat intervals of the broker in milliseconds: how often it can send, and how often it wants to receive \
+         from a client. 0: never; other values are 500 or more. A client that is silent for too long is closed: see \
+         heart-beat-tolerance.",
         |c, v| store(&mut c.session.heart_beat, heart_beat(v)),
     ),
     number(
         "heart-beat-tolerance",
         "2",
-        "Number of heartbeat intervals without input after which the broker closes a client as lost. The \
-         broker waits at least one second more than one interval. Browsers run the timers of hidden tabs \
-         once a minute: 7 keeps such tabs connected with heartbeats of 10 s.",
+        "Number of heartbeat intervals without input after which the broker closes a client as lost. The broker waits \
+         at least one second more than one interval. Browsers run the timers of hidden tabs once a minute: 7 keeps \
+         such tabs connected with heartbeats of 10 s.",
         |c, v| store(&mut c.session.heart_beat_tolerance, count(v, 1..=1000)),
     ),
     duration(
         "tcp-keepalive",
         "30s",
-        "Time without traffic after which the system probes whether the peer still responds. This detects \
-         vanished clients that send no heartbeats. The time is up to a third longer for some connections, \
-         so that not all are probed at once. Whole seconds; 0: off.",
+        "Time without traffic after which the system probes whether the peer still responds. This detects vanished \
+         clients that send no heartbeats. The time is up to a third longer for some connections, so that not all are \
+         probed at once. Whole seconds; 0: off.",
         |c, v| store(&mut c.transport.tcp_keepalive, seconds(v)),
     ),
     duration(
         "tcp-user-timeout",
         "60s",
-        "Maximum time for which sent bytes may stay unacknowledged by the peer's system; then the \
-         connection is closed. Set it longer than tcp-keepalive: otherwise one lost keepalive probe also \
-         closes the connection. 0: the system's default (many minutes).",
+        "Maximum time for which sent bytes may stay unacknowledged by the peer's system; then the connection is \
+         closed. Set it longer than tcp-keepalive: otherwise one lost keepalive probe also closes the connection. 0: \
+         the system's default (many minutes).",
         |c, v| store(&mut c.transport.tcp_user_timeout, time(v, ZERO)),
     ),
     duration(
@@ -287,17 +284,16 @@ const SESSIONS: &[OptionRow] = &[
     bytes(
         "subscription-bytes-max",
         "8MiB",
-        "Maximum memory for the subscriptions and temporary queues of a session, including names, ids and \
-         wildcards; above it SUBSCRIBE gets ERROR. A thousand ordinary subscriptions take about 1 MiB. \
-         Deliveries that wait for ACK count 40 to 80 bytes each; a session that exceeds the limit by them \
-         is closed as a slow consumer.",
+        "Maximum memory for the subscriptions and temporary queues of a session, including names, ids and wildcards; \
+         above it SUBSCRIBE gets ERROR. A thousand ordinary subscriptions take about 1 MiB. Deliveries that wait for \
+         ACK count 40 to 80 bytes each; a session that exceeds the limit by them is closed as a slow consumer.",
         |c, v| store(&mut c.session.subscription_bytes_max, size(v, 16 * KIB..=GIB)),
     ),
     bytes(
         "id-bytes-max",
         "1KiB",
-        "Maximum length in bytes of a name that a client chooses: the headers id of SUBSCRIBE, transaction \
-         of BEGIN, and receipt. A frame with a longer one gets ERROR.",
+        "Maximum length in bytes of a name that a client chooses: the headers id of SUBSCRIBE, transaction of BEGIN, \
+         and receipt. A frame with a longer one gets ERROR.",
         |c, v| store(&mut c.session.id_bytes_max, size(v, 16..=TIB)),
     ),
     number(
@@ -315,8 +311,7 @@ const SESSIONS: &[OptionRow] = &[
     bytes(
         "transaction-bytes-max",
         "4MiB",
-        "Maximum number of bytes in all open transactions of a session together; a frame above it gets \
-         ERROR.",
+        "Maximum number of bytes in all open transactions of a session together; a frame above it gets ERROR.",
         |c, v| store(&mut c.session.transaction_bytes_max, size(v, KIB..=TIB)),
     ),
     number(
@@ -328,67 +323,9 @@ const SESSIONS: &[OptionRow] = &[
     number(
         "unsettled-max",
         "10000",
-        "Maximum number of deliveries of a subscription that wait for ACK or NACK; above it the session is \
-         closed as a slow consumer.",
+        "Maximum number of deliveries of a subscription that wait for ACK or NACK; above it the session is closed as \
+         a slow consumer.",
         |c, v| store(&mut c.session.unsettled_max, count(v, 1..=COUNT_MAX)),
-    ),
-];
-
-const QUEUES: &[OptionRow] = &[
-    number(
-        "prefetch-count",
-        "250",
-        "Maximum number of unsettled messages that a consumer of a work queue holds, unless its SUBSCRIBE \
-         sets another limit. Further messages wait in the queue.",
-        |c, v| store(&mut c.session.prefetch_count, count(v, 1..=COUNT_MAX)),
-    ),
-    bytes(
-        "prefetch-bytes",
-        "1MiB",
-        "Maximum size of the unsettled messages that a consumer of a work queue holds. Each message counts \
-         its body, its headers and about 200 bytes. A consumer always gets one message, however large; \
-         further messages wait in the queue.",
-        |c, v| store(&mut c.transport.prefetch_bytes, size(v, 1..=TIB)),
-    ),
-    number(
-        "queues-max",
-        "100000",
-        "Maximum number of work queues, including dead letter queues; a frame that needs another one gets \
-         ERROR.",
-        |c, v| store(&mut c.broker.queues_max, count(v, 1..=COUNT_MAX)),
-    ),
-    number(
-        "queue-messages-max",
-        "1000000",
-        "Maximum number of messages in a work queue; a SEND above it gets ERROR.",
-        |c, v| store(&mut c.broker.queue_messages_max, count(v, 1..=COUNT_MAX)),
-    ),
-    bytes(
-        "queue-bytes-max",
-        "256MiB",
-        "Maximum number of bytes in a work queue; a SEND above it gets ERROR.",
-        |c, v| store(&mut c.broker.queue_bytes_max, size(v, KIB..=TIB)),
-    ),
-    number(
-        "max-deliveries",
-        "20",
-        "Number of failed deliveries of a message after which it goes to the dead letter queue \
-         /queue/dead.NAME. A delivery fails by NACK, or if the connection is lost while the client works \
-         on the message.",
-        |c, v| store(&mut c.broker.max_deliveries, count(v, 1..=COUNT_MAX)),
-    ),
-    duration(
-        "redelivery-backoff",
-        "10ms",
-        "Delay before a message goes again to the consumer that had it last. There is no delay the first \
-         time, then this delay, which doubles each further time.",
-        |c, v| store(&mut c.broker.redelivery_backoff, time(v, ZERO)),
-    ),
-    duration(
-        "redelivery-backoff-max",
-        "250ms",
-        "Maximum delay that redelivery-backoff reaches by doubling.",
-        |c, v| store(&mut c.broker.redelivery_backoff_max, time(v, ZERO)),
     ),
 ];
 
@@ -396,20 +333,19 @@ const MEMORY: &[OptionRow] = &[
     bytes(
         "memory-bytes-max",
         "1GiB",
-        "Maximum memory that clients can make the broker use: outbound queues, work queues, transactions, \
-         input, and subscriptions with their names. At 7/8 of the limit publishers are throttled; at the \
-         limit SEND is rejected. Subscriptions and names of transactions may use a quarter of it; above \
-         that SUBSCRIBE and BEGIN are rejected. Unfinished frames may use another quarter; if a frame does \
-         not fit, frames that have stalled are dropped, and if there are none, the client gets ERROR. HTTP \
-         requests with header sections above 4 KiB may use an eighth; above that they are rejected. A \
-         COMMIT may add half of the memory that is left.",
+        "Maximum memory that clients can make the broker use: outbound queues, work queues, transactions, input, and \
+         subscriptions with their names. At 7/8 of the limit publishers are throttled; at the limit SEND is rejected. \
+         Subscriptions and names of transactions may use a quarter of it; above that SUBSCRIBE and BEGIN are \
+         rejected. Unfinished frames may use another quarter; if a frame does not fit, frames that have stalled are \
+         dropped, and if there are none, the client gets ERROR. HTTP requests with header sections above 4 KiB may \
+         use an eighth; above that they are rejected. A COMMIT may add half of the memory that is left.",
         |c, v| store(&mut c.memory_bytes_max, size(v, KIB * KIB..=TIB)),
     ),
     bytes(
         "outbound-queue-bytes-max",
         "4MiB",
-        "Maximum number of bytes in the outbound queue of a connection. While it is more than half full, \
-         publishers to this receiver wait; above the limit the receiver is closed as a slow consumer.",
+        "Maximum number of bytes in the outbound queue of a connection. While it is more than half full, publishers \
+         to this receiver wait; above the limit the receiver is closed as a slow consumer.",
         |c, v| store(&mut c.outbound_queue.outbound_queue_bytes_max, size(v, 2 * KIB..=TIB)),
     ),
     duration(
@@ -421,9 +357,9 @@ const MEMORY: &[OptionRow] = &[
     duration(
         "stall-timeout",
         "10s",
-        "Time within which a receiver must read some of the data that waits for it; otherwise it is closed \
-         as a slow consumer. Also the time within which a client must send another 4 KiB of an unfinished \
-         frame of 4 KiB or more, or of a SockJS body; otherwise the connection or request ends.",
+        "Time within which a receiver must read some of the data that waits for it; otherwise it is closed as a slow \
+         consumer. Also the time within which a client must send another 4 KiB of an unfinished frame of 4 KiB or \
+         more, or of a SockJS body; otherwise the connection or request ends.",
         |c, v| {
             store(&mut c.transport.stall_timeout, time(v, MILLISECOND))?;
             c.sockjs.body_timeout = c.transport.stall_timeout;

@@ -24,9 +24,8 @@ pub(super) const TOKEN: &[OptionRow] = &[
     list(
         "jwt-secret",
         "SECRET",
-        "Shared secret of 32 bytes or more for tokens (JWT) signed with HS256, HS384 or HS512; give \
-         several while you replace it. Other users of this machine can see flags, so the file or the \
-         environment is a better place.",
+        "Shared secret of 32 bytes or more for tokens (JWT) signed with HS256, HS384 or HS512; give several while you \
+         replace it. Other users of this machine can see flags, so the file or the environment is a better place.",
         true,
         |c| c.users.token.secrets.clear(),
         |c, v| {
@@ -37,8 +36,8 @@ pub(super) const TOKEN: &[OptionRow] = &[
     list(
         "jwt-key-file",
         "FILE",
-        "File with a public key in PEM format for tokens: RSA for RS256 to RS512 and PS256 to PS512, P-256 \
-         for ES256, P-384 for ES384, Ed25519 for EdDSA.",
+        "File with a public key in PEM format for tokens: RSA for RS256 to RS512 and PS256 to PS512, P-256 for ES256, \
+         P-384 for ES384, Ed25519 for EdDSA.",
         false,
         |c| c.users.token.key_files.clear(),
         |c, v| {
@@ -49,8 +48,8 @@ pub(super) const TOKEN: &[OptionRow] = &[
     list(
         "jwt-jwks",
         "FILE|URL",
-        "Key set (JWKS) for tokens. A file is read again when it changes. A URL is fetched again when its \
-         keys are old (jwt-jwks-refresh) or a token names an unknown key.",
+        "Key set (JWKS) for tokens. A file is read again when it changes. A URL is fetched again when its keys are \
+         old (jwt-jwks-refresh) or a token names an unknown key.",
         false,
         |c| c.users.token.jwks.clear(),
         |c, v| {
@@ -71,8 +70,8 @@ pub(super) const TOKEN: &[OptionRow] = &[
     list(
         "jwt-issuer",
         "TEXT",
-        "Accepted issuer of tokens (claim iss). If none is set, tokens of every issuer are accepted whose \
-         key is known.",
+        "Accepted issuer of tokens (claim iss). If none is set, tokens of every issuer are accepted whose key is \
+         known.",
         false,
         |c| c.users.token.issuers.clear(),
         |c, v| {
@@ -94,8 +93,8 @@ pub(super) const TOKEN: &[OptionRow] = &[
     duration(
         "jwt-leeway",
         "0",
-        "Maximum difference between the clocks of the issuer and the broker. A token is valid earlier and \
-         longer by this time.",
+        "Maximum difference between the clocks of the issuer and the broker. A token is valid earlier and longer by \
+         this time.",
         |c, v| store(&mut c.users.token.leeway, time(v, ZERO)),
     ),
     text(
@@ -109,24 +108,23 @@ pub(super) const TOKEN: &[OptionRow] = &[
         "jwt-roles-claim",
         "CLAIM",
         "roles",
-        "Claim that contains the user's roles: a list, or a text with spaces or commas between them. Dots \
-         select members of objects, as in realm_access.roles.",
+        "Claim that contains the user's roles: a list, or a text with spaces or commas between them. Dots select \
+         members of objects, as in realm_access.roles.",
         |c, v| store(&mut c.users.token.roles_claim, claim_name(v)),
     ),
     boolean(
         "jwt-require-exp",
         "true",
-        "Whether a token must have an expiry time (claim exp). A session ends when its token expires, \
-         unless the token is renewed.",
+        "Whether a token must have an expiry time (claim exp). A session ends when its token expires, unless the \
+         token is renewed.",
         |c, v| store(&mut c.users.token.require_exp, switch(v)),
     ),
     text(
         "hook-url",
         "URL",
         "",
-        "URL of a service that authenticates clients: the broker sends a POST with JSON (see the \
-         documentation on the authentication hook). If the service does not answer, the hook accepts no \
-         client.",
+        "URL of a service that authenticates clients: the broker sends a POST with JSON (see the documentation on the \
+         authentication hook). If the service does not answer, the hook accepts no client.",
         |c, v| {
             let url = |v: &str| {
                 v.parse().map_err(|error| {
@@ -158,8 +156,8 @@ pub(super) const TOKEN: &[OptionRow] = &[
         key: "hook-authorization",
         value: "SECRET",
         default: "",
-        help: "Value of the header Authorization in requests to the hook, so that the service can \
-               authenticate the broker.",
+        help: "Value of the header Authorization in requests to the hook, so that the service can authenticate the \
+               broker.",
         kind: ValueKind::Secret,
         set: |c, v| {
             if HeaderValue::from_str(v).is_err() {
