@@ -289,8 +289,9 @@ mod tests {
         assert_eq!(names(&load(Some(file.path()), none(), Vec::new()).expect("valid")), ["a", "b"]);
         let environment = variables(&[("STOMPBOX_USER", "c:3")]);
         assert_eq!(names(&load(Some(file.path()), environment, Vec::new()).expect("valid")), ["c"]);
-        let given = flags(&[("user", "d:4"), ("user", "e:5")]);
-        let loaded = load(Some(file.path()), variables(&[("STOMPBOX_USER", "c:3")]), given).expect("valid");
+        let from_flags = flags(&[("user", "d:4"), ("user", "e:5")]);
+        let loaded =
+            load(Some(file.path()), variables(&[("STOMPBOX_USER", "c:3")]), from_flags).expect("valid");
         assert_eq!(names(&loaded), ["d", "e"]);
         assert_eq!(loaded.settings[0].display_values, ["d:***", "e:***"]);
     }
@@ -307,8 +308,8 @@ mod tests {
         }
         let variable = || variables(&[("STOMPBOX_TCP", "127.0.0.1:7,[::1]:7")]);
         assert_eq!(tcp(load(None, variable(), Vec::new()).expect("valid")), expected);
-        let given = flags(&[("tcp", "127.0.0.1:7"), ("tcp", "[::1]:7")]);
-        let loaded = load(None, variables(&[("STOMPBOX_TCP", "127.0.0.1:9")]), given).expect("valid");
+        let from_flags = flags(&[("tcp", "127.0.0.1:7"), ("tcp", "[::1]:7")]);
+        let loaded = load(None, variables(&[("STOMPBOX_TCP", "127.0.0.1:9")]), from_flags).expect("valid");
         assert_eq!(loaded.settings[0].display_values, expected);
         assert_eq!(tcp(loaded), expected, "a higher layer replaces the list");
         for settings in
@@ -342,8 +343,8 @@ mod tests {
     fn errors_of_every_layer_are_reported() {
         let file = File::new("errors", "tcp = \"here\"\nlinger = 5\n\nusr = [\"alice:secret\"]\n");
         let environment = variables(&[("STOMPBOX_TCP", "there"), ("STOMPBOX_USER", "secret")]);
-        let given = flags(&[("tcp", "everywhere"), ("connect-frame-bytes-max", "4MiB")]);
-        let config_errors = load(Some(file.path()), environment, given).expect_err("errors");
+        let from_flags = flags(&[("tcp", "everywhere"), ("connect-frame-bytes-max", "4MiB")]);
+        let config_errors = load(Some(file.path()), environment, from_flags).expect_err("errors");
         let path = file.path();
         let address = "expected HOST:PORT such as 127.0.0.1:61613, [::1]:61613 or localhost:0 (any \
                        free port), or off";
@@ -370,9 +371,9 @@ mod tests {
 
     #[test]
     fn debug_output_hides_secrets() {
-        let given = flags(&[("user", "alice:sesame")]);
-        assert!(!format!("{given:?}").contains("sesame"));
-        let loaded = load(None, variables(&[]), given).expect("valid");
+        let from_flags = flags(&[("user", "alice:sesame")]);
+        assert!(!format!("{from_flags:?}").contains("sesame"));
+        let loaded = load(None, variables(&[]), from_flags).expect("valid");
         assert!(!format!("{loaded:?}").contains("sesame"));
     }
 

@@ -10,7 +10,7 @@ const NOT_LIMITS_OF_CLIENTS: [&str; 4] =
     ["auth-cache-max", "auth-parallel-max", "presence-names-max", "redelivery-backoff-max"];
 /// Limits whose options do not end in `-max`.
 const OTHER_LIMITS: [&str; 1] = ["stall-timeout"];
-/// The options that would allow refused HTTP requests.
+/// The options that would allow rejected HTTP requests.
 const POLICIES: [&str; 2] = ["allowed-origins", "allowed-hosts"];
 
 /// Returns the values of all labels.
