@@ -276,7 +276,7 @@ impl HttpServer {
                     .answer(
                         request,
                         base.len(),
-                        RequestContext { address, http_connection: line: http_connection, ancestors, trust },
+                        RequestContext { address, http_connection, ancestors, trust },
                     )
                     .await
             }

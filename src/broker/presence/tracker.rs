@@ -278,8 +278,7 @@ impl PresenceTracker {
         let destination = self.presence_destination.as_str();
         let prefix = DestinationKind::Presence.prefix();
         // The presence of "/presence/users" is of "users", and that of "/presence/topic/x" is of "/topic/x".
-        let of =
-            if self.presence_destination.watched_topic().is_some() {
+        let of = if self.presence_destination.watched_topic().is_some() {
             &destination[prefix.len() - 1..]
         } else {
             self.presence_destination.name()
