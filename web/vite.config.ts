@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig, type Plugin } from 'vite';
 
-/** The hidden frames of SockJS's iframe transports load the client by a name that stays: `sockjs.min.js`. */
+/** Emits `sockjs.min.js` under a fixed name, for the hidden frames of SockJS's iframe transports. */
 function sockjsForFrames(): Plugin {
   return {
     name: 'sockjs-for-frames',
@@ -18,15 +18,15 @@ function sockjsForFrames(): Plugin {
 }
 
 export default defineConfig(() => {
-  // Where a broker is while this page is being worked on: npm run dev, npm run preview.
+  // URL of a broker for `npm run dev` and `npm run preview`.
   const broker = process.env.STOMPBOX ?? 'http://127.0.0.1:8080';
   const proxy = { '/ws': { target: broker, ws: true } };
   return {
     base: './',
     plugins: [svelte(), sockjsForFrames()],
-    // sockjs-client is written for bundlers that know Node's `global`.
+    // sockjs-client expects Node's `global`.
     define: { global: 'globalThis' },
-    // The content security policy has no `data:`.
+    // The content security policy does not allow `data:`.
     build: { assetsInlineLimit: 0, target: 'es2022' },
     server: { proxy },
     preview: { proxy },

@@ -8,8 +8,8 @@ import { createInterface } from 'node:readline';
 const BINARY = process.argv[2];
 /** Deadline in milliseconds that only guards against a hang. */
 export const HANG_TIMEOUT = 60_000;
-/** Number of lines of the log that are shown when a test fails. */
-const LINES_SHOWN = 40;
+/** Number of lines of the log that are printed when a test fails. */
+const PRINTED_LINES = 40;
 
 const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
@@ -20,7 +20,7 @@ export class Broker {
   #child;
   #port = 0;
   #flags;
-  #ended;
+  #exited;
   #watchers = new Set();
 
   /** Starts the broker with `flags` and waits until it listens. */
@@ -49,11 +49,11 @@ export class Broker {
 
   /** Stops the broker, which must exit with code 0. */
   async stop() {
-    assert.deepEqual(await this.#end('SIGTERM'), [0, null], 'how the broker ends');
+    assert.deepEqual(await this.#terminate('SIGTERM'), [0, null], 'exit code and signal of the broker');
   }
 
   async kill() {
-    assert.deepEqual(await this.#end('SIGKILL'), [null, 'SIGKILL'], 'how the broker ends');
+    assert.deepEqual(await this.#terminate('SIGKILL'), [null, 'SIGKILL'], 'exit code and signal of the broker');
   }
 
   /** Starts the broker again on the same port, after it was stopped or killed. */
@@ -67,10 +67,10 @@ export class Broker {
 
   /** Waits until `count` lines of the log match, including earlier lines. */
   async logged(pattern, count = 1) {
-    const enough = () => this.log.filter((line) => pattern.test(line)).length >= count;
-    if (enough()) return;
+    const hasEnough = () => this.log.filter((line) => pattern.test(line)).length >= count;
+    if (hasEnough()) return;
     const { promise, resolve, reject } = withResolvers();
-    const watch = () => enough() && resolve();
+    const watch = () => hasEnough() && resolve();
     const timer = setTimeout(() => reject(new Error(`the broker did not log ${pattern} (${count})`)), HANG_TIMEOUT);
     this.#watchers.add(watch);
     await promise.finally(() => {
@@ -79,8 +79,8 @@ export class Broker {
     });
   }
 
-  get lastWords() {
-    return this.log.slice(-LINES_SHOWN).join('\n');
+  get logTail() {
+    return this.log.slice(-PRINTED_LINES).join('\n');
   }
 
   async #start() {
@@ -88,7 +88,7 @@ export class Broker {
     const child = spawn(BINARY, flags, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     running.add(child);
-    this.#ended = once(child, 'exit').finally(() => running.delete(child));
+    this.#exited = once(child, 'exit').finally(() => running.delete(child));
     createInterface({ input: child.stderr }).on('line', (line) => {
       this.log.push(line);
       this.#watchers.forEach((watch) => watch());
@@ -98,27 +98,27 @@ export class Broker {
 
   async #listening(child) {
     const { promise, resolve, reject } = withResolvers();
-    const timer = setTimeout(() => reject(new Error(`the broker does not listen:\n${this.lastWords}`)), HANG_TIMEOUT);
+    const timer = setTimeout(() => reject(new Error(`the broker does not listen:\n${this.logTail}`)), HANG_TIMEOUT);
     createInterface({ input: child.stdout }).on('line', (line) => {
       const port = /^listening http:\/\/.*:(\d+)$/.exec(line)?.[1];
       if (port) resolve(Number(port));
     });
-    child.once('exit', () => reject(new Error(`the broker ended:\n${this.lastWords}`)));
+    child.once('exit', () => reject(new Error(`the broker exited:\n${this.logTail}`)));
     this.#port = await promise.finally(() => clearTimeout(timer));
   }
 
-  async #end(signal) {
+  async #terminate(signal) {
     this.#child.kill(signal);
     const timer = setTimeout(() => this.#child?.kill('SIGKILL'), HANG_TIMEOUT);
-    const end = await this.#ended;
+    const exit = await this.#exited;
     clearTimeout(timer);
     this.#child = undefined;
-    return end;
+    return exit;
   }
 }
 
 function withResolvers() {
   let resolve, reject;
-  const promise = new Promise((...both) => ([resolve, reject] = both));
+  const promise = new Promise((...functions) => ([resolve, reject] = functions));
   return { promise, resolve, reject };
 }

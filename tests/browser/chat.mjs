@@ -1,30 +1,30 @@
 // Tests of the demo page: two windows in one room, over every transport that the page offers.
 
 import assert from 'node:assert/strict';
-import { scene } from './stage.mjs';
+import { test } from './environment.mjs';
 import { TEXTS, long } from './texts.mjs';
-import { TRANSPORTS, Visitor } from './visitor.mjs';
+import { TRANSPORTS, DemoUser } from './demo-user.mjs';
 
 /** Number of messages that each of the two users sends. */
 const MESSAGES = 25;
 
 for (const { choice, inUse, logged, endpoints } of TRANSPORTS) {
-  scene(`the demo page over ${choice}: order, every text, 64 KiB, leaving`, async (stage) => {
-    const broker = await stage.startBroker();
-    const [anna, ben] = await Promise.all(['Anna', 'Ben'].map((name) => Visitor.enter(stage, name, { choice })));
+  test(`the demo page over ${choice}: order of messages, special texts, 64 KiB, leaving`, async (env) => {
+    const broker = await env.startBroker();
+    const [anna, ben] = await Promise.all(['Anna', 'Ben'].map((name) => DemoUser.enter(env, name, { choice })));
     for (const { page, view } of [anna, ben]) {
       assert.equal(await page.getByTestId('transport-in-use').textContent(), inUse);
       for (const endpoint of endpoints) assert.ok(view.endpoints.has(endpoint), `${endpoint} of ${[...view.endpoints]}`);
     }
 
-    const talk = async (visitor, name) => {
+    const talk = async (user, name) => {
       const texts = Array.from({ length: MESSAGES }, (_, number) => `${name} ${number}`);
-      for (const text of texts) await visitor.type(text);
+      for (const text of texts) await user.type(text);
       return texts;
     };
-    const said = await Promise.all([talk(anna, 'a'), talk(ben, 'b')]);
+    const sent = await Promise.all([talk(anna, 'a'), talk(ben, 'b')]);
     const all = await anna.texts(2 * MESSAGES);
-    for (const texts of said) assert.deepEqual(all.filter((text) => texts.includes(text)), texts, 'the order of one');
+    for (const texts of sent) assert.deepEqual(all.filter((text) => texts.includes(text)), texts, 'order of the messages of one user');
     await ben.sees(all);
 
     for (const text of [...Object.values(TEXTS), long(64 * 1024)]) {
@@ -34,9 +34,9 @@ for (const { choice, inUse, logged, endpoints } of TRANSPORTS) {
     await ben.sees(all);
     await anna.sees(all);
     for (const { page } of [anna, ben]) {
-      assert.equal(await page.evaluate('window.broken'), undefined, 'nothing said is run');
+      assert.equal(await page.evaluate('window.broken'), undefined, 'no message is executed as a script');
       const scrolls = 'document.documentElement.scrollHeight > innerHeight';
-      assert.equal(await page.evaluate(scrolls), false, 'messages scroll, the page does not');
+      assert.equal(await page.evaluate(scrolls), false, 'only the list of messages scrolls');
       const arabic = page.locator('.text', { hasText: TEXTS.Arabic });
       assert.equal(await arabic.evaluate((text) => getComputedStyle(text).direction), 'rtl');
     }
@@ -45,22 +45,22 @@ for (const { choice, inUse, logged, endpoints } of TRANSPORTS) {
     await broker.logged(new RegExp(`connection closed reason="disconnected".* transport="${logged}"`));
     await anna.say('alone now');
     await anna.sees([...all, 'alone now']);
-    assert.deepEqual(foreign(anna, endpoints), [], 'no other endpoint was used');
+    assert.deepEqual(otherEndpoints(anna, endpoints), [], 'endpoints of other transports');
   });
 }
 
 /** Returns the requested endpoints that the transport does not need. */
-function foreign({ view }, endpoints) {
+function otherEndpoints({ view }, endpoints) {
   return [...view.endpoints].filter((endpoint) => !endpoints.includes(endpoint));
 }
 
-scene('the demo page changes its transport while one is in a room', async (stage) => {
-  await stage.startBroker();
-  const anna = await Visitor.enter(stage, 'Anna');
-  const ben = await Visitor.enter(stage, 'Ben');
+test('the demo page: the transport can be changed in a room', async (env) => {
+  await env.startBroker();
+  const anna = await DemoUser.enter(env, 'Anna');
+  const ben = await DemoUser.enter(env, 'Ben');
   const all = [];
   for (const { choice, inUse } of TRANSPORTS) {
-    await anna.use(choice);
+    await anna.selectTransport(choice);
     await anna.page.getByTestId('transport-in-use').getByText(inUse, { exact: true }).waitFor();
     await anna.is('connected');
     await anna.say(`by ${choice}`);
@@ -72,11 +72,11 @@ scene('the demo page changes its transport while one is in a room', async (stage
   assert.deepEqual((await ben.texts()).toSorted(), all.toSorted());
 });
 
-scene('the demo page: who reloads is in the room again', async (stage) => {
-  await stage.startBroker();
+test('the demo page: a reload rejoins the room', async (env) => {
+  await env.startBroker();
   for (const choice of ['native', 'sockjs-xhr-streaming', 'sockjs-eventsource', 'sockjs-xhr-polling']) {
     const room = `room-${choice}`;
-    const [anna, ben] = await Promise.all(['Anna', 'Ben'].map((name) => Visitor.enter(stage, name, { choice, room })));
+    const [anna, ben] = await Promise.all(['Anna', 'Ben'].map((name) => DemoUser.enter(env, name, { choice, room })));
     await anna.say('before');
     await ben.sees(['before']);
     await anna.page.reload();
@@ -84,24 +84,24 @@ scene('the demo page: who reloads is in the room again', async (stage) => {
     assert.equal(await anna.page.getByTestId('transport-select').inputValue(), choice);
     await ben.say('after');
     await anna.sees(['after']);
-    await anna.say('here again');
-    await ben.sees(['before', 'after', 'here again']);
+    await anna.say('back again');
+    await ben.sees(['before', 'after', 'back again']);
   }
 });
 
-scene('the demo page: passcodes are checked, and asked for again after a reload', async (stage) => {
-  await stage.startBroker('--user', 'anna:correct horse');
-  const view = await stage.open('Anna');
-  const anna = new Visitor(view);
-  await anna.goTo(stage.broker);
+test('the demo page: passcodes are checked, and must be entered again after a reload', async (env) => {
+  await env.startBroker('--user', 'anna:correct horse');
+  const view = await env.open('Anna');
+  const anna = new DemoUser(view);
+  await anna.goTo(env.broker);
   await anna.signIn('anna', { passcode: 'wrong' });
   await anna.alert.waitFor();
   await anna.signIn('anna', { passcode: 'correct horse' });
   await anna.is('connected');
   await anna.page.reload();
-  await anna.isAsked();
+  await anna.seesSignIn();
   await anna.signIn('anna', { passcode: 'correct horse', choice: 'sockjs-xhr-polling' });
   await anna.is('connected');
-  const kept = await anna.page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }]));
-  assert.ok(!kept.includes('horse'), kept);
+  const stored = await anna.page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }]));
+  assert.ok(!stored.includes('horse'), stored);
 });

@@ -1,8 +1,8 @@
-// Tests of pages of other origins: the origins and transports that are allowed, and the answers to others.
+// Tests of pages of other origins: accepted origins over every transport, and rejected origins.
 
 import assert from 'node:assert/strict';
 import { Peer } from './peer.mjs';
-import { scene } from './stage.mjs';
+import { test } from './environment.mjs';
 import { TEXTS, long } from './texts.mjs';
 
 /** Transports that sockjs-client 1.6.1 offers a page of another origin in a current browser, and their endpoints. */
@@ -19,19 +19,19 @@ const TRANSPORTS = {
 const REFUSED = /rejected a request \(403\).*option="allowed-origins"/;
 
 /** Origins that are accepted, and the options of the broker that accept them. */
-const LET_IN = [
-  { who: 'a page from another port of this machine', name: '127.0.0.1', flags: () => [] },
-  { who: 'a listed page', name: 'app.example.test', flags: (origin) => ['--allowed-origins', origin] },
+const ACCEPTED = [
+  { what: 'a page from another port of this machine', name: '127.0.0.1', flags: () => [] },
+  { what: 'a listed page', name: 'app.example.test', flags: (origin) => ['--allowed-origins', origin] },
 ];
 
-for (const { who, name, flags } of LET_IN) {
+for (const { what, name, flags } of ACCEPTED) {
   for (const [transport, endpoints] of Object.entries(TRANSPORTS)) {
-    scene(`${who} is let in over ${transport}`, async (stage) => {
-      const site = await stage.site();
+    test(`${what} is accepted over ${transport}`, async (env) => {
+      const site = await env.site();
       const origin = site.origin(name);
-      await stage.startBroker('--sockjs-cookie', ...flags(origin));
+      await env.startBroker('--sockjs-cookie', ...flags(origin));
       const page = `${origin}/current.html`;
-      const [one, two] = await Promise.all(['one', 'two'].map((name) => Peer.connect(stage, page, transport, name)));
+      const [one, two] = await Promise.all(['one', 'two'].map((name) => Peer.connect(env, page, transport, name)));
       const bodies = [...Object.values(TEXTS), long(64 * 1024)];
       for (const body of bodies) await one.send(body);
       await two.receives(bodies);
@@ -40,16 +40,16 @@ for (const { who, name, flags } of LET_IN) {
       await one.close();
       await two.close();
       assert.deepEqual([...one.view.endpoints].toSorted(), ['info', ...endpoints].toSorted());
-      await stage.broker.logged(/connection closed reason="disconnected"/, 2);
-      assert.ok(!stage.broker.log.some((line) => REFUSED.test(line)), 'nobody is refused');
+      await env.broker.logged(/connection closed reason="disconnected"/, 2);
+      assert.ok(!env.broker.log.some((line) => REFUSED.test(line)), 'no request is rejected');
     });
   }
 }
 
-scene('requests of another origin carry their cookies, and are answered to that origin alone', async (stage) => {
-  const site = await stage.site();
-  const broker = await stage.startBroker('--sockjs-cookie');
-  const view = await stage.open('somebody');
+test('requests of another origin contain their cookies, and only that origin can read the responses', async (env) => {
+  const site = await env.site();
+  const broker = await env.startBroker('--sockjs-cookie');
+  const view = await env.open('other origin');
   const session = { name: 'JSESSIONID', value: 'seen', url: broker.url };
   await view.context.addCookies([session]);
   await view.page.goto(`${site.origin()}/current.html`);
@@ -64,16 +64,16 @@ scene('requests of another origin carry their cookies, and are answered to that 
   await peer.close();
 });
 
-scene('a page from elsewhere is refused everywhere, and the log says which option would let it in', async (stage) => {
-  const site = await stage.site();
-  const broker = await stage.startBroker('--allowed-origins', site.origin('app.example.test'));
-  const view = await stage.open('evil');
-  view.expect(/blocked by CORS policy|net::ERR_FAILED|status of 403|Unexpected response code: 403/);
+test('a page of an unlisted origin is rejected at every endpoint, and the log names the option', async (env) => {
+  const site = await env.site();
+  const broker = await env.startBroker('--allowed-origins', site.origin('app.example.test'));
+  const view = await env.open('evil');
+  view.ignoreErrors(/blocked by CORS policy|net::ERR_FAILED|status of 403|Unexpected response code: 403/);
   const origin = site.origin('evil.example.test');
   await view.page.goto(`${origin}/current.html`);
-  let asked = 0;
-  view.page.on('request', (request) => (asked += request.url().startsWith(broker.url) ? 1 : 0));
-  view.page.on('websocket', () => asked++);
+  let requestCount = 0;
+  view.page.on('request', (request) => (requestCount += request.url().startsWith(broker.url) ? 1 : 0));
+  view.page.on('websocket', () => requestCount++);
 
   assert.equal(await view.page.evaluate(tryWebSocket, `ws://${broker.host}/ws`), 'refused');
   for (const transport of Object.keys(TRANSPORTS)) {
@@ -84,12 +84,12 @@ scene('a page from elsewhere is refused everywhere, and the log says which optio
     xhr: 'refused',
     jsonp: 'refused',
     'jsonp without Referer': 'refused',
-    heard: [],
+    received: [],
   });
 
   const metrics = await (await fetch(`${broker.url}/metrics`)).text();
   const refused = /^stompbox_requests_refused_total\{option="allowed-origins"\} (\d+)$/m.exec(metrics)?.[1];
-  assert.equal(Number(refused), asked, `refusals by the broker of all that was asked for:\n${view.requests.join('\n')}`);
+  assert.equal(Number(refused), requestCount, `number of rejected requests, out of:\n${view.requests.join('\n')}`);
   for (const endpoint of ['jsonp', 'htmlfile', 'iframe.html', 'jsonp_send']) {
     assert.ok(view.requests.some((request) => request.endsWith(`/${endpoint} 403`)), endpoint);
   }
@@ -97,26 +97,26 @@ scene('a page from elsewhere is refused everywhere, and the log says which optio
   assert.ok(broker.log.some((line) => REFUSED.test(line) && line.includes(origin)), 'the log names the origin');
 });
 
-scene('the page for iframes cannot be framed by a page from elsewhere that hides where it comes from', async (stage) => {
-  const site = await stage.site();
-  const broker = await stage.startBroker();
-  for (const [name, framed] of [['127.0.0.1', true], ['evil.example.test', false]]) {
-    const view = await stage.open(name);
-    if (!framed) view.expect(/frame-ancestors/);
+test('a page of an unlisted origin without a referrer cannot frame the page for iframes', async (env) => {
+  const site = await env.site();
+  const broker = await env.startBroker();
+  for (const [name, isAllowed] of [['127.0.0.1', true], ['evil.example.test', false]]) {
+    const view = await env.open(name);
+    if (!isAllowed) view.ignoreErrors(/frame-ancestors/);
     await view.page.goto(`${site.origin(name)}/current.html`);
     const blocked = view.page.waitForEvent('console', (message) => /frame-ancestors/.test(message.text())).then(() => false);
-    const greeted = view.page.evaluate(frame, `${broker.url}/ws/iframe.html#0123`).then(() => true);
-    // The promise that loses the race never settles.
-    greeted.catch(() => {});
+    const framed = view.page.evaluate(frame, `${broker.url}/ws/iframe.html#0123`).then(() => true);
+    // The promise that loses the race may never settle.
+    framed.catch(() => {});
     blocked.catch(() => {});
-    assert.equal(await Promise.race([blocked, greeted]), framed, name);
+    assert.equal(await Promise.race([blocked, framed]), isAllowed, name);
   }
 });
 
-scene('a name that was given this machine as a second address is refused by its Host', async (stage) => {
-  const broker = await stage.startBroker();
-  const view = await stage.open('evil');
-  view.expect(/status of 403/);
+test('a rebound name (DNS rebinding) is rejected by its Host', async (env) => {
+  const broker = await env.startBroker();
+  const view = await env.open('evil');
+  view.ignoreErrors(/status of 403/);
   const response = await view.page.goto(`http://rebound.example.test:${broker.port}/`);
   assert.equal(response.status(), 403);
   assert.match(await response.text(), /allowed-hosts/);
@@ -133,13 +133,13 @@ function tryWebSocket(url) {
   });
 }
 
-/** Requests all endpoints directly, without `/info`, as an attacker would. */
+/** Requests all endpoints directly, without `/info`, as an attacker could. */
 async function tryEndpoints(base) {
   const session = `${base}/000/0123456789`;
-  const heard = [];
-  const hear = (data) => heard.push(data);
-  window.callback = Object.assign(hear, { start: hear, stop: hear, message: hear });
-  window.addEventListener('message', ({ data }) => hear(data));
+  const received = [];
+  const receive = (data) => received.push(data);
+  window.callback = Object.assign(receive, { start: receive, stop: receive, message: receive });
+  window.addEventListener('message', ({ data }) => receive(data));
   const load = (name, attributes) => {
     const element = Object.assign(document.createElement(name), attributes);
     const end = new Promise((resolve) => {
@@ -159,7 +159,7 @@ async function tryEndpoints(base) {
   const xhr = await fetch(`${session}/xhr_streaming`, post).then(String, () => 'refused');
   const src = `${session}/jsonp?c=callback`;
   const jsonp = await load('script', { src });
-  const hidden = await load('script', { src: `${src}&hidden`, referrerPolicy: 'no-referrer' });
+  const withoutReferer = await load('script', { src: `${src}&hidden`, referrerPolicy: 'no-referrer' });
   await load('iframe', { src: `${session}/htmlfile?c=callback` });
   await load('iframe', { src: `${base}/iframe.html#0123` });
   await load('iframe', { name: 'answer' });
@@ -168,7 +168,7 @@ async function tryEndpoints(base) {
   document.body.append(Object.assign(document.createElement('form'), form));
   document.forms[0].submit();
   await answered;
-  return { eventsource, xhr, jsonp, 'jsonp without Referer': hidden, heard };
+  return { eventsource, xhr, jsonp, 'jsonp without Referer': withoutReferer, received };
 }
 
 /** Opens the page for iframes and waits for its first message. */

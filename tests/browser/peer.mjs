@@ -6,11 +6,11 @@ export const DESTINATION = '/topic/elsewhere';
 
 export class Peer {
   /** Opens the page, which connects to the broker over the transport and subscribes. */
-  static async connect(stage, page, transport, name = transport) {
-    const view = await stage.open(name);
+  static async connect(env, page, transport, name = transport) {
+    const view = await env.open(name);
     await view.page.goto(page);
     const peer = new Peer(view);
-    assert.equal(await peer.open(stage.broker.url, transport), transport, 'the transport in use');
+    assert.equal(await peer.open(env.broker.url, transport), transport, 'the transport in use');
     return peer;
   }
 
@@ -33,11 +33,11 @@ export class Peer {
 
   async receives(bodies) {
     await this.page.waitForFunction((count) => window.peer.received.length >= count, bodies.length);
-    assert.deepEqual(await this.page.evaluate('window.peer.received'), bodies, `what ${this.view.name} received`);
+    assert.deepEqual(await this.page.evaluate('window.peer.received'), bodies, `messages that ${this.view.name} received`);
   }
 
   /** Waits until both sides have sent this many heartbeats. */
-  async beats(count) {
+  async exchangesHeartbeats(count) {
     await this.page.waitForFunction((count) => Math.min(...Object.values(window.peer.beats)) >= count, count);
   }
 

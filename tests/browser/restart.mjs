@@ -1,11 +1,11 @@
-// Tests of the demo page while the broker stops and starts again: the page reconnects by itself.
+// Tests of the demo page while the broker stops and starts again: the page reconnects automatically.
 
 import assert from 'node:assert/strict';
-import { scene } from './stage.mjs';
-import { Visitor } from './visitor.mjs';
+import { test } from './environment.mjs';
+import { DemoUser } from './demo-user.mjs';
 
 const CHOICES = ['websocket', 'xhr-streaming', 'eventsource', 'htmlfile', 'xhr-polling', 'jsonp-polling'];
-/** Errors of Chromium about a stopped broker, and about a session of the previous one. */
+/** Errors in Chromium's console about a stopped broker, and about a SockJS session that no longer exists. */
 const NETWORK_FAILURE = /net::ERR_|WebSocket connection to .* failed|status of 404 .*\/xhr_send/;
 
 /**
@@ -14,42 +14,42 @@ const NETWORK_FAILURE = /net::ERR_|WebSocket connection to .* failed|status of 4
  * it by missing STOMP heartbeats, or when it sends a message.
  */
 const ENDS = [
-  { how: 'stopped', end: (broker) => broker.stop(), blind: [] },
-  { how: 'killed', end: (broker) => broker.kill(), blind: ['sockjs-eventsource', 'sockjs-htmlfile'] },
+  { how: 'stopped', end: (broker) => broker.stop(), undetectedBy: [] },
+  { how: 'killed', end: (broker) => broker.kill(), undetectedBy: ['sockjs-eventsource', 'sockjs-htmlfile'] },
 ];
 
-for (const { how, end, blind } of ENDS) {
-  scene(`the demo page connects again after the broker was ${how}, over every transport`, async (stage) => {
-    const broker = await stage.startBroker();
+for (const { how, end, undetectedBy } of ENDS) {
+  test(`the demo page: every transport reconnects after the broker was ${how}`, async (env) => {
+    const broker = await env.startBroker();
     const choices = ['native', ...CHOICES.map((name) => `sockjs-${name}`)];
-    const visitors = await Promise.all(choices.map((choice) => Visitor.enter(stage, choice, { choice })));
-    for (const visitor of visitors) await visitor.say(`${visitor.view.name} is here`);
-    const before = await visitors[0].texts(choices.length);
-    for (const visitor of visitors) await visitor.sees(before);
+    const users = await Promise.all(choices.map((choice) => DemoUser.enter(env, choice, { choice })));
+    for (const user of users) await user.say(`${user.view.name} before`);
+    const before = await users[0].texts(choices.length);
+    for (const user of users) await user.sees(before);
 
-    for (const { view } of visitors) view.expect(NETWORK_FAILURE);
+    for (const { view } of users) view.ignoreErrors(NETWORK_FAILURE);
     await end(broker);
-    for (const visitor of visitors.filter(({ view }) => !blind.includes(view.name))) {
-      await visitor.hasLostConnection();
-      assert.equal(await visitor.transportInUse(), 'none');
-      assert.ok(await visitor.page.getByTestId('send').isDisabled(), 'no message is taken');
+    for (const user of users.filter(({ view }) => !undetectedBy.includes(view.name))) {
+      await user.hasLostConnection();
+      assert.equal(await user.transportInUse(), 'none');
+      assert.ok(await user.page.getByTestId('send').isDisabled(), 'the send button is disabled');
     }
-    await visitors[0].is('waiting');
+    await users[0].is('waiting');
 
     await broker.startAgain();
-    const htmlfile = visitors.find(({ view }) => view.name === 'sockjs-htmlfile');
-    if (blind.includes(htmlfile.view.name)) {
+    const htmlfile = users.find(({ view }) => view.name === 'sockjs-htmlfile');
+    if (undetectedBy.includes(htmlfile.view.name)) {
       await htmlfile.say('lost');
       await htmlfile.hasLostConnection();
       await htmlfile.discardUnsent();
     }
-    for (const visitor of visitors) {
-      await visitor.hasLostConnection();
-      await visitor.is('connected');
+    for (const user of users) {
+      await user.hasLostConnection();
+      await user.is('connected');
     }
-    for (const visitor of visitors) await visitor.say(`${visitor.view.name} is back`);
-    const after = await visitors[0].texts(2 * choices.length);
-    assert.deepEqual(after.slice(choices.length).toSorted(), choices.map((name) => `${name} is back`).toSorted());
-    for (const visitor of visitors) await visitor.sees(after);
+    for (const user of users) await user.say(`${user.view.name} after`);
+    const after = await users[0].texts(2 * choices.length);
+    assert.deepEqual(after.slice(choices.length).toSorted(), choices.map((name) => `${name} after`).toSorted());
+    for (const user of users) await user.sees(after);
   });
 }

@@ -1,4 +1,4 @@
-// Texts that people write, and that software on the way may damage.
+// Texts that servers, proxies or client libraries may damage in transit.
 
 export const TEXTS = {
   Chinese: '你好，世界。今天过得怎么样？',

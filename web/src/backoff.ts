@@ -1,11 +1,12 @@
-/** Milliseconds: the longest wait before the first retry, and before any. */
-const FIRST_MAX = 500;
-const CAP = 10_000;
+/** Longest wait before the first retry, in milliseconds. */
+const FIRST_MAX_MS = 500;
+/** Longest wait before any retry, in milliseconds. */
+const WAIT_MAX_MS = 10_000;
 
 /**
- * How long to wait before retry number `retry` (from 0), in milliseconds: exponential with full jitter, so that
- * the clients of a restarted broker come back spread out instead of all at once.
+ * Returns the wait before retry number `retry` (from 0), in milliseconds. It grows exponentially with full jitter, so
+ * that the clients of a restarted broker do not reconnect all at once.
  */
 export function backoff(retry: number, random: () => number = Math.random): number {
-  return Math.round(random() * Math.min(CAP, FIRST_MAX * 2 ** Math.min(retry, 30)));
+  return Math.round(random() * Math.min(WAIT_MAX_MS, FIRST_MAX_MS * 2 ** Math.min(retry, 30)));
 }

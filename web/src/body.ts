@@ -1,17 +1,17 @@
-/** What one says in a room: the JSON in the body of a message. */
-export interface Said {
+/** A chat message: the JSON object in the body of a STOMP message. */
+export interface ChatMessage {
   from: string;
   text: string;
-  /** When, by the sender's clock; null if the message does not say. */
+  /** Time of sending by the sender's clock; null if the message contains none. */
   at: Date | null;
 }
 
-export function encode(said: Said): string {
-  return JSON.stringify({ from: said.from, text: said.text, at: said.at?.toISOString() });
+export function encode(message: ChatMessage): string {
+  return JSON.stringify({ from: message.from, text: message.text, at: message.at?.toISOString() });
 }
 
-/** Reads a body. Anybody may send anything to a topic: what is no message of a chat is shown as it is. */
-export function decode(body: string): Said {
+/** Decodes a body. A body that is not a chat message is shown as plain text, because any client can send to a topic. */
+export function decode(body: string): ChatMessage {
   try {
     const value: unknown = JSON.parse(body);
     if (typeof value === 'object' && value !== null && 'from' in value && 'text' in value) {
@@ -21,7 +21,7 @@ export function decode(body: string): Said {
       }
     }
   } catch {
-    // No JSON: plain text.
+    // The body is not JSON, so it is plain text.
   }
   return { from: 'unknown', text: body, at: null };
 }

@@ -4,52 +4,52 @@ import { Connection, type Listener, type State } from './connection.ts';
 import { Conversation } from './conversation.svelte.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Incoming } from './message.ts';
-import { namesOf, peopleOf, privateTo } from './people.ts';
-import { step, type Presence } from './presence.ts';
+import { joinNames, listPeople, privateDestination } from './people.ts';
+import { applyPresence, type Presence } from './presence.ts';
 import { DEFAULT_ROOM, destinationOf, hashOfRoom, roomNamed, roomOfHash } from './room.ts';
 import { load, save } from './stored.ts';
 
-/** What one signs in with. */
-export interface Entry {
+/** The contents of the sign-in form. */
+export interface SignInForm {
   name: string;
   passcode: string;
   token: string;
   room: string;
 }
 
-/** All that the page shows. */
+/** The state of the page. */
 export class Chat implements Listener {
-  /** As it was entered. */
+  /** Name that the user has entered. */
   name = $state('');
-  /** Who one is by the broker's word; null: a guest, whose name is only shown. */
+  /** User name that the broker has confirmed; null for a guest, whose name is only displayed. */
   user = $state<string | null>(null);
-  shownName = $derived.by(() => this.user ?? (this.name || 'guest'));
+  displayName = $derived.by(() => this.user ?? (this.name || 'guest'));
   room = $state(DEFAULT_ROOM);
   choice = $state('');
   state = $state<State>('disconnected');
   transport = $state<string | null>(null);
   retryAt = $state<number | null>(null);
   reason = $state<string | null>(null);
-  /** Whether the room is shown; else the sign-in. */
+  /** Whether the page shows the room; otherwise it shows the sign-in form. */
   entered = $state(false);
-  /** Why one is at the sign-in again. */
+  /** Reason why the page shows the sign-in form again. */
   signInError = $state<string | null>(null);
   passcodeExpected = $state(false);
   tokenExpected = $state(false);
   joining = $derived.by(() => !this.entered && this.state !== 'disconnected');
 
-  /** Who is in the room; null as long as nothing is known. */
+  /** Users and guests in the room; null before the first snapshot. */
   presence = $state.raw<Presence | null>(null);
-  /** Why it is not told. */
-  presenceRefusal = $state<string | null>(null);
-  inRoom = $state.raw(new Conversation(null));
-  /** With whom one talks privately. */
+  /** Reason why the broker does not send the presence of the room. */
+  presenceError = $state<string | null>(null);
+  roomConversation = $state.raw(new Conversation(null));
+  /** Private conversations by the name of the other user. */
   #partners = new SvelteMap<string, Conversation>();
   #openPartner = $state<string | null>(null);
-  /** The one that is shown. */
-  open = $derived.by(() => this.privateWith(this.#openPartner) ?? this.inRoom);
-  people = $derived.by(() => peopleOf(this.presence, this.user, this.#partners.keys()));
-  unread = $derived.by(() => [this.inRoom, ...this.#partners.values()].reduce((sum, { unread }) => sum + unread, 0));
+  /** The conversation that the page shows. */
+  openConversation = $derived.by(() => this.privateWith(this.#openPartner) ?? this.roomConversation);
+  people = $derived.by(() => listPeople(this.presence, this.user, this.#partners.keys()));
+  unread = $derived.by(() => [this.roomConversation, ...this.#partners.values()].reduce((sum, { unread }) => sum + unread, 0));
 
   #connection: Connection | null = null;
 
@@ -60,20 +60,20 @@ export class Chat implements Listener {
     this.passcodeExpected = stored.passcode;
     this.tokenExpected = stored.token;
     this.room = roomOfHash(location.hash) ?? DEFAULT_ROOM;
-    window.addEventListener('hashchange', () => this.#follow(roomOfHash(location.hash) ?? DEFAULT_ROOM));
+    window.addEventListener('hashchange', () => this.#onHashChange(roomOfHash(location.hash) ?? DEFAULT_ROOM));
     if (!stored.joined) return;
     if (stored.passcode || stored.token) {
       const what = stored.token ? 'Tokens' : 'Passcodes';
-      this.signInError = `${what} are not stored: please enter yours again.`;
+      this.signInError = `${what} are not stored. Please enter yours again.`;
     } else {
       this.entered = true;
       this.#connect('', '');
     }
   }
 
-  join({ name, passcode, token, room }: Entry): void {
+  join({ name, passcode, token, room }: SignInForm): void {
     this.name = name.trim();
-    this.#moveTo(roomNamed(room));
+    this.#changeRoom(roomNamed(room));
     this.signInError = null;
     this.passcodeExpected = passcode !== '' && token === '';
     this.tokenExpected = token !== '';
@@ -84,7 +84,7 @@ export class Chat implements Listener {
   leave(): void {
     this.#close();
     this.user = null;
-    this.inRoom = new Conversation(null);
+    this.roomConversation = new Conversation(null);
     this.#forgetPartners();
     this.#save(false);
   }
@@ -95,121 +95,121 @@ export class Chat implements Listener {
     return partner === null ? undefined : this.#partners.get(partner);
   }
 
-  /** Shows the private conversation with `partner`, null: the room. */
+  /** Shows the private conversation with `partner`, or the room if `partner` is null. */
   show(partner: string | null): void {
     this.#openPartner = partner;
-    if (partner !== null) this.#with(partner);
-    this.open.unread = 0;
+    if (partner !== null) this.#conversationWith(partner);
+    this.openConversation.unread = 0;
   }
 
-  say(text: string): void {
-    const { open } = this;
-    this.#send(open, open.write({ from: this.shownName, text, at: new Date() }));
+  sendMessage(text: string): void {
+    const { openConversation } = this;
+    this.#send(openConversation, openConversation.addOutgoing({ from: this.displayName, text, at: new Date() }));
   }
 
   sendAgain(key: string): void {
-    this.#send(this.open, key);
+    this.#send(this.openConversation, key);
   }
 
   sendAllAgain(): void {
-    for (const key of this.open.lost()) this.sendAgain(key);
+    for (const key of this.openConversation.unconfirmedKeys()) this.sendAgain(key);
   }
 
   discard(key: string): void {
-    this.open.discard(key);
+    this.openConversation.discard(key);
   }
 
   // ---- the connection ----
 
-  use(choice: string): void {
+  changeTransport(choice: string): void {
     this.choice = choice;
     this.#save(this.#connection !== null);
-    if (this.#connection) this.#unsend();
-    this.#connection?.use(choice);
+    if (this.#connection) this.#markUnsent();
+    this.#connection?.changeTransport(choice);
   }
 
   retryNow(): void {
     this.#connection?.retryNow();
   }
 
-  stateIs(state: State, retryAt: number | null, reason: string | null): void {
+  onStateChange(state: State, retryAt: number | null, reason: string | null): void {
     this.state = state;
     this.retryAt = retryAt;
     if (state !== 'connecting') this.reason = reason;
     if (state === 'connected' || state === 'waiting') this.entered = true;
     if (state === 'connected') return;
-    this.#unsend();
-    this.presence = this.presenceRefusal = null;
+    this.#markUnsent();
+    this.presence = this.presenceError = null;
   }
 
-  transportIs(name: string | null): void {
+  onTransportChange(name: string | null): void {
     this.transport = name;
   }
 
-  userIs(name: string | null): void {
+  onUserChange(name: string | null): void {
     if (name === this.user) return;
-    // What another user said and was told is not this one's.
-    if (this.user !== null) this.inRoom = new Conversation(null);
+    // The messages of the previous user must not be shown to this one.
+    if (this.user !== null) this.roomConversation = new Conversation(null);
     this.#forgetPartners();
     this.user = name;
   }
 
-  received({ id, user, body }: Incoming): void {
-    if (id !== undefined && this.inRoom.settle(id)) return;
-    const said = decode(body);
-    this.inRoom.hear({ ...said, from: user ?? said.from });
-    this.#count(this.inRoom);
+  onMessage({ id, user, body }: Incoming): void {
+    if (id !== undefined && this.roomConversation.confirm(id)) return;
+    const message = decode(body);
+    this.roomConversation.addReceived({ ...message, from: user ?? message.from });
+    this.#countUnread(this.roomConversation);
   }
 
-  receivedPrivately({ id, user, to, body }: Incoming): void {
-    // Who it is from is the broker's to say: not the body's, and not that of a guest.
+  onPrivateMessage({ id, user, to, body }: Incoming): void {
+    // Only the broker's header identifies the sender. The body can be forged, and guests have no identity.
     if (user === null) return;
-    const said = { ...decode(body), from: user };
+    const message = { ...decode(body), from: user };
     if (user !== this.user) {
-      const conversation = this.#with(user);
-      conversation.hear(said);
-      this.#count(conversation);
+      const conversation = this.#conversationWith(user);
+      conversation.addReceived(message);
+      this.#countUnread(conversation);
     } else if (id !== undefined && to !== null && to !== user) {
-      this.#with(to).echo(id, said);
+      this.#conversationWith(to).addSentElsewhere(id, message);
     }
   }
 
-  presenceIs(body: string): void {
-    const { presence, joined, left } = step(this.presence, body);
+  onPresence(body: string): void {
+    const { presence, joined, left } = applyPresence(this.presence, body);
     this.presence = presence;
-    this.#note(joined, 'joined');
-    this.#note(left, 'left');
+    this.#addNotice(joined, 'joined');
+    this.#addNotice(left, 'left');
   }
 
-  presenceRefused(reason: string): void {
+  onPresenceRejected(reason: string): void {
     this.presence = null;
-    this.presenceRefusal = reason;
+    this.presenceError = reason;
   }
 
-  receipted(id: string, delivered: number | null): void {
+  onReceipt(id: string, delivered: number | null): void {
     for (const [partner, conversation] of this.#partners) {
       const line = conversation.lines.find(({ key, status }) => key === id && status === 'sending');
       if (!line) continue;
-      if (delivered === 0) return conversation.change(id, { status: 'missed' });
-      conversation.settle(id);
-      this.#connection?.copy(partner, { id, body: encode(line) });
+      if (delivered === 0) return conversation.update(id, { status: 'undelivered' });
+      conversation.confirm(id);
+      this.#connection?.sendCopy(partner, { id, body: encode(line) });
       return;
     }
-    this.inRoom.change(id, { status: 'sent' });
+    this.roomConversation.update(id, { status: 'sent' });
   }
 
-  refused(id: string, reason: string): void {
-    for (const conversation of this.#conversations()) conversation.change(id, { status: 'unsent', refusal: reason });
+  onRejected(id: string, reason: string): void {
+    for (const conversation of this.#conversations()) conversation.update(id, { status: 'unsent', rejection: reason });
   }
 
-  /** What was said stays, for the same user to come back to. */
-  loginRefused(reason: string): void {
+  /** Keeps the messages for the same user, who may sign in again. */
+  onLoginFailed(reason: string): void {
     this.#close();
     this.signInError = reason;
     this.#save(false);
   }
 
-  // ---- its own ----
+  // ---- internals ----
 
   #connect(passcode: string, token: string): void {
     this.#connection?.close();
@@ -225,23 +225,23 @@ export class Chat implements Listener {
     this.entered = false;
   }
 
-  /** The user went to another room by its address. */
-  #follow(room: string): void {
-    if (this.#moveTo(room)) this.#connection?.enter(room);
+  /** Changes the room after the user has changed the address of the page. */
+  #onHashChange(room: string): void {
+    if (this.#changeRoom(room)) this.#connection?.changeRoom(room);
   }
 
-  /** False if one is there. */
-  #moveTo(room: string): boolean {
+  /** Changes the room. Returns false if it is the current one. */
+  #changeRoom(room: string): boolean {
     if (room === this.room) return false;
     this.room = room;
-    const { draft } = this.inRoom;
-    this.inRoom = new Conversation(null);
-    this.inRoom.draft = draft;
+    const { draft } = this.roomConversation;
+    this.roomConversation = new Conversation(null);
+    this.roomConversation.draft = draft;
     this.show(null);
     return true;
   }
 
-  #with(partner: string): Conversation {
+  #conversationWith(partner: string): Conversation {
     const known = this.#partners.get(partner);
     if (known) return known;
     const conversation = new Conversation(partner);
@@ -255,31 +255,31 @@ export class Chat implements Listener {
   }
 
   #conversations(): Conversation[] {
-    return [this.inRoom, ...this.#partners.values()];
+    return [this.roomConversation, ...this.#partners.values()];
   }
 
   #send(conversation: Conversation, key: string): void {
     const line = conversation.unsentLine(key);
     if (!line) return;
     const { partner } = conversation;
-    const destination = partner === null ? destinationOf(this.room) : privateTo(partner);
-    // Before it is sent: the answer may be there at once.
-    conversation.change(key, { status: 'sending', refusal: null });
+    const destination = partner === null ? destinationOf(this.room) : privateDestination(partner);
+    // The status changes before sending, because the receipt may arrive immediately.
+    conversation.update(key, { status: 'sending', rejection: null });
     const sent = this.#connection?.send({ id: key, destination, body: encode(line) }) ?? false;
-    if (!sent) conversation.change(key, { status: 'unsent' });
+    if (!sent) conversation.update(key, { status: 'unsent' });
   }
 
-  #count(conversation: Conversation): void {
-    if (conversation !== this.open) conversation.unread++;
+  #countUnread(conversation: Conversation): void {
+    if (conversation !== this.openConversation) conversation.unread++;
   }
 
-  #note(names: string[], what: string): void {
+  #addNotice(names: string[], what: string): void {
     const others = names.filter((name) => name !== this.user);
-    if (others.length > 0) this.inRoom.note(`${namesOf(others)} ${what}`);
+    if (others.length > 0) this.roomConversation.addNotice(`${joinNames(others)} ${what}`);
   }
 
-  #unsend(): void {
-    for (const conversation of this.#conversations()) conversation.unsend();
+  #markUnsent(): void {
+    for (const conversation of this.#conversations()) conversation.markUnsent();
   }
 
   #save(joined: boolean): void {

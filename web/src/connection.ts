@@ -3,64 +3,64 @@ import { backoff } from './backoff.ts';
 import type { Endpoint } from './endpoint.ts';
 import { deliveredOf, headersOf, incoming, type Incoming, type Outgoing } from './message.ts';
 import { OWN_MESSAGES } from './people.ts';
-import { refusalOf, type Refusal } from './refusal.ts';
+import { rejectionOf, type Rejection } from './rejection.ts';
 import { destinationOf, presenceOf } from './room.ts';
-import { nextWay, type Way } from './transports.ts';
+import { nextMethod, type ConnectMethod } from './transports.ts';
 
 /**
- * connected: subscribed to the room, the broker said so. connecting: on the way there. waiting: until the next
- * attempt. disconnected: not before the user asks for it.
+ * `connected`: the broker has confirmed the subscription to the room. `connecting`: an attempt is in progress.
+ * `waiting`: the next attempt starts after a delay. `disconnected`: the next attempt starts when the user requests it.
  */
 export type State = 'connected' | 'connecting' | 'waiting' | 'disconnected';
 
 export interface Credentials {
   login: string;
-  /** Kept in memory alone, for reconnecting. */
+  /** Kept only in memory, for reconnecting. */
   passcode: string;
-  /** A JWT; with it neither of the others is sent. Kept like the passcode. */
+  /** A JWT, which replaces login and passcode. Kept only in memory. */
   token: string;
 }
 
-/** What a connection tells whoever opened it. */
+/** Receives the events of a connection. */
 export interface Listener {
-  /** `retryAt`: when the next attempt is made, while waiting. `reason`: why there is no connection. */
-  stateIs(state: State, retryAt: number | null, reason: string | null): void;
-  /** The transport in use, null while there is none. */
-  transportIs(name: string | null): void;
-  /** Who one is by the broker's word; null: a guest. */
-  userIs(name: string | null): void;
-  /** Said in the room. */
-  received(message: Incoming): void;
-  /** Said to this user alone, or by its own other window. */
-  receivedPrivately(message: Incoming): void;
-  /** A message of presence: who is in the room. */
-  presenceIs(body: string): void;
-  /** The broker does not tell who is in the room. */
-  presenceRefused(reason: string): void;
-  /** The broker has the message; to how many windows it went, if that was counted. */
-  receipted(id: string, delivered: number | null): void;
-  /** The broker refused this message. */
-  refused(id: string, reason: string): void;
-  /** The broker does not let this user in, or no longer. */
-  loginRefused(reason: string): void;
+  /** `retryAt` is the time of the next attempt in the state `waiting`; `reason` says why there is no connection. */
+  onStateChange(state: State, retryAt: number | null, reason: string | null): void;
+  /** `name` is the transport in use; null without a connection. */
+  onTransportChange(name: string | null): void;
+  /** `name` is the user name that the broker has confirmed; null for a guest. */
+  onUserChange(name: string | null): void;
+  /** A message in the room has arrived. */
+  onMessage(message: Incoming): void;
+  /** A private message to this user has arrived, or a copy from another window of this user. */
+  onPrivateMessage(message: Incoming): void;
+  /** A presence message about the room has arrived. */
+  onPresence(body: string): void;
+  /** The broker has rejected the subscription to the presence of the room. */
+  onPresenceRejected(reason: string): void;
+  /** The broker has accepted a message; `delivered` is the number of receiving windows, or null if unknown. */
+  onReceipt(id: string, delivered: number | null): void;
+  /** The broker has rejected a message. */
+  onRejected(id: string, reason: string): void;
+  /** The login has failed, or the broker has ended the session of this user. */
+  onLoginFailed(reason: string): void;
 }
 
-/** One try, which may become a connection. Whatever a try says that is not the current one is not heard. */
+/** An attempt to connect, and the connection if it succeeds. Events of earlier attempts are ignored. */
 interface Attempt {
   client: Client;
-  way: Way;
+  method: ConnectMethod;
   opened: boolean;
   subscription: string | null;
-  /** That of the room's presence. */
-  watch: string | null;
-  error: Refusal | null;
+  /** Id of the subscription to the room's presence. */
+  presenceSubscription: string | null;
+  error: Rejection | null;
 }
 
-/** Milliseconds until CONNECTED must have come. SockJS may try several transports in that time. */
+/** Milliseconds within which CONNECTED must arrive. SockJS may try several transports in this time. */
 const TIMEOUT = { native: 8_000, sockjs: 20_000 };
 const ERRORS = '/user/queue/errors';
 
-/** A place in a room that is kept: after every loss it connects again, by itself. */
+/** A connection to a room, which reconnects after each connection loss. */
 export class Connection {
   #attempt: Attempt | null = null;
   #retries = 0;
@@ -75,7 +75,7 @@ export class Connection {
     private choice: string,
     private readonly listener: Listener,
   ) {
-    window.addEventListener('online', this.#online);
+    window.addEventListener('online', this.#onOnline);
   }
 
   open(): void {
@@ -83,96 +83,96 @@ export class Connection {
     this.#connect();
   }
 
-  /** Ends it for good. */
+  /** Closes the connection and does not reconnect. */
   close(): void {
-    window.removeEventListener('online', this.#online);
-    this.#drop();
-    this.#become('disconnected');
+    window.removeEventListener('online', this.#onOnline);
+    this.#abandonAttempt();
+    this.#setState('disconnected');
   }
 
-  /** Does not wait any longer. */
+  /** Starts the next attempt immediately. */
   retryNow(): void {
     this.#retries = 0;
     this.#connect();
   }
 
-  /** Changes the transport, which takes a new connection. */
-  use(choice: string): void {
+  /** Changes the transport and reconnects. */
+  changeTransport(choice: string): void {
     this.choice = choice;
-    this.#drop();
+    this.#abandonAttempt();
     this.retryNow();
   }
 
-  enter(room: string): void {
+  changeRoom(room: string): void {
     this.room = room;
     const attempt = this.#attempt;
     if (attempt?.client.connected && !attempt.error) {
-      for (const id of [attempt.subscription, attempt.watch]) if (id) attempt.client.unsubscribe(id);
-      this.#become('connecting');
+      for (const id of [attempt.subscription, attempt.presenceSubscription]) if (id) attempt.client.unsubscribe(id);
+      this.#setState('connecting');
       this.#subscribe(attempt);
     } else if (this.#state === 'disconnected') {
       this.retryNow();
     }
   }
 
-  /** Sends; false if there is no connection. The receipt, or its loss, is told to the listener. */
+  /** Sends a message. Returns false without a connection. The listener is notified of the receipt. */
   send({ id, destination, body }: Outgoing): boolean {
     const attempt = this.#attempt;
     if (this.#state !== 'connected' || !attempt?.client.connected) return false;
     attempt.client.watchForReceipt(id, ({ headers }) => {
-      if (this.#isCurrent(attempt)) this.listener.receipted(id, deliveredOf(headers));
+      if (this.#isCurrent(attempt)) this.listener.onReceipt(id, deliveredOf(headers));
     });
     attempt.client.publish({ destination, headers: { ...headersOf(id), receipt: id }, body });
     return true;
   }
 
-  /** Shows this user's other windows what went to `to`. Nobody waits for it. */
-  copy(to: string, { id, body }: Omit<Outgoing, 'destination'>): void {
+  /** Sends a copy of a message to `to` to the other windows of this user, without a receipt. */
+  sendCopy(to: string, { id, body }: Omit<Outgoing, 'destination'>): void {
     const client = this.#attempt?.client;
     if (!client?.connected) return;
     client.publish({ destination: OWN_MESSAGES, headers: headersOf(id, to), body });
   }
 
-  #online = () => {
+  #onOnline = () => {
     if (this.#state === 'waiting') this.retryNow();
   };
 
-  #become(state: State, retryAt: number | null = null, reason: string | null = null): void {
+  #setState(state: State, retryAt: number | null = null, reason: string | null = null): void {
     this.#state = state;
-    this.listener.stateIs(state, retryAt, reason);
+    this.listener.onStateChange(state, retryAt, reason);
   }
 
   #isCurrent(attempt: Attempt): boolean {
     return this.#attempt === attempt;
   }
 
-  /** Forgets the current attempt and says goodbye to the broker, which may take its time. */
-  #drop(): void {
+  /** Abandons the current attempt. Its connection closes in the background. */
+  #abandonAttempt(): void {
     clearTimeout(this.#timer);
     const client = this.#attempt?.client;
     this.#attempt = null;
-    this.listener.transportIs(null);
+    this.listener.onTransportChange(null);
     void client?.deactivate();
   }
 
   #connect(): void {
     const last = this.#attempt;
-    this.#drop();
-    const way = nextWay(this.choice, last);
-    const attempt: Attempt = { client: new Client(), way, opened: false, subscription: null, watch: null, error: null };
+    this.#abandonAttempt();
+    const method = nextMethod(this.choice, last);
+    const attempt: Attempt = { client: new Client(), method, opened: false, subscription: null, presenceSubscription: null, error: null };
     this.#attempt = attempt;
-    this.#become('connecting');
+    this.#setState('connecting');
     this.#prepare(attempt);
     attempt.client.activate();
   }
 
   #prepare(attempt: Attempt): void {
-    const { client, way } = attempt;
+    const { client, method } = attempt;
     client.configure({
       connectHeaders: this.#connectHeaders(),
-      connectionTimeout: TIMEOUT[way.kind],
+      connectionTimeout: TIMEOUT[method.kind],
       reconnectDelay: 0,
-      // A hidden page's timers run once a minute: a shorter promise could not be kept.
+      // Browsers run the timers of a hidden page only once a minute, so shorter intervals would be missed.
       heartbeatOutgoing: 60_000,
       heartbeatIncoming: 10_000,
       heartbeatStrategy: TickerStrategy.Interval,
@@ -181,11 +181,11 @@ export class Connection {
         if (this.#isCurrent(attempt)) this.#connected(attempt, frame);
       },
       onStompError: (frame) => {
-        if (this.#isCurrent(attempt)) this.#failed(attempt, refusalOf(frame));
+        if (this.#isCurrent(attempt)) this.#failed(attempt, rejectionOf(frame));
       },
       onWebSocketClose: (event: CloseEvent) => this.#isCurrent(attempt) && this.#lost(attempt, event),
     });
-    if (way.kind === 'native') {
+    if (method.kind === 'native') {
       client.brokerURL = this.endpoint.webSocket;
       return;
     }
@@ -194,31 +194,31 @@ export class Connection {
       try {
         sockJs = (await import('sockjs-client')).default;
       } catch {
-        if (this.#isCurrent(attempt)) this.#retryLater('The rest of this page could not be loaded.');
+        if (this.#isCurrent(attempt)) this.#retryLater('The SockJS client could not be loaded.');
         await client.deactivate();
       }
     };
-    const options = way.transports.length > 0 ? { transports: way.transports } : {};
+    const options = method.transports.length > 0 ? { transports: method.transports } : {};
     client.webSocketFactory = () => new sockJs(this.endpoint.sockJs, null, options) as unknown as IStompSocket;
   }
 
   #connectHeaders(): Record<string, string> {
     const { login, passcode, token } = this.credentials;
-    const soft = { 'soft-errors': 'true' };
-    if (token !== '') return { ...soft, Authorization: `Bearer ${token}` };
-    return passcode === '' ? { ...soft, login } : { ...soft, login, passcode };
+    const headers = { 'soft-errors': 'true' };
+    if (token !== '') return { ...headers, Authorization: `Bearer ${token}` };
+    return passcode === '' ? { ...headers, login } : { ...headers, login, passcode };
   }
 
   #connected(attempt: Attempt, { headers }: IFrame): void {
     attempt.opened = true;
     const user = headers['user-name'] ?? null;
-    this.listener.userIs(user);
-    this.listener.transportIs(transportOf(attempt));
-    // The first of all: it says what of the others is refused.
-    this.#listen(attempt, ERRORS, 'errors', (message) => this.#refused(attempt, refusalOf(message)));
+    this.listener.onUserChange(user);
+    this.listener.onTransportChange(transportOf(attempt));
+    // This subscription comes first, because the broker reports on it that others are rejected.
+    this.#listen(attempt, ERRORS, 'errors', (message) => this.#onRejected(attempt, rejectionOf(message)));
     if (user !== null) {
-      const heard = (message: IMessage) => this.listener.receivedPrivately(incoming(message));
-      this.#listen(attempt, OWN_MESSAGES, 'private', heard);
+      const onMessage = (message: IMessage) => this.listener.onPrivateMessage(incoming(message));
+      this.#listen(attempt, OWN_MESSAGES, 'private', onMessage);
     }
     this.#subscribe(attempt);
   }
@@ -226,68 +226,68 @@ export class Connection {
   #subscribe(attempt: Attempt): void {
     const number = ++this.#subscriptions;
     const id = `room-${number}`;
-    const watch = `presence-${number}`;
+    const presenceId = `presence-${number}`;
     attempt.subscription = id;
-    attempt.watch = watch;
+    attempt.presenceSubscription = presenceId;
     attempt.client.watchForReceipt(id, () => {
       if (!this.#isCurrent(attempt) || attempt.subscription !== id) return;
       this.#retries = 0;
-      this.#become('connected');
+      this.#setState('connected');
     });
     this.#listen(attempt, destinationOf(this.room), id, (message) => {
-      if (attempt.subscription === id) this.listener.received(incoming(message));
+      if (attempt.subscription === id) this.listener.onMessage(incoming(message));
     });
-    this.#listen(attempt, presenceOf(this.room), watch, ({ body }) => {
-      if (attempt.watch === watch) this.listener.presenceIs(body);
+    this.#listen(attempt, presenceOf(this.room), presenceId, ({ body }) => {
+      if (attempt.presenceSubscription === presenceId) this.listener.onPresence(body);
     });
   }
 
-  #listen(attempt: Attempt, destination: string, id: string, heard: (message: IMessage) => void): void {
-    const current = (message: IMessage) => this.#isCurrent(attempt) && heard(message);
-    attempt.client.subscribe(destination, current, { id, receipt: id });
+  #listen(attempt: Attempt, destination: string, id: string, onMessage: (message: IMessage) => void): void {
+    const ifCurrent = (message: IMessage) => this.#isCurrent(attempt) && onMessage(message);
+    attempt.client.subscribe(destination, ifCurrent, { id, receipt: id });
   }
 
-  /** An ERROR, after which the broker closes. */
-  #failed(attempt: Attempt, error: Refusal): void {
+  /** Handles an ERROR, after which the broker closes the connection. */
+  #failed(attempt: Attempt, error: Rejection): void {
     attempt.error = error;
     if (error.signInAgain) {
-      this.#drop();
-      this.#become('disconnected', null, error.text);
-      this.listener.loginRefused(error.text);
+      this.#abandonAttempt();
+      this.#setState('disconnected', null, error.text);
+      this.listener.onLoginFailed(error.text);
     } else {
-      this.#refused(attempt, error);
+      this.#onRejected(attempt, error);
     }
   }
 
-  /** What one frame was about is refused. */
-  #refused(attempt: Attempt, { about, destination, text }: Refusal): void {
-    const of = (id: string | null, subscribed: string) => (about === undefined ? destination === subscribed : about === id);
-    if (of(attempt.watch, presenceOf(this.room))) {
-      this.listener.presenceRefused(text);
-    } else if (of(attempt.subscription, destinationOf(this.room))) {
-      // The room is refused, and would be again: only the user can go on from here.
-      this.#drop();
-      this.#become('disconnected', null, text);
-    } else if (about !== undefined) {
-      this.listener.refused(about, text);
+  /** Handles the rejection of a frame. */
+  #onRejected(attempt: Attempt, { receiptId, destination, text }: Rejection): void {
+    const isAbout = (id: string | null, subscribed: string) => (receiptId === undefined ? destination === subscribed : receiptId === id);
+    if (isAbout(attempt.presenceSubscription, presenceOf(this.room))) {
+      this.listener.onPresenceRejected(text);
+    } else if (isAbout(attempt.subscription, destinationOf(this.room))) {
+      // The broker would reject the room again, so the connection waits for the user.
+      this.#abandonAttempt();
+      this.#setState('disconnected', null, text);
+    } else if (receiptId !== undefined) {
+      this.listener.onRejected(receiptId, text);
     }
   }
 
   #lost(attempt: Attempt, event: CloseEvent): void {
-    this.listener.transportIs(null);
+    this.listener.onTransportChange(null);
     this.#retryLater(attempt.error?.text ?? reasonOf(event));
   }
 
   #retryLater(reason: string | null): void {
     const wait = backoff(this.#retries++);
-    this.#become('waiting', Date.now() + wait, reason);
+    this.#setState('waiting', Date.now() + wait, reason);
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#connect(), wait);
   }
 }
 
-function transportOf({ client, way }: Attempt): string {
-  if (way.kind === 'native') return 'WebSocket';
+function transportOf({ client, method }: Attempt): string {
+  if (method.kind === 'native') return 'WebSocket';
   const socket = client.webSocket as { transport?: string } | undefined;
   return `SockJS ${socket?.transport ?? ''}`.trim();
 }

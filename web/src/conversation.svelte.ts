@@ -1,89 +1,89 @@
-import type { Said } from './body.ts';
+import type { ChatMessage } from './body.ts';
 
-/** A line of a conversation. */
-export interface Line extends Said {
+/** A message or notice in a conversation. */
+export interface Line extends ChatMessage {
   key: string;
   /**
-   * Our own: how far it came; missed: the broker has it, and nobody was there to get it. notice: nobody said it.
-   * What came from others has none.
+   * State of an own message; null for messages of other users. `undelivered`: the broker has accepted the message, but
+   * the user was offline. `notice`: the line is not a message.
    */
-  status: 'sending' | 'sent' | 'unsent' | 'missed' | 'notice' | null;
-  /** Why the broker refused it. */
-  refusal: string | null;
+  status: 'sending' | 'sent' | 'unsent' | 'undelivered' | 'notice' | null;
+  /** Reason why the broker rejected the message. */
+  rejection: string | null;
 }
 
-/** Lines that are kept; the oldest go first. */
+/** Maximum number of lines. The oldest are removed first. */
 const LINES_MAX = 500;
 
 let count = 0;
 
-/** Nobody knows whether it arrived. What the broker refused, it would refuse again. */
-function isLost({ status, refusal }: Line): boolean {
-  return status === 'unsent' && refusal === null;
+/** Returns whether it is unknown if the message arrived. Rejected messages are excluded: they would be rejected again. */
+function isUnconfirmed({ status, rejection }: Line): boolean {
+  return status === 'unsent' && rejection === null;
 }
 
-/** What is said in a room, or with one user. */
+/** The messages of a room, or with one user. */
 export class Conversation {
-  /** What has come while one looked elsewhere. */
+  /** Number of messages that arrived while another conversation was shown. */
   unread = $state(0);
-  /** What is being written. */
+  /** Text in the message field. */
   draft = $state('');
-  /** In the broker's order. */
-  #settled = $state.raw<Line[]>([]);
-  /** Ours that have not come back from the broker. */
+  /** Confirmed lines in the broker's order. */
+  #confirmed = $state.raw<Line[]>([]);
+  /** Own messages that the broker has not confirmed. */
   #outgoing = $state.raw<Line[]>([]);
-  lines = $derived.by(() => [...this.#settled, ...this.#outgoing]);
-  silent = $derived.by(() => this.lines.every(({ status }) => status === 'notice'));
-  unsent = $derived.by(() => this.#outgoing.filter(isLost).length);
+  lines = $derived.by(() => [...this.#confirmed, ...this.#outgoing]);
+  isEmpty = $derived.by(() => this.lines.every(({ status }) => status === 'notice'));
+  unsent = $derived.by(() => this.#outgoing.filter(isUnconfirmed).length);
 
-  /** `partner`: the one user it is with, null for a room. */
+  /** `partner` is the other user; null for a room. */
   constructor(readonly partner: string | null) {}
 
-  /** Somebody else said it. */
-  hear(said: Said): void {
-    this.#settle({ ...said, key: `r${++count}`, status: null, refusal: null });
+  /** Adds a message of another user. */
+  addReceived(message: ChatMessage): void {
+    this.#addConfirmed({ ...message, key: `r${++count}`, status: null, rejection: null });
   }
 
-  /** Said by nobody. */
-  note(text: string): void {
-    this.#settle({ from: '', text, at: null, key: `n${++count}`, status: 'notice', refusal: null });
+  /** Adds a line that is not a message. */
+  addNotice(text: string): void {
+    this.#addConfirmed({ from: '', text, at: null, key: `n${++count}`, status: 'notice', rejection: null });
   }
 
-  /** This user said it in another window. */
-  echo(key: string, said: Said): void {
-    if (!this.has(key)) this.#settle({ ...said, key, status: 'sent', refusal: null });
+  /** Adds a message that this user sent in another window. */
+  addSentElsewhere(key: string, message: ChatMessage): void {
+    if (!this.has(key)) this.#addConfirmed({ ...message, key, status: 'sent', rejection: null });
   }
 
   has(key: string): boolean {
     return this.lines.some((line) => line.key === key);
   }
 
-  /** A new line of one's own; its key. */
-  write(said: Said): string {
+  /** Adds a message to send. Returns its key. */
+  addOutgoing(message: ChatMessage): string {
     const key = crypto.getRandomValues(new Uint32Array(4)).join('-');
-    this.#outgoing = [...this.#outgoing, { ...said, key, status: 'unsent', refusal: null }];
+    this.#outgoing = [...this.#outgoing, { ...message, key, status: 'unsent', rejection: null }];
     return key;
   }
 
-  /** One's own line that waits for being sent. */
+  /** Returns an own message that can be sent (again). */
   unsentLine(key: string): Line | undefined {
     return this.#outgoing.find((line) => line.key === key && line.status !== 'sending' && line.status !== 'sent');
   }
 
-  lost(): string[] {
-    return this.#outgoing.filter(isLost).map(({ key }) => key);
+  unconfirmedKeys(): string[] {
+    return this.#outgoing.filter(isUnconfirmed).map(({ key }) => key);
   }
 
-  change(key: string, change: Partial<Line>): void {
+  update(key: string, change: Partial<Line>): void {
     this.#outgoing = this.#outgoing.map((line) => (line.key === key ? { ...line, ...change } : line));
   }
 
-  /** It is where it belongs: false if it was not on its way. */
-  settle(key: string): boolean {
+  /** Marks an own message as sent. Returns false if no such message is outgoing. */
+  confirm(key: string): boolean {
     const line = this.#outgoing.find((line) => line.key === key);
     if (!line) return false;
     this.discard(key);
-    this.#settle({ ...line, status: 'sent', refusal: null });
+    this.#addConfirmed({ ...line, status: 'sent', rejection: null });
     return true;
   }
 
@@ -91,12 +91,12 @@ export class Conversation {
     this.#outgoing = this.#outgoing.filter((line) => line.key !== key);
   }
 
-  /** Without a receipt before the connection was lost, nobody knows whether the messages arrived. */
-  unsend(): void {
-    for (const { key, status } of this.#outgoing) if (status === 'sending') this.change(key, { status: 'unsent' });
+  /** Marks messages without a receipt as unsent, because it is unknown whether they arrived before the connection loss. */
+  markUnsent(): void {
+    for (const { key, status } of this.#outgoing) if (status === 'sending') this.update(key, { status: 'unsent' });
   }
 
-  #settle(line: Line): void {
-    this.#settled = [...this.#settled, line].slice(-LINES_MAX);
+  #addConfirmed(line: Line): void {
+    this.#confirmed = [...this.#confirmed, line].slice(-LINES_MAX);
   }
 }

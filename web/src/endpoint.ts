@@ -1,12 +1,12 @@
-/** Where the broker speaks STOMP, by native WebSocket and by SockJS. */
+/** URLs of the broker for native WebSocket and for SockJS. */
 export interface Endpoint {
   webSocket: string;
   sockJs: string;
 }
 
 /**
- * `path` is the broker's own (`/ws`), `page` the address this page came from. A proxy may have put both below a
- * path of its own and may speak https: the endpoint stands beside the page, whatever the page's address is.
+ * Returns the endpoint at the broker's `path` (such as `/ws`), relative to the address of the page. A proxy may serve
+ * both below a common path and over https.
  */
 export function endpointAt(path: string, page: string): Endpoint {
   const url = new URL(path.replace(/^\/+/, './'), page);

@@ -1,20 +1,20 @@
 import type { IMessage, StompHeaders } from '@stomp/stompjs';
 
-/** Our own header: with it a message that comes back from the broker is known again by its sender. */
+/** Application header by which the sender recognises its own message when the broker delivers it. */
 const ID = 'chat-id';
-/** Our own: to whom a message went that a user's other windows are shown. */
+/** Application header of a copy for the user's other windows: the recipient of the original message. */
 const TO = 'chat-to';
 
-/** What came from the broker, and who sent it by its word: null for a guest, or where it does not say. */
+/** A message from the broker. `user` is the sender that the broker states; null for a guest. */
 export interface Incoming {
   id: string | undefined;
   user: string | null;
-  /** To whom this user's own other window sent it. */
+  /** Recipient of a message that another window of this user has sent. */
   to: string | null;
   body: string;
 }
 
-/** What goes to the broker. */
+/** A message to the broker. */
 export interface Outgoing {
   id: string;
   destination: string;
@@ -30,7 +30,7 @@ export function headersOf(id: string, to?: string): StompHeaders {
   return to === undefined ? headers : { ...headers, [TO]: to };
 }
 
-/** To how many windows a message went, by the headers of its receipt; null if that was not counted. */
+/** Returns the number of windows that received a message, from the headers of its receipt; null if not stated. */
 export function deliveredOf(headers: StompHeaders): number | null {
   const value = headers['delivered-sessions'];
   return value !== undefined && /^\d+$/.test(value) ? Number(value) : null;

@@ -1,14 +1,14 @@
 import type { Presence } from './presence.ts';
 
-/** Where each window gets what is said to its user alone, and where one's own windows are told. */
+/** Destination of private messages to this user, and of copies for the user's other windows. */
 export const OWN_MESSAGES = '/user/queue/chat';
 
-/** Where to send what is for a user alone. */
-export function privateTo(name: string): string {
+/** Returns the destination for private messages to a user. */
+export function privateDestination(name: string): string {
   return `/user/${segmentOf(name)}/queue/chat`;
 }
 
-/** A name as one segment of a destination, which could be taken for nothing else. */
+/** Encodes a name as one segment of a destination, without any special meaning. */
 export function segmentOf(name: string): string {
   return encodeURIComponent(name)
     .replaceAll('*', '%2A')
@@ -17,26 +17,26 @@ export function segmentOf(name: string): string {
     .replace(/^topic$/, '%74opic');
 }
 
-/** Somebody in the list of people. */
+/** An entry in the list of people. */
 export interface Person {
   name: string;
-  /** Zero: not in the room. */
+  /** Number of sessions in the room. */
   sessions: number;
   isMe: boolean;
 }
 
-/** Oneself first, then who is in the room, then those one only has a conversation with. */
-export function peopleOf(presence: Presence | null, me: string | null, partners: Iterable<string>): Person[] {
+/** Returns the user first, then others in the room, then others with a private conversation. */
+export function listPeople(presence: Presence | null, me: string | null, partners: Iterable<string>): Person[] {
   const present = [...(presence?.users?.values() ?? [])];
-  const here = new Set(present.map(({ name }) => name));
-  const away = [...partners].filter((name) => !here.has(name)).map((name) => ({ name, sessions: 0 }));
-  const people = [...present, ...away].map((one) => ({ ...one, isMe: one.name === me }));
+  const presentNames = new Set(present.map(({ name }) => name));
+  const absent = [...partners].filter((name) => !presentNames.has(name)).map((name) => ({ name, sessions: 0 }));
+  const people = [...present, ...absent].map((person) => ({ ...person, isMe: person.name === me }));
   const rank = ({ isMe, sessions }: Person) => (isMe ? 0 : sessions > 0 ? 1 : 2);
   return people.sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name));
 }
 
-/** Names in a line, however many there are: at most three are told. */
-export function namesOf(names: readonly string[]): string {
+/** Lists names in a sentence. Of more than three names, the first two and the number of the others. */
+export function joinNames(names: readonly string[]): string {
   const [first = '', second, third] = names;
   if (second === undefined) return first;
   if (third === undefined) return `${first} and ${second}`;
@@ -44,11 +44,11 @@ export function namesOf(names: readonly string[]): string {
   return `${first}, ${second} and ${names.length - 2} others`;
 }
 
-/** Who is there without a name. */
-export function guestsOf(guests: number, named: number, meToo: boolean): string {
+/** Returns a text about the number of guests. */
+export function formatGuests(guests: number, named: number, includesMe: boolean): string {
   if (guests === 0) return '';
   const count = guests === 1 ? '1 guest' : `${guests.toLocaleString('en')} guests`;
   const text = named > 0 ? `and ${count}` : count;
-  if (!meToo) return text;
-  return guests === 1 ? `${text} (you)` : `${text}, you among them`;
+  if (!includesMe) return text;
+  return guests === 1 ? `${text} (you)` : `${text}, including you`;
 }

@@ -1,87 +1,87 @@
-/** A user who is there. */
+/** A user in the room. */
 export interface Present {
   name: string;
   sessions: number;
 }
 
-/** Who is in a room, as the broker tells it. */
+/** Users and guests in a room, as reported by the broker. */
 export interface Presence {
-  /** By name. Null: so many that only counts are told. */
+  /** Users by name; null if the broker reports only counts. */
   users: ReadonlyMap<string, Present> | null;
-  /** Users. */
+  /** Number of users. */
   members: number;
-  /** Sessions of nobody. */
+  /** Number of anonymous sessions. */
   guests: number;
-  /** Pages of a snapshot that is not complete. */
+  /** Users in the pages of an incomplete snapshot. */
   pages: ReadonlyMap<string, Present> | null;
 }
 
-/** What a message of presence makes of what was known, and whom one could see come and go. */
-export interface Step {
+/** The presence after a message, and the names of users who joined and left with it. */
+export interface PresenceUpdate {
   presence: Presence | null;
   joined: string[];
   left: string[];
 }
 
-/** Takes a message of `/presence/topic/…` in. A snapshot replaces what was known: nobody is seen to come by it. */
-export function step(known: Presence | null, body: string): Step {
-  const told = parse(body);
-  const stays: Step = { presence: known, joined: [], left: [] };
-  if (told === null) return stays;
-  const counts = { members: numberOf(told['members']), guests: numberOf(told['anonymous']) };
-  if (told['event'] === 'snapshot') {
-    return { ...stays, presence: snapshot(known, told, counts) };
+/** Applies a message of `/presence/topic/…`. A snapshot replaces the presence and reports no joins or leaves. */
+export function applyPresence(current: Presence | null, body: string): PresenceUpdate {
+  const message = parse(body);
+  const unchanged: PresenceUpdate = { presence: current, joined: [], left: [] };
+  if (message === null) return unchanged;
+  const counts = { members: numberOf(message['members']), guests: numberOf(message['anonymous']) };
+  if (message['event'] === 'snapshot') {
+    return { ...unchanged, presence: applySnapshot(current, message, counts) };
   }
-  if (told['event'] !== 'changes' || known === null) return stays;
-  const changes = told['changes'];
-  if (!Array.isArray(changes) || known.users === null) return { ...stays, presence: { ...known, ...counts } };
-  return change(known, changes, counts);
+  if (message['event'] !== 'changes' || current === null) return unchanged;
+  const changes = message['changes'];
+  if (!Array.isArray(changes) || current.users === null) return { ...unchanged, presence: { ...current, ...counts } };
+  return applyChanges(current, changes, counts);
 }
 
-type Told = Record<string, unknown>;
+type JsonObject = Record<string, unknown>;
 type Counts = Pick<Presence, 'members' | 'guests'>;
 
-function snapshot(known: Presence | null, told: Told, counts: Counts): Presence {
-  const users = told['users'];
+function applySnapshot(current: Presence | null, message: JsonObject, counts: Counts): Presence {
+  const users = message['users'];
   if (!Array.isArray(users)) return { ...counts, users: null, pages: null };
-  const pages = new Map(told['page'] === 1 ? [] : known?.pages);
-  for (const one of users) {
-    const present = presentOf(one);
+  const pages = new Map(message['page'] === 1 ? [] : current?.pages);
+  for (const entry of users) {
+    const present = presentOf(entry);
     if (present) pages.set(present.name, present);
   }
-  const complete = told['page'] === told['pages'];
+  const complete = message['page'] === message['pages'];
   if (complete) return { ...counts, users: pages, pages: null };
-  return known ? { ...known, pages } : { ...counts, users: new Map(), pages };
+  return current ? { ...current, pages } : { ...counts, users: new Map(), pages };
 }
 
-function change(known: Presence, changes: unknown[], counts: Counts): Step {
-  const users = new Map(known.users);
+function applyChanges(current: Presence, changes: unknown[], counts: Counts): PresenceUpdate {
+  const users = new Map(current.users);
   const joined: string[] = [];
   const left: string[] = [];
-  for (const one of changes) {
-    const present = presentOf(one);
+  for (const entry of changes) {
+    const present = presentOf(entry);
     if (!present) continue;
     const { name } = present;
-    if ((one as Told)['event'] === 'leave') {
+    if ((entry as JsonObject)['event'] === 'leave') {
       if (users.delete(name)) left.push(name);
     } else {
       if (!users.has(name)) joined.push(name);
       users.set(name, present);
     }
   }
-  return { presence: { ...known, ...counts, users }, joined, left };
+  return { presence: { ...current, ...counts, users }, joined, left };
 }
 
-function presentOf(one: unknown): Present | null {
-  if (typeof one !== 'object' || one === null) return null;
-  const { user, sessions } = one as Told;
+function presentOf(entry: unknown): Present | null {
+  if (typeof entry !== 'object' || entry === null) return null;
+  const { user, sessions } = entry as JsonObject;
   return typeof user === 'string' ? { name: user, sessions: Math.max(1, numberOf(sessions)) } : null;
 }
 
-function parse(body: string): Told | null {
+function parse(body: string): JsonObject | null {
   try {
     const value: unknown = JSON.parse(body);
-    return typeof value === 'object' && value !== null ? (value as Told) : null;
+    return typeof value === 'object' && value !== null ? (value as JsonObject) : null;
   } catch {
     return null;
   }

@@ -1,13 +1,13 @@
 export const DEFAULT_ROOM = 'lobby';
 const LENGTH_MAX = 64;
 
-/** The room that `text` names: what a destination gives a meaning to (`.`, `/`, `*`, `#`, …) becomes a hyphen. */
+/** Returns `text` as the name of a room. Characters with a meaning in destinations (`.`, `/`, `*`, `#`, …) become hyphens. */
 export function roomNamed(text: string): string {
   const named = text.normalize('NFC').replace(/[^\p{L}\p{M}\p{N}_-]+/gu, '-').replace(/^-+|-+$/g, '');
   return Array.from(named).slice(0, LENGTH_MAX).join('') || DEFAULT_ROOM;
 }
 
-/** The room of a URL's hash, null if it names none. */
+/** Returns the room in the hash of a URL, or null if the hash is empty. */
 export function roomOfHash(hash: string): string | null {
   const text = hash.replace(/^#/, '');
   if (text === '') return null;
@@ -26,7 +26,7 @@ export function destinationOf(room: string): string {
   return `/topic/chat.${room}`;
 }
 
-/** Where the broker tells who is in the room. */
+/** Returns the destination of the room's presence. */
 export function presenceOf(room: string): string {
   return `/presence${destinationOf(room)}`;
 }

@@ -1,16 +1,13 @@
 import { AUTOMATIC, isChoice } from './transports.ts';
 
-/**
- * What survives a reload of this window: who one is and by which transport, never a passcode or a token. The room is in the
- * URL's hash.
- */
+/** State that survives a reload of this window. Passcodes and tokens are never stored. The room is in the URL's hash. */
 export interface Stored {
   name: string;
-  /** In a room when the page went away: it signs in again by itself. */
+  /** Whether the page was in a room when it closed. It then signs in again automatically. */
   joined: boolean;
-  /** A passcode was used, so that it must be asked for again. */
+  /** Whether a passcode was used. The user must then enter it again. */
   passcode: boolean;
-  /** The same of a token. */
+  /** Whether a token was used. The user must then enter it again. */
   token: boolean;
   choice: string;
 }
@@ -29,7 +26,7 @@ export function load(): Stored {
     stored.token = token === true;
     stored.joined = joined === true && (stored.name !== '' || stored.token);
   } catch {
-    // No storage, or not ours: a first visit.
+    // Storage is not available, or its content is invalid. The defaults apply.
   }
   return stored;
 }
@@ -38,6 +35,6 @@ export function save(stored: Stored): void {
   try {
     sessionStorage.setItem(KEY, JSON.stringify(stored));
   } catch {
-    // A browser that stores nothing: the name is asked for again after a reload.
+    // Storage is not available. The user must enter the name again after a reload.
   }
 }

@@ -1,12 +1,12 @@
-/** A way to the broker that a user can choose. */
+/** A transport that the user can choose. */
 export interface Transport {
   id: string;
   label: string;
-  /** SockJS's own name of it; null for the browser's WebSocket without SockJS. */
+  /** Name in sockjs-client; null for the browser's WebSocket without SockJS. */
   sockJs: string | null;
 }
 
-/** First what is best. The names behind `sockjs-` are those of sockjs-client. */
+/** Transports in order of preference. The names after `sockjs-` are those of sockjs-client. */
 export const TRANSPORTS: readonly Transport[] = [
   { id: 'native', label: 'WebSocket', sockJs: null },
   ...[
@@ -24,21 +24,21 @@ export const TRANSPORTS: readonly Transport[] = [
 
 export const AUTOMATIC = 'automatic';
 
-/** How one attempt to connect goes: natively, or by SockJS with these transports (empty: as SockJS likes). */
-export type Way = { kind: 'native' } | { kind: 'sockjs'; transports: string[] };
+/** How an attempt connects: by native WebSocket, or by SockJS with these transports (empty: all). */
+export type ConnectMethod = { kind: 'native' } | { kind: 'sockjs'; transports: string[] };
 
 /**
- * The way of the next attempt. `automatic` starts natively; where a native attempt ended before it was open
- * (a proxy that knows no WebSocket), SockJS has its turn, and the other way round.
+ * Returns the method of the next attempt. `automatic` starts with native WebSocket and changes between native and SockJS
+ * after each attempt that failed before it was open, for example behind a proxy without WebSocket support.
  */
-export function nextWay(choice: string, last: { way: Way; opened: boolean } | null): Way {
+export function nextMethod(choice: string, last: { method: ConnectMethod; opened: boolean } | null): ConnectMethod {
   const transport = TRANSPORTS.find(({ id }) => id === choice);
   if (transport) {
     return transport.sockJs === null ? { kind: 'native' } : { kind: 'sockjs', transports: [transport.sockJs] };
   }
   if (last === null) return { kind: 'native' };
-  if (last.opened) return last.way;
-  return last.way.kind === 'native' ? { kind: 'sockjs', transports: [] } : { kind: 'native' };
+  if (last.opened) return last.method;
+  return last.method.kind === 'native' ? { kind: 'sockjs', transports: [] } : { kind: 'native' };
 }
 
 export function isChoice(choice: string): boolean {

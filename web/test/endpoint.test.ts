@@ -11,7 +11,7 @@ const rows = [
   ['//evil.example/ws', 'http://h/', 'http://h/evil.example/ws', 'ws://h/evil.example/ws'],
 ] as const;
 
-test('the endpoint stands beside the page', () => {
+test('the endpoint is relative to the page', () => {
   for (const [path, page, sockJs, webSocket] of rows) {
     assert.deepEqual(endpointAt(path, page), { sockJs, webSocket }, page);
   }

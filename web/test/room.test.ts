@@ -21,11 +21,11 @@ test('a room is one segment of a destination', () => {
   assert.equal(destinationOf('lobby'), '/topic/chat.lobby');
 });
 
-test('a hash gives its room back', () => {
+test('roomOfHash reverses hashOfRoom', () => {
   for (const room of ['lobby', 'café', '房间', 'a_b-c']) assert.equal(roomOfHash(hashOfRoom(room)), room);
 });
 
-test('a hash that names nothing is no room, a malformed one is read as it is', () => {
+test('an empty hash is not a room, and a malformed one is taken literally', () => {
   assert.equal(roomOfHash(''), null);
   assert.equal(roomOfHash('#'), null);
   assert.equal(roomOfHash('#%E0%A4%A'), 'E0-A4-A');

@@ -1,4 +1,4 @@
-// Lets Node 20 import the sources as they are: types are stripped by the compiler that checks them.
+// Lets Node 20 import TypeScript sources. The TypeScript compiler removes the types.
 import { register } from 'node:module';
 
 const hooks = `

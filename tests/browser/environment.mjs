@@ -1,15 +1,15 @@
-// The environment of a test: a browser that all tests share, windows, a broker, and the web server of another site; and
-// the report about them when a test fails.
+// The environment of a test: a browser that all tests share, windows, a broker, and the web server of another site. Prints
+// their logs when a test fails.
 
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
 import { Broker, HANG_TIMEOUT } from './broker.mjs';
 import { Site } from './site.mjs';
 
-/** Number of lines of each kind that are shown when a test fails. */
-const LINES_SHOWN = 40;
+/** Number of lines of each kind that are printed when a test fails. */
+const PRINTED_LINES = 40;
 /** Number of tests that run at the same time. */
-const LANES = 2;
+const PARALLEL_TESTS = 2;
 const ARGUMENTS = [
   '--no-sandbox',
   '--disable-gpu',
@@ -18,19 +18,19 @@ const ARGUMENTS = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
-  // Test names resolve to this machine, and all other names do not resolve.
+  // Names of the tests resolve to this machine. No other name resolves.
   '--host-resolver-rules=MAP *.example.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1',
 ];
 
-const scenes = [];
+const tests = [];
 
-/** Defines a test. `act` receives its own stage. */
-export function scene(title, act) {
-  scenes.push({ title, act });
+/** Defines a test. `run` receives its own environment. */
+export function test(title, run) {
+  tests.push({ title, run });
 }
 
-/** Runs the tests whose titles contain `words`. Returns whether all have passed. */
-export async function play(words) {
+/** Runs the tests whose titles contain `titlePart`. Returns whether all have passed. */
+export async function runTests(titlePart) {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: ARGUMENTS,
@@ -38,38 +38,38 @@ export async function play(words) {
     handleSIGTERM: false,
     handleSIGHUP: false,
   });
-  const waiting = scenes.filter(({ title }) => title.includes(words));
+  const waiting = tests.filter(({ title }) => title.includes(titlePart));
   const all = waiting.length;
   let failed = 0;
-  const lane = async () => {
+  const runWaiting = async () => {
     while (waiting.length > 0) {
-      if (!(await playOne(browser, waiting.shift()))) failed++;
+      if (!(await runTest(browser, waiting.shift()))) failed++;
     }
   };
-  await Promise.all(Array.from({ length: LANES }, lane));
+  await Promise.all(Array.from({ length: PARALLEL_TESTS }, runWaiting));
   await browser.close();
-  console.log(`${all - failed} of ${all} went well`);
+  console.log(`${all - failed} of ${all} tests passed`);
   return all > 0 && failed === 0;
 }
 
-async function playOne(browser, { title, act }) {
-  const stage = new Stage(browser);
+async function runTest(browser, { title, run }) {
+  const env = new Environment(browser);
   const start = performance.now();
   const seconds = () => `${((performance.now() - start) / 1000).toFixed(1)} s`;
   try {
-    await act(stage);
-    for (const { name, complaints } of stage.views) assert.deepEqual(complaints, [], `errors in the console of ${name}`);
-    await stage.end();
+    await run(env);
+    for (const { name, errors } of env.views) assert.deepEqual(errors, [], `errors in the console of ${name}`);
+    await env.end();
     console.log(`ok ${title} (${seconds()})`);
     return true;
   } catch (error) {
-    console.log(`FAILED ${title} (${seconds()}): ${error.stack}\n${await stage.evidence()}`);
-    await stage.end().catch((error) => console.log(error.message));
+    console.log(`FAILED ${title} (${seconds()}): ${error.stack}\n${await env.logTails()}`);
+    await env.end().catch((error) => console.log(error.message));
     return false;
   }
 }
 
-class Stage {
+class Environment {
   views = [];
   broker;
   #browser;
@@ -99,13 +99,14 @@ class Stage {
     return view;
   }
 
-  async evidence() {
+  /** Returns the last lines of all logs, for the report about a failed test. */
+  async logTails() {
     const lines = [];
     for (const view of this.views) {
-      lines.push(`-- ${view.name}`, ...view.console.slice(-LINES_SHOWN), ...view.requests.slice(-LINES_SHOWN));
+      lines.push(`-- ${view.name}`, ...view.console.slice(-PRINTED_LINES), ...view.requests.slice(-PRINTED_LINES));
       lines.push(await view.text());
     }
-    if (this.broker) lines.push('-- the broker', this.broker.lastWords);
+    if (this.broker) lines.push('-- the broker', this.broker.logTail);
     return lines.join('\n');
   }
 
@@ -118,13 +119,12 @@ class Stage {
 
 /** A page, with its console messages and its requests. */
 class View {
-  /** Messages of the console. */
   console = [];
   /** Errors in the console and violations of the content security policy, except expected ones. */
-  complaints = [];
+  errors = [];
   /** Requests such as `GET /ws/info 200`, and WebSockets such as `WS /ws`, including those of frames in the page. */
   requests = [];
-  #expected = [];
+  #ignored = [];
 
   static async open(name, context) {
     // Runs in every frame before the scripts of the page.
@@ -140,8 +140,8 @@ class View {
     this.name = name;
     this.context = context;
     this.page = page;
-    page.on('console', (message) => this.#hear(message.type(), `${message.text()} ${message.location().url}`));
-    page.on('pageerror', (error) => this.#hear('error', error.stack ?? String(error)));
+    page.on('console', (message) => this.#record(message.type(), `${message.text()} ${message.location().url}`));
+    page.on('pageerror', (error) => this.#record('error', error.stack ?? String(error)));
     page.on('response', (response) => {
       this.requests.push(`${response.request().method()} ${pathOf(response.url())} ${response.status()}`);
     });
@@ -151,9 +151,9 @@ class View {
     page.on('websocket', (socket) => this.requests.push(`WS ${pathOf(socket.url())}`));
   }
 
-  /** Ignores errors that match from now on. */
-  expect(pattern) {
-    this.#expected.push(pattern);
+  /** Ignores matching errors from now on. */
+  ignoreErrors(pattern) {
+    this.#ignored.push(pattern);
   }
 
   /** The last segments of the requested paths below `/ws`, such as `info` and `xhr_send`; empty for `/ws` itself. */
@@ -170,9 +170,9 @@ class View {
     await this.context.close();
   }
 
-  #hear(type, text) {
+  #record(type, text) {
     this.console.push(`${type}: ${text}`);
-    if (type === 'error' && !this.#expected.some((pattern) => pattern.test(text))) this.complaints.push(text);
+    if (type === 'error' && !this.#ignored.some((pattern) => pattern.test(text))) this.errors.push(text);
   }
 }
 

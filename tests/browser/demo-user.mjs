@@ -26,15 +26,15 @@ export const TRANSPORTS = [
 
 const MESSAGE = '[data-testid="message"]';
 
-export class Visitor {
-  /** Opens the page of the broker of `stage` and joins a room over the given transport. */
-  static async enter(stage, name, { room = 'garden', choice = 'native', passcode = '', token = '' } = {}) {
-    const visitor = new Visitor(await stage.open(name || 'nobody'));
-    await visitor.goTo(stage.broker);
-    await visitor.signIn(name, { room, choice, passcode, token });
-    await visitor.is('connected');
-    await visitor.page.evaluate(noteLosses);
-    return visitor;
+export class DemoUser {
+  /** Opens the page of the broker of `env` and joins a room over the given transport. */
+  static async enter(env, name, { room = 'garden', choice = 'native', passcode = '', token = '' } = {}) {
+    const user = new DemoUser(await env.open(name || 'token user'));
+    await user.goTo(env.broker);
+    await user.signIn(name, { room, choice, passcode, token });
+    await user.is('connected');
+    await user.page.evaluate(countConnectionLosses);
+    return user;
   }
 
   constructor(view) {
@@ -47,11 +47,11 @@ export class Visitor {
     assert.match(await response.text(), /stompbox-endpoint/, 'this broker was built without its page (npm is needed)');
   }
 
-  /** Returns the list of WebSockets that the page opens after its next load. They send frames on behalf of the page. */
-  async interceptWires() {
-    const wires = [];
-    await this.page.routeWebSocket(/./, (socket) => void wires.push(socket.connectToServer()));
-    return wires;
+  /** Returns a list that receives the WebSockets which the page opens after its next load. They can send frames for the page. */
+  async interceptWebSockets() {
+    const sockets = [];
+    await this.page.routeWebSocket(/./, (socket) => void sockets.push(socket.connectToServer()));
+    return sockets;
   }
 
   /** Fills in and submits the form. */
@@ -76,7 +76,7 @@ export class Visitor {
     );
   }
 
-  /** Waits until the first connection of the visitor was lost, whether there is a new one or not. */
+  /** Waits until the first connection of the page is lost. There may be a new one already. */
   async hasLostConnection() {
     await this.page.waitForFunction(() => window.losses > 0);
   }
@@ -85,7 +85,7 @@ export class Visitor {
     return this.#at('transport-in-use').textContent();
   }
 
-  async use(choice) {
+  async selectTransport(choice) {
     await this.#at('transport-select').selectOption(choice);
   }
 
@@ -103,7 +103,7 @@ export class Visitor {
   /** Waits until the room shows exactly these texts, and all own messages are confirmed. */
   async sees(texts) {
     await this.#settled(texts.length);
-    assert.deepEqual(await this.texts(), texts, `what ${this.view.name} sees`);
+    assert.deepEqual(await this.texts(), texts, `texts in the window of ${this.view.name}`);
   }
 
   /** Waits until this many messages are shown. */
@@ -122,8 +122,8 @@ export class Visitor {
     await this.#at('join').waitFor();
   }
 
-  /** Waits until the page asks for a login. */
-  async isAsked() {
+  /** Waits until the page shows the sign-in form. */
+  async seesSignIn() {
     await this.#at('join').waitFor();
   }
 
@@ -135,7 +135,7 @@ export class Visitor {
   }
 
   /** Waits until exactly these joins and leaves are shown. */
-  async isTold(...notices) {
+  async seesNotices(...notices) {
     await this.#sees('[data-testid="notice"]', notices);
   }
 
@@ -145,7 +145,7 @@ export class Visitor {
   }
 
   /** Waits until the page shows this as the user's own name. */
-  async isShownAs(text) {
+  async seesIdentity(text) {
     await this.#at('identity').getByText(text, { exact: true }).waitFor();
   }
 
@@ -154,7 +154,7 @@ export class Visitor {
   }
 
   /** Opens the private conversation with a user. */
-  async writeTo(name) {
+  async openPrivate(name) {
     await this.person(name).getByRole('button').click();
     await this.#at('partner').getByText(name, { exact: true }).waitFor();
   }
@@ -170,22 +170,22 @@ export class Visitor {
   }
 
   /** Waits until exactly these texts are shown with their states, such as `['hello', 'Sent']`. */
-  async seesOwn(...said) {
-    await this.#sees('[data-testid="message"] .text, [data-testid="message"] :is(.status, .unsent span)', said.flat());
+  async seesOwn(...messages) {
+    await this.#sees('[data-testid="message"] .text, [data-testid="message"] :is(.status, .unsent span)', messages.flat());
   }
 
   async #sees(selector, texts) {
-    const seen = () =>
+    const read = () =>
       this.page.evaluate((selector) => {
         // Prefers the visible text to the text for screen readers.
-        const shown = (element) => element.querySelector('[aria-hidden]')?.textContent ?? element.textContent;
-        return [...document.querySelectorAll(selector)].map((element) => shown(element).trim());
+        const visibleText = (element) => element.querySelector('[aria-hidden]')?.textContent ?? element.textContent;
+        return [...document.querySelectorAll(selector)].map((element) => visibleText(element).trim());
       }, selector);
     const deadline = Date.now() + HANG_TIMEOUT;
     for (;;) {
-      const now = await seen();
-      if (JSON.stringify(now) === JSON.stringify(texts)) return;
-      if (Date.now() > deadline) assert.deepEqual(now, texts, `what ${this.view.name} sees`);
+      const current = await read();
+      if (JSON.stringify(current) === JSON.stringify(texts)) return;
+      if (Date.now() > deadline) assert.deepEqual(current, texts, `texts in the window of ${this.view.name}`);
       await this.page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
     }
   }
@@ -214,7 +214,7 @@ export class Visitor {
 }
 
 /** Runs in the page, because states may change faster than a test can poll them. */
-function noteLosses() {
+function countConnectionLosses() {
   window.losses = 0;
   const count = () => {
     if (document.querySelector('[data-testid="state"]')?.textContent !== 'connected') window.losses++;
