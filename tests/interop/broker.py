@@ -11,13 +11,13 @@ import urllib.request
 HANG_TIMEOUT_SECONDS = 60
 
 
-class Expected(Exception):
+class ExpectationFailed(Exception):
     """A failed expectation."""
 
 
-def same(what, actual, wanted):
-    if actual != wanted:
-        raise Expected(f"{what}: {str(wanted)[:300]} was expected, not {str(actual)[:300]}")
+def assert_equal(what, actual, expected):
+    if actual != expected:
+        raise ExpectationFailed(f"{what}: expected {str(expected)[:300]}, got {str(actual)[:300]}")
 
 
 class Broker:
@@ -29,7 +29,7 @@ class Broker:
         while not {"tcp", "http"} <= self.ports.keys():
             line = self.process.stdout.readline()
             if not line:
-                raise Expected("the broker does not listen")
+                raise ExpectationFailed("the broker does not listen")
             scheme, _, rest = line.removeprefix("listening ").strip().partition("://")
             self.ports[scheme] = int(rest.split("/")[0].rpartition(":")[2])
 
@@ -40,7 +40,7 @@ class Broker:
         values = re.findall(rf"^stompbox_{name}(?:\{{.*\}})? (\d+)$", text, re.M)
         return sum(map(int, values))
 
-    def end(self):
+    def stop(self):
         """Stops the broker and returns its log."""
         self.process.terminate()
         self.process.wait(HANG_TIMEOUT_SECONDS)
@@ -48,17 +48,17 @@ class Broker:
         return self.log.read()
 
 
-def run(start, play):
-    """Starts a broker with `start(binary, directory)`, calls `play` with it, and exits with its result.
+def run(start, run_steps):
+    """Starts a broker with `start(binary, directory)`, calls `run_steps` with it, and exits with its result.
 
     The binary is the script's argument. If the code is not 0, the end of the broker's log is printed.
     """
     with tempfile.TemporaryDirectory(prefix="stompbox-") as directory:
         broker = start(sys.argv[1], directory)
         try:
-            code = play(broker)
+            code = run_steps(broker)
         finally:
-            log = broker.end()
+            log = broker.stop()
         if code:
             print(f"the broker's log:\n{log[-4000:]}")
     sys.exit(code)

@@ -1,4 +1,4 @@
-// Base class for stompjs 2 and its descendant webstomp-client. Both call one callback for errors and for the end.
+// Base class for stompjs 2 and its fork webstomp-client. Both report errors and the end of the connection to one callback.
 
 export class Callbacks {
   static connect(url, options) {
@@ -13,9 +13,9 @@ export class Callbacks {
     return new Promise((resolve, reject) => {
       let peer;
       const onConnect = (frame) => resolve((peer = new this(client, beats, frame)));
-      const onError = (what) => {
-        if (!peer) reject(new Error(`not connected: ${what}`));
-        else if (what?.command === 'ERROR') peer.onError(what);
+      const onError = (error) => {
+        if (!peer) reject(new Error(`not connected: ${error}`));
+        else if (error?.command === 'ERROR') peer.onError(error);
         else peer.onClosed();
       };
       client.ws.onerror = (event) => reject(new Error(`not connected: ${event.message}`));

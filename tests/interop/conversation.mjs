@@ -21,21 +21,21 @@ export const HANG_TIMEOUT_MS = 60_000;
  */
 const BEAT_MS = 10_000;
 
-class Expected extends Error {}
+class ExpectationFailed extends Error {}
 
-/** Resolves as `promise` does, or fails after HANG_TIMEOUT_MS with an error that says what was expected. */
-export function expected(what, promise) {
+/** Resolves as `promise` does, or fails after HANG_TIMEOUT_MS with an error that names `what`. */
+export function withTimeout(what, promise) {
   let timer;
-  const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Expected(`${what} was expected within ${HANG_TIMEOUT_MS} ms`)), HANG_TIMEOUT_MS);
+  const timeout = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new ExpectationFailed(`expected ${what} within ${HANG_TIMEOUT_MS} ms`)), HANG_TIMEOUT_MS);
   });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+  return Promise.race([promise, timeout]).finally(() => clearTimeout(timer));
 }
 
-export function same(what, actual, wanted) {
-  if (JSON.stringify(actual) !== JSON.stringify(wanted)) {
+export function assertEqual(what, actual, expected) {
+  if (JSON.stringify(actual) !== JSON.stringify(expected)) {
     const cut = (value) => String(JSON.stringify(value)).slice(0, 300);
-    throw new Expected(`${what}: ${cut(wanted)} was expected, not ${cut(actual)}`);
+    throw new ExpectationFailed(`${what}: expected ${cut(expected)}, got ${cut(actual)}`);
   }
 }
 
@@ -52,7 +52,7 @@ class Inbox {
 
   take(what) {
     if (this.#waiting.length) return Promise.resolve(this.#waiting.shift());
-    return expected(what, new Promise((resolve) => this.#takers.push(resolve)));
+    return withTimeout(what, new Promise((resolve) => this.#takers.push(resolve)));
   }
 
   get isEmpty() {
@@ -67,7 +67,7 @@ class Peer {
     peer.receipts = new Inbox();
     peer.errors = new Inbox();
     peer.closed = new Inbox();
-    peer.client = await expected('CONNECTED', Adapter.connect(url, options));
+    peer.client = await withTimeout('CONNECTED', Adapter.connect(url, options));
     peer.client.onReceipt = (id) => peer.receipts.put(id);
     peer.client.onError = (frame) => peer.errors.put(frame);
     peer.client.onClosed = () => peer.closed.put('closed');
@@ -75,13 +75,13 @@ class Peer {
   }
 
   async receipt(id) {
-    same('receipt-id', await this.receipts.take(`RECEIPT ${id}`), id);
+    assertEqual('receipt-id', await this.receipts.take(`RECEIPT ${id}`), id);
   }
 
   async subscribe(destination, headers = {}) {
     const inbox = new Inbox();
     const receipt = `subscribe ${destination}`;
-    inbox.end = this.client.subscribe(destination, { ...headers, receipt }, (message) => inbox.put(message));
+    inbox.subscription = this.client.subscribe(destination, { ...headers, receipt }, (message) => inbox.put(message));
     await this.receipt(receipt);
     return inbox;
   }
@@ -98,21 +98,21 @@ class Peer {
 
 const steps = {
   async 'connect'({ a, adapter }) {
-    same('version', a.client.version, adapter.version);
+    assertEqual('version', a.client.version, adapter.version);
   },
 
   async 'subscribe, send, receive'({ a, name }) {
     const inbox = await a.subscribe(`/topic/${name}`);
     a.send(`/topic/${name}`, 'hello', { 'content-type': 'text/plain', colour: 'green' });
     const message = await inbox.take('MESSAGE');
-    same('body', message.body, 'hello');
-    same('destination', message.headers.destination, `/topic/${name}`);
-    same('colour', message.headers.colour, 'green');
-    same('content-type', message.headers['content-type'], 'text/plain');
-    inbox.end.unsubscribe();
-    a.send(`/topic/${name}`, 'unheard', { receipt: 'sent' });
+    assertEqual('body', message.body, 'hello');
+    assertEqual('destination', message.headers.destination, `/topic/${name}`);
+    assertEqual('colour', message.headers.colour, 'green');
+    assertEqual('content-type', message.headers['content-type'], 'text/plain');
+    inbox.subscription.unsubscribe();
+    a.send(`/topic/${name}`, 'after UNSUBSCRIBE', { receipt: 'sent' });
     await a.receipt('sent');
-    same('nothing after UNSUBSCRIBE', inbox.isEmpty, true);
+    assertEqual('no message after UNSUBSCRIBE', inbox.isEmpty, true);
   },
 
   async 'text beyond ASCII'({ a, name }) {
@@ -120,23 +120,23 @@ const steps = {
     const text = 'grün, 緑, \u{1F7E2}, "quoted", back\\slash';
     a.send(`/topic/${name}.ü`, text, { note: 'schön' });
     const message = await inbox.take('MESSAGE');
-    same('body', message.body, text);
-    same('destination', message.headers.destination, `/topic/${name}.ü`);
-    same('note', message.headers.note, 'schön');
-    inbox.end.unsubscribe();
+    assertEqual('body', message.body, text);
+    assertEqual('destination', message.headers.destination, `/topic/${name}.ü`);
+    assertEqual('note', message.headers.note, 'schön');
+    inbox.subscription.unsubscribe();
   },
 
-  async 'two clients talk to one another'({ a, b, name }) {
+  async 'two clients exchange messages'({ a, b, name }) {
     const toA = await a.subscribe(`/topic/${name}.a`);
     const toB = await b.subscribe(`/topic/${name}.b`);
-    for (let turn = 0; turn < 20; turn++) {
-      a.send(`/topic/${name}.b`, `ping ${turn}`);
-      same('body', (await toB.take('ping')).body, `ping ${turn}`);
-      b.send(`/topic/${name}.a`, `pong ${turn}`);
-      same('body', (await toA.take('pong')).body, `pong ${turn}`);
+    for (let number = 0; number < 20; number++) {
+      a.send(`/topic/${name}.b`, `ping ${number}`);
+      assertEqual('body', (await toB.take('ping')).body, `ping ${number}`);
+      b.send(`/topic/${name}.a`, `pong ${number}`);
+      assertEqual('body', (await toA.take('pong')).body, `pong ${number}`);
     }
-    toA.end.unsubscribe();
-    toB.end.unsubscribe();
+    toA.subscription.unsubscribe();
+    toB.subscription.unsubscribe();
   },
 
   async 'a queue, ACK'({ a, b, name }) {
@@ -144,26 +144,26 @@ const steps = {
     const inbox = await b.subscribe(`/queue/${name}`, { ack: 'client-individual' });
     for (const body of ['one', 'two']) {
       const message = await inbox.take('MESSAGE');
-      same('body', message.body, body);
+      assertEqual('body', message.body, body);
       message.ack({ receipt: body });
       await b.receipt(body);
     }
-    inbox.end.unsubscribe();
+    inbox.subscription.unsubscribe();
   },
 
   async 'NACK, redelivery'({ a, b, name }) {
     const inbox = await b.subscribe(`/queue/${name}`, { ack: 'client-individual' });
     a.send(`/queue/${name}`, 'hot');
     const first = await inbox.take('MESSAGE');
-    same('redelivered', first.headers.redelivered, undefined);
+    assertEqual('redelivered', first.headers.redelivered, undefined);
     first.nack();
     const second = await inbox.take('the MESSAGE again');
-    same('body', second.body, 'hot');
-    same('redelivered', second.headers.redelivered, 'true');
-    same('message-id', second.headers['message-id'], first.headers['message-id']);
+    assertEqual('body', second.body, 'hot');
+    assertEqual('redelivered', second.headers.redelivered, 'true');
+    assertEqual('message-id', second.headers['message-id'], first.headers['message-id']);
     second.ack({ receipt: 'settled' });
     await b.receipt('settled');
-    inbox.end.unsubscribe();
+    inbox.subscription.unsubscribe();
   },
 
   async 'receipt'({ a, name }) {
@@ -179,10 +179,10 @@ const steps = {
     for (const body of ['one', 'two']) a.send(`/topic/${name}`, body, { transaction: 't-commit', receipt: body });
     await a.receipt('one');
     await a.receipt('two');
-    same('nothing before COMMIT', inbox.isEmpty, true);
+    assertEqual('no message before COMMIT', inbox.isEmpty, true);
     transaction.commit();
-    for (const body of ['one', 'two']) same('body', (await inbox.take('MESSAGE')).body, body);
-    inbox.end.unsubscribe();
+    for (const body of ['one', 'two']) assertEqual('body', (await inbox.take('MESSAGE')).body, body);
+    inbox.subscription.unsubscribe();
   },
 
   async 'transaction, ABORT'({ a, b, name }) {
@@ -190,19 +190,19 @@ const steps = {
     const transaction = a.client.begin('t-abort');
     a.send(`/topic/${name}`, 'never', { transaction: 't-abort' });
     transaction.abort();
-    a.send(`/topic/${name}`, 'behind it');
-    same('body', (await inbox.take('MESSAGE')).body, 'behind it');
-    inbox.end.unsubscribe();
+    a.send(`/topic/${name}`, 'after ABORT');
+    assertEqual('body', (await inbox.take('MESSAGE')).body, 'after ABORT');
+    inbox.subscription.unsubscribe();
   },
 
   async 'binary body'({ a, adapter, name, url }) {
-    if (!adapter.binary) return 'this library cannot read one';
+    if (!adapter.binary) return 'this library cannot read binary bodies';
     const inbox = await a.subscribe(`/topic/${name}`);
     const { bytes, received } = adapter.binary;
     if (adapter.sendsBytes) a.send(`/topic/${name}`, bytes, { 'content-type': 'application/octet-stream' });
-    else await expected('a SEND from elsewhere', sendBytes(url, `/topic/${name}`, bytes));
-    same('octets', received(await inbox.take('MESSAGE')), [...bytes]);
-    inbox.end.unsubscribe();
+    else await withTimeout('a SEND by another client', sendBytes(url, `/topic/${name}`, bytes));
+    assertEqual('bytes', received(await inbox.take('MESSAGE')), [...bytes]);
+    inbox.subscription.unsubscribe();
   },
 
   async 'a body of 1 MiB'({ a, b, name }) {
@@ -210,24 +210,24 @@ const steps = {
     const body = 'stomp'.repeat(209_716).slice(0, 1 << 20);
     a.send(`/topic/${name}`, body);
     const message = await inbox.take('MESSAGE');
-    same('length', message.body.length, body.length);
-    same('the whole body', message.body === body, true);
-    inbox.end.unsubscribe();
+    assertEqual('length', message.body.length, body.length);
+    assertEqual('the whole body', message.body === body, true);
+    inbox.subscription.unsubscribe();
   },
 
-  async 'heart-beats both ways'({ beating }) {
+  async 'heartbeats in both directions'({ beating }) {
     const peer = await beating;
-    same('still connected', peer.closed.isEmpty, true);
-    peer.send('/topic/after-beats', 'x', { receipt: 'alive' });
-    await peer.receipt('alive');
+    assertEqual('still connected', peer.closed.isEmpty, true);
+    peer.send('/topic/after-beats', 'x', { receipt: 'connected' });
+    await peer.receipt('connected');
     await peer.disconnect();
   },
 
   async 'ERROR and close'({ connect }) {
     const peer = await connect();
-    peer.client.subscribe('/nowhere/at/all', {}, () => {});
+    peer.client.subscribe('/unknown/destination', {}, () => {});
     const error = await peer.errors.take('ERROR');
-    same('message says something', Boolean(error.headers.message), true);
+    assertEqual('ERROR has a message', Boolean(error.headers.message), true);
     await peer.closed.take('the end of the connection');
   },
 
@@ -237,14 +237,14 @@ const steps = {
   },
 };
 
-/** Connects, and resolves to the client after three heartbeats each way. */
-async function beat(Adapter, url) {
+/** Connects, and resolves to the client after three heartbeats in each direction. */
+async function exchangeHeartbeats(Adapter, url) {
   const peer = await Peer.connect(Adapter, url, { beatMs: BEAT_MS });
   const { beats } = peer.client;
-  const seen = new Promise((resolve) => {
+  const exchanged = new Promise((resolve) => {
     beats.changed = () => beats.received >= 3 && beats.sent >= 3 && resolve();
   });
-  await expected('three heart-beats each way', seen);
+  await withTimeout('three heartbeats in each direction', exchanged);
   return peer;
 }
 
@@ -252,10 +252,10 @@ async function beat(Adapter, url) {
  * Runs all steps with each of the adapters. Exits with 0 if all succeed and with 1 after the first failure. Clients
  * whose heartbeats are counted connect at the start and wait while the other steps run.
  */
-export async function play(adapters) {
+export async function run(adapters) {
   const url = `ws://127.0.0.1:${process.argv[3]}/ws`;
-  const beating = adapters.map((adapter) => beat(adapter, url));
-  // The step that waits for the promise reports a failure.
+  const beating = adapters.map((adapter) => exchangeHeartbeats(adapter, url));
+  // A failure is reported by the step that waits for the promise.
   for (const peer of beating) peer.catch(() => {});
   for (const [index, adapter] of adapters.entries()) {
     const peers = [];
@@ -267,14 +267,14 @@ export async function play(adapters) {
     let number = 0;
     let step = 'connect';
     try {
-      const scene = { url, adapter, connect, beating: beating[index], a: await connect(), b: await connect() };
+      const context = { url, adapter, connect, beating: beating[index], a: await connect(), b: await connect() };
       for (step of Object.keys(steps)) {
-        scene.name = `${adapter.label.replace(/[^a-z0-9]+/gi, '-')}.${number++}`;
-        const why = await steps[step](scene);
-        console.log(`${why ? 'n/a' : 'ok'} ${adapter.label}: ${step}${why ? ` (${why})` : ''}`);
+        context.name = `${adapter.label.replace(/[^a-z0-9]+/gi, '-')}.${number++}`;
+        const reason = await steps[step](context);
+        console.log(`${reason ? 'n/a' : 'ok'} ${adapter.label}: ${step}${reason ? ` (${reason})` : ''}`);
       }
     } catch (error) {
-      console.log(`FAILED ${adapter.label}: ${step}: ${error instanceof Expected ? error.message : error.stack}`);
+      console.log(`FAILED ${adapter.label}: ${step}: ${error instanceof ExpectationFailed ? error.message : error.stack}`);
       for (const peer of peers) {
         while (!peer.errors.isEmpty) console.log(`  ERROR: ${JSON.stringify(await peer.errors.take(''))}`);
       }

@@ -10,14 +10,14 @@ declare(strict_types=1);
 const HANG_TIMEOUT_SECONDS = 60;
 
 /** A failed expectation. */
-class Expected extends Exception
+class ExpectationFailed extends Exception
 {
 }
 
-function same(string $what, mixed $actual, mixed $wanted): void
+function assert_equal(string $what, mixed $actual, mixed $expected): void
 {
-    if ($actual !== $wanted) {
-        throw new Expected("$what: " . json_encode($wanted) . ' was expected, not ' . json_encode($actual));
+    if ($actual !== $expected) {
+        throw new ExpectationFailed("$what: expected " . json_encode($expected) . ', got ' . json_encode($actual));
     }
 }
 
@@ -25,7 +25,7 @@ function same(string $what, mixed $actual, mixed $wanted): void
 function queued_messages(int $http_port): int
 {
     $metrics = file_get_contents("http://127.0.0.1:$http_port/metrics");
-    same('/metrics has stompbox_queue_messages', preg_match('/^stompbox_queue_messages (\d+)$/m', $metrics, $found), 1);
+    assert_equal('/metrics has stompbox_queue_messages', preg_match('/^stompbox_queue_messages (\d+)$/m', $metrics, $found), 1);
     return (int) $found[1];
 }
 
@@ -36,13 +36,13 @@ class EchoingClient
 
     public function __construct(int $port, private string $version)
     {
-        $this->socket = stream_socket_client("tcp://127.0.0.1:$port", $code, $why, HANG_TIMEOUT_SECONDS);
+        $this->socket = stream_socket_client("tcp://127.0.0.1:$port", $code, $error, HANG_TIMEOUT_SECONDS);
         if (!$this->socket) {
-            throw new Expected("a connection was expected, not $why");
+            throw new ExpectationFailed("expected a connection, got $error");
         }
         stream_set_timeout($this->socket, HANG_TIMEOUT_SECONDS);
         $this->write('CONNECT', ['accept-version' => $version, 'host' => 'localhost']);
-        same('version', $this->read('CONNECTED')['headers']['version'], $version);
+        assert_equal('version', $this->read('CONNECTED')['headers']['version'], $version);
     }
 
     public function write(string $command, array $headers, string $body = ''): void
@@ -56,11 +56,11 @@ class EchoingClient
     {
         $text = stream_get_line($this->socket, 1 << 20, "\0");
         if ($text === false) {
-            throw new Expected("$command was expected, not the end of the connection");
+            throw new ExpectationFailed("expected $command, got the end of the connection");
         }
         [$head, $body] = explode("\n\n", ltrim($text, "\n"), 2);
         $lines = explode("\n", $head);
-        same("the frame $head", array_shift($lines), $command);
+        assert_equal("the frame $head", array_shift($lines), $command);
         $headers = [];
         foreach ($lines as $line) {
             [$name, $value] = explode(':', $line, 2);
@@ -76,14 +76,14 @@ class EchoingClient
         if ($this->version === '1.2') {
             $headers['id'] = $headers['ack'];
         }
-        same('the message has content-length', isset($headers['content-length']), true);
+        assert_equal('the message has content-length', isset($headers['content-length']), true);
         $this->write($command, [...$headers, 'receipt' => $command]);
-        same('receipt-id', $this->read('RECEIPT')['headers']['receipt-id'], $command);
+        assert_equal('receipt-id', $this->read('RECEIPT')['headers']['receipt-id'], $command);
     }
 }
 
 /** Sends and receives, sends NACK if the version has it, then ACK, and checks that the queue is empty. */
-function echoes(string $version): Closure
+function echo_step(string $version): Closure
 {
     return function (int $tcp_port, int $http_port) use ($version): void {
         $client = new EchoingClient($tcp_port, $version);
@@ -94,14 +94,14 @@ function echoes(string $version): Closure
         foreach (['one', 'two'] as $body) {
             $client->write('SEND', ['destination' => $queue, 'content-length' => strlen($body)], $body);
             $message = $client->read('MESSAGE');
-            same('body', $message['body'], $body);
+            assert_equal('body', $message['body'], $body);
             if ($version !== '1.0') {
                 $client->settle('NACK', $message);
                 $message = $client->read('MESSAGE');
-                same('body after NACK', $message['body'], $body);
+                assert_equal('body after NACK', $message['body'], $body);
             }
             $client->settle('ACK', $message);
-            same('messages in the queue after ACK', queued_messages($http_port), 0);
+            assert_equal('messages in the queue after ACK', queued_messages($http_port), 0);
         }
         $client->write('DISCONNECT', ['receipt' => 'bye']);
         $client->read('RECEIPT');
@@ -109,32 +109,32 @@ function echoes(string $version): Closure
 }
 
 /** Does the same with the PECL extension, in the versions that its ack() supports. */
-function pecl(array $connect): Closure
+function pecl_step(array $connect): Closure
 {
     return function (int $tcp_port, int $http_port) use ($connect): void {
         $client = new Stomp("tcp://127.0.0.1:$tcp_port", '', '', $connect);
         $client->setReadTimeout(HANG_TIMEOUT_SECONDS);
         $queue = '/queue/pecl';
         $subscribe = ['id' => '1', 'ack' => 'client-individual', 'receipt' => 'subscribed'];
-        same('subscribe', $client->subscribe($queue, $subscribe), true);
+        assert_equal('subscribe', $client->subscribe($queue, $subscribe), true);
         foreach (['one', 'two'] as $body) {
-            same('send', $client->send($queue, $body, ['receipt' => "sent $body"]), true);
+            assert_equal('send', $client->send($queue, $body, ['receipt' => "sent $body"]), true);
             $message = $client->readFrame();
-            same('a frame', $message !== false, true);
-            same('command and body', [$message->command, $message->body], ['MESSAGE', $body]);
-            same('ack', $client->ack($message, ['receipt' => "acknowledged $body"]), true);
-            same('an error after ack', $client->error(), false);
-            same('messages in the queue after ACK', queued_messages($http_port), 0);
+            assert_equal('a frame', $message !== false, true);
+            assert_equal('command and body', [$message->command, $message->body], ['MESSAGE', $body]);
+            assert_equal('ack', $client->ack($message, ['receipt' => "acknowledged $body"]), true);
+            assert_equal('an error after ack', $client->error(), false);
+            assert_equal('messages in the queue after ACK', queued_messages($http_port), 0);
         }
     };
 }
 
 $steps = [
-    'all headers echoed in 1.0' => echoes('1.0'),
-    'all headers echoed in 1.1' => echoes('1.1'),
-    'all headers echoed in 1.2' => echoes('1.2'),
-    'PECL stomp in 1.0' => pecl([]),
-    'PECL stomp in 1.1' => pecl(['accept-version' => '1.1', 'host' => 'localhost']),
+    'all headers echoed in 1.0' => echo_step('1.0'),
+    'all headers echoed in 1.1' => echo_step('1.1'),
+    'all headers echoed in 1.2' => echo_step('1.2'),
+    'PECL stomp in 1.0' => pecl_step([]),
+    'PECL stomp in 1.1' => pecl_step(['accept-version' => '1.1', 'host' => 'localhost']),
 ];
 foreach ($steps as $step => $act) {
     try {

@@ -4,7 +4,7 @@
 
 import { once } from 'node:events';
 import net from 'node:net';
-import { expected, same } from './conversation.mjs';
+import { withTimeout, assertEqual } from './conversation.mjs';
 import { start } from './program.mjs';
 
 const broker = start(process.argv[2], ['--http', '127.0.0.1:0', '--tcp', 'off']);
@@ -14,7 +14,7 @@ const HOST = `127.0.0.1:${port}`;
 /** Opens a WebSocket as Go's package writes the request. Resolves with the status and the open socket. */
 async function shakeHands(origin) {
   const socket = net.connect(Number(port), '127.0.0.1');
-  await expected('a connection', once(socket, 'connect'));
+  await withTimeout('a connection', once(socket, 'connect'));
   socket.write(
     `GET /ws HTTP/1.1\r\nHost: ${HOST}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
       `Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: ${origin}\r\n` +
@@ -39,7 +39,7 @@ class Reader {
 
   /** Resolves with everything up to the end of `part`, and removes it. */
   until(part) {
-    return expected(JSON.stringify(part), new Promise((resolve) => {
+    return withTimeout(JSON.stringify(part), new Promise((resolve) => {
       this.#check = () => {
         const at = this.#bytes.indexOf(part);
         if (at < 0) return;
@@ -62,10 +62,10 @@ function message(text) {
 }
 
 const steps = {
-  async 'an Origin of scheme ws, and its own host and port, is let in and talks STOMP'() {
+  async 'an Origin of scheme ws with the own host and port is accepted'() {
     for (const origin of [`ws://${HOST}`, `ws://${HOST}/`, `ws://${HOST}/ws`]) {
       const { status, socket, reader } = await shakeHands(origin);
-      same(`status with Origin ${origin}`, status, 101);
+      assertEqual(`status with Origin ${origin}`, status, 101);
       socket.write(message('CONNECT\naccept-version:1.2\nhost:localhost\n\n\0'));
       await reader.until('CONNECTED\n');
       socket.write(message('SUBSCRIBE\nid:1\ndestination:/topic/a\nreceipt:subscribed\n\n\0'));
@@ -76,18 +76,18 @@ const steps = {
     }
   },
 
-  async 'the same of scheme http, as pages have it, is let in'() {
+  async 'an Origin of scheme http with the own host and port is accepted'() {
     for (const origin of [`http://${HOST}`, `http://${HOST}/`]) {
       const { status, socket } = await shakeHands(origin);
-      same(`status with Origin ${origin}`, status, 101);
+      assertEqual(`status with Origin ${origin}`, status, 101);
       socket.destroy();
     }
   },
 
-  async 'an Origin of scheme ws with another host is refused'() {
+  async 'an Origin of scheme ws with another host is rejected'() {
     for (const origin of ['ws://evil.example', `ws://evil.example:${port}`, `wss://evil.example:${port}/`]) {
       const { status, socket } = await shakeHands(origin);
-      same(`status with Origin ${origin}`, status, 403);
+      assertEqual(`status with Origin ${origin}`, status, 403);
       socket.destroy();
     }
   },

@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import readline from 'node:readline';
-import { expected } from './conversation.mjs';
+import { withTimeout } from './conversation.mjs';
 
 const children = [];
 process.on('exit', () => {
@@ -19,11 +19,11 @@ export function start(command, args, options = {}) {
   children.push(child);
   const log = new Lines(child.stderr);
   child.on('error', (error) => console.log(`${command} does not start: ${error.message}`));
-  child.on('close', (code) => console.log(`${command} has ended with ${code}:\n${log.tail()}`));
+  child.on('close', (code) => console.log(`${command} has exited with ${code}:\n${log.tail()}`));
   return { out: new Lines(child.stdout), log };
 }
 
-/** The output of a program, line by line, with waiters for lines. */
+/** The lines that a program has printed. Tests can wait for a line. */
 class Lines {
   #seen = [];
   #waiting = [];
@@ -46,7 +46,7 @@ class Lines {
     const found = new Promise((resolve) => {
       this.#waiting.push((line) => pattern.test(line) && (resolve(pattern.exec(line)), true));
     });
-    return expected(`a line like ${pattern}`, found);
+    return withTimeout(`a line like ${pattern}`, found);
   }
 
   tail() {

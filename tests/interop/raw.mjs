@@ -12,7 +12,7 @@ export function sendBytes(url, destination, bytes) {
       const command = String(data).split('\n', 1)[0];
       if (command === 'CONNECTED') socket.send(Buffer.concat([Buffer.from(head), bytes, Buffer.from([0])]));
       else if (command === 'RECEIPT') socket.close();
-      else reject(new Error(`the broker says ${data}`));
+      else reject(new Error(`unexpected frame: ${data}`));
     });
     socket.on('close', resolve);
   });

@@ -11,15 +11,15 @@ require "timeout"
 # A deadline that only guards against a hang.
 HANG_TIMEOUT_SECONDS = 60
 
-class Expected < StandardError; end
+class ExpectationFailed < StandardError; end
 
-def same(what, actual, wanted)
-  raise Expected, "#{what}: #{wanted.inspect} was expected, not #{actual.inspect}" unless actual == wanted
+def assert_equal(what, actual, expected)
+  raise ExpectationFailed, "#{what}: expected #{expected.inspect}, got #{actual.inspect}" unless actual == expected
 end
 
-# Runs the block; fails if it hangs.
-def within_reason(what, &block)
-  Timeout.timeout(HANG_TIMEOUT_SECONDS, Expected, "#{what} was expected within #{HANG_TIMEOUT_SECONDS} s", &block)
+# Runs the block, and fails if it hangs.
+def with_hang_timeout(what, &block)
+  Timeout.timeout(HANG_TIMEOUT_SECONDS, ExpectationFailed, "expected #{what} within #{HANG_TIMEOUT_SECONDS} s", &block)
 end
 
 # The real broker. It keeps its ports when it is started again.
@@ -38,7 +38,7 @@ class Broker
     flags = ["--tcp", "127.0.0.1:#{@tcp}", "--http", "127.0.0.1:#{@http}"]
     @process = Process.spawn(@binary, *flags, in: :close, out: writer, err: [@log.path, "a"])
     writer.close
-    urls = within_reason("a broker that listens") { Array.new(3) { reader.gets or raise Expected, "it does not listen" } }
+    urls = with_hang_timeout("a broker that listens") { Array.new(3) { reader.gets or raise ExpectationFailed, "the broker does not listen" } }
     @tcp = port_of(urls, "tcp")
     @http = port_of(urls, "http")
   end
@@ -46,19 +46,19 @@ class Broker
   # Returns the exit code, or the signal that ended the process.
   def stop(signal)
     Process.kill(signal, @process)
-    status = within_reason("the end of the broker") { Process.wait2(@process)[1] }
+    status = with_hang_timeout("the end of the broker") { Process.wait2(@process)[1] }
     @process = nil
     status.exitstatus || status.termsig
   end
 
   # Waits until a metric has this value.
   def until(name, value)
-    within_reason("#{name} #{value}") do
+    with_hang_timeout("#{name} #{value}") do
       nil until Net::HTTP.get(URI("http://127.0.0.1:#{@http}/metrics")).match?(/^#{name} #{value}$/)
     end
   end
 
-  def end
+  def kill
     Process.kill("KILL", @process) if @process
   end
 
@@ -92,11 +92,11 @@ class Worker
   def work(body)
     receipts = Queue.new
     @client.publish(@queue, body) { receipts << true }
-    within_reason("the RECEIPT of #{body}") { receipts.pop }
-    job = within_reason("the job #{body}") { @jobs.pop }
-    same("body", job.body, body)
+    with_hang_timeout("the RECEIPT of #{body}") { receipts.pop }
+    job = with_hang_timeout("the job #{body}") { @jobs.pop }
+    assert_equal("body", job.body, body)
     @client.acknowledge(job) { receipts << true }
-    within_reason("the RECEIPT of the ACK of #{body}") { receipts.pop }
+    with_hang_timeout("the RECEIPT of the ACK of #{body}") { receipts.pop }
     @broker.until("stompbox_queue_messages", 0)
   end
 
@@ -105,15 +105,15 @@ class Worker
   end
 end
 
-ENDINGS = { "TERM" => 0, "KILL" => Signal.list["KILL"] }.freeze
+EXIT_CODES = { "TERM" => 0, "KILL" => Signal.list["KILL"] }.freeze
 ROUNDS = 3
 
-def goes_on(broker, version, signal)
+def check_reconnects(broker, version, signal)
   worker = Worker.new(broker, version, "/queue/#{version}.#{signal}")
   broker.until("stompbox_subscriptions", 1)
   worker.work("before")
   ROUNDS.times do |round|
-    same("the end by SIG#{signal}", broker.stop(signal), ENDINGS[signal])
+    assert_equal("exit code after SIG#{signal}", broker.stop(signal), EXIT_CODES[signal])
     broker.start
     broker.until("stompbox_subscriptions", 1)
     worker.work("after restart #{round}")
@@ -123,13 +123,13 @@ def goes_on(broker, version, signal)
 end
 
 broker = Broker.new(ARGV.fetch(0))
-at_exit { broker.end }
+at_exit { broker.kill }
 # The gem reports each failed connection attempt to this stream.
 $stderr = File.open(File::NULL, "w")
-["1.0", "1.1", "1.2"].product(ENDINGS.keys).each do |version, signal|
+["1.0", "1.1", "1.2"].product(EXIT_CODES.keys).each do |version, signal|
   step = "ruby stomp #{Stomp::Version::STRING} in #{version}: reconnects after SIG#{signal}"
   begin
-    goes_on(broker, version, signal)
+    check_reconnects(broker, version, signal)
     puts "ok #{step}"
   rescue StandardError => error
     puts "FAILED #{step}: #{error.class}: #{error.message}\n#{error.backtrace&.first(5)&.join("\n")}"

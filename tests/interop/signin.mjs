@@ -9,11 +9,11 @@ import { join } from 'node:path';
 import { Client } from '@stomp/stompjs';
 import SockJS from 'sockjs-client';
 import { WebSocket } from 'ws';
-import { expected, same } from './conversation.mjs';
+import { withTimeout, assertEqual } from './conversation.mjs';
 import { start } from './program.mjs';
 
 const BROKER = process.argv[2];
-const SECRET = 'a-shared-secret-of-more-than-32-octets';
+const SECRET = 'a-shared-secret-of-more-than-32-bytes';
 /** Lifetime of tokens that expire during a check. Even on a busy machine a client signs in within this time. */
 const TOKEN_SECONDS = 4;
 const NATIVE = 'native WebSocket';
@@ -55,11 +55,11 @@ function socket(kind, { query = '', headers }) {
 
 /** One client. `connected` resolves with CONNECTED, `error` with ERROR, and `closed` when the connection closes. */
 class Peer {
-  constructor(kind, shown) {
+  constructor(kind, credentials) {
     this.client = new Client({
       reconnectDelay: 0,
-      connectHeaders: shown.connect ?? {},
-      webSocketFactory: () => socket(kind, shown),
+      connectHeaders: credentials.connect ?? {},
+      webSocketFactory: () => socket(kind, credentials),
     });
     this.connected = new Promise((resolve) => (this.client.onConnect = resolve));
     this.error = new Promise((resolve) => (this.client.onStompError = resolve));
@@ -68,11 +68,11 @@ class Peer {
   }
 
   /** Resolves with a client that has signed in as this user. */
-  static async in(kind, shown, user) {
-    const peer = new Peer(kind, shown);
+  static async signIn(kind, credentials, user) {
+    const peer = new Peer(kind, credentials);
     const first = Promise.race([peer.connected, peer.error]);
-    const { command, headers } = await expected(`CONNECTED over ${kind}`, first);
-    same(`the answer over ${kind}`, [command, headers['user-name']], ['CONNECTED', user]);
+    const { command, headers } = await withTimeout(`CONNECTED over ${kind}`, first);
+    assertEqual(`the first frame over ${kind}`, [command, headers['user-name']], ['CONNECTED', user]);
     peer.session = headers.session;
     return peer;
   }
@@ -82,7 +82,7 @@ class Peer {
     const inbox = { messages: [], take: null };
     const receipt = `subscribe ${destination}`;
     const ready = this.receipt(receipt);
-    inbox.end = this.client.subscribe(destination, (message) => {
+    inbox.subscription = this.client.subscribe(destination, (message) => {
       inbox.messages.push(message);
       inbox.take?.();
     }, { receipt });
@@ -90,14 +90,14 @@ class Peer {
     inbox.next = async () => {
       const some = new Promise((resolve) => (inbox.take = () => inbox.messages.length && resolve()));
       inbox.take();
-      await expected(`a MESSAGE of ${destination}`, some);
+      await withTimeout(`a MESSAGE of ${destination}`, some);
       return inbox.messages.shift();
     };
     return inbox;
   }
 
   receipt(id) {
-    return expected(`RECEIPT ${id}`, new Promise((resolve) => this.client.watchForReceipt(id, resolve)));
+    return withTimeout(`RECEIPT ${id}`, new Promise((resolve) => this.client.watchForReceipt(id, resolve)));
   }
 
   /** Sends a message and resolves with the headers of its RECEIPT. */
@@ -109,14 +109,14 @@ class Peer {
   }
 
   /** Resolves when the broker has sent an ERROR with this message and has closed the connection. */
-  async isEnded(message) {
-    const { headers } = await expected(`ERROR ${message}`, this.error);
-    same('message', headers.message, message);
-    await expected('the end of the connection', this.closed);
+  async expectError(message) {
+    const { headers } = await withTimeout(`ERROR ${message}`, this.error);
+    assertEqual('message', headers.message, message);
+    await withTimeout('the end of the connection', this.closed);
   }
 
   leave() {
-    return expected('the end of a connection', this.client.deactivate());
+    return withTimeout('the end of a connection', this.client.deactivate());
   }
 }
 
@@ -127,7 +127,7 @@ const basic = (login, passcode) => ({
   Authorization: `Basic ${Buffer.from(`${login}:${passcode}`).toString('base64')}`,
 });
 
-/** Methods to sign in: the user, the right credentials, and wrong ones. */
+/** Methods to sign in: the user, valid credentials, and invalid ones. */
 const methods = {
   'login and passcode (users-file)': {
     user: 'alice',
@@ -179,19 +179,19 @@ const methods = {
   },
 };
 
-const signedIn = (kind, user, options) => Peer.in(kind, { connect: bearer(token(user, options)) }, user);
+const signedIn = (kind, user, options) => Peer.signIn(kind, { connect: bearer(token(user, options)) }, user);
 
 const checks = {
-  async 'who shows nothing is refused'(kind) {
-    await new Peer(kind, {}).isEnded('login failed');
+  async 'a login without credentials fails'(kind) {
+    await new Peer(kind, {}).expectError('login failed');
   },
 
-  async 'a session ends with its token'(kind) {
+  async 'a session ends when its token expires'(kind) {
     const peer = await signedIn(kind, 'erin', { seconds: TOKEN_SECONDS });
-    await peer.isEnded('token expired');
+    await peer.expectError('token expired');
   },
 
-  async 'a session that is renewed lives on'(kind) {
+  async 'a renewed session outlives its first token'(kind) {
     const peer = await signedIn(kind, 'erin', { seconds: TOKEN_SECONDS });
     const end = Date.now() + 1000 * TOKEN_SECONDS;
     const inbox = await peer.subscribe('/user/queue/echo');
@@ -202,76 +202,76 @@ const checks = {
     }
     await peer.send('/auth/refresh', '', bearer(token('erin')));
     peer.client.publish({ destination: '/auth/refresh', body: token('mallory') });
-    await peer.isEnded('token refused');
+    await peer.expectError('token refused');
   },
 
   async 'an invalid token ends the session'(kind) {
     const peer = await signedIn(kind, 'erin');
     peer.client.publish({ destination: '/auth/refresh', body: token('erin', { secret: 'x'.repeat(40) }) });
-    await peer.isEnded('login failed');
+    await peer.expectError('login failed');
   },
 
   async 'messages to users'(kind) {
     const name = 'zoë/%:小';
     const [bob, bobToo, zoe] = [
       await signedIn(kind, 'bob'), await signedIn(NATIVE, 'bob'),
-      await Peer.in(kind, { connect: { login: name, passcode: PASSCODE } }, name),
+      await Peer.signIn(kind, { connect: { login: name, passcode: PASSCODE } }, name),
     ];
     const inboxes = [];
     for (const peer of [bob, bobToo, zoe]) inboxes.push(await peer.subscribe('/user/queue/inbox'));
-    const from = async (inbox, body, sender) => {
+    const expectFrom = async (inbox, body, sender) => {
       const message = await inbox.next();
-      same('body', message.body, body);
-      same('destination', message.headers.destination, '/user/queue/inbox');
-      same('user-name', message.headers['user-name'], sender);
+      assertEqual('body', message.body, body);
+      assertEqual('destination', message.headers.destination, '/user/queue/inbox');
+      assertEqual('user-name', message.headers['user-name'], sender);
     };
     const sent = await zoe.send('/user/bob/queue/inbox', 'hello bob', { 'user-name': 'mallory' });
-    same('delivered-sessions', sent['delivered-sessions'], '2');
-    for (const inbox of inboxes.slice(0, 2)) await from(inbox, 'hello bob', name);
+    assertEqual('delivered-sessions', sent['delivered-sessions'], '2');
+    for (const inbox of inboxes.slice(0, 2)) await expectFrom(inbox, 'hello bob', name);
     const back = await bob.send(`/user/${encodeURIComponent(name)}/queue/inbox`, 'hello zoë');
-    same('delivered-sessions', back['delivered-sessions'], '1');
-    await from(inboxes[2], 'hello zoë', 'bob');
-    // Only one session of the user.
+    assertEqual('delivered-sessions', back['delivered-sessions'], '1');
+    await expectFrom(inboxes[2], 'hello zoë', 'bob');
+    // To only one session of the user.
     await zoe.send('/user/bob/queue/inbox', 'you alone', { session: bobToo.session });
-    await from(inboxes[1], 'you alone', name);
-    const nobody = await bob.send('/user/carol/queue/inbox', 'is anybody there?');
-    same('delivered-sessions', nobody['delivered-sessions'], '0');
-    same('nothing else has come', inboxes.map(({ messages }) => messages.length), [0, 0, 0]);
+    await expectFrom(inboxes[1], 'you alone', name);
+    const undelivered = await bob.send('/user/carol/queue/inbox', 'hello carol');
+    assertEqual('delivered-sessions', undelivered['delivered-sessions'], '0');
+    assertEqual('further messages', inboxes.map(({ messages }) => messages.length), [0, 0, 0]);
     bob.client.subscribe('/user/alice/queue/inbox', () => {});
-    await bob.isEnded('access denied');
+    await bob.expectError('access denied');
     await Promise.all([bobToo.leave(), zoe.leave()]);
   },
 
-  async 'who is there'(kind) {
+  async 'presence'(kind) {
     const watcher = await signedIn(kind, 'alice');
     const [room, watched] = [`/topic/room-${KINDS.indexOf(kind)}`, `/presence/topic/room-${KINDS.indexOf(kind)}`];
     const inbox = await watcher.subscribe(watched);
-    const told = async () => {
+    const nextEvent = async () => {
       const { headers, body } = await inbox.next();
-      same('event', headers.event, JSON.parse(body).event);
+      assertEqual('event', headers.event, JSON.parse(body).event);
       return JSON.parse(body);
     };
-    const snapshot = await told();
-    same('snapshot', [snapshot.event, snapshot.of, snapshot.members], ['snapshot', room, 0]);
+    const snapshot = await nextEvent();
+    assertEqual('snapshot', [snapshot.event, snapshot.of, snapshot.members], ['snapshot', room, 0]);
     const bob = await signedIn(kind, 'bob');
     const membership = await bob.subscribe(room);
-    const { event, members, changes, version } = await told();
-    same('join', [event, members], ['changes', 1]);
-    same('who', [changes[0].event, changes[0].user, changes[0].sessions], ['join', 'bob', 1]);
-    same('the next version', version > snapshot.version, true);
-    membership.end.unsubscribe();
-    const left = await told();
-    same('leave', [left.members, left.changes], [0, [{ event: 'leave', user: 'bob' }]]);
+    const { event, members, changes, version } = await nextEvent();
+    assertEqual('join', [event, members], ['changes', 1]);
+    assertEqual('the change', [changes[0].event, changes[0].user, changes[0].sessions], ['join', 'bob', 1]);
+    assertEqual('the next version', version > snapshot.version, true);
+    membership.subscription.unsubscribe();
+    const left = await nextEvent();
+    assertEqual('leave', [left.members, left.changes], [0, [{ event: 'leave', user: 'bob' }]]);
     await Promise.all([watcher.leave(), bob.leave()]);
   },
 };
 
 async function check(name, act) {
   try {
-    const why = await act();
-    console.log(`${why ? 'n/a' : 'ok'} ${name}${why ? ` (${why})` : ''}`);
+    const reason = await act();
+    console.log(`${reason ? 'n/a' : 'ok'} ${name}${reason ? ` (${reason})` : ''}`);
   } catch (error) {
-    console.log(`FAILED ${name}: ${error.stack}\n\nthe broker says:\n${broker.log.tail()}`);
+    console.log(`FAILED ${name}: ${error.stack}\n\nthe broker's log:\n${broker.log.tail()}`);
     process.exit(1);
   }
 }
@@ -279,9 +279,9 @@ async function check(name, act) {
 for (const kind of KINDS) {
   for (const [name, { user, right, wrong, needsHeaders }] of Object.entries(methods)) {
     await check(`stomp.js over ${kind}: ${name}`, async () => {
-      if (needsHeaders && !WITH_HEADERS.includes(kind)) return 'sockjs-client sends no headers of ours there';
-      await (await Peer.in(kind, right(), user)).leave();
-      await new Peer(kind, wrong()).isEnded('login failed');
+      if (needsHeaders && !WITH_HEADERS.includes(kind)) return 'sockjs-client cannot send custom headers';
+      await (await Peer.signIn(kind, right(), user)).leave();
+      await new Peer(kind, wrong()).expectError('login failed');
     });
   }
   for (const [name, act] of Object.entries(checks)) await check(`stomp.js over ${kind}: ${name}`, () => act(kind));

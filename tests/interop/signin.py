@@ -14,18 +14,18 @@ import time
 
 import stomp
 
-from broker import HANG_TIMEOUT_SECONDS, Broker, Expected, run, same
+from broker import HANG_TIMEOUT_SECONDS, Broker, ExpectationFailed, run, assert_equal
 
 # Lifetime of tokens that expire during a step. Even on a busy machine a client signs in within this time.
 TOKEN_SECONDS = 4
-SECRET = "a-shared-secret-of-more-than-32-octets"
+SECRET = "a-shared-secret-of-more-than-32-bytes"
 PASSCODE = "sésame:\\ 50% 🔑"
-REFUSED = "login failed"
+LOGIN_ERROR = "login failed"
 
 
 def token(sub, secret=SECRET, seconds=3600):
-    def part(octets):
-        return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
+    def part(data):
+        return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
     claims = {"sub": sub, "exp": time.time() + seconds}
     message = ".".join(part(json.dumps(one).encode()) for one in ({"alg": "HS256", "typ": "JWT"}, claims))
@@ -53,16 +53,16 @@ def start(binary, directory):
 class Peer(stomp.ConnectionListener):
     """A client and the frames that it has received."""
 
-    def __init__(self, kind, connect=None, header=None, query="", **named):
+    def __init__(self, kind, connect=None, header=None, query="", **credentials):
         self.inboxes = {name: queue.Queue() for name in ("first", "message", "receipt", "error", "end")}
         if kind == "ws":
-            where = [("127.0.0.1", BROKER.ports["http"])]
-            self.connection = stomp.WSStompConnection(where, ws_path=f"/ws{query}", header=header)
+            address = [("127.0.0.1", BROKER.ports["http"])]
+            self.connection = stomp.WSStompConnection(address, ws_path=f"/ws{query}", header=header)
         else:
             make = getattr(stomp, f"StompConnection{kind}")
             self.connection = make([("127.0.0.1", BROKER.ports["tcp"])])
         self.connection.set_listener("sign-in", self)
-        self.connection.connect(headers=connect, **named)
+        self.connection.connect(headers=connect, **credentials)
         self.first = self.take("first")
 
     def on_connected(self, frame):
@@ -85,14 +85,14 @@ class Peer(stomp.ConnectionListener):
         try:
             return self.inboxes[kind].get(timeout=HANG_TIMEOUT_SECONDS)
         except queue.Empty:
-            raise Expected(f"{kind} was expected within {HANG_TIMEOUT_SECONDS} s") from None
+            raise ExpectationFailed(f"expected {kind} within {HANG_TIMEOUT_SECONDS} s") from None
 
-    def is_in(self, user):
-        same("the answer", (self.first.cmd, self.first.headers.get("user-name")), ("CONNECTED", user))
+    def expect_user(self, user):
+        assert_equal("the answer", (self.first.cmd, self.first.headers.get("user-name")), ("CONNECTED", user))
         return self
 
-    def is_ended(self, message):
-        same("message", self.take("error").headers["message"], message)
+    def expect_error(self, message):
+        assert_equal("message", self.take("error").headers["message"], message)
         self.take("end")
 
     def send(self, destination, body, **headers):
@@ -105,12 +105,12 @@ class Peer(stomp.ConnectionListener):
         self.take("end")
 
 
-def right_and_wrong(user, right, wrong):
-    """Returns a step that signs in as `user` with the right credentials and is refused with the wrong ones."""
+def check_method(user, right, wrong):
+    """Returns a step that signs in as `user` with valid credentials and fails to sign in with invalid ones."""
 
     def act(kind):
-        Peer(kind, **right()).is_in(user).leave()
-        Peer(kind, **wrong()).is_ended(REFUSED)
+        Peer(kind, **right()).expect_user(user).leave()
+        Peer(kind, **wrong()).expect_error(LOGIN_ERROR)
 
     return act
 
@@ -118,23 +118,23 @@ def right_and_wrong(user, right, wrong):
 def over_websocket(user, right, wrong):
     def act(kind):
         if kind != "ws":
-            return "TCP has no handshake"
-        return right_and_wrong(user, right, wrong)(kind)
+            return "only WebSocket has a handshake"
+        return check_method(user, right, wrong)(kind)
 
     return act
 
 
-def nothing(kind):
-    Peer(kind).is_ended(REFUSED)
+def rejects_missing_credentials(kind):
+    Peer(kind).expect_error(LOGIN_ERROR)
 
 
-def expires(kind):
-    peer = Peer(kind, connect=bearer(token("erin", seconds=TOKEN_SECONDS))).is_in("erin")
-    peer.is_ended("token expired")
+def closes_expired_session(kind):
+    peer = Peer(kind, connect=bearer(token("erin", seconds=TOKEN_SECONDS))).expect_user("erin")
+    peer.expect_error("token expired")
 
 
-def renews(kind):
-    peer = Peer(kind, connect=bearer(token("erin", seconds=TOKEN_SECONDS))).is_in("erin")
+def renews_session(kind):
+    peer = Peer(kind, connect=bearer(token("erin", seconds=TOKEN_SECONDS))).expect_user("erin")
     end = time.time() + TOKEN_SECONDS
     peer.connection.subscribe("/user/queue/echo", id="1", receipt="subscribed")
     peer.take("receipt")
@@ -144,44 +144,44 @@ def renews(kind):
         peer.send("/user/queue/echo", str(time.time()))
         seen = float(peer.take("message").body)
     peer.connection.send("/auth/refresh", token("mallory"))
-    peer.is_ended("token refused")
+    peer.expect_error("token refused")
 
 
-def messages(kind):
-    alice = Peer(kind, username="alice", passcode=PASSCODE).is_in("alice")
-    bob = Peer(kind, username="bob", passcode=PASSCODE).is_in("bob")
+def sends_to_users(kind):
+    alice = Peer(kind, username="alice", passcode=PASSCODE).expect_user("alice")
+    bob = Peer(kind, username="bob", passcode=PASSCODE).expect_user("bob")
     bob.connection.subscribe("/user/queue/inbox", id="1", receipt="subscribed")
     bob.take("receipt")
-    same("delivered-sessions", alice.send("/user/bob/queue/inbox", "hello")["delivered-sessions"], "1")
+    assert_equal("delivered-sessions", alice.send("/user/bob/queue/inbox", "hello")["delivered-sessions"], "1")
     message = bob.take("message")
-    same("body", message.body, "hello")
-    same("destination", message.headers["destination"], "/user/queue/inbox")
-    same("user-name", message.headers["user-name"], "alice")
+    assert_equal("body", message.body, "hello")
+    assert_equal("destination", message.headers["destination"], "/user/queue/inbox")
+    assert_equal("user-name", message.headers["user-name"], "alice")
     bob.leave()
-    same("delivered-sessions", alice.send("/user/bob/queue/inbox", "hello")["delivered-sessions"], "0")
+    assert_equal("delivered-sessions", alice.send("/user/bob/queue/inbox", "hello")["delivered-sessions"], "0")
     alice.connection.subscribe("/user/bob/queue/inbox", id="1")
-    alice.is_ended("access denied")
+    alice.expect_error("access denied")
 
 
-STRANGER = "x" * 40
+OTHER_SECRET = "x" * 40
 
 STEPS = {
-    "login and passcode (users-file)": right_and_wrong(
+    "login and passcode (users-file)": check_method(
         "alice",
         lambda: {"username": "alice", "passcode": PASSCODE},
         lambda: {"username": "alice", "passcode": "guessed"},
     ),
-    "login and passcode (user)": right_and_wrong(
+    "login and passcode (user)": check_method(
         "dave",
         lambda: {"username": "dave", "passcode": "daves-passcode"},
         lambda: {"username": "nobody", "passcode": "daves-passcode"},
     ),
-    "Authorization of CONNECT": right_and_wrong(
+    "Authorization of CONNECT": check_method(
         "erin",
         lambda: {"connect": bearer(token("erin"))},
-        lambda: {"connect": bearer(token("erin", secret=STRANGER))},
+        lambda: {"connect": bearer(token("erin", secret=OTHER_SECRET))},
     ),
-    "a token as passcode": right_and_wrong(
+    "a token as passcode": check_method(
         "erin",
         lambda: {"username": "ignored", "passcode": token("erin")},
         lambda: {"username": "ignored", "passcode": token("erin", seconds=-1)},
@@ -194,7 +194,7 @@ STEPS = {
     "accessToken": over_websocket(
         "erin",
         lambda: {"query": f"?accessToken={token('erin')}"},
-        lambda: {"query": f"?accessToken={token('erin', secret=STRANGER)}"},
+        lambda: {"query": f"?accessToken={token('erin', secret=OTHER_SECRET)}"},
     ),
     "Authorization: Basic": over_websocket(
         "bob",
@@ -211,26 +211,26 @@ STEPS = {
         lambda: {"header": {"Cookie": f"theme=dark; auth={token('erin')}"}},
         lambda: {"header": {"Cookie": "theme=dark; auth=made-up"}},
     ),
-    "who shows nothing is refused": nothing,
-    "a session ends with its token": expires,
-    "a session that is renewed lives on": renews,
-    "messages to users": messages,
+    "a login without credentials fails": rejects_missing_credentials,
+    "a session ends when its token expires": closes_expired_session,
+    "a renewed session outlives its first token": renews_session,
+    "messages to users": sends_to_users,
 }
 
 
-def play(broker):
+def run_steps(broker):
     global BROKER
     BROKER = broker
     for kind, label in (("12", "TCP in 1.2"), ("11", "TCP in 1.1"), ("10", "TCP in 1.0"), ("ws", "WebSocket")):
         for step, act in STEPS.items():
             try:
-                why = act(kind)
-            except (Expected, stomp.exception.StompException) as error:
+                reason = act(kind)
+            except (ExpectationFailed, stomp.exception.StompException) as error:
                 print(f"FAILED stomp.py over {label}: {step}: {error!r}", flush=True)
                 return 1
-            told = f"stomp.py over {label}: {step}"
-            print(f"n/a {told} ({why})" if why else f"ok {told}", flush=True)
+            title = f"stomp.py over {label}: {step}"
+            print(f"n/a {title} ({reason})" if reason else f"ok {title}", flush=True)
     return 0
 
 
-run(start, play)
+run(start, run_steps)

@@ -9,7 +9,7 @@ import threading
 
 import stomp
 
-from broker import HANG_TIMEOUT_SECONDS, Expected, same
+from broker import HANG_TIMEOUT_SECONDS, ExpectationFailed, assert_equal
 
 # The scale makes stomp.py wait for ten missing heartbeats, so that a busy machine does not end a connection.
 BEATS = {"heartbeats": (1000, 1000), "heart_beat_receive_scale": 10}
@@ -56,15 +56,15 @@ class Peer(stomp.ConnectionListener):
         try:
             return self.inboxes[kind].get(timeout=HANG_TIMEOUT_SECONDS)
         except queue.Empty:
-            raise Expected(f"{kind} was expected within {HANG_TIMEOUT_SECONDS} s") from None
+            raise ExpectationFailed(f"expected {kind} within {HANG_TIMEOUT_SECONDS} s") from None
 
     def message(self, body):
         message = self.take("message")
-        same("body", message.body, body)
+        assert_equal("body", message.body, body)
         return message
 
     def receipt(self, id):
-        same("receipt-id", self.take("receipt").headers["receipt-id"], id)
+        assert_equal("receipt-id", self.take("receipt").headers["receipt-id"], id)
 
     def subscribe(self, destination, ack="auto"):
         self.connection.subscribe(destination, id="s", ack=ack, receipt="subscribed")
@@ -79,19 +79,19 @@ class Peer(stomp.ConnectionListener):
         getattr(self.connection, verb)(*(message.headers[header] for header in name), **more)
 
 
-def greets(a, b, name):
-    same("version", a.connected.headers["version"], a.version)
-    same("has a session", bool(a.connected.headers["session"]), True)
+def connects(a, b, name):
+    assert_equal("version", a.connected.headers["version"], a.version)
+    assert_equal("has a session", bool(a.connected.headers["session"]), True)
 
 
-def talks(a, b, name):
+def exchanges_messages(a, b, name):
     a.subscribe(f"/topic/{name}.a")
     b.subscribe(f"/topic/{name}.b")
-    for turn in range(20):
-        a.connection.send(f"/topic/{name}.b", f"ping {turn}", headers={"colour": "grün"})
-        same("colour", b.message(b"ping %d" % turn).headers["colour"], "grün")
-        b.connection.send(f"/topic/{name}.a", f"pong {turn}")
-        a.message(b"pong %d" % turn)
+    for number in range(20):
+        a.connection.send(f"/topic/{name}.b", f"ping {number}", headers={"colour": "grün"})
+        assert_equal("colour", b.message(b"ping %d" % number).headers["colour"], "grün")
+        b.connection.send(f"/topic/{name}.a", f"pong {number}")
+        a.message(b"pong %d" % number)
     a.unsubscribe()
     b.unsubscribe()
 
@@ -112,10 +112,10 @@ def nacks(a, b, name):
     b.subscribe(f"/queue/{name}", ack="client-individual")
     a.connection.send(f"/queue/{name}", "hot")
     first = b.message(b"hot")
-    same("redelivered", first.headers.get("redelivered"), None)
+    assert_equal("redelivered", first.headers.get("redelivered"), None)
     b.settle("nack", first)
     again = b.message(b"hot")
-    same("redelivered", again.headers.get("redelivered"), "true")
+    assert_equal("redelivered", again.headers.get("redelivered"), "true")
     b.settle("ack", again, receipt="settled")
     b.receipt("settled")
     b.unsubscribe()
@@ -134,7 +134,7 @@ def commits(a, b, name):
     for body in ("one", "two"):
         a.connection.send(f"/topic/{name}", body, transaction=transaction, receipt=body)
         a.receipt(body)
-    same("nothing before COMMIT", b.inboxes["message"].empty(), True)
+    assert_equal("nothing before COMMIT", b.inboxes["message"].empty(), True)
     a.connection.commit(transaction)
     b.message(b"one")
     b.message(b"two")
@@ -146,8 +146,8 @@ def aborts(a, b, name):
     transaction = a.connection.begin()
     a.connection.send(f"/topic/{name}", "never", transaction=transaction)
     a.connection.abort(transaction)
-    a.connection.send(f"/topic/{name}", "behind it")
-    b.message(b"behind it")
+    a.connection.send(f"/topic/{name}", "after ABORT")
+    b.message(b"after ABORT")
     b.unsubscribe()
 
 
@@ -155,7 +155,7 @@ def binary(a, b, name):
     b.subscribe(f"/topic/{name}")
     body = bytes(range(256)) + b"\0\0\n\xff"
     a.connection.send(f"/topic/{name}", body, content_type="application/octet-stream")
-    same("content-type", b.message(body).headers["content-type"], "application/octet-stream")
+    assert_equal("content-type", b.message(body).headers["content-type"], "application/octet-stream")
     b.unsubscribe()
 
 
@@ -167,26 +167,26 @@ def large(a, b, name):
     b.unsubscribe()
 
 
-def beats(a, b, name):
+def heartbeats(a, b, name):
     if a.version == "1.0":
-        return "1.0 has no heart-beats"
+        return "1.0 has no heartbeats"
     for _ in range(5):
-        for what, seen in (("from", a.beats), ("to", a.sent_beats)):
+        for direction, seen in (("from", a.beats), ("to", a.sent_beats)):
             if not seen.acquire(timeout=HANG_TIMEOUT_SECONDS):
-                raise Expected(f"a heart-beat {what} the broker was expected within {HANG_TIMEOUT_SECONDS} s")
-    a.connection.send(f"/topic/{name}", "x", receipt="alive")
-    a.receipt("alive")
+                raise ExpectationFailed(f"expected a heartbeat {direction} the broker within {HANG_TIMEOUT_SECONDS} s")
+    a.connection.send(f"/topic/{name}", "x", receipt="connected")
+    a.receipt("connected")
 
 
-def is_refused(a, b, name):
+def closes_after_error(a, b, name):
     peer = Peer(a.version.replace(".", ""), a.version, PORT)
-    peer.connection.subscribe("/nowhere/at/all", id="s")
+    peer.connection.subscribe("/unknown/destination", id="s")
     error = peer.take("error")
-    same("message says something", bool(error.headers["message"]), True)
+    assert_equal("ERROR has a message", bool(error.headers["message"]), True)
     peer.take("end")
 
 
-def leaves(a, b, name):
+def disconnects(a, b, name):
     for peer in (a, b):
         peer.connection.disconnect(receipt="bye")
         peer.receipt("bye")
@@ -194,8 +194,8 @@ def leaves(a, b, name):
 
 
 STEPS = {
-    "connect": greets,
-    "two clients talk to one another": talks,
+    "connect": connects,
+    "two clients exchange messages": exchanges_messages,
     "a queue, ACK": acks,
     "NACK, redelivery": nacks,
     "receipt": receipts,
@@ -203,25 +203,25 @@ STEPS = {
     "transaction, ABORT": aborts,
     "binary body": binary,
     "a body of 1 MiB": large,
-    "heart-beats both ways": beats,
-    "ERROR and close": is_refused,
-    "DISCONNECT with receipt": leaves,
+    "heartbeats in both directions": heartbeats,
+    "ERROR and close": closes_after_error,
+    "DISCONNECT with receipt": disconnects,
 }
 
 
-def play(connection, version):
+def run_steps(connection, version):
     label = f"stomp.py in {version}:"
     step = "connect"
     try:
         a, b = (Peer(connection, version, PORT) for _ in range(2))
         for number, (step, act) in enumerate(STEPS.items()):
-            why = act(a, b, f"py{connection}.{number}")
-            print(f"n/a {label} {step} ({why})" if why else f"ok {label} {step}", flush=True)
-    except (Expected, stomp.exception.StompException) as error:
+            reason = act(a, b, f"py{connection}.{number}")
+            print(f"n/a {label} {step} ({reason})" if reason else f"ok {label} {step}", flush=True)
+    except (ExpectationFailed, stomp.exception.StompException) as error:
         print(f"FAILED {label} {step}: {error!r}", flush=True)
         sys.exit(1)
 
 
 PORT = int(sys.argv[1])
-for number, spelled in (("12", "1.2"), ("11", "1.1"), ("10", "1.0")):
-    play(number, spelled)
+for connection, version in (("12", "1.2"), ("11", "1.1"), ("10", "1.0")):
+    run_steps(connection, version)

@@ -2,7 +2,7 @@
 
 import stomp from 'stompjs';
 import { WebSocket } from 'ws';
-import { play } from './conversation.mjs';
+import { run } from './conversation.mjs';
 import { Callbacks } from './callbacks.mjs';
 
 class StompJs2 extends Callbacks {
@@ -10,7 +10,7 @@ class StompJs2 extends Callbacks {
   static version = '1.1';
   // The library sends only strings, ends a body at a NUL, and reads bytes as Latin-1.
   static binary = {
-    bytes: Buffer.from([...Array(255).keys()].map((octet) => octet + 1)),
+    bytes: Buffer.from([...Array(255).keys()].map((byte) => byte + 1)),
     received: (message) => [...message.body].map((letter) => letter.charCodeAt(0)),
   };
 
@@ -25,4 +25,4 @@ class StompJs2 extends Callbacks {
   }
 }
 
-await play([StompJs2]);
+await run([StompJs2]);

@@ -2,7 +2,7 @@
 
 import { Client, Versions } from '@stomp/stompjs';
 import { WebSocket } from 'ws';
-import { play } from './conversation.mjs';
+import { run } from './conversation.mjs';
 
 Object.assign(globalThis, { WebSocket });
 
@@ -81,7 +81,7 @@ const variant = (label, version, settings) =>
     static settings = settings;
   };
 
-await play([
+await run([
   variant('in 1.2', '1.2', {}),
   variant('in 1.1', '1.1', { stompVersions: new Versions(['1.1']) }),
   variant('in binary messages', '1.2', { forceBinaryWSFrames: true }),

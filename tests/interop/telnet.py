@@ -1,4 +1,4 @@
-"""A person at a Telnet client ends lines with Return and frames with Ctrl-@ and Return.
+"""STOMP typed into a Telnet client, which ends lines with Return and frames with Ctrl-@ and Return.
 
 Usage: telnet.py TCP_PORT HTTP_PORT. Types into the real `telnet` on a pseudo-terminal and reads its screen. The
 screen also shows the typed text: Ctrl-@ as `^@`, while a NUL from the broker is a NUL.
@@ -11,7 +11,7 @@ import select
 import sys
 import time
 
-from broker import HANG_TIMEOUT_SECONDS, Expected
+from broker import HANG_TIMEOUT_SECONDS, ExpectationFailed
 
 class Telnet:
     """A terminal that runs telnet."""
@@ -38,13 +38,13 @@ class Telnet:
             if found:
                 self.screen = self.screen[found.end():]
                 return found
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self.terminal], [], [], left)[0]:
-                raise Expected(f"{pattern!r} was expected within {HANG_TIMEOUT_SECONDS} s; the screen shows {self.screen!r}")
+            remaining = deadline - time.monotonic()
+            if remaining <= 0 or not select.select([self.terminal], [], [], remaining)[0]:
+                raise ExpectationFailed(f"expected {pattern!r} within {HANG_TIMEOUT_SECONDS} s; the screen shows {self.screen!r}")
             try:
                 more = os.read(self.terminal, 65536)
             except OSError:
-                raise Expected(f"{pattern!r} was expected, not the end; the screen shows {self.screen!r}") from None
+                raise ExpectationFailed(f"expected {pattern!r}, got the end; the screen shows {self.screen!r}") from None
             self.screen += more.decode(errors="replace").replace("\r", "")
 
     def receipt(self, id):
@@ -62,25 +62,25 @@ def connects(a, b):
         peer.wait_for("CONNECTED\n(.+\n)*version:1.2\n(.+\n)*\n\0")
 
 
-def talks(a, b):
+def exchanges_messages(a, b):
     a.frame("SUBSCRIBE", "id:1", "destination:/topic/a", "receipt:sub-a")
     a.receipt("sub-a")
     b.frame("SUBSCRIBE", "id:1", "destination:/topic/b", "receipt:sub-b")
     b.receipt("sub-b")
-    for turn in range(3):
-        a.type("SEND", "destination:/topic/b", "", f"how are you, {turn}?\0")
-        b.message(f"how are you, {turn}?")
-        b.type("SEND", "destination:/topic/a", "", f"gut, schön {turn}\0")
-        a.message(f"gut, schön {turn}")
+    for number in range(3):
+        a.type("SEND", "destination:/topic/b", "", f"how are you, {number}?\0")
+        b.message(f"how are you, {number}?")
+        b.type("SEND", "destination:/topic/a", "", f"gut, schön {number}\0")
+        a.message(f"gut, schön {number}")
 
 
-def writes_lines(a, b):
+def sends_many_lines(a, b):
     lines = [f"line {number}" for number in range(200)]
     a.type("SEND", "destination:/topic/b", "", *lines, "\0")
     b.message("\n".join(lines) + "\n")
 
 
-def types_a_nul(a, b):
+def sends_nuls(a, b):
     a.type("SEND", "destination:/topic/b", "content-length:5", "", "a\0b\0c\0")
     b.message("a\0b\0c")
 
@@ -92,7 +92,7 @@ def acks_and_nacks(a, b):
     b.frame("NACK", "id:" + b.message("hot")["ack"])
     again = b.message("hot")
     if again.get("redelivered") != "true":
-        raise Expected(f"redelivered:true was expected, not {again}")
+        raise ExpectationFailed(f"expected redelivered:true, got {again}")
     b.frame("ACK", "id:" + again["ack"], "receipt:settled")
     b.receipt("settled")
 
@@ -100,32 +100,32 @@ def acks_and_nacks(a, b):
 def commits_and_aborts(a, b):
     for transaction, end in (("t1", "ABORT"), ("t2", "COMMIT")):
         a.frame("BEGIN", f"transaction:{transaction}")
-        a.type("SEND", "destination:/topic/b", f"transaction:{transaction}", "", f"{end} it\0")
+        a.type("SEND", "destination:/topic/b", f"transaction:{transaction}", "", f"message of {end}\0")
         a.frame(end, f"transaction:{transaction}", f"receipt:{end}")
         a.receipt(end)
-    b.message("COMMIT it")
-    if "ABORT it" in b.screen:
-        raise Expected("nothing of an aborted transaction was expected")
+    b.message("message of COMMIT")
+    if "message of ABORT" in b.screen:
+        raise ExpectationFailed("a message of the aborted transaction has arrived")
 
 
-def beats(a, b):
+def heartbeats(a, b):
     # The line end after the last frame, and three heartbeats of the broker.
     a.wait_for("\n\n\n\n")
     a.type("", "", "")
-    a.frame("BEGIN", "transaction:t3", "receipt:alive")
-    a.receipt("alive")
+    a.frame("BEGIN", "transaction:t3", "receipt:connected")
+    a.receipt("connected")
 
 
-def is_refused(a, b):
+def closes_after_error(a, b):
     peer = Telnet(PORT)
     peer.frame("CONNECT", "accept-version:1.2", "host:localhost")
     peer.wait_for("CONNECTED")
-    peer.frame("SUBSCRIBE", "id:1", "destination:/nowhere/at/all")
+    peer.frame("SUBSCRIBE", "id:1", "destination:/unknown/destination")
     peer.wait_for("ERROR\n(.+\n)*message:.+\n")
     peer.wait_for("Connection closed by foreign host")
 
 
-def leaves(a, b):
+def disconnects(a, b):
     for peer in (a, b):
         peer.frame("DISCONNECT", "receipt:bye")
         peer.receipt("bye")
@@ -134,14 +134,14 @@ def leaves(a, b):
 
 STEPS = {
     "CONNECT": connects,
-    "two terminals talk to one another": talks,
-    "a body of many lines": writes_lines,
-    "a body with NULs": types_a_nul,
+    "two terminals exchange messages": exchanges_messages,
+    "a body of many lines": sends_many_lines,
+    "a body with NULs": sends_nuls,
     "a queue, NACK, ACK": acks_and_nacks,
     "transaction, ABORT, COMMIT": commits_and_aborts,
-    "heart-beats": beats,
-    "ERROR and close": is_refused,
-    "DISCONNECT with receipt": leaves,
+    "heartbeats": heartbeats,
+    "ERROR and close": closes_after_error,
+    "DISCONNECT with receipt": disconnects,
 }
 
 PORT = int(sys.argv[1])
@@ -151,6 +151,6 @@ try:
     for step, act in STEPS.items():
         act(*terminals)
         print(f"ok telnet: {step}", flush=True)
-except Expected as error:
+except ExpectationFailed as error:
     print(f"FAILED telnet: {step}: {error}", flush=True)
     sys.exit(1)

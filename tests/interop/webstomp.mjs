@@ -2,12 +2,12 @@
 
 import webstomp from 'webstomp-client';
 import { WebSocket } from 'ws';
-import { play } from './conversation.mjs';
+import { run } from './conversation.mjs';
 import { Callbacks } from './callbacks.mjs';
 
 class Webstomp extends Callbacks {
   static version = '1.2';
-  // The library throws at bytes that are not UTF-8.
+  // The library throws an error for bytes that are not UTF-8.
   static binary = null;
 
   static open(url, { beatMs }) {
@@ -31,4 +31,4 @@ class WebstompBinary extends Webstomp {
   static isBinary = true;
 }
 
-await play([WebstompText, WebstompBinary]);
+await run([WebstompText, WebstompBinary]);

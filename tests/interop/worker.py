@@ -1,6 +1,6 @@
-"""Workers like those that cron starts, with stomp.py: each connects, takes one job, acknowledges it, and disconnects.
+"""Short-lived workers with stomp.py, as cron starts them: each connects, takes one job, acknowledges it, and disconnects.
 
-Every job is done once and none is dead-lettered, for every way to disconnect and any number of delivered jobs.
+Every job is done once and none is dead-lettered, however the worker disconnects and however many jobs were delivered.
 
 Usage: worker.py BROKER (the binary). One line per step; exits with 1 at the first that fails.
 """
@@ -10,7 +10,7 @@ import queue
 
 import stomp
 
-from broker import HANG_TIMEOUT_SECONDS, Broker, Expected, run, same
+from broker import HANG_TIMEOUT_SECONDS, Broker, ExpectationFailed, run, assert_equal
 
 JOBS = 100
 # Each worker uses the next version.
@@ -44,10 +44,10 @@ class Client(stomp.ConnectionListener):
             return self.inboxes[kind].get(timeout=HANG_TIMEOUT_SECONDS)
         except queue.Empty:
             errors = list(self.inboxes["error"].queue)
-            raise Expected(f"{kind} was expected within {HANG_TIMEOUT_SECONDS} s; errors: {errors}") from None
+            raise ExpectationFailed(f"expected {kind} within {HANG_TIMEOUT_SECONDS} s; errors: {errors}") from None
 
     def receipt(self, id):
-        same("receipt-id", self.take("receipt"), id)
+        assert_equal("receipt-id", self.take("receipt"), id)
 
     def acknowledge(self, message):
         names = {"12": ["ack"], "11": ["message-id", "subscription"], "10": ["message-id"]}[self.version]
@@ -59,21 +59,21 @@ class Client(stomp.ConnectionListener):
         self.take("end")
 
 
-def leaves_by_disconnect(worker):
+def leave_by_disconnect(worker):
     worker.disconnect()
 
 
-def leaves_by_unsubscribe(worker):
+def leave_by_unsubscribe(worker):
     worker.connection.unsubscribe(id="job", receipt="unsubscribed")
     worker.receipt("unsubscribed")
     worker.connection.transport.disconnect_socket()
 
 
-def leaves_by_closing_the_socket(worker):
+def leave_by_closing_the_socket(worker):
     worker.connection.transport.disconnect_socket()
 
 
-def works(destination, version, leave):
+def run_worker(destination, version, leave):
     """Runs one worker and returns the body of the job that it did."""
     worker = Client(version)
     worker.connection.subscribe(destination, id="job", ack="client-individual")
@@ -83,7 +83,7 @@ def works(destination, version, leave):
     return job.body
 
 
-def does_all(name, leave):
+def run_workers(name, leave):
     destination = f"/queue/{name}"
     producer = Client("12")
     jobs = [f"job {number}" for number in range(JOBS)]
@@ -92,27 +92,27 @@ def does_all(name, leave):
         producer.receipt(job)
     producer.disconnect()
     versions = itertools.cycle(VERSIONS)
-    done = [works(destination, next(versions), leave) for _ in jobs]
-    same("jobs that were done", sorted(done), sorted(jobs))
-    same("dead letters", BROKER.metric("dead_letters_total"), 0)
-    same("messages in queues", BROKER.metric("queue_messages"), 0)
+    done = [run_worker(destination, next(versions), leave) for _ in jobs]
+    assert_equal("jobs that were done", sorted(done), sorted(jobs))
+    assert_equal("dead letters", BROKER.metric("dead_letters_total"), 0)
+    assert_equal("messages in queues", BROKER.metric("queue_messages"), 0)
 
 
-STEPS = {"DISCONNECT": leaves_by_disconnect, "UNSUBSCRIBE": leaves_by_unsubscribe, "a closed socket": leaves_by_closing_the_socket}
+STEPS = {"DISCONNECT": leave_by_disconnect, "UNSUBSCRIBE": leave_by_unsubscribe, "a closed socket": leave_by_closing_the_socket}
 
 
-def play(broker):
+def run_steps(broker):
     global BROKER
     BROKER = broker
     for number, (step, leave) in enumerate(STEPS.items()):
-        told = f"stomp.py: {JOBS} workers that take one job and leave by {step}"
+        label = f"stomp.py: {JOBS} workers that take one job and leave by {step}"
         try:
-            does_all(f"jobs.{number}", leave)
-        except (Expected, stomp.exception.StompException) as error:
-            print(f"FAILED {told}: {error!r}", flush=True)
+            run_workers(f"jobs.{number}", leave)
+        except (ExpectationFailed, stomp.exception.StompException) as error:
+            print(f"FAILED {label}: {error!r}", flush=True)
             return 1
-        print(f"ok {told}", flush=True)
+        print(f"ok {label}", flush=True)
     return 0
 
 
-run(Broker, play)
+run(Broker, run_steps)
