@@ -49,8 +49,8 @@ fn sixteen_acks() -> (Decoder, Vec<u8>) {
 #[library_benchmark]
 #[bench::send_of_6_headers_and_256_bytes(setup = one_send)]
 #[bench::acks_16_in_one_feed(setup = sixteen_acks)]
-fn decode((mut decoder, bytes): (Decoder, Vec<u8>)) -> (Decoder, Option<Frame>) {
-    decoder.feed(black_box(&bytes));
+fn decode((mut decoder, input): (Decoder, Vec<u8>)) -> (Decoder, Option<Frame>) {
+    decoder.feed(black_box(&input));
     let mut last = None;
     while let Ok(Some(frame)) = decoder.next() {
         last = Some(frame);
@@ -67,8 +67,8 @@ fn encode_frame(headers: &[(&str, &str)]) -> Bytes {
 }
 
 fn headers() -> (Headers, Vec<u8>) {
-    let (mut decoder, bytes) = one_send();
-    decoder.feed(&bytes);
+    let (mut decoder, input) = one_send();
+    decoder.feed(&input);
     let frame = decoder.next().ok().flatten().expect("a frame");
     let sent = (frame.headers, frame.body.to_vec());
     // Encode one message first, so that the benchmark does not include one-time setup.

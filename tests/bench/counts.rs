@@ -5,11 +5,11 @@
 
 #![allow(missing_docs, unreachable_pub)]
 
-mod stage;
+mod fixture;
 
 use bytes::BytesMut;
+use fixture::{Fixture, selector, take, topic};
 use gungraun::prelude::*;
-use stage::{Stage, selector, take, topic};
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,56 +25,58 @@ use stompbox_frames::stomp::{Decoder, Frame, Headers, Limits};
 const HOT: &str = "/topic/hot";
 
 /// Creates a broker with this many subscribers of `/topic/hot`, and other topics with one subscriber each.
-fn stage(subscribers: u32, others: u32) -> (Stage, Destination) {
-    let mut stage = Stage::new();
+fn fixture(subscribers: u32, others: u32) -> (Fixture, Destination) {
+    let mut fixture = Fixture::new();
     for _ in 0..subscribers {
-        let outbound_queue = stage.outbound_queue();
-        stage.add_subscriber(HOT, &outbound_queue, 1);
+        let outbound_queue = fixture.outbound_queue();
+        fixture.add_subscriber(HOT, &outbound_queue, 1);
     }
-    let other = stage.outbound_queue();
+    let other = fixture.outbound_queue();
     for number in 0..others {
-        stage.add_subscriber(&format!("/topic/other.{number}"), &other, number);
+        fixture.add_subscriber(&format!("/topic/other.{number}"), &other, number);
     }
     let hot = topic(HOT);
     // Allocates the space in the outbound queues that the measured message needs.
-    stage.publish(&hot);
-    (stage, hot)
+    fixture.publish(&hot);
+    (fixture, hot)
 }
 
 #[library_benchmark]
-#[bench::one(stage(1, 0))]
-#[bench::thousand(stage(1000, 0))]
-#[bench::one_beside_100_000_topics(stage(1, 100_000))]
-fn fan_out((stage, hot): (Stage, Destination)) -> (usize, Stage, Destination) {
-    (black_box(stage.publish(black_box(&hot))), stage, hot)
+#[bench::one(fixture(1, 0))]
+#[bench::thousand(fixture(1000, 0))]
+#[bench::one_with_100_000_other_topics(fixture(1, 100_000))]
+fn fan_out((fixture, hot): (Fixture, Destination)) -> (usize, Fixture, Destination) {
+    (black_box(fixture.publish(black_box(&hot))), fixture, hot)
 }
 
 /// Returns the headers of a SEND that asks for a RECEIPT.
-fn with_receipt() -> (Stage, Destination, Headers) {
-    let (stage, hot) = stage(1, 0);
+fn with_receipt() -> (Fixture, Destination, Headers) {
+    let (fixture, hot) = fixture(1, 0);
     let headers = send(HOT).headers;
-    stage.publish_with(&hot, &headers);
-    (stage, hot, headers)
+    fixture.publish_with(&hot, &headers);
+    (fixture, hot, headers)
 }
 
 #[library_benchmark]
-#[bench::one_with_receipt(setup = with_receipt)]
-fn route((stage, hot, headers): (Stage, Destination, Headers)) -> (usize, Stage, Destination, Headers) {
-    (black_box(stage.publish_with(black_box(&hot), black_box(&headers))), stage, hot, headers)
+#[bench::one(setup = with_receipt)]
+fn publish_with_receipt(
+    (fixture, hot, headers): (Fixture, Destination, Headers),
+) -> (usize, Fixture, Destination, Headers) {
+    (black_box(fixture.publish_with(black_box(&hot), black_box(&headers))), fixture, hot, headers)
 }
 
 /// Creates a broker with sessions of alice, each of which subscribes to `/user/queue/x`.
-fn alice(sessions: u32) -> (Stage, Destination) {
-    let mut stage = Stage::new();
+fn alice(sessions: u32) -> (Fixture, Destination) {
+    let mut fixture = Fixture::new();
     let owner = Owner::user("alice");
     let path = user_path();
     let to = path.of(&owner).expect("no wildcard");
     for number in 0..sessions {
-        let outbound_queue = stage.enter(&format!("session-{number}"), Some("alice"));
-        stage.add_subscriber(to.as_str(), &outbound_queue, 1);
+        let outbound_queue = fixture.enter(&format!("session-{number}"), Some("alice"));
+        fixture.add_subscriber(to.as_str(), &outbound_queue, 1);
     }
-    stage.publish(&to);
-    (stage, to)
+    fixture.publish(&to);
+    (fixture, to)
 }
 
 fn user_path() -> UserPath {
@@ -86,47 +88,49 @@ fn user_path() -> UserPath {
 
 #[library_benchmark]
 #[bench::two_sessions(alice(2))]
-fn user((stage, to): (Stage, Destination)) -> (usize, Stage, Destination) {
-    (black_box(stage.publish(black_box(&to))), stage, to)
+fn publish_to_user((fixture, to): (Fixture, Destination)) -> (usize, Fixture, Destination) {
+    (black_box(fixture.publish(black_box(&to))), fixture, to)
 }
 
 /// Creates a broker with ten users, each with one session.
-fn ten() -> (Stage, Vec<Owner>, UserPath) {
-    let mut stage = Stage::new();
+fn ten_users() -> (Fixture, Vec<Owner>, UserPath) {
+    let mut fixture = Fixture::new();
     let owners: Vec<Owner> = (0..10).map(|number| Owner::user(&format!("user-{number}"))).collect();
     let path = user_path();
     for (number, owner) in owners.iter().enumerate() {
-        let outbound_queue = stage.enter(&format!("session-{number}"), Some(&format!("user-{number}")));
-        stage.add_subscriber(path.of(owner).expect("no wildcard").as_str(), &outbound_queue, 1);
+        let outbound_queue = fixture.enter(&format!("session-{number}"), Some(&format!("user-{number}")));
+        fixture.add_subscriber(path.of(owner).expect("no wildcard").as_str(), &outbound_queue, 1);
     }
-    to_all(&stage, &owners, &path);
-    (stage, owners, path)
+    send_to_all(&fixture, &owners, &path);
+    (fixture, owners, path)
 }
 
-fn to_all(stage: &Stage, owners: &[Owner], path: &UserPath) -> usize {
+fn send_to_all(fixture: &Fixture, owners: &[Owner], path: &UserPath) -> usize {
     let headers = Headers::default();
     let destination_header = "/user/queue/x";
     let multicast =
         Multicast { owners, path, destination_header, headers: &headers, extra: &[], body: &[b'x'; 128] };
-    stage.broker.publish_to_users(multicast, stage.now).expect("room").reached
+    fixture.broker.publish_to_users(multicast, fixture.now).expect("no limit is reached").reached
 }
 
 #[library_benchmark]
-#[bench::ten(setup = ten)]
-fn users((stage, owners, path): (Stage, Vec<Owner>, UserPath)) -> (usize, Stage, Vec<Owner>, UserPath) {
-    (black_box(to_all(black_box(&stage), &owners, &path)), stage, owners, path)
+#[bench::ten(setup = ten_users)]
+fn publish_to_users(
+    (fixture, owners, path): (Fixture, Vec<Owner>, UserPath),
+) -> (usize, Fixture, Vec<Owner>, UserPath) {
+    (black_box(send_to_all(black_box(&fixture), &owners, &path)), fixture, owners, path)
 }
 
 fn outbound_queue(deliveries: usize) -> (Arc<OutboundQueue>, Vec<Delivery>, Vec<Delivery>, Instant) {
-    let stage = Stage::new();
+    let fixture = Fixture::new();
     let headers = Headers::default();
     let parts = Parts { id: "n-1", destination: HOT, headers: &headers, extra: &[], body: &[b'x'; 128] };
-    let message = Message::new(parts, |bytes| stage.charge(bytes));
+    let message = Message::new(parts, |bytes| fixture.charge(bytes));
     let deliveries = vec![Delivery { message, key: 1, count: 1, tag: 0 }; deliveries];
-    let (outbound_queue, mut batch) = (stage.standalone_queue(), Vec::with_capacity(deliveries.len()));
-    push_and_take(&outbound_queue, &deliveries, &mut batch, stage.now);
+    let (outbound_queue, mut batch) = (fixture.standalone_queue(), Vec::with_capacity(deliveries.len()));
+    push_and_take(&outbound_queue, &deliveries, &mut batch, fixture.now);
     batch.clear();
-    (outbound_queue, deliveries, batch, stage.now)
+    (outbound_queue, deliveries, batch, fixture.now)
 }
 
 fn push_and_take(
@@ -144,9 +148,9 @@ fn push_and_take(
 type OutboundQueueAndDeliveries = (Arc<OutboundQueue>, Vec<Delivery>, Vec<Delivery>, Instant);
 
 #[library_benchmark]
-#[bench::push_1_take(outbound_queue(1))]
-#[bench::push_16_take(outbound_queue(16))]
-fn mailbox(
+#[bench::of_1(outbound_queue(1))]
+#[bench::of_16(outbound_queue(16))]
+fn push_and_take_deliveries(
     (outbound_queue, deliveries, mut batch, now): OutboundQueueAndDeliveries,
 ) -> OutboundQueueAndDeliveries {
     push_and_take(black_box(&outbound_queue), &deliveries, &mut batch, now);
@@ -190,8 +194,8 @@ fn handle_send(session: &mut Session, frame: Frame, actions: &mut Vec<Action>, n
 }
 
 #[library_benchmark]
-#[bench::send_with_receipt(setup = session)]
-fn conversation(
+#[bench::with_receipt(setup = session)]
+fn handle_send_frame(
     (mut session, frame, mut actions, now): (Session, Frame, Vec<Action>, Instant),
 ) -> (Session, Vec<Action>) {
     handle_send(black_box(&mut session), frame, &mut actions, now);
@@ -231,61 +235,71 @@ fn case(n: usize) -> Case {
 #[library_benchmark]
 #[bench::one_rule(case(1))]
 #[bench::twenty_rules(case(20))]
-fn judge((rules, who, owner, to): Case) -> (Result<(), AccessDenied>, Case) {
-    (black_box(&rules).check(&who, &owner, Verb::Send, black_box(&to)), (rules, who, owner, to))
+fn check_permission((rules, principal, owner, to): Case) -> (Result<(), AccessDenied>, Case) {
+    (black_box(&rules).check(&principal, &owner, Verb::Send, black_box(&to)), (rules, principal, owner, to))
 }
 
 /// Creates a topic with 70 members that watch its presence and have received all changes, and 16 further sessions.
-fn watched() -> (Stage, Selector, Vec<Arc<OutboundQueue>>, Instant) {
-    let mut stage = Stage::new();
+fn with_watchers() -> (Fixture, Selector, Vec<Arc<OutboundQueue>>, Instant) {
+    let mut fixture = Fixture::new();
     for number in 0..70 {
-        let outbound_queue = stage.enter(&format!("session-{number}"), Some(&format!("user-{number}")));
-        stage.add_subscriber(HOT, &outbound_queue, 1);
-        stage.add_subscriber("/presence/topic/hot", &outbound_queue, 2);
+        let outbound_queue = fixture.enter(&format!("session-{number}"), Some(&format!("user-{number}")));
+        fixture.add_subscriber(HOT, &outbound_queue, 1);
+        fixture.add_subscriber("/presence/topic/hot", &outbound_queue, 2);
     }
     let newcomers = (0..16).map(|number| {
         let newcomer = format!("newcomer-{number}");
-        stage.enter(&newcomer, Some(&newcomer))
+        fixture.enter(&newcomer, Some(&newcomer))
     });
     let newcomers = newcomers.collect();
-    let later = stage.now + Duration::from_secs(60);
-    stage.broker.expire(later);
-    (stage, selector(HOT), newcomers, later)
+    let later = fixture.now + Duration::from_secs(60);
+    fixture.broker.expire(later);
+    (fixture, selector(HOT), newcomers, later)
 }
 
 #[library_benchmark]
-#[bench::of_16_to_70(setup = watched)]
+#[bench::of_16_to_70(setup = with_watchers)]
 fn presence_join(
-    (stage, to, newcomers, _): (Stage, Selector, Vec<Arc<OutboundQueue>>, Instant),
-) -> (Vec<Subscription>, Stage, Vec<Arc<OutboundQueue>>) {
-    (join(black_box(&stage), &to, &newcomers), stage, newcomers)
+    (fixture, to, newcomers, _): (Fixture, Selector, Vec<Arc<OutboundQueue>>, Instant),
+) -> (Vec<Subscription>, Fixture, Vec<Arc<OutboundQueue>>) {
+    (join(black_box(&fixture), &to, &newcomers), fixture, newcomers)
 }
 
-fn join(stage: &Stage, to: &Selector, newcomers: &[Arc<OutboundQueue>]) -> Vec<Subscription> {
-    newcomers.iter().map(|newcomer| stage.subscribe(to, newcomer, 1)).collect()
+fn join(fixture: &Fixture, to: &Selector, newcomers: &[Arc<OutboundQueue>]) -> Vec<Subscription> {
+    newcomers.iter().map(|newcomer| fixture.subscribe(to, newcomer, 1)).collect()
 }
 
-fn joined() -> (Stage, Vec<Subscription>, Instant) {
-    let (stage, to, newcomers, later) = watched();
-    let subscriptions = join(&stage, &to, &newcomers);
-    (stage, subscriptions, later + Duration::from_secs(60))
+fn after_joins() -> (Fixture, Vec<Subscription>, Instant) {
+    let (fixture, to, newcomers, later) = with_watchers();
+    let subscriptions = join(&fixture, &to, &newcomers);
+    (fixture, subscriptions, later + Duration::from_secs(60))
 }
 
 #[library_benchmark]
-#[bench::of_16_to_70(setup = joined)]
+#[bench::of_16_to_70(setup = after_joins)]
 fn presence_flush(
-    (stage, subscriptions, now): (Stage, Vec<Subscription>, Instant),
-) -> (Stage, Vec<Subscription>) {
-    black_box(stage.broker.expire(black_box(now)));
-    (stage, subscriptions)
+    (fixture, subscriptions, now): (Fixture, Vec<Subscription>, Instant),
+) -> (Fixture, Vec<Subscription>) {
+    black_box(fixture.broker.expire(black_box(now)));
+    (fixture, subscriptions)
 }
 
 library_benchmark_group!(
     name = counts,
-    benchmarks =
-        [conversation, judge, route, fan_out, user, users, mailbox, deliver, presence_join, presence_flush]
+    benchmarks = [
+        handle_send_frame,
+        check_permission,
+        publish_with_receipt,
+        fan_out,
+        publish_to_user,
+        publish_to_users,
+        push_and_take_deliveries,
+        deliver,
+        presence_join,
+        presence_flush
+    ]
 );
 main!(
-    config = LibraryBenchmarkConfig::default().env("_RJEM_MALLOC_CONF", stage::MALLOC_CONF);
+    config = LibraryBenchmarkConfig::default().env("_RJEM_MALLOC_CONF", fixture::MALLOC_CONF);
     library_benchmark_groups = counts
 );

@@ -6,9 +6,9 @@
 
 #![allow(missing_docs, unreachable_pub)]
 
-mod stage;
+mod fixture;
 
-use stage::{Stage, selector, topic};
+use fixture::{Fixture, selector, topic};
 use std::env;
 use std::hint::black_box;
 use std::process::ExitCode;
@@ -32,11 +32,11 @@ const ROWS: &[(&str, Run, &[u32])] = &[
     ("publish-patterns-hot", patterns_hot, &[0, 1, 1_000, 100_000]),
     ("publish-patterns-random", patterns_random, &[1, 1_000, 100_000]),
     ("publish-connections-hot", connections_hot, &[1, 1_000, 100_000]),
-    ("publish-1-in-100-after-a-change", changes_seldom, &[0, 1_000, 100_000]),
-    ("publish-after-a-change-elsewhere", changes_elsewhere, &[0, 1_000, 100_000]),
-    ("publish-after-a-change-beside", changes_beside, &[0, 1_000, 100_000]),
-    ("publish-after-a-change-of-all", changes_of_all, &[0, 1_000, 100_000]),
-    ("pattern-come-and-go", pattern_comes_and_goes, &[0, 1_000, 100_000]),
+    ("publish-1-in-100-after-change", changes_before_1_in_100, &[0, 1_000, 100_000]),
+    ("publish-after-change-of-other-segment", changes_of_other_segment, &[0, 1_000, 100_000]),
+    ("publish-after-change-of-same-segment", changes_of_same_segment, &[0, 1_000, 100_000]),
+    ("publish-after-change-of-wildcard", changes_of_wildcard, &[0, 1_000, 100_000]),
+    ("pattern-subscribe-unsubscribe", pattern_subscribe_unsubscribe, &[0, 1_000, 100_000]),
     ("subscribe", subscribe, &[1_000, 100_000]),
     ("unsubscribe", unsubscribe, &[1_000, 100_000]),
     ("subscribe-all", subscribe_all, &[1_000, 100_000]),
@@ -55,7 +55,7 @@ struct Meter {
     operations: usize,
     /// Time of the current batch.
     time: Duration,
-    since: usize,
+    batch_operations: usize,
     nanos: Vec<u128>,
 }
 
@@ -64,27 +64,27 @@ impl Meter {
         let start = Instant::now();
         counted(&mut act);
         self.time += start.elapsed();
-        self.since += operations;
+        self.batch_operations += operations;
     }
 
     fn end_batch(&mut self) {
-        self.nanos.push(self.time.as_nanos() / self.since.max(1) as u128);
-        self.operations += self.since;
-        (self.time, self.since) = (Duration::ZERO, 0);
+        self.nanos.push(self.time.as_nanos() / self.batch_operations.max(1) as u128);
+        self.operations += self.batch_operations;
+        (self.time, self.batch_operations) = (Duration::ZERO, 0);
     }
 
-    /// Publishes to the destinations in turn: `BATCHES` batches of `BATCH` messages.
-    fn publish(&mut self, stage: &Stage, to: &[Destination]) {
+    /// Publishes to the destinations in round robin: `BATCHES` batches of `BATCH` messages.
+    fn publish(&mut self, fixture: &Fixture, to: &[Destination]) {
         let mut to = to.iter().cycle();
         for batch in 0..=BATCHES {
             let batched: Vec<&Destination> = to.by_ref().take(BATCH).collect();
-            let act = || batched.iter().for_each(|to| publish(stage, to));
+            let act = || batched.iter().for_each(|to| publish(fixture, to));
             match batch {
                 // The first batch makes the allocations that happen only once, and is not counted.
-                0 => batched.iter().for_each(|to| publish(stage, to)),
+                0 => batched.iter().for_each(|to| publish(fixture, to)),
                 _ => self.count(BATCH, act),
             }
-            stage.drain();
+            fixture.drain();
             if batch > 0 {
                 self.end_batch();
             }
@@ -94,7 +94,7 @@ impl Meter {
     /// Publishes to a topic after each subscribe to and unsubscribe from `change`.
     fn publish_after(
         &mut self,
-        stage: &Stage,
+        fixture: &Fixture,
         to: &Destination,
         change: &Selector,
         outbound_queue: &Arc<OutboundQueue>,
@@ -102,24 +102,24 @@ impl Meter {
         let mut other = None;
         for at in 0..=BATCHES * BATCH {
             other = match other {
-                None => Some(stage.subscribe(change, outbound_queue, 9)),
+                None => Some(fixture.subscribe(change, outbound_queue, 9)),
                 Some(_) => None,
             };
             if at == 0 {
-                stage.publish(to);
+                fixture.publish(to);
                 continue;
             }
-            self.count(1, || publish(stage, to));
+            self.count(1, || publish(fixture, to));
             if at % BATCH == 0 {
-                stage.drain();
+                fixture.drain();
                 self.end_batch();
             }
         }
     }
 }
 
-fn publish(stage: &Stage, to: &Destination) {
-    black_box(stage.publish(to));
+fn publish(fixture: &Fixture, to: &Destination) {
+    black_box(fixture.publish(to));
 }
 
 /// Returns pseudo-random numbers below `n` that are the same in every run.
@@ -132,11 +132,11 @@ fn random(n: u32) -> impl Iterator<Item = u32> {
 }
 
 /// Creates a broker with a subscriber of `/topic/hot`.
-fn hot() -> Stage {
-    let mut stage = Stage::new();
-    let outbound_queue = stage.outbound_queue();
-    stage.add_subscriber(HOT, &outbound_queue, 1);
-    stage
+fn hot() -> Fixture {
+    let mut fixture = Fixture::new();
+    let outbound_queue = fixture.outbound_queue();
+    fixture.add_subscriber(HOT, &outbound_queue, 1);
+    fixture
 }
 
 fn other(number: u32) -> String {
@@ -144,13 +144,13 @@ fn other(number: u32) -> String {
 }
 
 /// Creates a broker with `n` topics in all.
-fn with_destinations(n: u32) -> Stage {
-    let mut stage = hot();
-    let outbound_queue = stage.outbound_queue();
+fn with_destinations(n: u32) -> Fixture {
+    let mut fixture = hot();
+    let outbound_queue = fixture.outbound_queue();
     for number in 1..n {
-        stage.add_subscriber(&other(number), &outbound_queue, number);
+        fixture.add_subscriber(&other(number), &outbound_queue, number);
     }
-    stage
+    fixture
 }
 
 fn destinations_hot(meter: &mut Meter, n: u32) {
@@ -164,13 +164,13 @@ fn destinations_random(meter: &mut Meter, n: u32) {
 }
 
 /// Creates a broker with `n` patterns, none of which matches `/topic/hot`.
-fn with_patterns(n: u32) -> Stage {
-    let mut stage = hot();
-    let outbound_queue = stage.outbound_queue();
+fn with_patterns(n: u32) -> Fixture {
+    let mut fixture = hot();
+    let outbound_queue = fixture.outbound_queue();
     for number in 0..n {
-        stage.add_subscriber(&format!("/topic/room.{number}.*"), &outbound_queue, number + 2);
+        fixture.add_subscriber(&format!("/topic/room.{number}.*"), &outbound_queue, number + 2);
     }
-    stage
+    fixture
 }
 
 fn patterns_hot(meter: &mut Meter, n: u32) {
@@ -185,44 +185,44 @@ fn patterns_random(meter: &mut Meter, n: u32) {
 }
 
 fn connections_hot(meter: &mut Meter, n: u32) {
-    let mut stage = hot();
+    let mut fixture = hot();
     for number in 1..n {
-        stage.enter(&format!("session-{number}"), Some(&format!("user-{number}")));
+        fixture.enter(&format!("session-{number}"), Some(&format!("user-{number}")));
     }
-    meter.publish(&stage, &[topic(HOT)]);
+    meter.publish(&fixture, &[topic(HOT)]);
 }
 
 /// Corresponds to 100 changes of patterns in a second in which 10,000 messages are published.
-fn changes_seldom(meter: &mut Meter, n: u32) {
-    let mut stage = with_patterns(n);
-    let (hot, outbound_queue) = (topic(HOT), stage.outbound_queue());
+fn changes_before_1_in_100(meter: &mut Meter, n: u32) {
+    let mut fixture = with_patterns(n);
+    let (hot, outbound_queue) = (topic(HOT), fixture.outbound_queue());
     let change = selector("/topic/elsewhere.*");
     let mut other = None;
-    stage.publish(&hot);
+    fixture.publish(&hot);
     for _ in 0..BATCHES {
         other = match other {
-            None => Some(stage.subscribe(&change, &outbound_queue, 9)),
+            None => Some(fixture.subscribe(&change, &outbound_queue, 9)),
             Some(_) => None,
         };
-        meter.count(BATCH, || (0..BATCH).for_each(|_| publish(&stage, &hot)));
-        stage.drain();
+        meter.count(BATCH, || (0..BATCH).for_each(|_| publish(&fixture, &hot)));
+        fixture.drain();
         meter.end_batch();
     }
 }
 
-fn changes_elsewhere(meter: &mut Meter, n: u32) {
-    let mut stage = with_patterns(n);
-    let outbound_queue = stage.outbound_queue();
-    meter.publish_after(&stage, &topic(HOT), &selector("/topic/elsewhere.*"), &outbound_queue);
+fn changes_of_other_segment(meter: &mut Meter, n: u32) {
+    let mut fixture = with_patterns(n);
+    let outbound_queue = fixture.outbound_queue();
+    meter.publish_after(&fixture, &topic(HOT), &selector("/topic/elsewhere.*"), &outbound_queue);
 }
 
 /// Changes a pattern that has the first segment of the topic, as all other patterns have.
-fn changes_beside(meter: &mut Meter, n: u32) {
-    let mut stage = with_patterns(n);
-    let outbound_queue = stage.outbound_queue();
-    stage.add_subscriber("/topic/room.hot", &outbound_queue, 1);
+fn changes_of_same_segment(meter: &mut Meter, n: u32) {
+    let mut fixture = with_patterns(n);
+    let outbound_queue = fixture.outbound_queue();
+    fixture.add_subscriber("/topic/room.hot", &outbound_queue, 1);
     meter.publish_after(
-        &stage,
+        &fixture,
         &topic("/topic/room.hot"),
         &selector("/topic/room.beside.*"),
         &outbound_queue,
@@ -230,63 +230,65 @@ fn changes_beside(meter: &mut Meter, n: u32) {
 }
 
 /// Changes a pattern that begins with a wildcard.
-fn changes_of_all(meter: &mut Meter, n: u32) {
-    let mut stage = with_patterns(n);
-    let outbound_queue = stage.outbound_queue();
-    meter.publish_after(&stage, &topic(HOT), &selector("/topic/*.elsewhere"), &outbound_queue);
+fn changes_of_wildcard(meter: &mut Meter, n: u32) {
+    let mut fixture = with_patterns(n);
+    let outbound_queue = fixture.outbound_queue();
+    meter.publish_after(&fixture, &topic(HOT), &selector("/topic/*.elsewhere"), &outbound_queue);
 }
 
-fn pattern_comes_and_goes(meter: &mut Meter, n: u32) {
-    let mut stage = with_patterns(n);
-    let outbound_queue = stage.outbound_queue();
+fn pattern_subscribe_unsubscribe(meter: &mut Meter, n: u32) {
+    let mut fixture = with_patterns(n);
+    let outbound_queue = fixture.outbound_queue();
     let change = selector("/topic/room.beside.*");
     for _ in 0..BATCHES {
-        let act = || (0..BATCH).for_each(|_| drop(black_box(stage.subscribe(&change, &outbound_queue, 9))));
+        let act = || (0..BATCH).for_each(|_| drop(black_box(fixture.subscribe(&change, &outbound_queue, 9))));
         meter.count(BATCH, act);
         meter.end_batch();
     }
 }
 
 /// A topic with many subscribers, each with its own outbound queue.
-struct Crowd {
-    stage: Stage,
+struct CrowdedTopic {
+    fixture: Fixture,
     hot: Selector,
     outbound_queues: Vec<Arc<OutboundQueue>>,
     subscriptions: Vec<Option<Subscription>>,
 }
 
-impl Crowd {
-    fn new(n: u32) -> Crowd {
-        let stage = Stage::new();
-        let outbound_queues: Vec<_> = (0..n).map(|_| stage.standalone_queue()).collect();
-        let mut crowd = Crowd { stage, hot: selector(HOT), outbound_queues, subscriptions: Vec::new() };
-        crowd.subscriptions = (0..crowd.outbound_queues.len()).map(|at| Some(crowd.subscribe(at))).collect();
-        crowd
+impl CrowdedTopic {
+    fn new(n: u32) -> CrowdedTopic {
+        let fixture = Fixture::new();
+        let outbound_queues: Vec<_> = (0..n).map(|_| fixture.standalone_queue()).collect();
+        let mut crowded_topic =
+            CrowdedTopic { fixture, hot: selector(HOT), outbound_queues, subscriptions: Vec::new() };
+        crowded_topic.subscriptions =
+            (0..crowded_topic.outbound_queues.len()).map(|at| Some(crowded_topic.subscribe(at))).collect();
+        crowded_topic
     }
 
     fn subscribe(&self, at: usize) -> Subscription {
-        self.stage.subscribe(&self.hot, &self.outbound_queues[at], 1)
+        self.fixture.subscribe(&self.hot, &self.outbound_queues[at], 1)
     }
 }
 
-/// Subscribes random subscribers again that have unsubscribed.
+/// Resubscribes random subscribers that have unsubscribed.
 fn subscribe(meter: &mut Meter, n: u32) {
-    let mut crowd = Crowd::new(n);
+    let mut crowded_topic = CrowdedTopic::new(n);
     for some in choices(n) {
-        some.iter().for_each(|&at| crowd.subscriptions[at] = None);
+        some.iter().for_each(|&at| crowded_topic.subscriptions[at] = None);
         let mut back = Vec::with_capacity(BATCH);
-        meter.count(some.len(), || back.extend(some.iter().map(|&at| Some(crowd.subscribe(at)))));
-        some.iter().zip(back).for_each(|(&at, back)| crowd.subscriptions[at] = back);
+        meter.count(some.len(), || back.extend(some.iter().map(|&at| Some(crowded_topic.subscribe(at)))));
+        some.iter().zip(back).for_each(|(&at, back)| crowded_topic.subscriptions[at] = back);
         meter.end_batch();
     }
 }
 
 /// Unsubscribes random subscribers.
 fn unsubscribe(meter: &mut Meter, n: u32) {
-    let mut crowd = Crowd::new(n);
+    let mut crowded_topic = CrowdedTopic::new(n);
     for some in choices(n) {
-        meter.count(some.len(), || some.iter().for_each(|&at| crowd.subscriptions[at] = None));
-        some.iter().for_each(|&at| crowd.subscriptions[at] = Some(crowd.subscribe(at)));
+        meter.count(some.len(), || some.iter().for_each(|&at| crowded_topic.subscriptions[at] = None));
+        some.iter().for_each(|&at| crowded_topic.subscriptions[at] = Some(crowded_topic.subscribe(at)));
         meter.end_batch();
     }
 }
@@ -308,11 +310,11 @@ fn shuffle<T>(all: &mut [T]) {
 /// Subscribes from the first to the last subscriber, including the growth of the list.
 fn subscribe_all(meter: &mut Meter, n: u32) {
     for _ in 0..rounds(n) {
-        let mut crowd = Crowd::new(n);
-        crowd.subscriptions.clear();
-        let mut all = Vec::with_capacity(crowd.outbound_queues.len());
-        meter.count(crowd.outbound_queues.len(), || {
-            all.extend((0..crowd.outbound_queues.len()).map(|at| crowd.subscribe(at)))
+        let mut crowded_topic = CrowdedTopic::new(n);
+        crowded_topic.subscriptions.clear();
+        let mut all = Vec::with_capacity(crowded_topic.outbound_queues.len());
+        meter.count(crowded_topic.outbound_queues.len(), || {
+            all.extend((0..crowded_topic.outbound_queues.len()).map(|at| crowded_topic.subscribe(at)))
         });
         meter.end_batch();
     }
@@ -321,9 +323,11 @@ fn subscribe_all(meter: &mut Meter, n: u32) {
 /// Unsubscribes all subscribers in random order, including the shrinking of the list.
 fn unsubscribe_all(meter: &mut Meter, n: u32) {
     for _ in 0..rounds(n) {
-        let mut crowd = Crowd::new(n);
-        shuffle(&mut crowd.subscriptions);
-        meter.count(crowd.subscriptions.len(), || crowd.subscriptions.iter_mut().for_each(|one| *one = None));
+        let mut crowded_topic = CrowdedTopic::new(n);
+        shuffle(&mut crowded_topic.subscriptions);
+        meter.count(crowded_topic.subscriptions.len(), || {
+            crowded_topic.subscriptions.iter_mut().for_each(|one| *one = None)
+        });
         meter.end_batch();
     }
 }
@@ -346,7 +350,7 @@ fn main() -> ExitCode {
         Some((run, *size))
     });
     let Some((run, size)) = row else {
-        eprintln!("{wanted:?} is no row; without an argument all are listed");
+        eprintln!("unknown row {wanted:?}: expected one of the rows that are listed without an argument");
         return ExitCode::FAILURE;
     };
     let mut meter = Meter::default();

@@ -46,27 +46,27 @@ async def sign_in(port, name):
     return reader, writer
 
 
-async def feel(reader, writer, latencies, over):
-    writer.write(b"SUBSCRIBE\nid:1\ndestination:/topic/feel\n\n\0")
-    while not over.is_set():
-        begun = time.perf_counter()
-        writer.write(b"SEND\ndestination:/topic/feel\n\nhi\0")
+async def measure_latency(reader, writer, latencies, stop):
+    writer.write(b"SUBSCRIBE\nid:1\ndestination:/topic/latency\n\n\0")
+    while not stop.is_set():
+        started = time.perf_counter()
+        writer.write(b"SEND\ndestination:/topic/latency\n\nhi\0")
         await reader.readuntil(b"\0")
-        latencies.append(time.perf_counter() - begun)
+        latencies.append(time.perf_counter() - started)
         await asyncio.sleep(0.005)
 
 
-def child_feels(port, pipe):
+def run_probe(port, pipe):
     """Measures the latency in its own process, which the ten thousand clients do not slow down."""
 
     async def run():
         loop = asyncio.get_running_loop()
-        over = asyncio.Event()
-        loop.add_reader(pipe, over.set)
+        stop = asyncio.Event()
+        loop.add_reader(pipe, stop.set)
         latencies = []
         reader, writer = await sign_in(port, "pattern")
         os.write(1, b"ready\n")
-        await feel(reader, writer, latencies, over)
+        await measure_latency(reader, writer, latencies, stop)
         latencies.sort()
         at = lambda share: latencies[min(len(latencies) - 1, int(len(latencies) * share))] * 1000
         print(f"latency of an established session: p50 {at(0.5):.2f} ms, p99 {at(0.99):.1f} ms, max {at(1):.1f} ms")
@@ -75,33 +75,33 @@ def child_feels(port, pipe):
 
 
 async def storm(port, count, title):
-    begun = time.perf_counter()
+    started = time.perf_counter()
     sessions = await asyncio.gather(*(sign_in(port, f"user{number}") for number in range(count)))
-    took = time.perf_counter() - begun
-    print(f"{title}: {len(sessions)} of {count} are in after {took:.1f} s ({took / count * 1000:.2f} ms each)", flush=True)
+    took = time.perf_counter() - started
+    print(f"{title}: {len(sessions)} of {count} users are logged in after {took:.1f} s ({took / count * 1000:.2f} ms each)", flush=True)
     for _, writer in sessions:
         writer.transport.abort()
 
 
-def felt_storm(port, count, title):
+def measured_storm(port, count, title):
     probe = subprocess.Popen(
-        [sys.executable, __file__, "--feel", str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, __file__, "--probe", str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert probe.stdout.readline() == "ready\n"
     asyncio.run(storm(port, count, title))
-    out, _ = probe.communicate("over\n")
+    out, _ = probe.communicate("stop\n")
     print("  " + out.strip(), flush=True)
 
 
 def main():
-    if sys.argv[1] == "--feel":
-        return child_feels(int(sys.argv[2]), 0)
+    if sys.argv[1] == "--probe":
+        return run_probe(int(sys.argv[2]), 0)
     binary, count = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 10_000
     with tempfile.TemporaryDirectory() as directory:
         broker, port = start(binary, users_file(binary, directory, count))
         try:
-            felt_storm(port, count, "first storm, every passcode hashed")
-            felt_storm(port, count, "second storm, all remembered")
+            measured_storm(port, count, "first storm, every passcode hashed")
+            measured_storm(port, count, "second storm, all logins cached")
             with open(f"/proc/{broker.pid}/status") as status:
                 print(next(line for line in status if line.startswith("VmRSS")).strip())
         finally:

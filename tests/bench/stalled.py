@@ -16,14 +16,14 @@ import time
 OTHERS = 999
 RATE = 50
 BODY = b"x" * 2048
-PATIENCE_SECONDS = 1.0
+GRACE_SECONDS = 1.0
 SUBSCRIBE = b"SUBSCRIBE\nid:1\ndestination:/topic/crowd\nreceipt:in\n\n\0"
 SEND = b"SEND\ndestination:/topic/crowd\n\n" + BODY + b"\0"
 
 
 def start(binary):
     # The limit is small, so that it is reached in seconds. The socket buffers hold some hundred kilobytes more.
-    limits = ["--outbound-queue-bytes-max", "512KiB", "--slow-consumer-grace", f"{int(PATIENCE_SECONDS)}s"]
+    limits = ["--outbound-queue-bytes-max", "512KiB", "--slow-consumer-grace", f"{int(GRACE_SECONDS)}s"]
     limits += ["--frame-bytes-max", "64KiB", "--heart-beat", "0,0"]
     listen = ["--tcp", "127.0.0.1:0", "--http", "off", "--log", "warn"]
     broker = subprocess.Popen([binary, *listen, *limits], stdout=subprocess.PIPE, text=True)
@@ -43,7 +43,7 @@ def connect(port, subscribes, window=None):
     return client
 
 
-class Crowd:
+class OtherSubscribers:
     """The other subscribers, and the number of them that miss each message."""
 
     def __init__(self, clients):
@@ -52,7 +52,7 @@ class Crowd:
             self.selector.register(client, selectors.EVENT_READ, [0])
         self.missing, self.due, self.delays = [], [], []
 
-    def sent(self, due):
+    def expect(self, due):
         self.missing.append(OTHERS)
         self.due.append(due)
         self.delays.append(None)
@@ -61,7 +61,7 @@ class Crowd:
         for key, _ in self.selector.select(max(0, until - time.monotonic())):
             data = key.fileobj.recv(1 << 18)
             if not data:
-                sys.exit("one of the others was cut off")
+                sys.exit("the broker disconnected a subscriber that reads")
             for _ in range(data.count(b"\0")):
                 number = key.data[0]
                 key.data[0] += 1
@@ -70,13 +70,13 @@ class Crowd:
                     self.delays[number] = time.monotonic() - self.due[number]
 
 
-def publish(publisher, crowd, seconds):
-    begun, waiting = time.monotonic(), b""
+def publish(publisher, others, seconds):
+    start_time, waiting = time.monotonic(), b""
     for number in range(seconds * RATE):
-        due = begun + number / RATE
+        due = start_time + number / RATE
         while time.monotonic() < due:
-            crowd.read(due)
-        crowd.sent(due)
+            others.read(due)
+        others.expect(due)
         waiting += SEND
         try:
             waiting = waiting[publisher.send(waiting):]
@@ -85,12 +85,12 @@ def publish(publisher, crowd, seconds):
     publisher.setblocking(True)
     publisher.sendall(waiting)
     end = time.monotonic() + 10
-    while None in crowd.delays and time.monotonic() < end:
-        crowd.read(end)
+    while None in others.delays and time.monotonic() < end:
+        others.read(end)
 
 
-def is_cut_off(stalled):
-    """Returns whether the connection ends after all that was sent has been read."""
+def is_disconnected(stalled):
+    """Reads all data and returns whether the connection then ends."""
     stalled.settimeout(5)
     try:
         while stalled.recv(1 << 16):
@@ -106,22 +106,22 @@ def main(binary, seconds="30"):
     seconds = int(seconds)
     broker, port = start(binary)
     try:
-        crowd = Crowd([connect(port, True) for _ in range(OTHERS)])
+        others = OtherSubscribers([connect(port, True) for _ in range(OTHERS)])
         stalled, publisher = connect(port, True, window=4096), connect(port, False)
-        publish(publisher, crowd, seconds)
-        cut = is_cut_off(stalled)
+        publish(publisher, others, seconds)
+        disconnected = is_disconnected(stalled)
     finally:
         broker.kill()
     print("second  median delay  longest delay")
     slow = []
     for second in range(seconds):
-        delays = sorted(delay or 10.0 for delay in crowd.delays[second * RATE:(second + 1) * RATE])
-        slow += [second] if delays[-1] > PATIENCE_SECONDS / 2 else []
+        delays = sorted(delay or 10.0 for delay in others.delays[second * RATE:(second + 1) * RATE])
+        slow += [second] if delays[-1] > GRACE_SECONDS / 2 else []
         print(f"{second:>6}  {delays[RATE // 2] * 1000:>9.1f} ms  {delays[-1] * 1000:>10.1f} ms")
-    print(f"{len(slow)} of {seconds} seconds slow; the stalled client was {'' if cut else 'not '}cut off")
+    print(f"{len(slow)} of {seconds} seconds were slow; the stalled client was {'' if disconnected else 'not '}disconnected")
     # The grace period may begin in one second and end in the next.
     once = len(slow) <= 2 and (not slow or slow[-1] - slow[0] <= 1)
-    sys.exit(0 if once and cut and None not in crowd.delays else 1)
+    sys.exit(0 if once and disconnected and None not in others.delays else 1)
 
 
 if __name__ == "__main__":

@@ -38,12 +38,12 @@ impl Broker {
         let (sender, lines) = channel();
         std::thread::spawn(move || {
             for line in stdout.lines().map_while(std::result::Result::ok) {
-                // Later lines have no reader, but must be taken from the pipe.
+                // An error means that no receiver is left. The pipe must be read nevertheless.
                 let _ = sender.send(line);
             }
         });
-        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut broker = Broker { child, lines, tcp: nowhere, http: nowhere };
+        let unset = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut broker = Broker { child, lines, tcp: unset, http: unset };
         broker.tcp = broker.address("tcp")?;
         broker.http = broker.address("http")?;
         Ok(broker)
@@ -52,7 +52,7 @@ impl Broker {
     /// Returns the address in the next line, which announces a listener of `scheme`.
     fn address(&self, scheme: &str) -> Result<SocketAddr> {
         let line = self.lines.recv_timeout(LISTEN_TIMEOUT);
-        let line = line.map_err(|_| "the broker does not listen; its log is above")?;
+        let line = line.map_err(|_| "the broker does not listen; see its log above")?;
         let text = line.strip_prefix(&format!("listening {scheme}://"));
         let address = text.and_then(|text| text.split('/').next()?.parse().ok());
         address.ok_or_else(|| {
@@ -75,7 +75,7 @@ impl Broker {
                 Ok(_) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
-                    return Err(format!("the broker runs {STOP_TIMEOUT:?} after SIGTERM").into());
+                    return Err(format!("the broker still runs {STOP_TIMEOUT:?} after SIGTERM").into());
                 }
             }
         }

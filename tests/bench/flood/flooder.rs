@@ -1,4 +1,4 @@
-//! A client that floods, up to the point where its flood begins.
+//! Connects a client that floods, and sends the frames before its flood.
 
 use crate::Result;
 use crate::broker::Broker;
@@ -11,7 +11,7 @@ use std::net::{SocketAddr, TcpStream};
 
 /// Bytes of frames in a block that is written again and again.
 const BLOCK_BYTES: usize = 60_000;
-/// The same for the body of a request to `xhr_send`.
+/// Bytes of the body of a request to `xhr_send` that is written again and again.
 const POST_BYTES: usize = 20_000;
 /// Frames in a request to `xhr_send` before the flood begins.
 const POST_FRAMES: usize = 200;
@@ -21,9 +21,9 @@ const UNREAD_BYTES: usize = 4096;
 pub struct Flooder {
     /// The connection that the flood is written to.
     pub write: TcpStream,
-    /// Whether answers on it are read.
+    /// Whether the client reads from `write`.
     pub reads: bool,
-    /// The response that brings messages, where it is another connection.
+    /// The connection that receives messages, if it is another one.
     pub stream: Option<Stream>,
     pub block: Vec<u8>,
     /// Frames in `block`.
@@ -33,14 +33,14 @@ pub struct Flooder {
 /// A streaming response of SockJS.
 pub struct Stream {
     pub socket: TcpStream,
-    /// Whether it is read.
+    /// Whether the client reads it.
     pub reads: bool,
     /// Request for the next response when one has ended.
     pub request: Vec<u8>,
 }
 
 impl Flooder {
-    /// Connects as user `number` and sends what comes before the flood.
+    /// Connects as user `number` and sends the setup frames.
     pub fn connect(broker: &Broker, transport: Transport, flood: Flood, number: usize) -> Result<Flooder> {
         let script = flood.script(number);
         let user = format!("f{}", number % USERS);
@@ -53,7 +53,7 @@ impl Flooder {
     }
 }
 
-/// Opens a connection that brings messages.
+/// Opens a connection that receives messages.
 fn open_for(script: &Script, address: SocketAddr) -> Result<TcpStream> {
     let socket = open(address)?;
     if !script.reads {
@@ -62,7 +62,7 @@ fn open_for(script: &Script, address: SocketAddr) -> Result<TcpStream> {
     Ok(socket)
 }
 
-/// Returns the frame whose receipt says that the setup is done, for clients that read.
+/// Returns a frame whose receipt confirms the setup, for clients that read.
 fn last_of_setup(script: &Script) -> Option<String> {
     script.reads.then(|| "SEND\ndestination:/topic/none\nreceipt:setup\n\n\0".into())
 }

@@ -14,23 +14,23 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
 const READ_BYTES: usize = 256 * 1024;
-/// Bytes of an ERROR that are shown.
-const SHOWN_BYTES: usize = 400;
+/// Number of bytes of an ERROR that are printed.
+const PRINTED_BYTES: usize = 400;
 
 #[derive(Default)]
 struct Counters {
     frames: AtomicU64,
     bytes: AtomicU64,
-    lost: AtomicU64,
-    has_shown_error: AtomicBool,
+    disconnected: AtomicU64,
+    has_printed_error: AtomicBool,
 }
 
-/// What the flood has done since it began.
+/// Counters of the flood since its start.
 pub struct Total {
     pub frames: u64,
     pub bytes: u64,
-    /// Flooders that have lost a connection.
-    pub lost: u64,
+    /// Number of flooders whose connections the broker has closed.
+    pub disconnected: u64,
 }
 
 pub struct Flooding {
@@ -50,13 +50,17 @@ impl Flooding {
     }
 
     pub fn total(&self) -> Total {
-        let Counters { frames, bytes, lost, .. } = &*self.counters;
-        Total { frames: frames.load(Relaxed), bytes: bytes.load(Relaxed), lost: lost.load(Relaxed) }
+        let Counters { frames, bytes, disconnected, .. } = &*self.counters;
+        Total {
+            frames: frames.load(Relaxed),
+            bytes: bytes.load(Relaxed),
+            disconnected: disconnected.load(Relaxed),
+        }
     }
 
-    /// Shows no ERROR from now on, because the broker is about to stop.
+    /// Stops printing ERROR frames, because the broker is about to stop.
     pub fn expect_stop(&self) {
-        self.counters.has_shown_error.store(true, Relaxed);
+        self.counters.has_printed_error.store(true, Relaxed);
     }
 
     /// Ends the flood and closes its connections.
@@ -80,16 +84,16 @@ fn flood(
             });
             let (stream, counters) = (stream.transpose()?, counters.clone());
             tokio::spawn(async move {
-                // When one of them ends, all connections of the flooder are closed, as clients do.
+                // When one future ends, all connections of the flooder are closed, as real clients do.
                 tokio::select! {
                     () = repeat(writer, &flooder.block, flooder.frames, &counters) => {}
                     () = discard(reader, flooder.reads, &counters) => {}
                     () = follow(stream, &counters) => {}
                 }
-                counters.lost.fetch_add(1, Relaxed);
+                counters.disconnected.fetch_add(1, Relaxed);
             });
         }
-        // The end of the sender is the signal.
+        // Dropping the sender ends the flood.
         let _ = ended.await;
         Ok(())
     })
@@ -113,33 +117,33 @@ async fn repeat(mut writer: OwnedWriteHalf, block: &[u8], frames: u64, counters:
     }
 }
 
-/// Reads all answers until the broker closes the connection. With `reads` false, only keeps it open.
+/// Reads and discards data until the broker closes the connection. With `reads` false, only keeps it open.
 async fn discard(mut reader: OwnedReadHalf, reads: bool, counters: &Counters) {
     if !reads {
         return pending().await;
     }
     let mut buffer = vec![0; READ_BYTES];
     while let Ok(length @ 1..) = reader.read(&mut buffer).await {
-        show_error(&buffer[..length], counters);
+        print_error(&buffer[..length], counters);
     }
 }
 
-/// The same for a streaming response. Requests the next one when it has ended.
+/// Reads streaming responses until the broker closes the connection. Requests the next one when one has ended.
 async fn follow(stream: Option<(TcpStream, bool, Vec<u8>)>, counters: &Counters) {
     let Some((mut socket, true, request)) = stream else { return pending().await };
     let mut buffer = vec![0; READ_BYTES];
     while let Ok(length @ 1..) = socket.read(&mut buffer).await {
-        show_error(&buffer[..length], counters);
+        print_error(&buffer[..length], counters);
         if buffer[..length].ends_with(b"\r\n0\r\n\r\n") && socket.write_all(&request).await.is_err() {
             return;
         }
     }
 }
 
-fn show_error(bytes: &[u8], counters: &Counters) {
+fn print_error(bytes: &[u8], counters: &Counters) {
     let Some(at) = memchr::memmem::find(bytes, b"ERROR") else { return };
-    if !counters.has_shown_error.swap(true, Relaxed) {
-        let shown = &bytes[at..bytes.len().min(at + SHOWN_BYTES)];
-        eprintln!("flood: the broker says: {}", String::from_utf8_lossy(shown).escape_debug());
+    if !counters.has_printed_error.swap(true, Relaxed) {
+        let text = &bytes[at..bytes.len().min(at + PRINTED_BYTES)];
+        eprintln!("flood: ERROR from the broker: {}", String::from_utf8_lossy(text).escape_debug());
     }
 }

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     let options = match Options::parse(std::env::args_os()) {
         Ok(options) => options,
         Err(error) => {
-            // Where stdout is closed, the text has no reader.
+            // An error means that stdout is closed.
             let _ = error.print();
             return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
@@ -45,14 +45,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// Measures every combination of the options. Ends early, without an error, when the reader of stdout is gone.
+/// Measures every combination of the options. Ends early without an error when stdout is closed.
 fn run(options: &Options) -> Result<()> {
     let mut table = Table::open(options)?;
-    let mut goes_on = table.print(&head())?;
+    let mut has_reader = table.print(&head())?;
     for setting in options.settings() {
         let (mut p99_max, mut stop_max) = (Duration::ZERO, Duration::ZERO);
         for run in 1..=options.runs {
-            if !goes_on {
+            if !has_reader {
                 return Ok(());
             }
             let context = |error| format!("{setting}, run {run}: {error}");
@@ -61,12 +61,12 @@ fn run(options: &Options) -> Result<()> {
                 if options.control { Some(measure(options, setting, true).map_err(context)?) } else { None };
             p99_max = p99_max.max(measured.trips.time(0.99));
             stop_max = stop_max.max(measured.stop);
-            goes_on = table.print(&line(options, setting, run, &measured, control.as_ref()))?;
+            has_reader = table.print(&line(options, setting, run, &measured, control.as_ref()))?;
         }
-        if options.runs > 1 && goes_on {
+        if options.runs > 1 && has_reader {
             let worst = format!("p99 {:.3} ms, SIGTERM {:.2} s", millis(p99_max), stop_max.as_secs_f64());
             let (label, runs) = (&options.label, options.runs);
-            goes_on = table.print(&format!("{label:<9} {setting}     worst of {runs}: {worst}"))?;
+            has_reader = table.print(&format!("{label:<9} {setting}     worst of {runs}: {worst}"))?;
         }
     }
     Ok(())
@@ -97,8 +97,11 @@ fn measure(options: &Options, setting: Setting, is_control: bool) -> Result<Meas
     let before = flooding.total();
     let trips = pair.measure(options.time, broker.id())?;
     let total = flooding.total();
-    if total.lost > 0 {
-        eprintln!("flood: {setting}: the broker closed {} of {} flooders", total.lost, setting.flooders);
+    if total.disconnected > 0 {
+        eprintln!(
+            "flood: {setting}: the broker closed {} of {} flooders",
+            total.disconnected, setting.flooders
+        );
     }
     drop(pair);
     flooding.expect_stop();
@@ -130,7 +133,7 @@ impl Table {
         Ok(Table { out: options.out.as_ref().map(open).transpose()? })
     }
 
-    /// Prints a line. Returns whether stdout still has a reader.
+    /// Prints a line. Returns whether stdout is still open.
     fn print(&mut self, line: &str) -> Result<bool> {
         if let Some(out) = &mut self.out {
             writeln!(out, "{line}").map_err(|error| format!("--out: {error}"))?;

@@ -21,7 +21,7 @@ impl Transport {
         [("tcp", Transport::Tcp), ("ws", Transport::WebSocket), ("sockjs", Transport::SockJs)];
 }
 
-/// What one row of the table is about.
+/// The parameters of one row of the table.
 #[derive(Clone, Copy)]
 pub struct Setting {
     pub flood: Flood,
@@ -103,9 +103,9 @@ fn command() -> Command {
         .about("Measures round trips of two clients while other clients flood the broker with frames")
         .arg(broker())
         .arg(list("flooders", "Numbers of flooders").value_parser(count()).default_value("2,8,64"))
-        .arg(list("transport", "How flooders connect").value_parser(transports).default_value("tcp"))
+        .arg(list("transport", "Transports of the flooders").value_parser(transports).default_value("tcp"))
         .arg(
-            list("floods", "What flooders send; by default all")
+            list("floods", "Kinds of floods; by default all")
                 .value_parser(floods)
                 .hide_default_value(true)
                 .default_values(Flood::ALL.map(Flood::name)),
@@ -116,7 +116,7 @@ fn command() -> Command {
                 .value_name("N")
                 .value_parser(count())
                 .default_value("1")
-                .help("Runs of each row; with several, the worst is printed after them"),
+                .help("Number of runs of each row; with several, the worst is printed after them"),
         )
         .arg(
             Arg::new("seconds")
@@ -138,7 +138,7 @@ fn command() -> Command {
                 .long("out")
                 .value_name("FILE")
                 .value_parser(value_parser!(PathBuf))
-                .help("Appends the table to this file, too"),
+                .help("File to which the table is appended, in addition to stdout"),
         )
         // `cargo bench` adds it.
         .arg(Arg::new("bench").long("bench").action(ArgAction::SetTrue).hide(true))
@@ -167,5 +167,5 @@ fn label() -> Arg {
         .long("label")
         .value_name("TEXT")
         .default_value("stompbox")
-        .help("First column, to tell brokers apart")
+        .help("First column of the table, which distinguishes brokers")
 }

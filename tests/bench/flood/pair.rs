@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-/// A round trip that takes longer is the last one of its run.
+/// A round trip that takes longer ends the run.
 const TRIP_TIMEOUT: Duration = Duration::from_secs(30);
 /// Pause between two round trips.
 const PAUSE: Duration = Duration::from_micros(500);
@@ -22,7 +22,7 @@ pub struct Pair {
 pub struct Trips {
     times: Vec<Duration>,
     cpu: Vec<Duration>,
-    /// Time that all of them took together with the pauses.
+    /// Total time of the round trips and pauses.
     pub measured: Duration,
 }
 
@@ -64,7 +64,7 @@ impl Pair {
         Ok(pair)
     }
 
-    /// Sends a message to and fro. Returns whether both arrived in time.
+    /// Sends a message in each direction. Returns whether both arrived in time.
     fn trip(&mut self) -> Result<bool> {
         self.ping.write_all(b"SEND\ndestination:/topic/pair.pong\n\nping\0")?;
         if !read_frame(&mut self.pong)? {
@@ -80,10 +80,10 @@ impl Pair {
         while start.elapsed() < time {
             let cpu_before = cpu_time(id)?;
             let sent = Instant::now();
-            let has_arrived = self.trip()?;
+            let is_complete = self.trip()?;
             times.push(sent.elapsed());
             cpu.push(cpu_time(id)?.saturating_sub(cpu_before));
-            if !has_arrived {
+            if !is_complete {
                 break;
             }
             std::thread::park_timeout(PAUSE);
@@ -111,7 +111,7 @@ fn read_frame(socket: &mut TcpStream) -> Result<bool> {
     }
 }
 
-// ---- what flooders need, too ----
+// ---- functions shared with flooders ----
 
 pub fn connect_frame(user: &str) -> String {
     format!("CONNECT\naccept-version:1.2\nhost:localhost\nheart-beat:0,0\nlogin:{user}\npasscode:x\n\n\0")
@@ -126,9 +126,9 @@ pub fn open(address: SocketAddr) -> Result<TcpStream> {
 
 /// Reads until `wanted` has arrived; an ERROR before is an error.
 pub fn read_until(socket: &mut TcpStream, wanted: &str) -> Result<()> {
-    /// More is not kept; no frame that is waited for is longer.
-    const KEPT: usize = 64 * 1024;
-    let (mut all, mut buffer) = (Vec::new(), vec![0; KEPT]);
+    /// Maximum number of bytes to search. No expected frame is longer.
+    const SEARCHED_BYTES: usize = 64 * 1024;
+    let (mut all, mut buffer) = (Vec::new(), vec![0; SEARCHED_BYTES]);
     loop {
         let read = socket.read(&mut buffer);
         let length = read.map_err(|error| format!("no {wanted:?} from the broker: {error}"))?;
@@ -140,6 +140,6 @@ pub fn read_until(socket: &mut TcpStream, wanted: &str) -> Result<()> {
         if length == 0 || text.contains("ERROR") {
             return Err(format!("expected {wanted:?} from the broker, got {text:?}").into());
         }
-        all.drain(..all.len().saturating_sub(KEPT));
+        all.drain(..all.len().saturating_sub(SEARCHED_BYTES));
     }
 }

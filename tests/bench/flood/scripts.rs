@@ -1,11 +1,11 @@
-//! What flooders send.
+//! The frames that flooders send.
 
 /// Users that flooders log in as.
 pub const USERS: usize = 64;
 /// Messages in each queue, and prefetch of each subscription, of [`Flood::Queue`].
 const QUEUE_MESSAGES: usize = 10_000;
-/// Unread messages before each flooder of [`Flood::Pile`].
-const PILE_MESSAGES: usize = 8_000;
+/// Unread messages of each flooder of [`Flood::Unread`].
+const UNREAD_MESSAGES: usize = 8_000;
 const PATTERNS: usize = 900;
 /// Messages of each transaction, and users of each message, of [`Flood::Commit`].
 const COMMIT_MESSAGES: usize = 95;
@@ -28,7 +28,7 @@ pub enum Flood {
     /// SEND with a receipt of 200 bytes.
     Receipt,
     /// SUBSCRIBE and UNSUBSCRIBE while the client does not read 8,000 messages of another subscription.
-    Pile,
+    Unread,
     /// COMMIT of 95 SENDs to 10,000 users each.
     Commit,
 }
@@ -51,7 +51,7 @@ impl Flood {
         Flood::Send,
         Flood::Begin,
         Flood::Receipt,
-        Flood::Pile,
+        Flood::Unread,
         Flood::Commit,
     ];
 
@@ -64,7 +64,7 @@ impl Flood {
             Flood::Send => "send",
             Flood::Begin => "begin",
             Flood::Receipt => "receipt",
-            Flood::Pile => "pile",
+            Flood::Unread => "unread",
             Flood::Commit => "commit",
         }
     }
@@ -93,10 +93,10 @@ impl Flood {
                 let header = format!("receipt:{}\n", "r".repeat(200));
                 (Vec::new(), vec![send("/topic/none", &header, "x")])
             }
-            Flood::Pile => {
-                let topic = format!("/topic/pile.{number}");
-                let mut setup = vec![format!("SUBSCRIBE\nid:pile\ndestination:{topic}\n\n\0")];
-                setup.extend((0..PILE_MESSAGES).map(|_| send(&topic, "", &"x".repeat(100))));
+            Flood::Unread => {
+                let topic = format!("/topic/unread.{number}");
+                let mut setup = vec![format!("SUBSCRIBE\nid:unread\ndestination:{topic}\n\n\0")];
+                setup.extend((0..UNREAD_MESSAGES).map(|_| send(&topic, "", &"x".repeat(100))));
                 (setup, subscribe_and_unsubscribe(&format!("/topic/other.{number}"), ""))
             }
             Flood::Commit => {
@@ -108,13 +108,13 @@ impl Flood {
                 (Vec::new(), std::iter::once(begin).chain(sends).chain([commit]).collect())
             }
         };
-        Script { setup, cycle, reads: !matches!(self, Flood::Pile) }
+        Script { setup, cycle, reads: !matches!(self, Flood::Unread) }
     }
 }
 
 /// Returns a name of three letters. Short names keep the transaction below `transaction-bytes-max`.
 fn short_name(user: usize) -> String {
-    let letter = |place: usize| char::from(b"abcdefghijklmnopqrstuvwxyz"[user / place % 26]);
+    let letter = |divisor: usize| char::from(b"abcdefghijklmnopqrstuvwxyz"[user / divisor % 26]);
     [letter(676), letter(26), letter(1)].iter().collect()
 }
 

@@ -22,11 +22,11 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// Disables purging by time, which could happen during a measurement. `tests/bench/count` has the same value.
 pub const MALLOC_CONF: &str = "dirty_decay_ms:-1,muzzy_decay_ms:-1,tcache_gc_incr_bytes:1099511627776";
 
-const TERMS: ConsumerOptions =
+const CONSUMER_OPTIONS: ConsumerOptions =
     ConsumerOptions { prefetch: 100, prefetch_bytes: 1 << 20, text_only: false, presence_names: false };
 
-/// A broker whose clock stands still, and the subscriptions and sessions that it needs.
-pub struct Stage {
+/// A broker with a fixed time, and its subscriptions, sessions and outbound queues.
+pub struct Fixture {
     pub broker: Broker,
     pub now: Instant,
     budget: Arc<Budget>,
@@ -36,15 +36,15 @@ pub struct Stage {
     outbound_queues: Vec<Arc<OutboundQueue>>,
 }
 
-impl Stage {
-    pub fn new() -> Stage {
+impl Fixture {
+    pub fn new() -> Fixture {
         let (budget, metrics, now) = (Budget::new(usize::MAX), Metrics::new(), Instant::now());
         let broker = Broker::new(Options::default(), "bench", budget.clone(), metrics.clone());
         let (subscriptions, registrations, outbound_queues) = Default::default();
-        Stage { broker, now, budget, metrics, subscriptions, registrations, outbound_queues }
+        Fixture { broker, now, budget, metrics, subscriptions, registrations, outbound_queues }
     }
 
-    /// Returns a new outbound queue that [`drain`](Stage::drain) empties.
+    /// Returns a new outbound queue that [`drain`](Fixture::drain) empties.
     pub fn outbound_queue(&mut self) -> Arc<OutboundQueue> {
         let outbound_queue = self.standalone_queue();
         self.outbound_queues.push(outbound_queue.clone());
@@ -69,10 +69,10 @@ impl Stage {
 
     pub fn subscribe(&self, to: &Selector, outbound_queue: &Arc<OutboundQueue>, key: Key) -> Subscription {
         let subscriber = Subscriber { outbound_queue: outbound_queue.clone(), key };
-        self.broker.subscribe(to, subscriber, TERMS, self.now).expect("room")
+        self.broker.subscribe(to, subscriber, CONSUMER_OPTIONS, self.now).expect("no limit is reached")
     }
 
-    /// Adds a subscription that lasts as long as the stage.
+    /// Adds a subscription that is dropped with the fixture.
     pub fn add_subscriber(&mut self, to: &str, outbound_queue: &Arc<OutboundQueue>, key: Key) {
         let subscription = self.subscribe(&selector(to), outbound_queue, key);
         self.subscriptions.push(subscription);
@@ -92,7 +92,7 @@ impl Stage {
             extra: &[],
             body: &[b'x'; 128],
         };
-        self.broker.publish(publication, self.now).expect("room").reached
+        self.broker.publish(publication, self.now).expect("no limit is reached").reached
     }
 
     /// Takes all deliveries from the outbound queues and drops them.
