@@ -6,9 +6,9 @@ use crate::support::{Broker, Client, Wire, on_each_wire};
 /// Sends ACK or NACK with the headers of the version, and waits for the RECEIPT.
 fn settle(client: &mut Client, version: &str, command: &str, message: &Frame) {
     let name = match version {
-        "1.2" => format!("id:{}", message.must("ack")),
-        "1.1" => format!("message-id:{}\nsubscription:s", message.must("message-id")),
-        _ => format!("message-id:{}", message.must("message-id")),
+        "1.2" => format!("id:{}", message.expect_header("ack")),
+        "1.1" => format!("message-id:{}\nsubscription:s", message.expect_header("message-id")),
+        _ => format!("message-id:{}", message.expect_header("message-id")),
     };
     client.done(&format!("{command}\n{name}\nreceipt:done\n\n\0"));
 }
@@ -31,7 +31,7 @@ on_each_wire! {
         for version in ["1.0", "1.1", "1.2"] {
             let (mut client, messages) = consumer(&broker, wire, version, "auto");
             assert!(messages.iter().all(|message| message.header("ack").is_none()), "{messages:?}");
-            broker.until("queue_messages", 0);
+            broker.wait_for_metric("queue_messages", 0);
             client.expect_quiet();
         }
     }
@@ -104,21 +104,21 @@ on_each_wire! {
         client.expect_quiet();
     }
 
-    fn a_second_ack_is_refused(wire: Wire) {
+    fn a_second_ack_is_rejected(wire: Wire) {
         let broker = Broker::start(&[]);
         for version in ["1.0", "1.1", "1.2"] {
             let (mut client, messages) = consumer(&broker, wire, version, "client");
             settle(&mut client, version, "ACK", &messages[2]);
             let name = match version {
-                "1.2" => format!("id:{}", messages[2].must("ack")),
-                _ => format!("message-id:{}\nsubscription:s", messages[2].must("message-id")),
+                "1.2" => format!("id:{}", messages[2].expect_header("ack")),
+                _ => format!("message-id:{}\nsubscription:s", messages[2].expect_header("message-id")),
             };
             client.send(&format!("ACK\n{name}\nreceipt:5\n\n\0"));
             client.expect_error(&[("receipt-id", "5")]);
         }
     }
 
-    fn an_ack_with_an_unknown_id_is_refused(wire: Wire) {
+    fn an_ack_with_an_unknown_id_is_rejected(wire: Wire) {
         let broker = Broker::start(&[]);
         for (version, frame) in [
             ("1.2", "ACK\nid:unknown"),
@@ -135,10 +135,11 @@ on_each_wire! {
         }
     }
 
-    fn nack_is_refused_in_1_0(wire: Wire) {
+    fn nack_is_rejected_in_1_0(wire: Wire) {
         let broker = Broker::start(&[]);
         let (mut client, messages) = consumer(&broker, wire, "1.0", "client");
-        client.send(&format!("NACK\nmessage-id:{}\nreceipt:5\n\n\0", messages[0].must("message-id")));
+        let message_id = messages[0].expect_header("message-id");
+        client.send(&format!("NACK\nmessage-id:{message_id}\nreceipt:5\n\n\0"));
         client.expect_error(&[("receipt-id", "5")]);
     }
 
@@ -158,9 +159,9 @@ on_each_wire! {
             client.publish(&queue, "m");
             client.subscribe("s", &queue, &format!("ack:{mode}\n"));
             let message = client.expect("MESSAGE", &[], "m");
-            client.done(&format!("ACK\nid:{}\nreceipt:done\n\n\0", message.must("message-id")));
+            client.done(&format!("ACK\nid:{}\nreceipt:done\n\n\0", message.expect_header("message-id")));
             assert_eq!(broker.metric("queue_messages"), 0);
-            client.send(&format!("ACK\nid:{}\nreceipt:5\n\n\0", message.must("message-id")));
+            client.send(&format!("ACK\nid:{}\nreceipt:5\n\n\0", message.expect_header("message-id")));
             let error = client.expect_error(&[("message", "nothing to settle"), ("receipt-id", "5")]);
             assert!(error.text().contains("In STOMP 1.2 id is the ack header of the MESSAGE"), "{error:?}");
             assert!(error.text().contains("After a reconnect, wait until the MESSAGE is delivered again."), "{error:?}");
@@ -171,7 +172,7 @@ on_each_wire! {
         let broker = Broker::start(&[]);
         for version in ["1.0", "1.1", "1.2"] {
             let (mut client, messages) = consumer(&broker, wire, version, "auto");
-            let message_id = messages[0].must("message-id");
+            let message_id = messages[0].expect_header("message-id");
             for name in [
                 format!("id:{message_id}"),
                 format!("id:{message_id}\nsubscription:s"),
@@ -194,11 +195,11 @@ on_each_wire! {
             client.publish("/queue/c", "waits");
             let waiting = client.expect("MESSAGE", &[], "waits");
             let id = if version == "1.2" { "id" } else { "message-id" };
-            let delivered = messages[0].must("message-id");
+            let delivered = messages[0].expect_header("message-id");
             client.done(&format!("ACK\n{id}:{delivered}\nreceipt:done\n\n\0"));
             client.done(&format!("ACK\n{id}:{delivered}\nsubscription:s\nreceipt:done\n\n\0"));
             // The unsettled message belongs to the client-mode subscription, not to the auto subscription.
-            let waiting = waiting.must("message-id");
+            let waiting = waiting.expect_header("message-id");
             client.send(&format!("ACK\n{id}:{waiting}\nsubscription:s\nreceipt:5\n\n\0"));
             client.expect_error(&[("message", "nothing to settle"), ("receipt-id", "5")]);
             let mut other = broker.connect_with(wire, version);
@@ -227,7 +228,7 @@ on_each_wire! {
         client.disconnect();
     }
 
-    fn an_unknown_ack_mode_is_refused(wire: Wire) {
+    fn an_unknown_ack_mode_is_rejected(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.connect(wire);
         client.send("SUBSCRIBE\nid:1\ndestination:/queue/a\nack:sometimes\nreceipt:5\n\n\0");

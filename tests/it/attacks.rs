@@ -1,8 +1,8 @@
-//! Attacks with logins, tokens and destinations: they leave nothing behind and do not affect other clients.
+//! Attacks with logins, tokens and destinations: they leave no resources in use and do not affect other clients.
 
 use crate::support::frame::Frame;
-use crate::support::people::{by_token, token, with_tokens};
-use crate::support::{Broker, Client, Event, PATIENCE, Wire, on_each_wire};
+use crate::support::sign_in::{by_token, token, with_tokens};
+use crate::support::{Broker, Client, Event, HANG_TIMEOUT, Wire, on_each_wire};
 use rustix::process::Signal;
 use serde_json::json;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -27,12 +27,12 @@ const GAUGES: [&str; 9] = [
 #[track_caller]
 fn assert_nothing_is_left(broker: &Broker) {
     for gauge in GAUGES {
-        broker.until(gauge, 0);
+        broker.wait_for_metric(gauge, 0);
     }
-    broker.until("connections{transport=\"tcp\"}", 0);
-    broker.until("connections{transport=\"websocket\"}", 0);
+    broker.wait_for_metric("connections{transport=\"tcp\"}", 0);
+    broker.wait_for_metric("connections{transport=\"websocket\"}", 0);
     // The broker computes this gauge at each scrape.
-    broker.until("memory_used_bytes", 0);
+    broker.wait_for_metric("memory_used_bytes", 0);
 }
 
 on_each_wire! {
@@ -76,11 +76,11 @@ on_each_wire! {
             let mut client = broker.open(wire);
             let bytes = &whole[..length];
             match wire {
-                Wire::Tcp => client.octets(bytes),
+                Wire::Tcp => client.write_bytes(bytes),
                 // The cut is within a WebSocket message, too.
                 Wire::WebSocket => {
                     let message = crate::support::websocket::frame(0x81, &whole);
-                    client.octets(&message[..length]);
+                    client.write_bytes(&message[..length]);
                 }
             }
             if length % 2 == 0 { client.reset() } else { drop(client) }
@@ -118,11 +118,11 @@ on_each_wire! {
                 script.push_str(&format!("SUBSCRIBE\nid:{at}\ndestination:{destination}\n\n\0"));
             }
             script.push_str("SEND\ndestination:/user/queue/marks\nlast:1\n\n\0");
-            if wire == Wire::Tcp { alice.octets(script.as_bytes()) } else { alice.send(&script) }
+            if wire == Wire::Tcp { alice.write_bytes(script.as_bytes()) } else { alice.send(&script) }
             while alice.frame("MESSAGE").header("last").is_none() {}
             let secret = format!("secret {round}");
-            assert_eq!(carol.reach("/user/bob/queue/x", "", &secret), 1);
-            bob.hears("/user/queue/x", &secret);
+            assert_eq!(carol.send_and_count("/user/bob/queue/x", "", &secret), 1);
+            bob.expect_message("/user/queue/x", &secret);
             alice.send("SEND\ndestination:/user/queue/marks\nlast:2\n\n\0");
             loop {
                 let frame = alice.frame("MESSAGE");
@@ -154,8 +154,8 @@ on_each_wire! {
             let size: usize = error.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
             assert!(size + error.body.len() < 4096, "an ERROR of {size} bytes about {}", &to[..20]);
         }
-        assert!(broker.log().lines().all(|line| line.len() < 4096), "a sender must not write long lines into the log");
-        bob.hears_nothing();
+        assert!(broker.log().lines().all(|line| line.len() < 4096), "a sender must not cause long log lines");
+        bob.expect_quiet_as_user();
         // Only SENDs to /users/ may have a header `to` above header-bytes-max.
         for destination in ["/user/bob/queue/x", "/topic/chat.a", "/app/a"] {
             let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
@@ -163,13 +163,13 @@ on_each_wire! {
             let frame = alice.frame("ERROR");
             assert!(frame.text().contains("header-bytes-max"), "{destination}: {frame:?}");
         }
-        bob.hears_nothing();
+        bob.expect_quiet_as_user();
         // Short names take more memory than their bytes; the broker charges that memory.
         let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
         let to: Vec<String> = (0..9_000).map(|at| format!("{at:x}")).collect();
         let to = to.join(",");
         alice.send("BEGIN\ntransaction:t\n\n\0");
-        alice.tell("/users/queue/x", &format!("transaction:t\nto:{to}\n"), "");
+        alice.send_with_receipt("/users/queue/x", &format!("transaction:t\nto:{to}\n"), "");
         let counted = broker.metric("memory_used_bytes");
         assert!(counted > 9_000 * 48, "{counted}");
         alice.done("ABORT\ntransaction:t\nreceipt:done\n\n\0");
@@ -188,17 +188,17 @@ on_each_wire! {
         ]);
         let (client, _) = broker.sign_in(wire, &format!("{}soft-errors:true\n", by_token("alice")));
         let mut client = client;
-        client.narrow();
+        client.shrink_receive_buffer();
         client.subscribe("errors", "/user/queue/errors", "");
         let script = "SEND\ndestination:/topic/a\n\n\0".repeat(1000);
         // The client reads nothing, so the broker closes the connection.
         let started = Instant::now();
-        while client.try_raw(script.as_bytes()).is_ok() {
-            assert!(started.elapsed() < PATIENCE, "the broker still accepts input of the client");
+        while client.try_send_bytes(script.as_bytes()).is_ok() {
+            assert!(started.elapsed() < HANG_TIMEOUT, "the broker still accepts input of the client");
             assert!(broker.metric("outbound_queue_bytes") < 1024 * 1024);
         }
         drop(client);
-        broker.until("sessions", 0);
+        broker.wait_for_metric("sessions", 0);
         let denied = broker.log().lines().filter(|line| line.contains("access denied")).count();
         assert!(denied <= 20, "{denied} log lines about one client");
         assert_nothing_is_left(&broker);
@@ -219,7 +219,7 @@ on_each_wire! {
                 script.push_str("SEND\ndestination:/topic/for.services\n\n\0");
             }
         }
-        if wire == Wire::Tcp { alice.octets(script.as_bytes()) } else { alice.send(&script) }
+        if wire == Wire::Tcp { alice.write_bytes(script.as_bytes()) } else { alice.send(&script) }
         for at in 0..200 {
             alice.expect("RECEIPT", &[("receipt-id", &at.to_string())], "");
         }
@@ -238,7 +238,7 @@ on_each_wire! {
                 "SEND\ndestination:/auth/refresh\nreceipt:r\n\n{bad}\0SEND\ndestination:/user/alice/queue/x\n\nno\0"
             ));
             let error = alice.expect_error(&[("receipt-id", "r")]);
-            assert_eq!(error.must("message"), message, "{error:?}");
+            assert_eq!(error.expect_header("message"), message, "{error:?}");
             assert!(!error.text().contains(&bad[..5]), "{error:?}");
         }
         let log = broker.log();
@@ -262,7 +262,7 @@ on_each_wire! {
             ("/user/bob/queue/x\\nuser-name\\croot", ""),
             ("/user/bob/queue/x\\r\\nuser-name\\croot", "a\\r:b\\r\n"),
         ] {
-            assert_eq!(alice.reach(destination, headers, "body"), 3);
+            assert_eq!(alice.send_and_count(destination, headers, "body"), 3);
             for client in &mut listeners {
                 let message: Frame = client.expect("MESSAGE", &[("user-name", "alice")], "body");
                 let named = |(name, value): &&(String, String)| name == "user-name" || value == "root";
@@ -275,7 +275,7 @@ on_each_wire! {
 #[track_caller]
 fn assert_alice_can_sign_in(broker: &Broker, wire: Wire) {
     let (mut client, _) = broker.sign_in(wire, &by_token("alice"));
-    client.hears_nothing();
+    client.expect_quiet_as_user();
     client.disconnect();
 }
 
@@ -303,7 +303,7 @@ impl SlowHook {
             }
             for stream in waiting.into_iter().map(Ok).chain(listener.incoming()) {
                 let Ok(stream) = stream else { return };
-                std::thread::spawn(move || answer(stream));
+                std::thread::spawn(move || answer_requests(stream));
             }
         });
         SlowHook { url, release }
@@ -311,7 +311,7 @@ impl SlowHook {
 }
 
 /// Answers the requests of a connection one after another, with the login as the user's name.
-fn answer(stream: TcpStream) {
+fn answer_requests(stream: TcpStream) {
     let Ok(writing) = stream.try_clone() else { return };
     let (mut reader, mut writing) = (BufReader::new(stream), writing);
     loop {
@@ -357,7 +357,7 @@ fn a_thousand_pending_logins_do_not_block_other_logins_and_can_be_abandoned() {
             client
         })
         .collect();
-    broker.until("connections", LOGINS as i64);
+    broker.wait_for_metric("connections", LOGINS as i64);
     // A login with a token does not wait for the pending ones.
     assert_alice_can_sign_in(&broker, Wire::Tcp);
     // A client that is known to have disconnected releases its permit. The TCP clients send a reset, since a client
@@ -366,10 +366,10 @@ fn a_thousand_pending_logins_do_not_block_other_logins_and_can_be_abandoned() {
     for (at, client) in rest.into_iter().enumerate() {
         if at % 2 == 0 { client.reset() } else { drop(client) }
     }
-    broker.until("connections", (LOGINS / 2) as i64);
+    broker.wait_for_metric("connections", (LOGINS / 2) as i64);
     assert_alice_can_sign_in(&broker, Wire::Tcp);
     assert_eq!(broker.metric("sessions"), 0);
-    hook.release.send(()).expect("the hook waits for its release");
+    hook.release.send(()).expect("the hook waits for the release");
     for (at, client) in waiting.iter_mut().enumerate() {
         client.expect("CONNECTED", &[("user-name", &format!("user-{at}"))], "");
     }
@@ -390,7 +390,7 @@ fn half_closed_clients_are_answered_and_frames_sent_before_a_close_are_executed(
     let send = "SEND\ndestination:/user/alice/queue/x\n\nlast words\0";
     let mut half = broker.open(Wire::Tcp);
     half.send(connect);
-    half.finish();
+    half.shutdown_write();
     let mut closed = broker.open(Wire::WebSocket);
     closed.send(connect);
     closed.send(send);
@@ -399,11 +399,11 @@ fn half_closed_clients_are_answered_and_frames_sent_before_a_close_are_executed(
     given_up.send(connect);
     drop(given_up);
     broker.log_line(|line| line.contains("peer-left"));
-    hook.release.send(()).expect("the hook waits for its release");
+    hook.release.send(()).expect("the hook waits for the release");
     half.expect("CONNECTED", &[("user-name", "bob")], "");
     half.expect_end();
-    let message = alice.hears("/user/queue/x", "last words");
-    assert_eq!(message.must("user-name"), "bob");
+    let message = alice.expect_message("/user/queue/x", "last words");
+    assert_eq!(message.expect_header("user-name"), "bob");
     drop(alice);
     assert_nothing_is_left(&broker);
 }
@@ -460,10 +460,10 @@ fn logins_are_checked_correctly_while_the_users_file_is_reloaded() {
         }
         broker.signal(Signal::HUP);
         clients[0].expect("CONNECTED", &[("user-name", "alice")], "");
-        clients[0].hears_nothing();
+        clients[0].expect_quiet_as_user();
         match clients[1].event() {
             Event::Frame(frame) if frame.command == "CONNECTED" => {}
-            Event::Frame(frame) => assert_eq!(frame.must("message"), "login failed"),
+            Event::Frame(frame) => assert_eq!(frame.expect_header("message"), "login failed"),
             other => panic!("{other:?}"),
         }
         clients[2].expect_error(&[("message", "login failed")]);
@@ -488,26 +488,26 @@ fn a_removed_user_is_disconnected_and_its_messages_reach_no_other_user() {
     broker.signal(Signal::HUP);
     broker.log_line(|line| line.contains("permission rules and users file reloaded"));
     bob.expect_error(&[("message", "access revoked")]);
-    broker.until("sessions", 1);
-    assert_eq!(alice.reach("/user/bob/queue/x", "", "for bob"), 0);
+    broker.wait_for_metric("sessions", 1);
+    assert_eq!(alice.send_and_count("/user/bob/queue/x", "", "for bob"), 0);
     let mut again = broker.open(Wire::Tcp);
     again.send("CONNECT\naccept-version:1.2\nhost:a\nlogin:bob\npasscode:tulip\n\n\0");
     again.expect_error(&[("message", "login failed")]);
-    alice.hears_nothing();
+    alice.expect_quiet_as_user();
 }
 
 #[test]
-fn user_names_of_at_most_256_bytes_are_accepted_and_others_refused() {
+fn user_names_of_at_most_256_bytes_are_accepted_and_others_rejected() {
     let broker = with_tokens(&["--destination-bytes-max=1024"]);
     let (mut sender, _) = broker.sign_in(Wire::Tcp, &by_token("sender"));
     for name in ["n".repeat(256), "/".repeat(256), "%".repeat(256), "小".repeat(85), "~".repeat(256)] {
         let (mut client, _) = broker.sign_in(Wire::Tcp, &by_token(&name));
         client.subscribe("x", "/user/queue/x", "");
         let written: String = name.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        assert_eq!(sender.reach(&format!("/user/{written}/queue/x"), "", "hi"), 1);
-        client.hears("/user/queue/x", "hi");
-        assert_eq!(sender.reach("/users/queue/x", &format!("to:{written}\n"), "hi"), 1);
-        client.hears("/user/queue/x", "hi");
+        assert_eq!(sender.send_and_count(&format!("/user/{written}/queue/x"), "", "hi"), 1);
+        client.expect_message("/user/queue/x", "hi");
+        assert_eq!(sender.send_and_count("/users/queue/x", &format!("to:{written}\n"), "hi"), 1);
+        client.expect_message("/user/queue/x", "hi");
     }
     for name in ["n".repeat(257), String::new(), "a\nb".to_owned(), "a\0b".to_owned()] {
         let mut client = broker.open(Wire::Tcp);

@@ -12,13 +12,13 @@ fn read_to_end_of_connection(client: &mut Client) {
 fn send_on_new_connection(broker: &Broker, wire: Wire, connected: bool, bytes: &[u8]) {
     let mut client = if connected { broker.connect(wire) } else { broker.open(wire) };
     // The broker may close before all of it is sent.
-    let _ = client.try_raw(bytes);
-    client.finish();
+    let _ = client.try_send_bytes(bytes);
+    client.shutdown_write();
     if connected {
         read_to_end_of_connection(&mut client);
     } else {
         // The broker answers another protocol in that protocol, so its output need not be STOMP frames.
-        while client.take_in(1) {}
+        while client.read_ahead(1) {}
     }
 }
 
@@ -42,7 +42,7 @@ on_each_wire! {
     fn broker_survives_every_bad_stream_of_the_corpus(wire: Wire) {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("frames/corpus/bad");
         let mut files: Vec<_> = std::fs::read_dir(&corpus)
-            .expect("the corpus is there")
+            .expect("the corpus exists")
             .map(|entry| entry.expect("the corpus can be listed").path())
             .filter(|path| path.extension().is_some_and(|extension| extension == "stomp"))
             .collect();
@@ -93,8 +93,8 @@ fn broker_survives_random_bytes_in_place_of_websocket_frames() {
     for _ in 0..200 {
         let mut client = broker.connect(Wire::WebSocket);
         let count = (random.next() % 300) as usize + 1;
-        client.octets(&random.bytes(count));
-        client.finish();
+        client.write_bytes(&random.bytes(count));
+        client.shutdown_write();
         read_to_end_of_connection(&mut client);
     }
     broker.assert_serves();
@@ -111,7 +111,7 @@ fn broker_survives_http_on_the_stomp_port_and_stomp_on_the_http_port() {
             let mut stream = std::net::TcpStream::connect(address).expect("the port accepts");
             stream.write_all(bytes).expect("bytes can be sent");
             stream.shutdown(std::net::Shutdown::Write).expect("a socket can be shut down");
-            stream.set_read_timeout(Some(crate::support::PATIENCE)).expect("a socket takes a timeout");
+            stream.set_read_timeout(Some(crate::support::HANG_TIMEOUT)).expect("the timeout is valid");
             stream.read_to_end(&mut Vec::new()).expect("the broker closes");
         }
     }

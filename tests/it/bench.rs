@@ -1,6 +1,6 @@
 //! The load generator: it runs over every transport, and detects the faults of a broker.
 
-use crate::support::{Broker, PATIENCE};
+use crate::support::{Broker, HANG_TIMEOUT};
 use bytes::BytesMut;
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -25,7 +25,7 @@ impl Run {
 
     /// Asserts that the run has succeeded without a fault, and returns its JSON.
     #[track_caller]
-    fn assert_fine(&self) -> Value {
+    fn assert_passed(&self) -> Value {
         assert_eq!(self.code, Some(0), "{}{}", self.out, self.errors);
         let json = self.json();
         for fault in ["lost", "duplicated", "reordered", "corrupt", "foreign", "receipts_missing"] {
@@ -66,7 +66,7 @@ fn every_transport_delivers_everything() {
     let broker = Broker::start(&[]);
     for url in urls(&broker) {
         let load = "--publishers 2 --subscribers 3 --destinations 2 --rate 500 --warmup 0 --time 300ms";
-        let json = run(&format!("fan-out --url {url} {load} --json -")).assert_fine();
+        let json = run(&format!("fan-out --url {url} {load} --json -")).assert_passed();
         assert_eq!((&json["url"], &json["shape"]), (&Value::from(url), &Value::from("fan-out")));
         assert!(json["latency_p50_microseconds"].as_f64() > Some(0.0), "{json}");
     }
@@ -78,7 +78,7 @@ fn a_closed_loop_continues_across_sockjs_responses() {
     let broker = Broker::start(&["--sockjs-stream-bytes-max", "4KiB"]);
     for url in urls(&broker) {
         let load = "--subscribers 2 --window 16 --body 1KiB --warmup 0 --time 1s";
-        let json = run(&format!("fan-out --url {url} {load} --json -")).assert_fine();
+        let json = run(&format!("fan-out --url {url} {load} --json -")).assert_passed();
         assert!(json["delivered"].as_u64() > Some(32), "{json}");
     }
 }
@@ -89,27 +89,27 @@ fn a_queue_gives_each_message_to_one_consumer() {
     for ack in ["auto", "client", "client-individual"] {
         for url in [format!("tcp://{}", broker.tcp), format!("sockjs+xhr://{}/ws", broker.http)] {
             let load = "--publishers 2 --subscribers 3 --window 16 --receipts --warmup 0 --time 100ms";
-            let json = run(&format!("queue --url {url} --ack {ack} {load} --json -")).assert_fine();
+            let json = run(&format!("queue --url {url} --ack {ack} {load} --json -")).assert_passed();
             assert_eq!(json["published"], json["delivered"]);
         }
     }
-    broker.until("queue_messages", 0);
+    broker.wait_for_metric("queue_messages", 0);
 }
 
 #[test]
 fn ping_pong_receives_every_reply() {
     let broker = Broker::start(&[]);
     let load = "--pairs 2 --warmup 0 --time 100ms";
-    let json = run(&format!("ping-pong --url ws://{}/ws {load} --json -", broker.http)).assert_fine();
+    let json = run(&format!("ping-pong --url ws://{}/ws {load} --json -", broker.http)).assert_passed();
     assert_eq!(json["published"], json["delivered"]);
 }
 
 #[test]
 fn idle_reports_memory_and_every_connection_receives_every_broadcast() {
     let broker = Broker::start(&[]);
-    let pid = broker.process();
+    let pid = broker.process_id();
     let load = format!("--connections 50 --time 10ms --pid {pid}");
-    let json = run(&format!("idle --url tcp://{} {load} --json -", broker.tcp)).assert_fine();
+    let json = run(&format!("idle --url tcp://{} {load} --json -", broker.tcp)).assert_passed();
     assert_eq!(json["broadcast_milliseconds"].as_array().map(Vec::len), Some(5));
     assert_eq!(json["delivered"], 250);
     assert!(json["broker_resident_bytes"].as_u64() > Some(1 << 20), "{json}");
@@ -158,10 +158,10 @@ fn a_run_that_cannot_start_says_what_to_do_and_exits_with_1() {
     }
     let load = "--login alice --connections 2 --time 10ms --json -";
     run_with(&format!("idle --url tcp://{tcp} {load}"), &[("STOMPBOX_BENCH_PASSCODE", "sesame")])
-        .assert_fine();
+        .assert_passed();
 }
 
-/// What the fake broker does wrong, with the sixth message or with all.
+/// A fault of the fake broker, on the sixth message or on all messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     None,
@@ -179,14 +179,14 @@ enum Fault {
 struct FakeBroker {
     fault: Fault,
     subscriber: Mutex<Option<TcpStream>>,
-    held: Mutex<(u32, Option<Vec<u8>>)>,
+    state: Mutex<(u32, Option<Vec<u8>>)>,
 }
 
 impl FakeBroker {
     fn start(fault: Fault) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("the listener is bound");
-        let broker = Arc::new(FakeBroker { fault, subscriber: Mutex::new(None), held: Mutex::default() });
+        let broker = Arc::new(FakeBroker { fault, subscriber: Mutex::new(None), state: Mutex::default() });
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let broker = broker.clone();
@@ -197,7 +197,7 @@ impl FakeBroker {
     }
 
     fn serve(&self, mut stream: TcpStream) {
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        stream.set_read_timeout(Some(HANG_TIMEOUT)).expect("a timeout can be set");
         let limits = Limits {
             frame_bytes_max: 1 << 20,
             header_count_max: 100,
@@ -223,7 +223,7 @@ impl FakeBroker {
                 stream.write_all(&reply(stomp::Command::Connected, &[("version", "1.2")])).ok()
             }
             stomp::Command::Subscribe => {
-                *self.subscriber.lock().expect("no thread panicked") = stream.try_clone().ok();
+                *self.subscriber.lock().expect("no thread panics") = stream.try_clone().ok();
                 let receipt = frame.header("receipt").filter(|_| self.fault != Fault::NoReceipts);
                 let receipt = receipt.map(|id| reply(stomp::Command::Receipt, &[("receipt-id", &id)]));
                 stream.write_all(&receipt.unwrap_or_default()).ok()
@@ -240,10 +240,10 @@ impl FakeBroker {
             bytes.extend_from_slice(&[body, b"\0"].concat());
             bytes.to_vec()
         };
-        let (mut held, body) = (self.held.lock().expect("no thread panicked"), &frame.body[..]);
+        let (mut state, body) = (self.state.lock().expect("no thread panics"), &frame.body[..]);
         // Probes, which have the publisher ffff, do not count.
-        held.0 += u32::from(body[8..12] != *b"ffff");
-        let (is_sixth, last) = (held.0 == 6, body.len() - 1);
+        state.0 += u32::from(body[8..12] != *b"ffff");
+        let (is_sixth, last) = (state.0 == 6, body.len() - 1);
         let bytes = match self.fault {
             Fault::Drop if is_sixth => Vec::new(),
             Fault::Duplicate if is_sixth => message(body).repeat(2),
@@ -252,12 +252,12 @@ impl FakeBroker {
             Fault::Error if is_sixth => b"ERROR\nmessage:enough\n\n\0".to_vec(),
             Fault::Hangup if is_sixth => return None,
             Fault::Swap if is_sixth => {
-                held.1 = Some(message(body));
+                state.1 = Some(message(body));
                 return Some(());
             }
-            _ => [message(body), held.1.take().unwrap_or_default()].concat(),
+            _ => [message(body), state.1.take().unwrap_or_default()].concat(),
         };
-        let mut subscriber = self.subscriber.lock().expect("no thread panicked");
+        let mut subscriber = self.subscriber.lock().expect("no thread panics");
         subscriber.as_mut().map_or(Some(()), |stream| stream.write_all(&bytes).ok())
     }
 }
@@ -299,6 +299,6 @@ fn a_closed_loop_that_stalls_ends_with_a_failure() {
 fn a_broker_without_receipts_can_be_measured() {
     for fault in [Fault::None, Fault::NoReceipts] {
         let load = "--subscribers 1 --rate 500 --warmup 0 --time 100ms --json -";
-        run(&format!("fan-out --url tcp://{} {load}", FakeBroker::start(fault))).assert_fine();
+        run(&format!("fan-out --url tcp://{} {load}", FakeBroker::start(fault))).assert_passed();
     }
 }

@@ -1,8 +1,8 @@
-//! Memory that clients make the broker hold is charged, limited and released.
+//! Memory that the broker uses for clients is charged, limited and released.
 
-use crate::support::http::answer;
+use crate::support::http::read_response;
 use crate::support::websocket::{self, CONTINUATION, FIN, TEXT, upgrade};
-use crate::support::{Broker, Client, Event, PATIENCE, Wire, on_each_wire};
+use crate::support::{Broker, Client, Event, HANG_TIMEOUT, Wire, on_each_wire};
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
@@ -11,29 +11,29 @@ use std::time::Instant;
 on_each_wire! {
     fn an_unfinished_frame_is_charged_until_its_connection_closes(wire: Wire) {
         let broker = Broker::start(&[]);
-        broker.until("memory_used_bytes", 0);
+        broker.wait_for_metric("memory_used_bytes", 0);
         let mut client = broker.connect(wire);
         client.send(&format!("SEND\ndestination:/queue/a\ncontent-length:1900000\n\n{}", "x".repeat(1_500_000)));
-        broker.until_holds("memory_used_bytes", |bytes| bytes >= 1_500_000);
+        broker.wait_for_metric_where("memory_used_bytes", |bytes| bytes >= 1_500_000);
         client.reset();
-        broker.until("connections", 0);
-        broker.until("memory_used_bytes", 0);
+        broker.wait_for_metric("connections", 0);
+        broker.wait_for_metric("memory_used_bytes", 0);
     }
 
     fn unwritten_output_is_charged_until_its_connection_closes(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.connect(wire);
-        client.narrow();
+        client.shrink_receive_buffer();
         client.subscribe("1", "/topic/a", "");
         let mut publisher = broker.connect(Wire::Tcp);
         publisher.publish("/topic/a", &"x".repeat(1_900_000));
-        broker.until("deliveries_total", 1);
-        broker.until("outbound_queue_bytes", 0);
-        broker.until_holds("memory_used_bytes", |bytes| bytes >= 1_000_000);
+        broker.wait_for_metric("deliveries_total", 1);
+        broker.wait_for_metric("outbound_queue_bytes", 0);
+        broker.wait_for_metric_where("memory_used_bytes", |bytes| bytes >= 1_000_000);
         client.reset();
         publisher.disconnect();
-        broker.until("connections", 0);
-        broker.until("memory_used_bytes", 0);
+        broker.wait_for_metric("connections", 0);
+        broker.wait_for_metric("memory_used_bytes", 0);
     }
 
     fn memory_of_unauthenticated_clients_is_limited_separately(wire: Wire) {
@@ -42,9 +42,9 @@ on_each_wire! {
         let begun = format!("CONNECT\n{}", format!("x:{}\n", "x".repeat(15_000)).repeat(4));
         let mut unauthenticated: Vec<_> = (0..40).map(|_| broker.open(wire)).collect();
         for peer in &mut unauthenticated {
-            let _ = peer.try_raw(begun.as_bytes());
+            let _ = peer.try_send_bytes(begun.as_bytes());
         }
-        broker.until_holds("limit_hits_total{limit=\"memory-bytes-max\"}", |hits| hits >= 10);
+        broker.wait_for_metric_where("limit_hits_total{limit=\"memory-bytes-max\"}", |hits| hits >= 10);
         let mut client = broker.open(wire);
         client.send("CONNECT\naccept-version:1.2\nlogin:a\npasscode:b\n\n\0");
         client.frame("CONNECTED");
@@ -52,7 +52,7 @@ on_each_wire! {
         assert!(broker.metric("memory_used_bytes") < 100_000);
     }
 
-    fn large_pending_logins_above_their_share_are_refused_and_small_ones_are_not(wire: Wire) {
+    fn large_pending_logins_above_their_share_are_rejected_and_small_ones_are_not(wire: Wire) {
         // The hook never answers, so the logins stay pending.
         let hook = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let hook = format!("--hook-url=http://{}/", hook.local_addr().expect("an address"));
@@ -68,10 +68,10 @@ on_each_wire! {
         for (number, client) in clients.iter_mut().enumerate() {
             client.send(&login(number));
         }
-        broker.until("limit_hits_total{limit=\"memory-bytes-max\"}", 31);
+        broker.wait_for_metric("limit_hits_total{limit=\"memory-bytes-max\"}", 31);
         // The broker continues to check a login after its client has disconnected.
         clients.into_iter().for_each(Client::reset);
-        broker.until("connections", 0);
+        broker.wait_for_metric("connections", 0);
         let mut late = broker.open(wire);
         late.send(&login(100));
         let error = late.expect_error(&[("message", "login not checked")]);
@@ -95,11 +95,11 @@ on_each_wire! {
             }
         }
         // 50,000 unsettled deliveries, each stored with a number, a tag and an id.
-        broker.until_holds("memory_used_bytes", |bytes| bytes >= 50_000 * 24);
+        broker.wait_for_metric_where("memory_used_bytes", |bytes| bytes >= 50_000 * 24);
         client.reset();
         publisher.disconnect();
-        broker.until("connections", 0);
-        broker.until("memory_used_bytes", 0);
+        broker.wait_for_metric("connections", 0);
+        broker.wait_for_metric("memory_used_bytes", 0);
     }
 
     fn at_the_limit_a_send_in_a_transaction_gets_an_error_with_its_receipt_id(wire: Wire) {
@@ -130,18 +130,19 @@ on_each_wire! {
             client.send(&frame);
             match client.event() {
                 Event::Frame(frame) if frame.command == "RECEIPT" => {
-                    assert_eq!(frame.must("receipt-id"), receipted.to_string());
+                    assert_eq!(frame.expect_header("receipt-id"), receipted.to_string());
                     receipted += 1;
                 }
                 Event::Frame(frame) => break frame,
                 other => panic!("{other:?}"),
             }
         };
-        assert_eq!((refused.command.as_str(), refused.must("receipt-id")), ("ERROR", receipted.to_string().as_str()));
+        assert_eq!(refused.command, "ERROR");
+        assert_eq!(refused.expect_header("receipt-id"), receipted.to_string());
         assert!(refused.text().contains("memory-bytes-max"), "{refused:?}");
-        assert!((8..12).contains(&receipted), "{receipted} of 100 kB each");
+        assert!((8..12).contains(&receipted), "{receipted} messages of 100 kB each");
         client.expect_end();
-        broker.until("memory_used_bytes", 0);
+        broker.wait_for_metric("memory_used_bytes", 0);
         assert_eq!(broker.metric("queue_messages"), 0);
     }
 }
@@ -157,7 +158,7 @@ fn frames(count: usize) -> String {
 }
 
 #[track_caller]
-fn assert_refused_as_too_large(broker: &Broker, mut client: Client) {
+fn assert_rejected_as_too_large(broker: &Broker, mut client: Client) {
     let error = client.expect("ERROR", &[], "");
     assert!(error.text().contains("ws-message-bytes-max"), "{error:?}");
     client.expect_closed(1009);
@@ -170,16 +171,16 @@ fn a_websocket_message_above_its_limit_gets_an_error() {
     let broker = Broker::start(MESSAGES);
     let mut client = broker.connect(Wire::WebSocket);
     client.send(&frames(70));
-    assert_refused_as_too_large(&broker, client);
+    assert_rejected_as_too_large(&broker, client);
 }
 
 #[test]
 fn a_fragmented_message_above_its_limit_gets_an_error_after_the_frames_that_fit() {
     let broker = Broker::start(MESSAGES);
     let mut client = broker.connect(Wire::WebSocket);
-    client.octets(&websocket::frame(TEXT, frames(60).as_bytes()));
-    client.octets(&websocket::frame(FIN | CONTINUATION, frames(10).as_bytes()));
-    assert_refused_as_too_large(&broker, client);
+    client.write_bytes(&websocket::frame(TEXT, frames(60).as_bytes()));
+    client.write_bytes(&websocket::frame(FIN | CONTINUATION, frames(10).as_bytes()));
+    assert_rejected_as_too_large(&broker, client);
     assert_eq!(broker.metric("queue_messages"), 60);
 }
 
@@ -194,7 +195,7 @@ fn a_websocket_message_of_many_frames_below_its_limit_is_accepted() {
 }
 
 #[test]
-fn check_config_refuses_a_frame_limit_above_the_websocket_message_limit() {
+fn check_config_rejects_a_frame_limit_above_the_websocket_message_limit() {
     for (frame, fits) in [("65KiB", false), ("64KiB", true)] {
         let flags = ["--ws-message-bytes-max=64KiB", "--frame-bytes-max", frame];
         let output = Command::new(env!("CARGO_BIN_EXE_stompbox"))
@@ -226,21 +227,21 @@ fn assert_silent_sockets_hold_connection_permits(option: &str) {
     assert_eq!(broker.limit_hits(option), 2);
     // The broker has 64 spare sockets and rejects the connection after them.
     let spare = [0; 64].map(|_| TcpStream::connect(broker.http).expect("the HTTP port accepts"));
-    let mut beyond = TcpStream::connect(broker.http).expect("the kernel accepts");
-    beyond.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
-    assert_eq!(answer(&mut beyond).status, 503);
+    let mut rejected = TcpStream::connect(broker.http).expect("the kernel accepts");
+    rejected.set_read_timeout(Some(HANG_TIMEOUT)).expect("the timeout is valid");
+    assert_eq!(read_response(&mut rejected).status, 503);
     drop((spare, silent));
     let started = Instant::now();
     loop {
         let mut client = TcpStream::connect(broker.tcp).expect("the kernel accepts");
-        client.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
+        client.set_read_timeout(Some(HANG_TIMEOUT)).expect("the timeout is valid");
         std::io::Write::write_all(&mut client, b"CONNECT\naccept-version:1.2\nhost:a\n\n\0")
             .expect("the request is sent");
         let mut first = [0; 9];
         if client.read_exact(&mut first).is_ok() && &first == b"CONNECTED" {
             break;
         }
-        assert!(started.elapsed() < PATIENCE, "connection permits are not released");
+        assert!(started.elapsed() < HANG_TIMEOUT, "connection permits are not released");
     }
 }
 

@@ -93,15 +93,15 @@ fn check_config_prints_every_error_and_exits_with_2() {
 fn the_output_of_check_config_is_a_valid_configuration_file() {
     let directory = Directory::new("check-config-round-trip");
     let arguments = ["check-config", "--tcp=[::1]:0", "--ws-path=/a~b", "--allow-anonymous", "--linger=0"];
-    let (code, shown, _) = run(&directory, &arguments, &[]);
+    let (code, printed, _) = run(&directory, &arguments, &[]);
     assert_eq!(code, Some(0));
-    let file = shown.strip_prefix("configuration is valid\n").expect("the first line");
+    let file = printed.strip_prefix("configuration is valid\n").expect("the first line");
     directory.write("again.toml", file);
     let (code, again, errors) = run(&directory, &["check-config", "--config=again.toml"], &[]);
     assert_eq!((code, errors.as_str()), (Some(0), ""));
     let settings =
         |text: &str| text.lines().map(|line| line.split("  #").next().map(str::to_owned)).collect::<Vec<_>>();
-    assert_eq!(settings(&again), settings(&shown));
+    assert_eq!(settings(&again), settings(&printed));
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn the_broker_does_not_start_with_configuration_errors() {
 }
 
 #[test]
-fn an_explicit_connections_max_above_the_limit_of_open_files_is_refused() {
+fn an_explicit_connections_max_above_the_limit_of_open_files_is_rejected() {
     let directory = Directory::new("open-files");
     let (code, out, errors) = run(&directory, &["--connections-max", "4294967295", "--log", "off"], &[]);
     assert_eq!((code, out.as_str()), (Some(2), ""));
@@ -183,7 +183,7 @@ fn startup_warns_if_no_rule_lets_users_send_or_use_queues() {
 #[cfg(target_os = "linux")]
 #[test]
 fn the_limit_of_open_files_is_raised_to_the_hard_limit_and_logged() {
-    let broker = Broker::start_behind("ulimit -Sn 256", &[]);
+    let broker = Broker::start_after("ulimit -Sn 256", &[]);
     let hard = getrlimit(Resource::Nofile).maximum.map_or("unlimited".to_string(), |most| most.to_string());
     let line = broker.log_line(|line| line.contains("limit of open files"));
     assert!(line.contains(" before=256 "), "{line}");
@@ -192,7 +192,7 @@ fn the_limit_of_open_files_is_raised_to_the_hard_limit_and_logged() {
         "{line}; the hard limit is {hard}"
     );
     let limits =
-        std::fs::read_to_string(format!("/proc/{}/limits", broker.process())).expect("Linux has /proc");
+        std::fs::read_to_string(format!("/proc/{}/limits", broker.process_id())).expect("Linux has /proc");
     let limits =
         limits.lines().find_map(|line| line.strip_prefix("Max open files")).expect("the limit is listed");
     let limits: Vec<_> = limits.split_whitespace().collect();
@@ -202,7 +202,7 @@ fn the_limit_of_open_files_is_raised_to_the_hard_limit_and_logged() {
 
 #[test]
 fn the_default_connections_max_is_lowered_to_fit_the_limit_of_open_files() {
-    let broker = Broker::start_behind("ulimit -n 262", &[]);
+    let broker = Broker::start_after("ulimit -n 262", &[]);
     let line = broker.log_line(|line| line.contains("connections-max is lowered"));
     assert!(line.contains("from 16384 to 6:") && line.contains("open_files=262"), "{line}");
     assert!(line.contains("reserves 256 for itself"), "{line}");
@@ -212,7 +212,7 @@ fn the_default_connections_max_is_lowered_to_fit_the_limit_of_open_files() {
     let line = broker.log_line(|line| line.contains("rejected a client"));
     assert!(line.contains(" WARN ") && line.contains("limit=\"connections-max\""), "{line}");
     drop(clients);
-    broker.until("connections", 0);
+    broker.wait_for_metric("connections", 0);
     broker.assert_serves();
 }
 

@@ -8,8 +8,8 @@ on_each_wire! {
         let mut client = broker.open(wire);
         client.send("CONNECT\naccept-version:1.0,1.1,1.2\nhost:localhost\n\n\0");
         let connected = client.expect("CONNECTED", &[("version", "1.2"), ("heart-beat", "10000,10000")], "");
-        assert!(connected.must("server").starts_with("stompbox/"), "{connected:?}");
-        assert!(connected.must("session").len() >= 16, "{connected:?}");
+        assert!(connected.expect_header("server").starts_with("stompbox/"), "{connected:?}");
+        assert!(connected.expect_header("session").len() >= 16, "{connected:?}");
         client.disconnect();
     }
 
@@ -51,15 +51,15 @@ on_each_wire! {
         client.disconnect();
     }
 
-    fn a_frame_before_connect_is_refused(wire: Wire) {
+    fn a_frame_before_connect_is_rejected(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.open(wire);
         client.send("SEND\ndestination:/queue/a\n\nhi\0");
         client.expect_error(&[]);
-        broker.until("queue_messages", 0);
+        broker.wait_for_metric("queue_messages", 0);
     }
 
-    fn a_second_connect_is_refused(wire: Wire) {
+    fn a_second_connect_is_rejected(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.connect(wire);
         client.send("CONNECT\naccept-version:1.2\nhost:a\n\n\0");
@@ -88,7 +88,7 @@ on_each_wire! {
         let mut client = broker.connect(wire);
         client.send("DISCONNECT\n\n\0");
         client.expect_closed(1000);
-        broker.until("connections_closed_total", 1);
+        broker.wait_for_metric("connections_closed_total", 1);
     }
 
     fn frames_after_disconnect_are_not_executed(wire: Wire) {
@@ -104,8 +104,8 @@ on_each_wire! {
     fn closing_without_disconnect_is_accepted(wire: Wire) {
         let broker = Broker::start(&[]);
         let client = broker.connect(wire);
-        client.finish();
-        broker.until(&format!("connections{{transport=\"{}\"}}", wire.label()), 0);
+        client.shutdown_write();
+        broker.wait_for_metric(&format!("connections{{transport=\"{}\"}}", wire.label()), 0);
         broker.assert_serves();
     }
 }
@@ -117,6 +117,6 @@ fn session_ids_differ() {
     for wire in [Wire::ALL, Wire::ALL].concat() {
         let mut client = broker.open(wire);
         client.send("CONNECT\naccept-version:1.2\nhost:a\n\n\0");
-        assert!(seen.insert(client.frame("CONNECTED").must("session").to_string()), "{seen:?}");
+        assert!(seen.insert(client.frame("CONNECTED").expect_header("session").to_string()), "{seen:?}");
     }
 }

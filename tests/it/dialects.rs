@@ -61,7 +61,7 @@ on_each_wire! {
         client.expect_closed(1000);
     }
 
-    fn subscribe_with_an_unsupported_header_is_refused_and_consumes_nothing(wire: Wire) {
+    fn subscribe_with_an_unsupported_header_is_rejected_and_consumes_nothing(wire: Wire) {
         let broker = Broker::start(&[]);
         for header in ["browser:true", "durable:true", "exclusive:true", "no-local:true", "selector:a=1"] {
             let mut client = broker.connect(wire);
@@ -85,9 +85,9 @@ on_each_wire! {
             client.disconnect();
         }
         broker.terminate();
-        let log = broker.log_to_the_end();
+        let log = broker.log_after_exit();
         let lines: Vec<_> = log.lines().filter(|line| line.contains("ignored a header of SEND")).collect();
-        let [line] = lines[..] else { panic!("one line is expected:\n{log}") };
+        let [line] = lines[..] else { panic!("expected one line:\n{log}") };
         assert!(line.contains("WARN") && line.contains("priority") && line.contains("strict-headers"), "{log}");
     }
 
@@ -99,7 +99,7 @@ on_each_wire! {
         assert!(line.contains("header=\"persistent\"") && !line.contains("strict-headers"), "{line}");
     }
 
-    fn strict_headers_refuses_a_send_with_a_header_that_would_be_ignored(wire: Wire) {
+    fn strict_headers_rejects_a_send_with_a_header_that_would_be_ignored(wire: Wire) {
         let broker = Broker::start(&["--strict-headers"]);
         let mut client = broker.connect(wire);
         client.done("SEND\ndestination:/queue/a\npersistent:true\nexpires:0\nreceipt:done\n\nhi\0");
@@ -127,7 +127,7 @@ on_each_wire! {
         for _ in 0..6 {
             let message = client.frame("MESSAGE");
             client.expect_quiet();
-            client.done(&format!("ACK\nid:{}\nreceipt:done\n\n\0", message.must("ack")));
+            client.done(&format!("ACK\nid:{}\nreceipt:done\n\n\0", message.expect_header("ack")));
         }
         assert_eq!(broker.metric("queue_messages"), 0);
     }
@@ -139,7 +139,7 @@ on_each_wire! {
             client.send(text);
             match client.event() {
                 Event::Frame(frame) => frame,
-                other => panic!("a frame was expected, not {other:?}"),
+                other => panic!("expected a frame, got {other:?}"),
             }
         };
         assert_eq!(next(&mut client, "CONNECT\naccept-version:1.2\nhost:a\n\n\0").command, "CONNECTED");

@@ -12,12 +12,12 @@ fn send_and_close(client: &mut Client, wire: Wire, text: &str) {
     match wire {
         Wire::Tcp => {
             client.send(text);
-            client.finish();
+            client.shutdown_write();
         }
         Wire::WebSocket => {
             let message = websocket::frame(FIN | TEXT, text.as_bytes());
             let close = websocket::frame(FIN | CLOSE, &1000_u16.to_be_bytes());
-            client.octets(&[message, close].concat());
+            client.write_bytes(&[message, close].concat());
         }
     }
 }
@@ -34,7 +34,7 @@ fn reader(mut client: Client, count: usize, times: usize) -> JoinHandle<Client> 
     })
 }
 
-fn sends(destination: &str, count: usize) -> String {
+fn send_frames(destination: &str, count: usize) -> String {
     (0..count).map(|number| format!("SEND\ndestination:{destination}\n\n{number}\0")).collect()
 }
 
@@ -56,7 +56,7 @@ on_each_wire! {
         let broker = Broker::start(&["--user", "alice:in"]);
         let mut client = broker.open(wire);
         let connect = "CONNECT\naccept-version:1.2\nhost:a\nlogin:alice\npasscode:in\n\n\0";
-        send_and_close(&mut client, wire, &format!("{connect}{}", sends("/queue/a", 100)));
+        send_and_close(&mut client, wire, &format!("{connect}{}", send_frames("/queue/a", 100)));
         client.expect("CONNECTED", &[], "");
         client.expect_closed(1000);
         assert_eq!(broker.metric("queue_messages"), 100);
@@ -70,7 +70,7 @@ on_each_wire! {
             reader(subscriber, 1500, 1)
         });
         let mut publisher = broker.connect(wire);
-        send_and_close(&mut publisher, wire, &sends("/topic/a", 1500));
+        send_and_close(&mut publisher, wire, &send_frames("/topic/a", 1500));
         publisher.expect_closed(1000);
         for reader in readers {
             reader.join().expect("everything arrives, in order").expect_quiet();
@@ -87,7 +87,7 @@ on_each_wire! {
             reader(subscriber, 5, 1000)
         });
         let mut publisher = broker.connect(wire);
-        send_and_close(&mut publisher, wire, &sends("/topic/a", 5));
+        send_and_close(&mut publisher, wire, &send_frames("/topic/a", 5));
         publisher.expect_closed(1000);
         for reader in readers {
             reader.join().expect("everything arrives, in order");
@@ -97,13 +97,13 @@ on_each_wire! {
     fn sends_before_a_close_wait_for_a_slow_receiver(wire: Wire) {
         let broker = Broker::start(&["--outbound-queue-bytes-max=256KiB", "--frame-bytes-max=64KiB", "--slow-consumer-grace=20s"]);
         let mut subscriber = broker.connect(wire);
-        subscriber.narrow();
+        subscriber.shrink_receive_buffer();
         subscriber.subscribe("1", "/topic/a", "");
         let mut publisher = broker.connect(wire);
         let body = "x".repeat(10_000);
         let frames = format!("SEND\ndestination:/topic/a\n\n{body}\0").repeat(300);
         send_and_close(&mut publisher, wire, &frames);
-        broker.until_holds("outbound_queue_bytes", |bytes| bytes > 100_000);
+        broker.wait_for_metric_where("outbound_queue_bytes", |bytes| bytes > 100_000);
         for _ in 0..300 {
             assert_eq!(subscriber.message().1, body);
         }
@@ -143,7 +143,7 @@ on_each_wire! {
             Broker::start(&["--linger=1s", "--drain-time=60s", "--outbound-queue-bytes-max=32MiB"]);
         let mut subscriber = broker.connect(wire);
         subscriber.subscribe("1", "/topic/a", "");
-        subscriber.narrow();
+        subscriber.shrink_receive_buffer();
         let mut publisher = broker.connect(Wire::Tcp);
         let body = "x".repeat(1_000_000);
         for _ in 0..COUNT {
@@ -152,10 +152,11 @@ on_each_wire! {
         broker.terminate();
         // The client pauses once for longer than `linger`, then reads steadily. In total it takes longer than a flush
         // without a drain time.
-        clock.pass(Duration::from_secs(2));
+        clock.request_health_for(Duration::from_secs(2));
         for _ in 0..80 {
-            assert!(subscriber.take_in(100_000), "the broker closed the connection before all messages were written");
-            clock.pass(Duration::from_millis(45));
+            let is_open = subscriber.read_ahead(100_000);
+            assert!(is_open, "the broker closed the connection before all messages were written");
+            clock.request_health_for(Duration::from_millis(45));
         }
         for number in 0..COUNT {
             assert_eq!(subscriber.message().1.len(), body.len(), "message {number}");
@@ -173,7 +174,7 @@ on_each_wire! {
         const COUNT: i64 = 60;
         let broker = Broker::start(&["--prefetch-bytes=16MiB"]);
         let mut first = broker.connect(wire);
-        first.narrow();
+        first.shrink_receive_buffer();
         let mut publisher = broker.connect(Wire::Tcp);
         let padding = "x".repeat(200_000);
         for number in 0..COUNT {
@@ -183,16 +184,16 @@ on_each_wire! {
         first.send("SUBSCRIBE\nid:1\ndestination:/queue/a\n\n\0");
         // Waits until the socket is full and the number of sent bytes no longer changes.
         let (seen, unchanged) = (Cell::new(0), Cell::new(0));
-        broker.until_holds("sent_bytes_total", |sent| {
+        broker.wait_for_metric_where("sent_bytes_total", |sent| {
             unchanged.set(if seen.replace(sent) == sent && sent > 100_000 { unchanged.get() + 1 } else { 0 });
             unchanged.get() == 20
         });
         let sent = broker.metric("frames_sent_total");
         first.send("UNSUBSCRIBE\nid:1\nreceipt:1\n\n\0");
-        broker.until("frames_received_total", frames + 2);
+        broker.wait_for_metric("frames_received_total", frames + 2);
         assert_eq!(broker.metric("frames_sent_total"), sent, "the socket is full");
         first.reset();
-        broker.until("connections", 1);
+        broker.wait_for_metric("connections", 1);
         // The sent frames include two CONNECTED and the publisher's COUNT RECEIPTs.
         let written = sent - 2 - COUNT;
         let left = broker.metric("queue_messages");
@@ -203,7 +204,7 @@ on_each_wire! {
         for number in written..COUNT {
             assert_eq!(second.message().1.split(' ').next(), Some(number.to_string().as_str()));
         }
-        broker.until("queue_messages", 0);
+        broker.wait_for_metric("queue_messages", 0);
         second.expect_quiet();
     }
 }

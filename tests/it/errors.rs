@@ -39,7 +39,7 @@ on_each_wire! {
         assert!(error.text().contains("use /topic/KEY"), "{error:?}");
     }
 
-    fn a_wildcard_in_a_send_is_refused_inside_and_outside_a_transaction(wire: Wire) {
+    fn a_wildcard_in_a_send_is_rejected_inside_and_outside_a_transaction(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut subscriber = broker.connect(wire);
         subscriber.subscribe("1", "/topic/#", "");
@@ -58,7 +58,7 @@ on_each_wire! {
         assert_eq!(broker.metric("messages_published_total"), 0);
     }
 
-    fn a_malformed_frame_is_refused(wire: Wire) {
+    fn a_malformed_frame_is_rejected(wire: Wire) {
         let broker = Broker::start(&[]);
         let frames: &[&[u8]] = &[
             b"HELLO\n\n\0",
@@ -73,13 +73,13 @@ on_each_wire! {
         ];
         for frame in frames {
             let mut client = broker.connect(wire);
-            client.raw(frame);
+            client.send_bytes(frame);
             client.expect_error(&[]);
         }
         broker.assert_serves();
     }
 
-    fn a_repeated_subscription_id_is_refused(wire: Wire) {
+    fn a_repeated_subscription_id_is_rejected(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.connect(wire);
         client.subscribe("1", "/topic/a", "");
@@ -104,9 +104,9 @@ on_each_wire! {
         client.send("SEND\ndestination:/nowhere\nreceipt:5\n\n\0");
         let more = format!("SEND\ndestination:/queue/a\n\n{}\0", "x".repeat(64 * 1024));
         for _ in 0..32 {
-            client.raw(more.as_bytes());
+            client.send_bytes(more.as_bytes());
         }
-        client.finish();
+        client.shutdown_write();
         client.expect_error(&[("receipt-id", "5")]);
         assert_eq!(broker.metric("queue_messages"), 0);
     }
@@ -143,7 +143,7 @@ on_each_wire! {
         publish(&broker, "/topic/a", "hi");
         bystander.expect("MESSAGE", &[], "hi");
         bystander.disconnect();
-        broker.until("subscriptions", 0);
+        broker.wait_for_metric("subscriptions", 0);
     }
 }
 

@@ -1,6 +1,6 @@
-//! Slow clients, and large numbers of them, do not affect others, and healthy clients are not disconnected.
+//! Slow or numerous clients do not affect others, and healthy clients are not disconnected.
 
-use crate::support::{Broker, Client, PATIENCE, Wire, on_each_wire};
+use crate::support::{Broker, Client, HANG_TIMEOUT, Wire, on_each_wire};
 use std::time::{Duration, Instant};
 
 on_each_wire! {
@@ -13,14 +13,14 @@ on_each_wire! {
             publisher.publish("/queue/a", &body);
         }
         let mut reader = broker.open(wire);
-        reader.narrow();
+        reader.shrink_receive_buffer();
         reader.send("CONNECT\naccept-version:1.2\nhost:a\nheart-beat:1000,0\n\n\0");
         reader.expect("CONNECTED", &[], "");
         reader.send("SUBSCRIBE\nid:1\ndestination:/queue/a\n\n\0");
         // Reading one message takes longer than the heartbeat timeout.
         let started = Instant::now();
         while started.elapsed() < Duration::from_secs(6) {
-            assert!(reader.take_in(100_000), "disconnected after {:?}", started.elapsed());
+            assert!(reader.read_ahead(100_000), "disconnected after {:?}", started.elapsed());
             reader.send("\n");
             let pause = Instant::now();
             while pause.elapsed() < Duration::from_millis(150) {
@@ -39,7 +39,7 @@ on_each_wire! {
         let broker =
             Broker::start(&["--outbound-queue-bytes-max=4MiB", "--frame-bytes-max=64KiB", "--slow-consumer-grace=500ms"]);
         let mut slow = broker.connect(wire);
-        slow.narrow();
+        slow.shrink_receive_buffer();
         for id in 0..10 {
             slow.subscribe(&id.to_string(), "/topic/a", "");
         }
@@ -67,16 +67,16 @@ on_each_wire! {
         let reason = "connections_closed_total{reason=\"slow-consumer\"}";
         let started = Instant::now();
         while broker.limit_hits("outbound-queue-bytes-max") == 0 {
-            assert!(started.elapsed() < PATIENCE, "all receivers wait for one slow client");
-            slow.take_in(40_000);
-            broker.pass(Duration::from_millis(40));
+            assert!(started.elapsed() < HANG_TIMEOUT, "all receivers wait for one slow client");
+            slow.read_ahead(40_000);
+            broker.request_health_for(Duration::from_millis(40));
         }
-        publishing.join().expect("the publisher goes on");
+        publishing.join().expect("the publisher does not panic");
         for client in healthy {
             client.join().expect("everything arrives, in order").expect_quiet();
         }
         drop(slow);
-        broker.until(reason, 1);
+        broker.wait_for_metric(reason, 1);
     }
 
     fn a_commit_of_thousands_of_messages_reaches_a_healthy_subscriber(wire: Wire) {
@@ -94,7 +94,7 @@ on_each_wire! {
         for number in 0..COUNT {
             assert_eq!(subscriber.message().1, format!("{number:05} {padding}"));
         }
-        committing.join().expect("the transaction commits");
+        committing.join().expect("the commit succeeds");
         subscriber.expect_quiet();
     }
 

@@ -66,7 +66,7 @@ on_each_wire! {
         let took = started.elapsed();
         assert!(took >= Duration::from_secs(4), "closed after {took:?}");
         drop(client);
-        broker.until("connections_closed_total{reason=\"heart-beat-lost\"}", 1);
+        broker.wait_for_metric("connections_closed_total{reason=\"heart-beat-lost\"}", 1);
         assert_eq!(broker.metric("connections_closed_total"), 1);
     }
 
@@ -77,7 +77,7 @@ on_each_wire! {
         while !matches!(client.event(), Event::End | Event::Reset) {}
         let took = started.elapsed();
         assert!(took >= 2 * INTERVAL, "closed after {took:?}");
-        broker.until(&format!("connections{{transport=\"{}\"}}", wire.label()), 0);
+        broker.wait_for_metric(&format!("connections{{transport=\"{}\"}}", wire.label()), 0);
     }
 
     fn a_client_that_asks_for_no_heartbeats_gets_none(wire: Wire) {
@@ -87,7 +87,7 @@ on_each_wire! {
         client.disconnect();
     }
 
-    fn a_malformed_heart_beat_header_is_refused(wire: Wire) {
+    fn a_malformed_heart_beat_header_is_rejected(wire: Wire) {
         let broker = Broker::start(FLAGS);
         for value in ["1000", "a,b", "-1,0", "1,2,3", ""] {
             let mut client = broker.open(wire);

@@ -1,6 +1,6 @@
 //! HTTP endpoints other than WebSocket.
 
-use crate::support::http::{Http, Request, answer, exchange};
+use crate::support::http::{Http, Request, exchange, read_response};
 use crate::support::{Broker, Wire};
 use std::io::{Read, Write};
 
@@ -53,7 +53,7 @@ fn process_metrics_are_exported_under_the_usual_names() {
         let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.unwrap_or_else(|| panic!("{name} in {metrics}")).parse().expect("a number")
     };
-    let process = format!("/proc/{}", broker.process());
+    let process = format!("/proc/{}", broker.process_id());
     let files = std::fs::read_dir(format!("{process}/fd")).expect("Linux has /proc").count();
     assert!(value("process_open_fds") >= (files - 1) as f64, "the scrape itself uses one descriptor more");
     assert!(value("process_max_fds") >= value("process_open_fds"));
@@ -91,7 +91,7 @@ fn connections_are_counted_by_transport() {
         let client = broker.connect(wire);
         assert_eq!(broker.metric(&name), 1);
         client.disconnect();
-        broker.until(&name, 0);
+        broker.wait_for_metric(&name, 0);
     }
 }
 
@@ -143,23 +143,23 @@ fn a_connection_serves_several_requests() {
     let request = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", broker.http);
     let (mut stream, response) = exchange(broker.http, request.as_bytes());
     assert_eq!(response.status, 200);
-    stream.write_all(request.as_bytes()).expect("the connection is kept");
-    assert_eq!(answer(&mut stream).status, 200);
+    stream.write_all(request.as_bytes()).expect("the connection stays open");
+    assert_eq!(read_response(&mut stream).status, 200);
 }
 
 #[test]
 fn an_unfinished_request_is_closed_after_the_header_timeout() {
     let broker = Broker::start(&["--http-header-timeout", "200ms"]);
     let mut stream = std::net::TcpStream::connect(broker.http).expect("the HTTP port accepts");
-    stream.set_read_timeout(Some(crate::support::PATIENCE)).expect("a socket takes a timeout");
-    stream.write_all(b"GET /health HTTP/1.1\r\nHost:").expect("a request can be begun");
+    stream.set_read_timeout(Some(crate::support::HANG_TIMEOUT)).expect("the timeout is valid");
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost:").expect("bytes can be sent");
     let mut rest = Vec::new();
     stream.read_to_end(&mut rest).expect("the broker closes");
     broker.assert_serves();
 }
 
 #[test]
-fn metrics_are_refused_to_requests_forwarded_by_a_proxy() {
+fn metrics_are_rejected_to_requests_forwarded_by_a_proxy() {
     for options in [&[][..], &["--trusted-proxies", "127.0.0.1"]] {
         let broker = Broker::start(options);
         for header in [
@@ -204,9 +204,9 @@ fn a_client_that_half_closes_after_a_whole_request_is_answered() {
     for path in ["/health", "/metrics", "/ws/info", "/ws"] {
         for _ in 0..20 {
             let mut http = Http::connect(broker.http);
-            http.ask(&Request::get(path));
-            http.finish();
-            assert_eq!(http.answer().status, 200, "{path}");
+            http.send_request(&Request::get(path));
+            http.shutdown_write();
+            assert_eq!(http.read_response().status, 200, "{path}");
             assert_eq!(http.rest(), "", "the broker closes the connection after its answer");
         }
     }

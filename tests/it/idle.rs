@@ -42,8 +42,8 @@ fn sockjs_streams_use_little_memory_and_release_it_when_they_vanish() {
     let grown = broker.resident_bytes().saturating_sub(before);
     assert!(grown / more.len() <= BYTES_PER_STREAM_MAX, "{} per stream", grown / more.len());
     drop(more);
-    broker.until("connections{transport=\"sockjs-xhr-streaming\"}", 100);
-    broker.until("subscriptions", 100);
+    broker.wait_for_metric("connections{transport=\"sockjs-xhr-streaming\"}", 100);
+    broker.wait_for_metric("subscriptions", 100);
     let (full, again) = (broker.resident_bytes(), streams(&broker, 300));
     let grown = broker.resident_bytes().saturating_sub(full);
     assert!(grown <= full / 2, "the memory of closed streams is not reused: {grown} bytes more");
@@ -52,8 +52,8 @@ fn sockjs_streams_use_little_memory_and_release_it_when_they_vanish() {
         session.expect("MESSAGE", &[], "still here");
     }
     drop((first, again));
-    broker.until("subscriptions", 0);
-    broker.until("memory_used_bytes", 0);
+    broker.wait_for_metric("subscriptions", 0);
+    broker.wait_for_metric("memory_used_bytes", 0);
 }
 
 on_each_wire! {
@@ -68,10 +68,10 @@ on_each_wire! {
         for client in &mut more {
             client.message();
         }
-        broker.until("outbound_queue_bytes", 0);
+        broker.wait_for_metric("outbound_queue_bytes", 0);
         let grown = broker.resident_bytes().saturating_sub(before);
         assert!(grown / more.len() <= BYTES_PER_CONNECTION_MAX, "{} per connection", grown / more.len());
         drop((first, more));
-        broker.until(&format!("connections{{transport=\"{}\"}}", wire.label()), 0);
+        broker.wait_for_metric(&format!("connections{{transport=\"{}\"}}", wire.label()), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! A client may disconnect at any step: the broker releases everything that it held.
+//! A client may disconnect at any step: the broker releases all of its resources.
 
 use crate::support::client::publish;
 use crate::support::websocket::{FIN, TEXT, head, upgrade};
@@ -49,25 +49,25 @@ const GAUGES: &[&str] = &[
     "memory_used_bytes",
 ];
 
-/// The ways to leave without DISCONNECT.
-const LEAVES: [fn(Client); 2] = [Client::reset, drop];
+/// Methods to end a connection without DISCONNECT.
+const ENDINGS: [fn(Client); 2] = [Client::reset, drop];
 
 #[track_caller]
 fn assert_nothing_is_left(broker: &Broker) {
-    broker.until("connections", 0);
+    broker.wait_for_metric("connections", 0);
     for gauge in GAUGES {
-        broker.until(gauge, 0);
+        broker.wait_for_metric(gauge, 0);
     }
 }
 
-/// Runs the first `steps` steps, leaves by `leave`, and asserts that nothing is left.
+/// Runs the first `steps` steps, ends the connection with `leave`, and asserts that nothing is left.
 fn leave_after(broker: &Broker, wire: Wire, steps: usize, leave: fn(Client)) {
     let mut client = broker.open(wire);
     for step in &STEPS[..steps] {
         step(&mut client);
     }
     leave(client);
-    broker.until(&format!("connections{{transport=\"{}\"}}", wire.label()), 0);
+    broker.wait_for_metric(&format!("connections{{transport=\"{}\"}}", wire.label()), 0);
     if broker.metric("queue_messages") > 0 {
         let mut successor = broker.connect(Wire::Tcp);
         successor.subscribe("1", "/queue/a", "");
@@ -99,7 +99,7 @@ on_each_wire! {
         let flags =
             ["--outbound-queue-bytes-max=256KiB", "--frame-bytes-max=64KiB", "--slow-consumer-grace=5s", "--stall-timeout=1h"];
         let body = "x".repeat(20_000);
-        for leave in LEAVES {
+        for leave in ENDINGS {
             let broker = Broker::start(&flags);
             let mut stalled = broker.connect(wire);
             stalled.subscribe("1", "/topic/a", "");
@@ -127,9 +127,9 @@ on_each_wire! {
                 }
             }
             leave(publisher);
-            broker.until(&format!("connections{{transport=\"{}\"}}", wire.label()), 1);
-            broker.until("subscriptions", 1);
-            broker.until("transactions", 0);
+            broker.wait_for_metric(&format!("connections{{transport=\"{}\"}}", wire.label()), 1);
+            broker.wait_for_metric("subscriptions", 1);
+            broker.wait_for_metric("transactions", 0);
             leave(stalled);
             assert_nothing_is_left(&broker);
             assert_eq!(broker.metric("connections_closed_total{reason=\"peer-left\"}"), 2);
@@ -140,7 +140,7 @@ on_each_wire! {
     fn a_receiver_may_disconnect_while_a_message_is_partly_written(wire: Wire) {
         const BODY_BYTES: usize = 30 << 20;
         let body = "x".repeat(BODY_BYTES);
-        for leave in LEAVES {
+        for leave in ENDINGS {
             let flags = ["--frame-bytes-max=32MiB", "--ws-message-bytes-max=32MiB", "--outbound-queue-bytes-max=64MiB"];
             let broker = Broker::start(&flags);
             let mut receiver = broker.connect(wire);
@@ -148,10 +148,10 @@ on_each_wire! {
             receiver.subscribe("q", "/queue/a", "");
             publish(&broker, "/queue/a", &body);
             publish(&broker, "/topic/a", "behind it");
-            broker.until_holds("sent_bytes_total", |sent| sent > 10_000);
+            broker.wait_for_metric_where("sent_bytes_total", |sent| sent > 10_000);
             assert_eq!(broker.metric("deliveries_total"), 1, "the second message waits behind the first");
             leave(receiver);
-            broker.until(&format!("connections{{transport=\"{}\"}}", wire.label()), 0);
+            broker.wait_for_metric(&format!("connections{{transport=\"{}\"}}", wire.label()), 0);
             assert!(broker.metric("sent_bytes_total") < BODY_BYTES as i64, "the message must be only partly written");
             assert_eq!(broker.metric("queue_messages"), 1, "a partly written message must stay in the queue");
             let mut successor = broker.connect(wire);
@@ -173,12 +173,12 @@ fn a_client_may_disconnect_within_a_websocket_frame() {
     let whole = [&head(FIN | TEXT, 1000, true)[..], &mask, send].concat();
     let fragment = [&head(TEXT, 5, true)[..], &mask, &send[..5]].concat();
     let parts = [&whole[..1], &whole[..3], &whole[..6], &whole[..8], &whole[..20], &fragment];
-    for leave in LEAVES {
+    for leave in ENDINGS {
         let broker = Broker::start(&[]);
         for part in parts {
             let mut client = broker.connect(Wire::WebSocket);
             client.subscribe("1", "/topic/a", "");
-            client.octets(part);
+            client.write_bytes(part);
             leave(client);
             assert_nothing_is_left(&broker);
         }

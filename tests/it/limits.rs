@@ -2,7 +2,7 @@
 
 use crate::support::http::exchange;
 use crate::support::websocket::upgrade;
-use crate::support::{Broker, Client, Event, PATIENCE, Wire, on_each_wire};
+use crate::support::{Broker, Client, Event, HANG_TIMEOUT, Wire, on_each_wire};
 use std::time::{Duration, Instant};
 
 /// Starts a broker with `--option value` and lets a connected client reach the limit. Asserts that an ERROR names the
@@ -134,7 +134,7 @@ on_each_wire! {
         assert!(!error.text().contains("Read faster"), "{error:?}");
         assert_eq!(broker.limit_hits("unsettled-max"), 1);
         drop(client);
-        broker.until(&closed_for("slow-consumer"), 1);
+        broker.wait_for_metric(&closed_for("slow-consumer"), 1);
         bystander.expect_quiet();
     }
 
@@ -172,7 +172,7 @@ on_each_wire! {
     fn connections_max(wire: Wire) {
         let broker = Broker::start(&["--connections-max", "2"]);
         let mut clients = [broker.connect(wire), broker.connect(wire)];
-        assert_refused(&broker, wire, "connections-max");
+        assert_rejected(&broker, wire, "connections-max");
         for client in &mut clients {
             client.expect_quiet();
         }
@@ -187,7 +187,7 @@ on_each_wire! {
     fn connections_per_address_max(wire: Wire) {
         let broker = Broker::start(&["--connections-per-address-max", "1"]);
         let mut client = broker.connect(wire);
-        assert_refused(&broker, wire, "connections-per-address-max");
+        assert_rejected(&broker, wire, "connections-per-address-max");
         client.expect_quiet();
     }
 
@@ -205,7 +205,7 @@ on_each_wire! {
             assert!(took >= Duration::from_millis(1900), "{took:?}");
             assert!(error.text().contains("connect-silence"), "{error:?}");
         }
-        broker.until(&closed_for("connect-timeout"), 2);
+        broker.wait_for_metric(&closed_for("connect-timeout"), 2);
         bystander.expect_quiet();
     }
 
@@ -214,19 +214,19 @@ on_each_wire! {
         let started = Instant::now();
         let mut client = broker.open(wire);
         let first = loop {
-            assert!(started.elapsed() < PATIENCE, "line ends keep a connection open without CONNECT");
-            let _ = client.try_raw(b"\n");
+            assert!(started.elapsed() < HANG_TIMEOUT, "line ends keep a connection open without CONNECT");
+            let _ = client.try_send_bytes(b"\n");
             if let Some(event) = client.event_within(Duration::from_millis(20)) {
                 break event;
             }
         };
         assert!(started.elapsed() >= Duration::from_millis(2900), "{:?}", started.elapsed());
-        let Event::Frame(error) = first else { panic!("an ERROR is expected, not {first:?}") };
-        assert_eq!((error.command.as_str(), error.must("message")), ("ERROR", "connect timeout"));
+        let Event::Frame(error) = first else { panic!("expected an ERROR, got {first:?}") };
+        assert_eq!((error.command.as_str(), error.expect_header("message")), ("ERROR", "connect timeout"));
         assert!(error.text().contains("connect-timeout"), "{error:?}");
         client.expect_end();
         drop(client);
-        broker.until(&closed_for("connect-timeout"), 1);
+        broker.wait_for_metric(&closed_for("connect-timeout"), 1);
     }
 
     fn stall_timeout(wire: Wire) {
@@ -238,12 +238,12 @@ on_each_wire! {
         for _ in 0..30 {
             bystander.publish("/queue/a", &body);
         }
-        broker.until("limit_hits_total{limit=\"stall-timeout\"}", 1);
+        broker.wait_for_metric("limit_hits_total{limit=\"stall-timeout\"}", 1);
         let error = loop {
             match stalled.event() {
                 Event::Frame(frame) if frame.command == "ERROR" => break frame,
                 Event::Frame(frame) => assert_eq!(frame.command, "MESSAGE"),
-                other => panic!("an ERROR is expected, not {other:?}"),
+                other => panic!("expected an ERROR, got {other:?}"),
             }
         };
         let text = "This client read nothing for 300ms (stall-timeout) while at least ";
@@ -251,8 +251,8 @@ on_each_wire! {
         drop(stalled);
         let line = broker.log_line(|line| line.contains("connection closed"));
         assert!(line.contains("reason=\"slow-consumer\" limit=\"stall-timeout\""), "{line}");
-        broker.until(&closed_for("slow-consumer"), 1);
-        broker.until(&format!("connections{{transport=\"{}\"}}", wire.label()), 1);
+        broker.wait_for_metric(&closed_for("slow-consumer"), 1);
+        broker.wait_for_metric(&format!("connections{{transport=\"{}\"}}", wire.label()), 1);
         assert_eq!(broker.metric("connections_closed_total"), 1);
         bystander.expect_quiet();
         assert!(broker.metric("queue_messages") > 0, "messages that the client did not read must stay in the queue");
@@ -264,16 +264,16 @@ on_each_wire! {
         client.send("HELLO\n\n\0");
         client.frame("ERROR");
         let started = Instant::now();
-        while client.try_raw(b"\n").is_ok() {
-            assert!(started.elapsed() < PATIENCE, "the connection is not closed after an ERROR");
+        while client.try_send_bytes(b"\n").is_ok() {
+            assert!(started.elapsed() < HANG_TIMEOUT, "the connection is not closed after an ERROR");
         }
-        broker.until(&format!("connections{{transport=\"{}\"}}", wire.label()), 0);
+        broker.wait_for_metric(&format!("connections{{transport=\"{}\"}}", wire.label()), 0);
     }
 }
 
 /// Asserts that the broker rejects a connection above the limit at once, over HTTP with 503, and names the option.
 #[track_caller]
-fn assert_refused(broker: &Broker, wire: Wire, option: &str) {
+fn assert_rejected(broker: &Broker, wire: Wire, option: &str) {
     let text = match wire {
         Wire::Tcp => broker.open(wire).expect_error(&[("message", "too many connections")]).text(),
         Wire::WebSocket => {
@@ -292,7 +292,7 @@ fn assert_refused(broker: &Broker, wire: Wire, option: &str) {
 }
 
 #[test]
-fn an_http_request_head_that_is_too_large_is_refused() {
+fn an_http_request_head_that_is_too_large_is_rejected() {
     let broker = Broker::start(&[]);
     let request = format!("GET /health HTTP/1.1\r\nHost: a\r\nx: {}\r\n\r\n", "y".repeat(1 << 20));
     let (_, response) = exchange(broker.http, request.as_bytes());

@@ -8,7 +8,7 @@ type End = (&'static str, fn(&mut Client));
 
 const SIGN_IN: &str = "CONNECT\naccept-version:1.2\nhost:a\nlogin:alice\npasscode:open-sesame\n\n\0";
 
-/// The facts of a session that the log must show.
+/// The properties of a session that the log must contain.
 struct EndedSession {
     session: String,
     bytes_received: usize,
@@ -25,14 +25,14 @@ fn run_session(broker: &Broker, wire: Wire) -> EndedSession {
         "DISCONNECT\nreceipt:done\n\n\0",
     ];
     client.send(frames[0]);
-    let session = client.frame("CONNECTED").must("session").to_string();
+    let session = client.frame("CONNECTED").expect_header("session").to_string();
     client.done(frames[1]);
     client.send(frames[2]);
     client.expect("MESSAGE", &[], "hi");
     client.done(frames[3]);
     client.expect_closed(1000);
     drop(client);
-    broker.until("connections_closed_total", 1);
+    broker.wait_for_metric("connections_closed_total", 1);
     EndedSession { session, bytes_received: frames.iter().map(|frame| frame.len()).sum() }
 }
 
@@ -47,7 +47,7 @@ fn pairs(line: &str) -> BTreeMap<&str, &str> {
 fn object(line: &str) -> Map<String, Value> {
     match serde_json::from_str(line) {
         Ok(Value::Object(object)) => object,
-        other => panic!("a JSON object is expected, not {other:?}: {line}"),
+        other => panic!("expected a JSON object, got {other:?}: {line}"),
     }
 }
 
@@ -64,7 +64,7 @@ on_each_wire! {
             ["received_bytes_total", "frames_sent_total", "sent_bytes_total"].map(|name| broker.metric(name));
         let log = broker.whole_log();
         let lines: Vec<_> = log.lines().filter(|line| line.contains("connection closed")).collect();
-        let [line] = lines[..] else { panic!("one line is expected:\n{log}") };
+        let [line] = lines[..] else { panic!("expected one line:\n{log}") };
         let facts = pairs(line);
         let expected = [
             ("reason", "disconnected"),
@@ -86,7 +86,7 @@ on_each_wire! {
         assert!(facts["seconds"].parse::<f64>().is_ok_and(|seconds| seconds >= 0.0), "{line}");
         let digits = facts["seconds"].split_once('.').map_or(0, |(_, digits)| digits.len());
         assert!(digits <= 3, "milliseconds are enough: {line}");
-        assert!(!facts.contains_key("limit"), "no limit was met: {line}");
+        assert!(!facts.contains_key("limit"), "no limit was reached: {line}");
     }
 
     fn every_line_is_a_json_object_with_log_format_json(wire: Wire) {
@@ -102,7 +102,7 @@ on_each_wire! {
             assert!(!line.contains_key("fields"), "fields must be at the top level: {line:?}");
         }
         let closed: Vec<_> = lines.iter().filter(|line| has_message(line, "connection closed")).collect();
-        let [fields] = closed[..] else { panic!("one line is expected:\n{log}") };
+        let [fields] = closed[..] else { panic!("expected one line:\n{log}") };
         let expected: [(&str, Value); 9] = [
             ("reason", "disconnected".into()),
             ("user", "alice".into()),
@@ -148,11 +148,11 @@ on_each_wire! {
         unauthenticated[0].send("CONNECT\naccept-version:1.2\nhost:a\nlogin:alice\npasscode:guess\n\n\0");
         unauthenticated.iter_mut().for_each(|client| drop(client.expect_error(&[])));
         drop(unauthenticated);
-        broker.until("connections_closed_total", 6);
+        broker.wait_for_metric("connections_closed_total", 6);
         broker.terminate();
         stays.as_mut().expect("the last client stays connected").expect_end();
         drop(stays);
-        let log = broker.log_to_the_end();
+        let log = broker.log_after_exit();
         let mut reasons = BTreeMap::new();
         for fields in log.lines().map(object) {
             if has_message(&fields, "connection closed") {
@@ -178,7 +178,7 @@ on_each_wire! {
         let mut client = broker.open(wire);
         let connect = SIGN_IN.replace("host:a\n", "host:a\nuser-agent:pump/7 \u{1b}[31m\n");
         client.send(&connect);
-        let session = client.frame("CONNECTED").must("session").to_string();
+        let session = client.frame("CONNECTED").expect_header("session").to_string();
         let _anonymous = broker.connect(wire);
         let line = broker.log_line(|line| line.contains("signed in") && line.contains(&session));
         let facts = pairs(&line);
@@ -194,17 +194,17 @@ on_each_wire! {
         assert_eq!(broker.metric("logins_total{result=\"refused\"}"), 0, "the series exists before the first refusal");
     }
 
-    fn repeated_refused_logins_are_summarized_in_few_lines(wire: Wire) {
+    fn repeated_failed_logins_are_summarized_in_few_lines(wire: Wire) {
         let broker = Broker::start(&["--user", "alice:open-sesame"]);
         for _ in 0..100 {
             let mut client = broker.open(wire);
             client.send("CONNECT\naccept-version:1.2\nhost:a\n\n\0");
             client.expect_error(&[("message", "login failed")]);
         }
-        broker.until("connections_closed_total", 100);
+        broker.wait_for_metric("connections_closed_total", 100);
         assert_eq!(broker.metric("logins_total{result=\"refused\"}"), 100);
         broker.terminate();
-        let log = broker.log_to_the_end();
+        let log = broker.log_after_exit();
         let count = |text: &str| log.lines().filter(|line| line.contains(text)).count();
         // A slow machine may need more than one window of ten seconds.
         let windows = count("further failed logins were not logged individually");
@@ -254,7 +254,7 @@ on_each_wire! {
             }
             // This client disconnects within its CONNECT frame.
             broker.open(wire).send("CONNECT\naccept-version:1.2\nlogin:bob\npasscode:open-oats");
-            broker.until("connections_closed_total", 2 + attempts.len() as i64);
+            broker.wait_for_metric("connections_closed_total", 2 + attempts.len() as i64);
             let log = broker.whole_log();
             assert!(log.contains("alice"), "user names may be logged:\n{log}");
             for secret in ["sesame", "pass:word", "barley", "wheat", "rye", "oats"] {
@@ -270,11 +270,11 @@ fn a_tcp_connection_that_never_sent_a_byte_is_logged_as_no_data_at_debug() {
     let [closed, reset] = [broker.open(Wire::Tcp), broker.open(Wire::Tcp)];
     drop(closed);
     reset.reset();
-    broker.until("connections_closed_total{reason=\"no-data\"}", 2);
+    broker.wait_for_metric("connections_closed_total{reason=\"no-data\"}", 2);
     let mut sender = broker.open(Wire::Tcp);
     sender.send("\n");
     drop(sender);
-    broker.until("connections_closed_total{reason=\"peer-left\"}", 1);
+    broker.wait_for_metric("connections_closed_total{reason=\"peer-left\"}", 1);
     let log = broker.whole_log();
     let closed: Vec<_> = log.lines().filter(|line| line.contains("connection closed")).collect();
     let levels = |reason: &str| -> Vec<_> {
@@ -291,7 +291,7 @@ on_each_wire! {
             // One client sends DISCONNECT, the other does not.
             broker.connect(wire).disconnect();
             drop(broker.connect(wire));
-            broker.until("connections_closed_total", 2);
+            broker.wait_for_metric("connections_closed_total", 2);
             let log = broker.whole_log();
             let closed = log.lines().filter(|line| line.contains("connection closed"));
             let levels: Vec<_> = closed.filter_map(|line| line.split_whitespace().nth(1)).collect();
@@ -314,7 +314,7 @@ on_each_wire! {
         wrong.send("CONNECT\naccept-version:1.2\nhost:a\nlogin:alice\npasscode:b\n\n\0");
         wrong.expect_error(&[]);
         drop(wrong);
-        broker.until("connections_closed_total", 2);
+        broker.wait_for_metric("connections_closed_total", 2);
         let log = broker.whole_log();
         let closed = log.lines().filter(|line| line.contains("connection closed"));
         let levels: Vec<_> = closed.filter_map(|line| line.split_whitespace().nth(1)).collect();

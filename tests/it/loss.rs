@@ -1,7 +1,7 @@
 //! No message is lost, processed twice or dead-lettered, no matter how its worker disconnects.
 //!
-//! A worker connects, takes one job, acknowledges it and disconnects, like a cron script. The other messages that were
-//! sent to it must reach the next worker, and must not count as failed deliveries.
+//! A worker connects, takes one job, acknowledges it and disconnects, like a cron script. Its other messages must reach
+//! the next worker, and must not count as failed deliveries.
 
 use crate::support::client::publish;
 use crate::support::frame::Frame;
@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Number of rounds for each way to leave, mode and version, on each transport.
+/// Number of rounds for each method to disconnect, mode and version, on each transport.
 const ROUNDS: usize = 100;
 /// Number of workers that run at the same time.
 const THREADS: usize = 12;
@@ -21,7 +21,7 @@ const VERSIONS: [&str; 3] = ["1.0", "1.1", "1.2"];
 const MODES: [&str; 3] = ["auto", "client", "client-individual"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Leave {
+enum Departure {
     Disconnect,
     Unsubscribe,
     /// The end of the stream, without DISCONNECT.
@@ -31,9 +31,14 @@ enum Leave {
     Killed,
 }
 
-impl Leave {
-    const ALL: [Leave; 5] =
-        [Leave::Disconnect, Leave::Unsubscribe, Leave::Finish, Leave::Reset, Leave::Killed];
+impl Departure {
+    const ALL: [Departure; 5] = [
+        Departure::Disconnect,
+        Departure::Unsubscribe,
+        Departure::Finish,
+        Departure::Reset,
+        Departure::Killed,
+    ];
 }
 
 /// A worker's connection.
@@ -67,7 +72,7 @@ impl Worker {
                 match client.event() {
                     Event::Frame(frame) => return frame,
                     Event::HeartBeat => {}
-                    other => panic!("a frame was expected, not {other:?}"),
+                    other => panic!("expected a frame, got {other:?}"),
                 }
             },
             Worker::Polling(session) => session.stomp_frame(),
@@ -84,9 +89,9 @@ impl Worker {
     /// Sends an ACK and does not wait for a RECEIPT.
     fn acknowledge(&mut self, version: &str, message: &Frame) {
         let name = match version {
-            "1.2" => format!("id:{}", message.must("ack")),
-            "1.1" => format!("message-id:{}\nsubscription:s", message.must("message-id")),
-            _ => format!("message-id:{}", message.must("message-id")),
+            "1.2" => format!("id:{}", message.expect_header("ack")),
+            "1.1" => format!("message-id:{}\nsubscription:s", message.expect_header("message-id")),
+            _ => format!("message-id:{}", message.expect_header("message-id")),
         };
         self.send(&format!("ACK\n{name}\n\n\0"));
     }
@@ -97,24 +102,24 @@ impl Worker {
         while self.frame().command != "RECEIPT" {}
     }
 
-    fn leave(mut self, broker: &Broker, way: Leave) {
-        match way {
-            Leave::Disconnect => return self.done("DISCONNECT"),
-            Leave::Unsubscribe => return self.done("UNSUBSCRIBE\nid:s"),
-            Leave::Finish | Leave::Reset | Leave::Killed => {}
+    fn leave(mut self, broker: &Broker, departure: Departure) {
+        match departure {
+            Departure::Disconnect => return self.done("DISCONNECT"),
+            Departure::Unsubscribe => return self.done("UNSUBSCRIBE\nid:s"),
+            Departure::Finish | Departure::Reset | Departure::Killed => {}
         }
-        match (self, way) {
-            (Worker::Socket(mut client), Leave::Finish) => {
-                client.finish();
+        match (self, departure) {
+            (Worker::Socket(mut client), Departure::Finish) => {
+                client.shutdown_write();
                 while !matches!(client.event(), Event::End | Event::Reset | Event::Close(_)) {}
             }
-            (Worker::Socket(client), Leave::Reset) => client.reset(),
+            (Worker::Socket(client), Departure::Reset) => client.reset(),
             (Worker::Socket(client), _) => drop(client),
-            (Worker::Polling(session), Leave::Finish) => drop(session),
-            (Worker::Polling(session), way) => {
+            (Worker::Polling(session), Departure::Finish) => drop(session),
+            (Worker::Polling(session), departure) => {
                 let mut poll = Http::connect(broker.http);
-                poll.ask(&session.transport.receive(&session.path));
-                if way == Leave::Reset {
+                poll.send_request(&session.transport.receive(&session.path));
+                if departure == Departure::Reset {
                     poll.reset();
                 }
             }
@@ -123,15 +128,15 @@ impl Worker {
 }
 
 /// One queue and its workers, which run one after another.
-struct Lane {
-    way: Leave,
+struct QueueRun {
+    departure: Departure,
     mode: &'static str,
     version: &'static str,
     queue: String,
     done: BTreeSet<String>,
 }
 
-impl Lane {
+impl QueueRun {
     /// Runs one worker for one job. In auto mode all written messages are settled, so the queue has one job at a time.
     fn round(&mut self, broker: &Broker, wire: Option<Wire>) {
         if self.mode == "auto" {
@@ -143,27 +148,33 @@ impl Lane {
         if self.mode != "auto" {
             worker.acknowledge(self.version, &message);
         }
-        worker.leave(broker, self.way);
+        worker.leave(broker, self.departure);
         assert!(self.done.insert(message.text()), "processed twice: {message:?} of {}", self.queue);
     }
 }
 
-/// Runs all ways to leave in all modes and versions, [`ROUNDS`] times each: `rounds` times on each queue, one after
-/// another.
+/// Runs all methods to disconnect in all modes and versions, [`ROUNDS`] times each: `rounds` times on each queue, in
+/// sequence.
 fn assert_every_job_is_done_once(wire: Option<Wire>, rounds: usize) {
     // A job fails at most once: in the round before its own it can be the oldest unsettled job of a lost worker.
     // In each round the broker waits sockjs-disconnect-delay for a polling worker that leaves without DISCONNECT.
     let broker = Broker::start(&["--max-deliveries=2", "--sockjs-disconnect-delay=5s"]);
     let mut publisher = broker.connect(Wire::Tcp);
-    let mut lanes = Vec::new();
-    for way in Leave::ALL {
+    let mut queue_runs = Vec::new();
+    for departure in Departure::ALL {
         for (mode, version) in MODES.into_iter().flat_map(|mode| VERSIONS.map(|version| (mode, version))) {
             for number in 0..ROUNDS / rounds {
-                let queue = format!("/queue/{way:?}.{mode}.{version}.{number}");
+                let queue = format!("/queue/{departure:?}.{mode}.{version}.{number}");
                 let jobs = if mode == "auto" { 0 } else { rounds };
                 let sends = |job| format!("SEND\ndestination:{queue}\n\n{job}\0");
                 publisher.send(&(0..jobs).map(sends).collect::<String>());
-                lanes.push(Mutex::new(Lane { way, mode, version, queue, done: BTreeSet::new() }));
+                queue_runs.push(Mutex::new(QueueRun {
+                    departure,
+                    mode,
+                    version,
+                    queue,
+                    done: BTreeSet::new(),
+                }));
             }
         }
     }
@@ -171,18 +182,18 @@ fn assert_every_job_is_done_once(wire: Option<Wire>, rounds: usize) {
     for _ in 0..rounds {
         let next = AtomicUsize::new(0);
         let work = || {
-            while let Some(lane) = lanes.get(next.fetch_add(1, Ordering::Relaxed)) {
-                lane.lock().expect("no worker panics").round(&broker, wire);
+            while let Some(queue_run) = queue_runs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                queue_run.lock().expect("no worker panics").round(&broker, wire);
             }
         };
         std::thread::scope(|scope| (0..THREADS).for_each(|_| drop(scope.spawn(work))));
     }
-    broker.until("queue_messages", 0);
+    broker.wait_for_metric("queue_messages", 0);
     assert_eq!(broker.metric("dead_letters_total"), 0);
     assert_eq!(broker.metric("messages_dropped_total"), 0);
-    for lane in lanes {
-        let lane = lane.into_inner().expect("no worker panics");
-        assert_eq!(lane.done, (0..rounds).map(|job| job.to_string()).collect(), "{}", lane.queue);
+    for queue_run in queue_runs {
+        let queue_run = queue_run.into_inner().expect("no worker panics");
+        assert_eq!(queue_run.done, (0..rounds).map(|job| job.to_string()).collect(), "{}", queue_run.queue);
     }
 }
 
@@ -211,7 +222,7 @@ fn work(broker: &Broker, wire: Wire, done: &mut BTreeSet<String>, jobs: usize) {
         if message.text() == "poison" {
             return worker.reset();
         }
-        worker.send(&format!("ACK\nid:{}\n\n\0", message.must("ack")));
+        worker.send(&format!("ACK\nid:{}\n\n\0", message.expect_header("ack")));
         assert!(done.insert(message.text()), "{message:?} is processed twice");
     }
     worker.disconnect();
@@ -221,8 +232,8 @@ on_each_wire! {
     /// Each worker takes one job and leaves. The broker has default options.
     fn cron_style_workers_do_all_jobs_and_none_is_dead_lettered(wire: Wire) {
         let broker = Broker::start(&[]);
-        for way in Leave::ALL {
-            let queue = format!("/queue/cron.{way:?}");
+        for departure in Departure::ALL {
+            let queue = format!("/queue/cron.{departure:?}");
             let mut publisher = broker.connect(Wire::Tcp);
             (0..100).for_each(|job| publisher.publish(&queue, &job.to_string()));
             publisher.disconnect();
@@ -230,15 +241,15 @@ on_each_wire! {
                 let mut worker = Worker::connect(&broker, Some(wire), "1.2");
                 worker.send(&format!("SUBSCRIBE\nid:s\ndestination:{queue}\nack:client-individual\n\n\0"));
                 let message = worker.take();
-                assert_eq!(message.text(), job.to_string(), "{way:?}");
+                assert_eq!(message.text(), job.to_string(), "{departure:?}");
                 worker.acknowledge("1.2", &message);
-                worker.leave(&broker, way);
+                worker.leave(&broker, departure);
             }
             let mut dead_letter_consumer = broker.connect(Wire::Tcp);
-            dead_letter_consumer.subscribe("dead", &format!("/queue/dead.cron.{way:?}"), "");
+            dead_letter_consumer.subscribe("dead", &format!("/queue/dead.cron.{departure:?}"), "");
             dead_letter_consumer.expect_quiet();
         }
-        broker.until("queue_messages", 0);
+        broker.wait_for_metric("queue_messages", 0);
         assert_eq!(broker.metric("dead_letters_total"), 0);
     }
 
@@ -292,17 +303,17 @@ on_each_wire! {
     fn a_partly_written_message_does_not_count_as_a_failed_delivery(wire: Wire) {
         let sizes = ["--frame-bytes-max=20MiB", "--ws-message-bytes-max=24MiB", "--outbound-queue-bytes-max=64MiB"];
         let broker = Broker::start(&[&sizes[..], &["--max-deliveries=1"]].concat());
-        // More than the socket buffers of both sides hold.
+        // More than fits into the socket buffers of both sides.
         let large = "x".repeat(16 << 20);
         publish(&broker, "/queue/large", &large);
         for lost in 1..=3 {
             let mut client = broker.connect(wire);
-            client.narrow();
+            client.shrink_receive_buffer();
             let sent = broker.metric("sent_bytes_total");
             client.send("SUBSCRIBE\nid:s\ndestination:/queue/large\nack:client\n\n\0");
-            broker.until_holds("sent_bytes_total", |now| now > sent + 1000);
+            broker.wait_for_metric_where("sent_bytes_total", |now| now > sent + 1000);
             client.reset();
-            broker.until("connections_closed_total{reason=\"peer-left\"}", lost);
+            broker.wait_for_metric("connections_closed_total{reason=\"peer-left\"}", lost);
         }
         let mut successor = broker.connect(wire);
         successor.subscribe("s", "/queue/large", "ack:client\n");
@@ -334,8 +345,8 @@ on_each_wire! {
             client.subscribe("s", &queue, "ack:client-individual\n");
             let message = client.expect("MESSAGE", &[], "broken");
             let name = match version {
-                "1.2" => format!("id:{}", message.must("ack")),
-                _ => format!("message-id:{}\nsubscription:s", message.must("message-id")),
+                "1.2" => format!("id:{}", message.expect_header("ack")),
+                _ => format!("message-id:{}\nsubscription:s", message.expect_header("message-id")),
             };
             client.done(&format!("NACK\n{name}\nrequeue:false\nreceipt:done\n\n\0"));
             client.subscribe("dead", &format!("/queue/dead.{version}"), "");
@@ -377,7 +388,7 @@ fn reconnect_worker(broker: &Broker, wire: Wire, mode: &str) -> (Client, Client,
     let mut again = broker.connect(wire);
     again.subscribe("s", "/queue/jobs", &headers);
     let given = again.expect("MESSAGE", &[], "B");
-    assert_ne!(given.must("ack"), kept.must("ack"));
+    assert_ne!(given.expect_header("ack"), kept.expect_header("ack"));
     (again, other, kept)
 }
 
@@ -389,7 +400,7 @@ on_each_wire! {
                 let broker = Broker::start(&["--max-deliveries=2"]);
                 let (mut again, _other, kept) = reconnect_worker(&broker, wire, mode);
                 for _ in 0..3 {
-                    again.send(&format!("{command}\nid:{}\nreceipt:5\n\n\0", kept.must("ack")));
+                    again.send(&format!("{command}\nid:{}\nreceipt:5\n\n\0", kept.expect_header("ack")));
                     let error = again.expect_error(&[("message", "nothing to settle"), ("receipt-id", "5")]);
                     assert!(error.text().contains("In STOMP 1.2 id is the ack header of the MESSAGE"), "{error:?}");
                     again = broker.connect(wire);
@@ -429,7 +440,7 @@ on_each_wire! {
             let mut client = broker.connect(wire);
             client.subscribe("s", "/topic/a", "ack:client\n");
             client.send("SEND\ndestination:/topic/a\n\nm\0");
-            client.expect("MESSAGE", &[], "m").must("ack").to_owned()
+            client.expect("MESSAGE", &[], "m").expect_header("ack").to_owned()
         });
         assert_ne!(values[0], values[1]);
     }

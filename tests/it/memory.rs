@@ -1,4 +1,4 @@
-//! The broker-wide memory budget: near the limit publishers are throttled, at the limit new messages are refused, and
+//! The broker-wide memory budget: near the limit publishers are throttled, at the limit new messages are rejected, and
 //! memory that consumers free is used again.
 
 use crate::support::http::{Http, Request};
@@ -32,20 +32,20 @@ fn send_frame(number: usize) -> String {
     format!("SEND\ndestination:/queue/{number}\nreceipt:{number}\n\n{}\0", body())
 }
 
-/// Publishes to /queue/0, /queue/1, … until the broker refuses a message and closes the connection. Returns the number
+/// Publishes to /queue/0, /queue/1, … until the broker rejects a message and closes the connection. Returns the number
 /// of accepted messages.
 #[track_caller]
 fn fill(broker: &Broker) -> usize {
     let mut client = broker.connect(Wire::Tcp);
-    for taken in 0.. {
-        client.send(&send_frame(taken));
-        let Event::Frame(frame) = client.event() else { panic!("a frame is expected") };
+    for accepted in 0.. {
+        client.send(&send_frame(accepted));
+        let Event::Frame(frame) = client.event() else { panic!("expected a frame") };
         if frame.command == "ERROR" {
             assert!(frame.text().contains("memory-bytes-max"), "{frame:?}");
-            assert_eq!(frame.must("receipt-id"), taken.to_string());
+            assert_eq!(frame.expect_header("receipt-id"), accepted.to_string());
             client.expect_end();
             assert!(broker.metric("memory_used_bytes") >= LIMIT);
-            return taken;
+            return accepted;
         }
         assert_eq!(frame.command, "RECEIPT");
     }
@@ -63,39 +63,40 @@ fn drain(client: &mut Client, count: usize) {
 
 /// Asserts an ERROR for the limit, and its counters.
 #[track_caller]
-fn assert_refused(broker: &Broker, mut client: Client, hits: i64) {
+fn assert_rejected(broker: &Broker, mut client: Client, hits: i64) {
     let error = client.expect_error(&[]);
     assert!(error.text().contains("memory-bytes-max"), "{error:?}");
     drop(client);
-    broker.until("limit_hits_total{limit=\"memory-bytes-max\"}", hits);
-    broker.until("connections_closed_total{reason=\"limit\"}", hits);
+    broker.wait_for_metric("limit_hits_total{limit=\"memory-bytes-max\"}", hits);
+    broker.wait_for_metric("connections_closed_total{reason=\"limit\"}", hits);
 }
 
-/// A quarter of this memory is for unfinished frames, which is space for three of [`HALF_READ_BYTES`].
+/// A quarter of this memory is for unfinished frames, which is space for three of [`UNFINISHED_BYTES`].
 const SHARED: &[&str] = &["--memory-bytes-max=8MiB", "--default-permissions=open", "--stall-timeout=1h"];
 const SHARE: i64 = 2 << 20;
-const HALF_READ_BYTES: usize = 600_000;
+const UNFINISHED_BYTES: usize = 600_000;
 /// Minimum charge for each of these frames: up to 4 KiB may not be charged yet.
-const CHARGED_BYTES: usize = HALF_READ_BYTES - 4096;
+const CHARGED_BYTES: usize = UNFINISHED_BYTES - 4096;
 
 /// Returns an unfinished SEND frame.
-fn half_a_send() -> String {
-    format!("SEND\ndestination:/queue/a\ncontent-length:700000\n\n{}", "x".repeat(HALF_READ_BYTES))
+fn unfinished_send() -> String {
+    format!("SEND\ndestination:/queue/a\ncontent-length:700000\n\n{}", "x".repeat(UNFINISHED_BYTES))
 }
 
 on_each_wire! {
-    fn clients_with_unfinished_frames_are_refused_and_others_continue(wire: Wire) {
+    fn clients_with_unfinished_frames_are_rejected_and_others_continue(wire: Wire) {
         let broker = Broker::start(SHARED);
         let (mut receiver, mut sender) = (broker.connect(wire), broker.connect(wire));
         receiver.subscribe("1", "/topic/a", "");
-        let mut hoarders: Vec<_> = (0..20).map(|_| broker.connect(wire)).collect();
-        for (number, hoarder) in hoarders.iter_mut().enumerate() {
-            hoarder.send(&half_a_send());
+        let mut unfinished_clients: Vec<_> = (0..20).map(|_| broker.connect(wire)).collect();
+        for (number, unfinished) in unfinished_clients.iter_mut().enumerate() {
+            unfinished.send(&unfinished_send());
             if number < 3 {
-                broker.until_holds("memory_used_bytes", |bytes| bytes >= ((number + 1) * CHARGED_BYTES) as i64);
+                let charged = ((number + 1) * CHARGED_BYTES) as i64;
+                broker.wait_for_metric_where("memory_used_bytes", |bytes| bytes >= charged);
                 continue;
             }
-            let error = hoarder.expect_error(&[("message", "memory limit reached")]);
+            let error = unfinished.expect_error(&[("message", "memory limit reached")]);
             let text = error.text();
             assert!(text.contains("memory-bytes-max") && text.contains(&format!("is full ({SHARE} bytes")), "{text}");
         }
@@ -109,44 +110,45 @@ on_each_wire! {
         }
         broker.connect(wire).publish("/queue/b", "of a client that comes now");
         // The client that is within the limit can finish its frame.
-        hoarders[0].send(&format!("{}\0", "x".repeat(700_000 - HALF_READ_BYTES)));
-        broker.until("queue_messages", 2);
-        drop(hoarders);
-        broker.until_holds("memory_used_bytes", |bytes| bytes < SHARE / 2);
+        unfinished_clients[0].send(&format!("{}\0", "x".repeat(700_000 - UNFINISHED_BYTES)));
+        broker.wait_for_metric("queue_messages", 2);
+        drop(unfinished_clients);
+        broker.wait_for_metric_where("memory_used_bytes", |bytes| bytes < SHARE / 2);
         sender.publish("/queue/a", &"x".repeat(700_000));
     }
 
     fn a_new_frame_takes_over_the_memory_of_stalled_frames(wire: Wire) {
         let broker = Broker::start(&["--memory-bytes-max=8MiB", "--default-permissions=open"]);
-        let mut hoarders: Vec<_> = (0..3).map(|_| broker.connect(wire)).collect();
-        for (number, hoarder) in hoarders.iter_mut().enumerate() {
-            hoarder.send(&half_a_send());
-            broker.until_holds("memory_used_bytes", |bytes| bytes >= ((number + 1) * CHARGED_BYTES) as i64);
+        let mut unfinished_clients: Vec<_> = (0..3).map(|_| broker.connect(wire)).collect();
+        for (number, unfinished) in unfinished_clients.iter_mut().enumerate() {
+            unfinished.send(&unfinished_send());
+            let charged = ((number + 1) * CHARGED_BYTES) as i64;
+            broker.wait_for_metric_where("memory_used_bytes", |bytes| bytes >= charged);
         }
         // The broker admits it as soon as a tenth of stall-timeout has passed. A frame of this size arrives in pieces.
         let frame = format!("SEND\ndestination:/queue/a\nreceipt:r\n\n{}\0", "x".repeat(700_000));
         let mut refused = 0;
         loop {
             let mut newcomer = broker.connect(wire);
-            let _ = newcomer.try_raw(frame.as_bytes());
+            let _ = newcomer.try_send_bytes(frame.as_bytes());
             if matches!(newcomer.event(), Event::Frame(frame) if frame.command == "RECEIPT") {
                 break;
             }
             refused += 1;
         }
-        let error = hoarders[0].expect_error(&[("message", "memory limit reached")]);
+        let error = unfinished_clients[0].expect_error(&[("message", "memory limit reached")]);
         assert!(error.text().contains("the rest stalled"), "{error:?}");
         assert!(error.text().contains("memory-bytes-max"), "{error:?}");
         assert_eq!(broker.limit_hits("memory-bytes-max"), refused + 1);
         broker.log_line(|line| line.contains("rejected the unfinished input of a client: memory-bytes-max"));
-        hoarders[1].send(&format!("{}\0", "x".repeat(700_000 - HALF_READ_BYTES)));
-        broker.until("queue_messages", 2);
+        unfinished_clients[1].send(&format!("{}\0", "x".repeat(700_000 - UNFINISHED_BYTES)));
+        broker.wait_for_metric("queue_messages", 2);
     }
 
     fn a_stalled_frame_closes_its_connection(wire: Wire) {
         let broker = Broker::start(&["--stall-timeout=200ms", "--default-permissions=open"]);
         let mut client = broker.connect(wire);
-        client.send(&half_a_send());
+        client.send(&unfinished_send());
         let error = client.expect_error(&[("message", "unfinished frame")]);
         let text = error.text();
         assert!(text.contains("600"), "{text}");
@@ -154,13 +156,13 @@ on_each_wire! {
         assert_eq!(broker.limit_hits("stall-timeout"), 1);
         broker.log_line(|line| line.contains("rejected the unfinished input of a client: stall-timeout"));
         drop(client);
-        broker.until("memory_used_bytes", 0);
+        broker.wait_for_metric("memory_used_bytes", 0);
     }
 
     fn one_client_may_send_a_frame_above_the_share_for_input(wire: Wire) {
         let broker = Broker::start(&["--memory-bytes-max=1MiB", "--frame-bytes-max=768KiB"]);
         broker.connect(wire).publish("/topic/a", &"x".repeat(700_000));
-        broker.until("memory_used_bytes", 0);
+        broker.wait_for_metric("memory_used_bytes", 0);
     }
 
     fn near_the_limit_a_publisher_that_has_closed_is_not_throttled(wire: Wire) {
@@ -169,24 +171,24 @@ on_each_wire! {
         while broker.metric("memory_used_bytes") < THROTTLED_FROM {
             broker.connect(wire).publish("/queue/full", &body());
             // Its input counts until its connection has gone.
-            broker.until("connections", 0);
+            broker.wait_for_metric("connections", 0);
             filled += 1;
         }
         let mut publisher = broker.connect(wire);
         publisher.send(&"SEND\ndestination:/queue/a\n\nhi\0".repeat(50));
-        publisher.finish();
-        broker.until("queue_messages", filled + 50);
+        publisher.shutdown_write();
+        broker.wait_for_metric("queue_messages", filled + 50);
         assert_eq!(broker.limit_hits("memory-bytes-max"), 0);
-        broker.until("connections", 0);
+        broker.wait_for_metric("connections", 0);
     }
 
-    fn at_the_limit_a_send_is_refused_and_consumers_continue(wire: Wire) {
+    fn at_the_limit_a_send_is_rejected_and_consumers_continue(wire: Wire) {
         let broker = start("50ms");
         let mut bystander = broker.connect(wire);
         bystander.subscribe("1", "/topic/a", "");
-        let taken = fill(&broker);
-        assert!((9..=11).contains(&taken), "{taken} bodies of {BODY_BYTES} bytes fit");
-        assert_eq!(broker.metric("queue_messages"), taken as i64);
+        let accepted = fill(&broker);
+        assert!((9..=11).contains(&accepted), "{accepted} bodies of {BODY_BYTES} bytes were accepted");
+        assert_eq!(broker.metric("queue_messages"), accepted as i64);
         for destination in ["/topic/a", "/queue/0", "/queue/new"] {
             let mut client = broker.connect(wire);
             client.send(&format!("SEND\ndestination:{destination}\n\nhi\0"));
@@ -194,26 +196,26 @@ on_each_wire! {
             assert!(error.text().contains("memory-bytes-max"), "{error:?}");
         }
         assert_eq!(broker.limit_hits("memory-bytes-max"), 4);
-        assert_eq!(broker.metric("queue_messages"), taken as i64);
+        assert_eq!(broker.metric("queue_messages"), accepted as i64);
         let mut consumer = broker.connect(wire);
-        drain(&mut consumer, taken);
-        broker.until("queue_messages", 0);
-        broker.until_holds("memory_used_bytes", |bytes| bytes < THROTTLED_FROM);
-        // There is memory again, and the bystander has received no ERROR.
+        drain(&mut consumer, accepted);
+        broker.wait_for_metric("queue_messages", 0);
+        broker.wait_for_metric_where("memory_used_bytes", |bytes| bytes < THROTTLED_FROM);
+        // Memory is available again, and the bystander has received no ERROR.
         bystander.expect_quiet();
-        consumer.publish("/topic/a", "room again");
-        bystander.expect("MESSAGE", &[], "room again");
+        consumer.publish("/topic/a", "accepted again");
+        bystander.expect("MESSAGE", &[], "accepted again");
     }
 
-    fn at_the_limit_a_send_within_a_transaction_is_refused(wire: Wire) {
+    fn at_the_limit_a_send_within_a_transaction_is_rejected(wire: Wire) {
         let broker = start("50ms");
         let mut client = broker.connect(wire);
         client.done("BEGIN\ntransaction:t\nreceipt:done\n\n\0");
-        let taken = fill(&broker);
+        let accepted = fill(&broker);
         client.send("SEND\ndestination:/queue/t\ntransaction:t\n\nparked\0");
-        assert_refused(&broker, client, 2);
-        assert_eq!(broker.metric("queue_messages"), taken as i64);
-        broker.until("transactions", 0);
+        assert_rejected(&broker, client, 2);
+        assert_eq!(broker.metric("queue_messages"), accepted as i64);
+        broker.wait_for_metric("transactions", 0);
     }
 
     fn open_transactions_are_charged(wire: Wire) {
@@ -223,23 +225,23 @@ on_each_wire! {
         for _ in 0..12 {
             client.send(&format!("SEND\ndestination:/queue/t\ntransaction:t\n\n{}\0", body()));
         }
-        assert_refused(&broker, client, 1);
-        broker.until("memory_used_bytes", 0);
+        assert_rejected(&broker, client, 1);
+        broker.wait_for_metric("memory_used_bytes", 0);
         assert_eq!(broker.metric("messages_published_total"), 0);
     }
 
-    fn at_the_limit_a_commit_is_refused_as_a_whole(wire: Wire) {
+    fn at_the_limit_a_commit_is_rejected_as_a_whole(wire: Wire) {
         let broker = start("50ms");
         let mut client = broker.connect(wire);
         client.send("BEGIN\ntransaction:t\n\n\0");
         let parked = "SEND\ndestination:/queue/t\ntransaction:t\nreceipt:done\n\nparked\0";
         client.done(parked);
         client.done(parked);
-        let taken = fill(&broker);
+        let accepted = fill(&broker);
         client.send("COMMIT\ntransaction:t\nreceipt:5\n\n\0");
-        assert_refused(&broker, client, 2);
-        assert_eq!(broker.metric("queue_messages"), taken as i64);
-        broker.until("transactions", 0);
+        assert_rejected(&broker, client, 2);
+        assert_eq!(broker.metric("queue_messages"), accepted as i64);
+        broker.wait_for_metric("transactions", 0);
     }
 
     fn at_the_limit_ack_and_nack_are_accepted(wire: Wire) {
@@ -249,13 +251,14 @@ on_each_wire! {
         let mut publisher = broker.connect(wire);
         publisher.publish("/queue/work", "one");
         publisher.publish("/queue/work", "two");
-        let acks = ["one", "two"].map(|body| client.expect("MESSAGE", &[], body).must("ack").to_string());
+        let acks = ["one", "two"]
+            .map(|body| client.expect("MESSAGE", &[], body).expect_header("ack").to_string());
         client.done("BEGIN\ntransaction:t\nreceipt:done\n\n\0");
-        let taken = fill(&broker);
+        let accepted = fill(&broker);
         client.done(&format!("ACK\nid:{}\nreceipt:done\n\n\0", acks[0]));
         client.done(&format!("NACK\nid:{}\nreceipt:done\n\n\0", acks[1]));
         client.expect("MESSAGE", &[("redelivered", "true")], "two");
-        assert_eq!(broker.metric("queue_messages"), 1 + taken as i64);
+        assert_eq!(broker.metric("queue_messages"), 1 + accepted as i64);
     }
 
     fn near_the_limit_a_publisher_waits_until_consumers_free_memory(wire: Wire) {
@@ -290,15 +293,15 @@ on_each_wire! {
 }
 
 #[test]
-fn unfinished_sockjs_bodies_are_refused_and_others_continue() {
+fn unfinished_sockjs_bodies_are_rejected_and_others_continue() {
     let broker = Broker::start(SHARED);
-    let body = serde_json::to_string(&[half_a_send()]).expect("JSON");
-    let hoarders: Vec<_> = (0..20)
+    let body = serde_json::to_string(&[unfinished_send()]).expect("JSON");
+    let unfinished_clients: Vec<_> = (0..20)
         .map(|number| {
             let mut session = Session::new(broker.http, "/ws", Transport::XhrPolling).opened();
             session.connect("1.2");
             let mut sender = Http::connect(broker.http);
-            sender.octets(
+            sender.write_bytes(
                 format!(
                     "POST {}/xhr_send HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}",
                     session.path,
@@ -308,9 +311,9 @@ fn unfinished_sockjs_bodies_are_refused_and_others_continue() {
             );
             if number < 3 {
                 let held = (number + 1) * CHARGED_BYTES;
-                broker.until_holds("memory_used_bytes", |bytes| bytes >= held as i64);
+                broker.wait_for_metric_where("memory_used_bytes", |bytes| bytes >= held as i64);
             } else {
-                let refused = sender.answer();
+                let refused = sender.read_response();
                 assert_eq!(refused.status, 503, "{refused:?}");
                 assert!(refused.body.contains("The limit memory-bytes-max is reached."), "{refused:?}");
             }
@@ -326,12 +329,12 @@ fn unfinished_sockjs_bodies_are_refused_and_others_continue() {
     session.connect("1.2");
     session.done("SEND\ndestination:/queue/a\nreceipt:done\n\nhi\0");
     broker.connect(Wire::Tcp).publish("/queue/a", "hi");
-    drop((hoarders, session));
-    broker.until_holds("memory_used_bytes", |bytes| bytes < SHARE / 4);
+    drop((unfinished_clients, session));
+    broker.wait_for_metric_where("memory_used_bytes", |bytes| bytes < SHARE / 4);
 }
 
 /// Returns an unfinished head of a request.
-fn half_a_head(path: &str) -> String {
+fn unfinished_head(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {}", "x".repeat(12_000))
 }
 
@@ -345,8 +348,8 @@ fn hold_large_heads(broker: &Broker) -> Vec<Http> {
     (1..=HEADS)
         .map(|number| {
             let mut http = Http::connect(broker.http);
-            http.octets(half_a_head("/health").as_bytes());
-            broker.until("memory_used_bytes", number * HEAD_BYTES);
+            http.write_bytes(unfinished_head("/health").as_bytes());
+            broker.wait_for_metric("memory_used_bytes", number * HEAD_BYTES);
             http
         })
         .collect()
@@ -355,11 +358,11 @@ fn hold_large_heads(broker: &Broker) -> Vec<Http> {
 #[test]
 fn large_request_heads_that_do_not_fit_get_503_and_small_ones_are_served() {
     let broker = Broker::start(&["--memory-bytes-max=1MiB"]);
-    let hoarders = hold_large_heads(&broker);
+    let unfinished_clients = hold_large_heads(&broker);
     for hits in 1..=3 {
         let mut http = Http::connect(broker.http);
-        http.octets(half_a_head("/health").as_bytes());
-        let refused = http.answer();
+        http.write_bytes(unfinished_head("/health").as_bytes());
+        let refused = http.read_response();
         assert_eq!(refused.status, 503, "{refused:?}");
         assert!(refused.body.contains("(a part of memory-bytes-max)"), "{refused:?}");
         assert_eq!(broker.limit_hits("memory-bytes-max"), hits);
@@ -368,11 +371,11 @@ fn large_request_heads_that_do_not_fit_get_503_and_small_ones_are_served() {
     broker.log_line(|line| line.contains("rejected the unfinished input of a client: memory-bytes-max"));
     broker.connect(Wire::Tcp).publish("/queue/a", "hi");
     broker.connect(Wire::WebSocket).done("SEND\ndestination:/queue/a\nreceipt:done\n\nhi\0");
-    drop(hoarders);
-    broker.until_holds("memory_used_bytes", |bytes| bytes < HEAD_BYTES);
+    drop(unfinished_clients);
+    broker.wait_for_metric_where("memory_used_bytes", |bytes| bytes < HEAD_BYTES);
     let mut http = Http::connect(broker.http);
-    http.octets(format!("{}\r\n\r\n", half_a_head("/health")).as_bytes());
-    assert_eq!(http.answer().status, 200);
+    http.write_bytes(format!("{}\r\n\r\n", unfinished_head("/health")).as_bytes());
+    assert_eq!(http.read_response().status, 200);
 }
 
 #[test]
@@ -381,18 +384,18 @@ fn a_large_request_head_is_charged_until_its_connection_closes_or_is_upgraded() 
     let mut http = Http::connect(broker.http);
     // An unfinished request follows the first one.
     let first = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    http.octets(format!("{first}{}", half_a_head("/health")).as_bytes());
-    assert_eq!(http.answer().status, 200);
-    broker.until("memory_used_bytes", HEAD_BYTES);
-    http.octets(b"\r\n\r\n");
-    assert_eq!(http.answer().status, 200);
+    http.write_bytes(format!("{first}{}", unfinished_head("/health")).as_bytes());
+    assert_eq!(http.read_response().status, 200);
+    broker.wait_for_metric("memory_used_bytes", HEAD_BYTES);
+    http.write_bytes(b"\r\n\r\n");
+    assert_eq!(http.read_response().status, 200);
     assert_eq!(broker.metric("memory_used_bytes"), HEAD_BYTES);
     drop(http);
-    broker.until("memory_used_bytes", 0);
-    let mut upgraded = broker.shake_hands(Request::get("/ws").header("Cookie", &"x".repeat(12_000)));
+    broker.wait_for_metric("memory_used_bytes", 0);
+    let mut upgraded = broker.open_websocket(Request::get("/ws").header("Cookie", &"x".repeat(12_000)));
     upgraded.send("CONNECT\naccept-version:1.2\nhost:a\n\n\0");
     upgraded.frame("CONNECTED");
-    broker.until("memory_used_bytes", 0);
+    broker.wait_for_metric("memory_used_bytes", 0);
 }
 
 #[test]
@@ -409,18 +412,18 @@ fn a_body_in_one_piece_with_its_head_is_answered_when_the_memory_for_heads_is_us
         )
     };
     let mut kept = Http::connect(broker.http);
-    kept.octets(request("\n").as_bytes());
-    assert_eq!(kept.answer().status, 204);
-    broker.until("memory_used_bytes", 0);
+    kept.write_bytes(request("\n").as_bytes());
+    assert_eq!(kept.read_response().status, 204);
+    broker.wait_for_metric("memory_used_bytes", 0);
     let _hoarders = hold_large_heads(&broker);
     let send = request(&format!("SEND\ndestination:/queue/a\n\n{}\0", "x".repeat(6000)));
     for number in 1..=3 {
-        kept.octets(send.as_bytes());
-        assert_eq!(kept.answer().status, 204, "on a connection that is used again");
+        kept.write_bytes(send.as_bytes());
+        assert_eq!(kept.read_response().status, 204, "on a reused connection");
         let mut new = Http::connect(broker.http);
-        new.octets(send.as_bytes());
-        assert_eq!(new.answer().status, 204, "on a new connection");
-        broker.until("queue_messages", 2 * number);
+        new.write_bytes(send.as_bytes());
+        assert_eq!(new.read_response().status, 204, "on a new connection");
+        broker.wait_for_metric("queue_messages", 2 * number);
     }
     assert_eq!(broker.limit_hits("memory-bytes-max"), 0);
 }

@@ -1,15 +1,15 @@
 //! Permissions: the presets, the operator's rules, and the actions that need no rule.
 
-use crate::support::people::{as_service, by_passcode, by_token, token, with_tokens, with_users};
+use crate::support::sign_in::{as_service, by_passcode, by_token, token, with_tokens, with_users};
 use crate::support::{Broker, Client, Event, Wire, on_each_wire};
 use rustix::process::Signal;
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Signs in a client that asks for `soft-errors`, so that a refusal does not end its connection.
+/// Signs in a client that requests `soft-errors`, so that a rejection does not end its connection.
 #[track_caller]
-fn soft(broker: &Broker, wire: Wire, headers: &str) -> Client {
+fn connect_soft(broker: &Broker, wire: Wire, headers: &str) -> Client {
     let (mut client, _) = broker.sign_in(wire, &format!("{headers}soft-errors:true\n"));
     client.subscribe("errors", "/user/queue/errors", "");
     client
@@ -17,21 +17,21 @@ fn soft(broker: &Broker, wire: Wire, headers: &str) -> Client {
 
 /// Returns whether the action is allowed. A refusal must be `access denied` with the destination in `refused`.
 #[track_caller]
-fn may(client: &mut Client, verb: &str, destination: &str) -> bool {
+fn is_permitted(client: &mut Client, verb: &str, destination: &str) -> bool {
     let head = match verb {
         "send" => format!("SEND\ndestination:{destination}"),
         _ => format!("SUBSCRIBE\nid:{destination}\ndestination:{destination}"),
     };
-    let Some(refused) = client.refusal(&head) else { return true };
-    assert_eq!(refused.must("message"), "access denied", "{refused:?}");
-    assert_eq!(refused.must("refused"), destination, "{refused:?}");
+    let Some(refused) = client.rejection(&head) else { return true };
+    assert_eq!(refused.expect_header("message"), "access denied", "{refused:?}");
+    assert_eq!(refused.expect_header("refused"), destination, "{refused:?}");
     false
 }
 
 #[track_caller]
-fn assert_rules(client: &mut Client, who: &str, rules: &[(&str, &str, bool)]) {
+fn assert_rules(client: &mut Client, name: &str, rules: &[(&str, &str, bool)]) {
     for (verb, destination, is_allowed) in rules {
-        assert_eq!(may(client, verb, destination), *is_allowed, "{who}: {verb} {destination}");
+        assert_eq!(is_permitted(client, verb, destination), *is_allowed, "{name}: {verb} {destination}");
     }
 }
 
@@ -74,7 +74,7 @@ const EMPTY_SNAPSHOT: &str = "{\"event\":\"snapshot\",\"of\":\"/topic/board.b\",
 on_each_wire! {
     fn preset_safe_grants_each_kind_of_user_its_destinations(wire: Wire) {
         let broker = with_users(&["alice", "bob"], &["--default-permissions=safe", "--allow-anonymous"]);
-        let mut alice = soft(&broker, wire, &by_passcode("alice"));
+        let mut alice = connect_soft(&broker, wire, &by_passcode("alice"));
         let of_all = [
             ("subscribe", "/topic/a", true),
             ("subscribe", "/topic/a.*.b", true),
@@ -109,20 +109,20 @@ on_each_wire! {
             ("send", "/user/alice/topic/a", true),
         ];
         assert_rules(&mut alice, "alice", &of_users);
-        let mut nobody = soft(&broker, wire, "");
-        assert_rules(&mut nobody, "nobody", &of_all);
-        let of_nobody = [
+        let mut anonymous = connect_soft(&broker, wire, "");
+        assert_rules(&mut anonymous, "anonymous", &of_all);
+        let of_anonymous = [
             ("send", "/user/bob/queue/a", false),
             ("send", "/user/bob/topic/a", false),
             ("subscribe", "/user/alice/queue/a", false),
         ];
-        assert_rules(&mut nobody, "nobody", &of_nobody);
+        assert_rules(&mut anonymous, "anonymous", &of_anonymous);
     }
 
     fn preset_open_grants_everything_but_other_users_queues(wire: Wire) {
         let broker = with_users(&["alice", "bob"], &["--allow-anonymous"]);
-        for (who, headers) in [("alice", by_passcode("alice")), ("nobody", String::new())] {
-            let mut client = soft(&broker, wire, &headers);
+        for (name, headers) in [("alice", by_passcode("alice")), ("anonymous", String::new())] {
+            let mut client = connect_soft(&broker, wire, &headers);
             let rules = [
                 ("send", "/topic/a", true),
                 ("subscribe", "/topic/a", true),
@@ -139,11 +139,11 @@ on_each_wire! {
                 ("subscribe", "/presence/users", true),
                 ("subscribe", "/presence/topic/a", true),
             ];
-            assert_rules(&mut client, who, &rules);
+            assert_rules(&mut client, name, &rules);
         }
     }
 
-    fn a_refusal_names_the_destination_and_the_log_names_the_rule(wire: Wire) {
+    fn a_rejection_names_the_destination_and_the_log_names_the_rule(wire: Wire) {
         let broker = with_tokens(&["--permission", "deny subscribe users /topic/secret.**"]);
         let (mut alice, id) = broker.sign_in(wire, &by_token("alice"));
         alice.send("SUBSCRIBE\nid:1\ndestination:/topic/secret.plans\nreceipt:r\n\n\0");
@@ -164,7 +164,7 @@ on_each_wire! {
         alice.send("SEND\ndestination:/queue/a\nreceipt:r\n\n\0");
         alice.expect_error(&[("message", "access denied"), ("destination", "/queue/a"), ("receipt-id", "r")]);
         broker.log_line(|line| line.contains("access denied") && line.contains("no rule grants it (preset safe)"));
-        broker.until("access_denied_total", 2);
+        broker.wait_for_metric("access_denied_total", 2);
         assert_eq!(broker.metric("queues"), 0, "the refused SEND must not create the queue");
     }
 
@@ -179,7 +179,7 @@ on_each_wire! {
         ];
         let broker = with_tokens(&flags);
         let by = |name: &str, claims| format!("passcode:{}\n", token(name, claims));
-        let mut alice = soft(&broker, wire, &by("alice", json!({ "roles": ["editor"] })));
+        let mut alice = connect_soft(&broker, wire, &by("alice", json!({ "roles": ["editor"] })));
         let rules = [
             ("send", "/topic/news.today", true),
             ("send", "/topic/news.tomorrow", false),
@@ -192,13 +192,13 @@ on_each_wire! {
         assert_rules(&mut alice, "alice", &rules);
         // No user name makes a rule match the queues of other users.
         for name in ["*", "**", "#", "alice.1", "alice/1"] {
-            let mut eve = soft(&broker, wire, &by_token(name));
+            let mut eve = connect_soft(&broker, wire, &by_token(name));
             assert_rules(&mut eve, name, &[("send", "/queue/alice.1", false), ("send", "/queue/alice", false)]);
         }
         let (mut mallory, _) = broker.sign_in(wire, &by("mallory", json!({ "roles": "editor" })));
         mallory.send("SUBSCRIBE\nid:1\ndestination:/user/queue/a\n\n\0");
         mallory.expect_error(&[("message", "access denied")]);
-        let mut service = soft(&broker, wire, &as_service("mallory"));
+        let mut service = connect_soft(&broker, wire, &as_service("mallory"));
         let rules = [
             ("subscribe", "/topic/**", true),
             ("subscribe", "/queue/dead.a", true),
@@ -219,7 +219,7 @@ on_each_wire! {
         ];
         let broker = with_tokens(&flags);
         let by = |name: &str, claims| format!("passcode:{}\n", token(name, claims));
-        let mut alice = soft(&broker, wire, &by("alice", json!({ "team": "a/b" })));
+        let mut alice = connect_soft(&broker, wire, &by("alice", json!({ "team": "a/b" })));
         let rules = [
             ("subscribe", "/topic/teams/b/1", false),
             ("subscribe", "/topic/teams/a/b/1", false),
@@ -231,7 +231,7 @@ on_each_wire! {
             ("subscribe", "/topic/**", false),
         ];
         assert_rules(&mut alice, "alice", &rules);
-        let mut bob = soft(&broker, wire, &by("bob", json!({ "team": "red", "level": "7" })));
+        let mut bob = connect_soft(&broker, wire, &by("bob", json!({ "team": "red", "level": "7" })));
         let rules = [
             ("subscribe", "/topic/teams/red/1", true),
             ("subscribe", "/topic/teams/red/**", true),
@@ -243,7 +243,7 @@ on_each_wire! {
         assert_rules(&mut bob, "bob", &rules);
         // A wildcard in a claim does not widen the rule.
         for team in ["*", "**", "#", ">", "{user}", "red/**", "", "blue.x"] {
-            let mut eve = soft(&broker, wire, &by("eve", json!({ "team": team, "level": "**" })));
+            let mut eve = connect_soft(&broker, wire, &by("eve", json!({ "team": team, "level": "**" })));
             let rules = [
                 ("subscribe", "/topic/teams/red/1", false),
                 ("subscribe", "/topic/teams/blue/x/1", false),
@@ -260,7 +260,7 @@ on_each_wire! {
         let broker = with_tokens(&["--config", rules.path()]);
         let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
         alice.subscribe("1", "/topic/board.a", "");
-        let mut bob = soft(&broker, wire, &by_token("bob"));
+        let mut bob = connect_soft(&broker, wire, &by_token("bob"));
         bob.subscribe("1", "/topic/board.a", "");
         bob.subscribe("2", "/topic/**", "");
         bob.subscribe("3", "/topic/other", "");
@@ -268,15 +268,15 @@ on_each_wire! {
         bob.expect("MESSAGE", &[("subscription", "4"), ("event", "snapshot")], EMPTY_SNAPSHOT);
         let (mut carol, _) = broker.sign_in(wire, &by_token("carol"));
         carol.send("BEGIN\ntransaction:t\n\n\0");
-        carol.tell("/topic/other", "transaction:t\n", "parked");
-        carol.tell("/topic/other", "", "now");
+        carol.send_with_receipt("/topic/other", "transaction:t\n", "parked");
+        carol.send_with_receipt("/topic/other", "", "now");
         bob.frame("MESSAGE");
         bob.frame("MESSAGE");
         // An invalid configuration changes nothing.
         rules.write("permission = [\"allow everything\"]\n");
         broker.signal(Signal::HUP);
         broker.log_line(|line| line.contains("reload failed; the previous configuration stays in effect"));
-        carol.tell("/topic/other", "", "still");
+        carol.send_with_receipt("/topic/other", "", "still");
         bob.frame("MESSAGE");
         bob.frame("MESSAGE");
         rules.write("permission = [\"deny all users /topic/board.**\", \"deny send user:carol /topic/other\"]\n");
@@ -285,9 +285,9 @@ on_each_wire! {
         alice.expect_error(&[("message", "access denied"), ("destination", "/topic/board.a")]);
         let mut ended: Vec<String> = (0..3)
             .map(|_| {
-                let told = bob.frame("MESSAGE");
-                assert_eq!(told.must("message"), "access denied");
-                told.must("refused").to_string()
+                let report = bob.frame("MESSAGE");
+                assert_eq!(report.expect_header("message"), "access denied");
+                report.expect_header("refused").to_string()
             })
             .collect();
         ended.sort();
@@ -296,44 +296,44 @@ on_each_wire! {
         carol.send("SEND\ndestination:/topic/other\n\nno\0");
         carol.expect_error(&[("message", "access denied"), ("destination", "/topic/other")]);
         let mut service = broker.sign_in(wire, &as_service("s")).0;
-        service.tell("/topic/other", "", "last");
+        service.send_with_receipt("/topic/other", "", "last");
         bob.expect("MESSAGE", &[("subscription", "3")], "last");
-        bob.hears_nothing();
+        bob.expect_quiet_as_user();
     }
 
     fn a_new_token_with_fewer_grants_ends_subscriptions_it_denies(wire: Wire) {
         let flags = ["--permission=allow subscribe role:staff /topic/staff", "--permission=deny all users /topic/staff"];
         let broker = with_tokens(&flags);
         let staff = token("alice", json!({ "roles": ["staff"] }));
-        let mut alice = soft(&broker, wire, &format!("passcode:{staff}\n"));
+        let mut alice = connect_soft(&broker, wire, &format!("passcode:{staff}\n"));
         alice.subscribe("1", "/topic/staff", "");
         alice.subscribe("2", "/topic/other", "");
-        alice.tell("/auth/refresh", "", &staff);
+        alice.send_with_receipt("/auth/refresh", "", &staff);
         alice.send(&format!("SEND\ndestination:/auth/refresh\nreceipt:r\n\n{}\0", token("alice", json!({}))));
         let mut seen = Vec::new();
         for _ in 0..2 {
-            let Event::Frame(frame) = alice.event() else { panic!("two frames") };
+            let Event::Frame(frame) = alice.event() else { panic!("expected two frames") };
             seen.push((frame.command.clone(), frame.header("refused").map(str::to_string)));
         }
         seen.sort();
         assert_eq!(seen, [("MESSAGE".to_string(), Some("/topic/staff".to_string())), ("RECEIPT".to_string(), None)]);
         let mut service = broker.sign_in(wire, &as_service("s")).0;
-        service.tell("/topic/staff", "", "secret");
-        service.tell("/topic/other", "", "hi");
+        service.send_with_receipt("/topic/staff", "", "secret");
+        service.send_with_receipt("/topic/other", "", "hi");
         alice.expect("MESSAGE", &[("subscription", "2")], "hi");
-        alice.hears_nothing();
-        broker.until("subscriptions", 2);
+        alice.expect_quiet_as_user();
+        broker.wait_for_metric("subscriptions", 2);
     }
 
     fn own_temporary_queue_own_session_and_auth_refresh_need_no_rule(wire: Wire) {
         let broker = with_tokens(&["--permission", "deny all anyone **"]);
         let (mut alice, id) = broker.sign_in(wire, &by_token("alice"));
         alice.subscribe("t", "/temp-queue/t", "");
-        alice.tell("/temp-queue/t", "", "mine");
+        alice.send_with_receipt("/temp-queue/t", "", "mine");
         alice.expect("MESSAGE", &[("subscription", "t")], "mine");
-        alice.tell(&format!("/user/~{id}/queue/x"), "", "an answer");
+        alice.send_with_receipt(&format!("/user/~{id}/queue/x"), "", "an answer");
         let fresh = token("alice", json!({ "roles": [] }));
-        alice.tell("/auth/refresh", "", &fresh);
+        alice.send_with_receipt("/auth/refresh", "", &fresh);
         for destination in ["/user/queue/x", "/topic/a"] {
             let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
             alice.send(&format!("SEND\ndestination:{destination}\n\n\0"));
@@ -346,8 +346,8 @@ on_each_wire! {
         let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
         alice.subscribe("x", "/user/queue/x", "");
         let (mut bob, _) = broker.sign_in(wire, &by_token("bob"));
-        assert_eq!(bob.reach("/users/queue/x", "to:alice,carol\n", "hi"), 1);
-        alice.hears("/user/queue/x", "hi");
+        assert_eq!(bob.send_and_count("/users/queue/x", "to:alice,carol\n", "hi"), 1);
+        alice.expect_message("/user/queue/x", "hi");
         for to in ["alice,boss", "boss", "alice,%62oss"] {
             let (mut bob, _) = broker.sign_in(wire, &by_token("bob"));
             bob.send(&format!("SEND\ndestination:/users/queue/x\nto:{to}\n\nno\0"));
@@ -355,28 +355,28 @@ on_each_wire! {
         }
         bob.send("SEND\ndestination:/users/topic/x\nto:alice\n\nno\0");
         bob.expect_error(&[("message", "access denied")]);
-        alice.hears_nothing();
+        alice.expect_quiet_as_user();
     }
 }
 
 #[test]
 fn the_startup_log_and_check_config_show_the_effective_rules() {
-    let told = |broker: &Broker| {
+    let rules_line = |broker: &Broker| {
         broker.log_line(|line| line.contains("default permissions; stompbox check-config shows every rule"))
     };
     let broker = with_users(&["alice"], &[]);
-    let line = told(&broker);
+    let line = rules_line(&broker);
     assert!(
         line.contains("permissions=\"open\"") && line.contains("only this machine can connect"),
         "{line}"
     );
     assert!(!broker.log().contains("/topic/chat"), "{}", broker.log());
     let broker = with_tokens(&[]);
-    let line = told(&broker);
+    let line = rules_line(&broker);
     assert!(line.contains("permissions=\"safe\"") && line.contains("tokens are configured"), "{line}");
     broker.log_line(|line| line.contains("allow send anyone /topic/chat.** (demo)"));
     let broker = with_tokens(&["--demo=false"]);
-    told(&broker);
+    rules_line(&broker);
     assert!(!broker.log().contains("/topic/chat"), "{}", broker.log());
 
     let safe = [

@@ -1,8 +1,8 @@
 //! `/presence/…`: a snapshot of the members of a topic, followed by its changes.
 
 use crate::support::frame::Frame;
-use crate::support::people::{as_service, by_token, token, with_tokens};
-use crate::support::{Broker, Client, Event, PATIENCE, Wire, on_each_wire};
+use crate::support::sign_in::{as_service, by_token, token, with_tokens};
+use crate::support::{Broker, Client, Event, HANG_TIMEOUT, Wire, on_each_wire};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -24,8 +24,14 @@ struct Watcher {
 
 impl Watcher {
     #[track_caller]
-    fn start(broker: &Broker, wire: Wire, who: &str, destination: &'static str, headers: &str) -> Watcher {
-        let (mut client, _) = broker.sign_in(wire, who);
+    fn start(
+        broker: &Broker,
+        wire: Wire,
+        user_headers: &str,
+        destination: &'static str,
+        headers: &str,
+    ) -> Watcher {
+        let (mut client, _) = broker.sign_in(wire, user_headers);
         client.subscribe("watch", destination, headers);
         let of = destination.strip_prefix("/presence").expect("presence");
         let of = if of == "/users" { "users" } else { of };
@@ -41,10 +47,10 @@ impl Watcher {
 
     #[track_caller]
     fn apply(&mut self, frame: &Frame) -> Value {
-        assert_eq!(frame.must("content-type"), "application/json");
-        assert_eq!(frame.must("subscription"), "watch");
+        assert_eq!(frame.expect_header("content-type"), "application/json");
+        assert_eq!(frame.expect_header("subscription"), "watch");
         let event: Value = serde_json::from_slice(&frame.body).expect("JSON");
-        assert_eq!(event["event"], frame.must("event"), "{event}");
+        assert_eq!(event["event"], frame.expect_header("event"), "{event}");
         assert_eq!(event["of"], self.of, "{event}");
         let number = |name: &str| event[name].as_u64().unwrap_or_else(|| panic!("{name} in {event}"));
         let (version, page, pages) = (number("version"), number("page"), number("pages"));
@@ -89,22 +95,22 @@ impl Watcher {
 
     /// Applies events until exactly these users are members, each with this number of sessions.
     #[track_caller]
-    fn until(&mut self, truth: &BTreeMap<String, u64>) {
-        while self.users != *truth || self.pages_to_come > 0 {
+    fn wait_for(&mut self, expected: &BTreeMap<String, u64>) {
+        while self.users != *expected || self.pages_to_come > 0 {
             self.next();
         }
     }
 
     #[track_caller]
-    fn until_these(&mut self, names: &[&str]) {
-        self.until(&names.iter().map(|name| (name.to_string(), 1)).collect());
+    fn wait_for_users(&mut self, names: &[&str]) {
+        self.wait_for(&names.iter().map(|name| (name.to_string(), 1)).collect());
     }
 }
 
 /// Signs in a client and subscribes it to the watched topic.
 #[track_caller]
-fn member(broker: &Broker, wire: Wire, who: &str) -> Client {
-    let (mut client, _) = broker.sign_in(wire, who);
+fn member(broker: &Broker, wire: Wire, user_headers: &str) -> Client {
+    let (mut client, _) = broker.sign_in(wire, user_headers);
     client.subscribe("room", "/topic/room", "");
     client
 }
@@ -139,7 +145,7 @@ on_each_wire! {
         let _another = member(&broker, wire, "");
         watcher.next();
         assert_eq!(watcher.counts, [1, 1, 2]);
-        watcher.client.hears_nothing();
+        watcher.client.expect_quiet_as_user();
     }
 
     fn watchers_and_pattern_subscribers_are_not_members(wire: Wire) {
@@ -161,7 +167,7 @@ on_each_wire! {
         for watcher in &mut watchers {
             watcher.next();
             assert_eq!((watcher.counts, watcher.version), ([1, 1, 0], 2), "the first reported change");
-            watcher.client.hears_nothing();
+            watcher.client.expect_quiet_as_user();
         }
     }
 
@@ -171,11 +177,11 @@ on_each_wire! {
         let mut watcher = Watcher::start(&broker, wire, &by_token("watcher"), ROOM, "");
         watcher.next();
         alice.reset();
-        broker.until("sessions", 1);
+        broker.wait_for_metric("sessions", 1);
         let alice = member(&broker, wire, &by_token("alice"));
         // Waits longer than the grace period of the first session.
-        broker.pass(Duration::from_millis(3500));
-        watcher.client.hears_nothing();
+        broker.request_health_for(Duration::from_millis(3500));
+        watcher.client.expect_quiet_as_user();
         assert_eq!(watcher.users.keys().collect::<Vec<_>>(), ["alice"]);
         let left = Instant::now();
         alice.disconnect();
@@ -204,9 +210,9 @@ on_each_wire! {
         for _ in 0..2 {
             members.pop().expect("members").disconnect();
         }
-        plain.until_these(&["m0", "m1"]);
-        named.until_these(&["m0", "m1"]);
-        late.until_these(&["m0", "m1"]);
+        plain.wait_for_users(&["m0", "m1"]);
+        named.wait_for_users(&["m0", "m1"]);
+        late.wait_for_users(&["m0", "m1"]);
     }
 
     fn presence_of_users_reports_the_users_that_are_online(wire: Wire) {
@@ -217,18 +223,18 @@ on_each_wire! {
             "--allow-anonymous",
         ];
         let broker = with_tokens(&flags);
-        for who in ["", &by_token("alice")] {
-            let (mut client, _) = broker.sign_in(wire, who);
+        for user_headers in ["", &by_token("alice")] {
+            let (mut client, _) = broker.sign_in(wire, user_headers);
             client.send("SUBSCRIBE\nid:1\ndestination:/presence/users\n\n\0");
             client.expect_error(&[("message", "access denied"), ("destination", "/presence/users")]);
         }
-        broker.until("sessions", 0);
+        broker.wait_for_metric("sessions", 0);
         let chief = format!("passcode:{}\n", token("chief", json!({ "roles": ["chief"] })));
         let mut watcher = Watcher::start(&broker, wire, &chief, "/presence/users", "");
-        watcher.until_these(&["chief"]);
+        watcher.wait_for_users(&["chief"]);
         let (alice, _) = broker.sign_in(wire, &by_token("alice"));
-        watcher.until_these(&["alice", "chief"]);
-        let nobody = broker.connect(wire);
+        watcher.wait_for_users(&["alice", "chief"]);
+        let anonymous = broker.connect(wire);
         watcher.next();
         assert_eq!(watcher.counts, [2, 2, 1]);
         // A failed login does not count as online.
@@ -236,13 +242,13 @@ on_each_wire! {
         refused.send("CONNECT\naccept-version:1.2\nhost:a\npasscode:a.b.c\n\n\0");
         refused.expect_error(&[]);
         alice.disconnect();
-        watcher.until_these(&["chief"]);
-        nobody.disconnect();
+        watcher.wait_for_users(&["chief"]);
+        anonymous.disconnect();
         watcher.next();
         assert_eq!(watcher.counts, [1, 1, 0]);
-        watcher.client.hears_nothing();
+        watcher.client.expect_quiet_as_user();
         let mut service = Watcher::start(&broker, wire, &as_service("s"), "/presence/users", "");
-        service.until_these(&["chief", "s"]);
+        service.wait_for_users(&["chief", "s"]);
     }
 
     fn presence_of_a_topic_requires_permission_to_subscribe_to_it(wire: Wire) {
@@ -274,9 +280,9 @@ fn all_watchers_of_a_large_topic_converge_to_the_same_state() {
         .map(|at| Watcher::start(&broker, Wire::ALL[at % 2], &by_token("watcher"), ROOM, ""))
         .collect();
     let name = |at: usize| format!("member-{at}");
-    let watch = |watchers: &mut Vec<Watcher>, truth: &BTreeMap<String, u64>| {
+    let watch = |watchers: &mut Vec<Watcher>, expected: &BTreeMap<String, u64>| {
         for watcher in watchers {
-            watcher.until(truth);
+            watcher.wait_for(expected);
         }
     };
     let mut members: Vec<Client> = Vec::new();
@@ -284,37 +290,37 @@ fn all_watchers_of_a_large_topic_converge_to_the_same_state() {
         members.push(member(&broker, Wire::ALL[at % 2], &by_token(&name(at))));
     }
     // Concurrently, some members subscribe twice, some leave for good, and some leave and return at once.
-    let mut truth: BTreeMap<String, u64> = (0..MEMBERS).map(|at| (name(at), 1)).collect();
+    let mut expected: BTreeMap<String, u64> = (0..MEMBERS).map(|at| (name(at), 1)).collect();
     let gone: BTreeSet<usize> = (0..MEMBERS).step_by(3).collect();
     let mut kept = Vec::new();
     for (at, client) in members.into_iter().enumerate() {
         if gone.contains(&at) {
             client.reset();
-            truth.remove(&name(at));
+            expected.remove(&name(at));
         } else {
             kept.push(client);
         }
         if at % 6 == 0 {
             kept.push(member(&broker, Wire::Tcp, &by_token(&name(at))));
-            truth.insert(name(at), 1);
+            expected.insert(name(at), 1);
         }
         if at % 60 == 1 {
             kept.push(member(&broker, Wire::Tcp, &by_token(&name(at))));
-            truth.insert(name(at), 2);
+            expected.insert(name(at), 2);
         }
     }
-    watch(&mut watchers, &truth);
+    watch(&mut watchers, &expected);
     // One more member joins, so that all watchers end with the same event.
     kept.push(member(&broker, Wire::Tcp, &by_token("the-last")));
-    truth.insert("the-last".into(), 1);
-    watch(&mut watchers, &truth);
+    expected.insert("the-last".into(), 1);
+    watch(&mut watchers, &expected);
     let versions: BTreeSet<u64> = watchers.iter().map(|watcher| watcher.version).collect();
     assert_eq!(versions.len(), 1, "all watchers must end at the same version: {versions:?}");
     kept.into_iter().for_each(Client::reset);
     watch(&mut watchers, &BTreeMap::new());
     drop(watchers);
     for gauge in ["sessions", "subscriptions", "presence_topics", "topics"] {
-        broker.until(gauge, 0);
+        broker.wait_for_metric(gauge, 0);
     }
 }
 
@@ -335,10 +341,12 @@ fn repeated_watching_and_leaving_does_not_leak() {
                     let started = Instant::now();
                     let mut snapshots = 0;
                     loop {
-                        assert!(started.elapsed() < PATIENCE);
+                        assert!(started.elapsed() < HANG_TIMEOUT);
                         match client.event() {
                             Event::Frame(frame) if frame.command == "RECEIPT" => break,
-                            Event::Frame(frame) => snapshots += usize::from(frame.must("event") == "snapshot"),
+                            Event::Frame(frame) => {
+                                snapshots += usize::from(frame.expect_header("event") == "snapshot");
+                            }
                             other => panic!("{other:?}"),
                         }
                     }
@@ -347,9 +355,9 @@ fn repeated_watching_and_leaving_does_not_leak() {
             });
         }
     });
-    broker.until("sessions", 1);
-    broker.until("subscriptions", 1);
-    broker.until("presence_topics", 0);
+    broker.wait_for_metric("sessions", 1);
+    broker.wait_for_metric("subscriptions", 1);
+    broker.wait_for_metric("presence_topics", 0);
     assert_eq!(broker.metric("topics"), 1);
-    broker.until("outbound_queue_bytes", 0);
+    broker.wait_for_metric("outbound_queue_bytes", 0);
 }

@@ -1,7 +1,7 @@
 //! Isolation of users: no spelling, forged header, other session or race lets a client read another user's messages.
 
 use crate::support::http::{self, Request};
-use crate::support::people::{as_service, by_token, token, with_tokens};
+use crate::support::sign_in::{as_service, by_token, token, with_tokens};
 use crate::support::sockjs::{self, Session, Transport};
 use crate::support::{Broker, Client, Event, Wire, on_each_wire};
 use serde_json::json;
@@ -18,12 +18,12 @@ fn listener(broker: &Broker, wire: Wire, headers: &str) -> (Client, String) {
 
 /// Reads frames until the RECEIPT or the end, and asserts that no MESSAGE contains `secret`.
 #[track_caller]
-fn assert_receives_no_secret(client: &mut Client, what: &str) {
+fn assert_receives_no_secret(client: &mut Client, title: &str) {
     loop {
         match client.event() {
             Event::Frame(frame) if frame.command == "RECEIPT" => return,
             Event::End | Event::Reset => return,
-            Event::Frame(frame) => assert!(!frame.text().contains("secret"), "{what}: {frame:?}"),
+            Event::Frame(frame) => assert!(!frame.text().contains("secret"), "{title}: {frame:?}"),
             Event::HeartBeat | Event::Close(_) => {}
             other @ Event::Pong(_) => panic!("{other:?}"),
         }
@@ -81,7 +81,7 @@ const SPELLINGS: [&str; 46] = [
 ];
 
 /// Destinations that a client may subscribe to, none of which receives bob's messages.
-const WIDE: [&str; 14] = [
+const WILDCARDS: [&str; 14] = [
     "/topic/**",
     "/topic/#",
     "/topic/>",
@@ -105,32 +105,32 @@ on_each_wire! {
             let (mut bob, id) = listener(&broker, wire, &by_token("bob"));
             let (mut sender, _) = broker.sign_in(wire, &by_token("carol"));
             let mut spies = Vec::new();
-            for who in ["", &by_token("alice"), &by_token("greedy"), &as_service("service")] {
+            for headers in ["", &by_token("alice"), &by_token("greedy"), &as_service("service")] {
                 for spelling in SPELLINGS {
                     let spelling = spelling.replace("ID", &id);
-                    let (mut spy, _) = broker.sign_in(wire, who);
-                    match spy.refusal(&format!("SUBSCRIBE\nid:spy\ndestination:{spelling}")) {
-                        None => spies.push((format!("{who:?} at {spelling:?}"), spy)),
+                    let (mut spy, _) = broker.sign_in(wire, headers);
+                    match spy.rejection(&format!("SUBSCRIBE\nid:spy\ndestination:{spelling}")) {
+                        None => spies.push((format!("{headers:?} at {spelling:?}"), spy)),
                         Some(error) => {
                             assert_eq!(error.command, "ERROR");
                             assert!(!error.text().contains("online"), "{error:?}");
                         }
                     }
                 }
-                let (mut spy, _) = broker.sign_in(wire, &format!("{who}soft-errors:true\n"));
+                let (mut spy, _) = broker.sign_in(wire, &format!("{headers}soft-errors:true\n"));
                 spy.subscribe("errors", "/user/queue/errors", "");
-                for (at, destination) in WIDE.into_iter().enumerate() {
-                    let _ = spy.refusal(&format!("SUBSCRIBE\nid:{at}\ndestination:{destination}"));
+                for (at, destination) in WILDCARDS.into_iter().enumerate() {
+                    let _ = spy.rejection(&format!("SUBSCRIBE\nid:{at}\ndestination:{destination}"));
                 }
-                spies.push((format!("{who:?} far and wide"), spy));
+                spies.push((format!("{headers:?} with wildcards"), spy));
             }
-            assert_eq!(sender.reach("/user/bob/queue/x", "", "secret"), 1);
-            assert_eq!(sender.reach(&format!("/user/~{id}/queue/x"), "", "secret"), 1);
-            assert_eq!(sender.reach("/users/queue/x", "to:bob\n", "secret"), 1);
-            (0..3).for_each(|_| drop(bob.hears("/user/queue/x", "secret")));
-            for (who, spy) in &mut spies {
+            assert_eq!(sender.send_and_count("/user/bob/queue/x", "", "secret"), 1);
+            assert_eq!(sender.send_and_count(&format!("/user/~{id}/queue/x"), "", "secret"), 1);
+            assert_eq!(sender.send_and_count("/users/queue/x", "to:bob\n", "secret"), 1);
+            (0..3).for_each(|_| drop(bob.expect_message("/user/queue/x", "secret")));
+            for (title, spy) in &mut spies {
                 spy.send("UNSUBSCRIBE\nid:spy\nreceipt:r\n\n\0");
-                assert_receives_no_secret(spy, who);
+                assert_receives_no_secret(spy, title);
             }
         }
     }
@@ -144,24 +144,26 @@ on_each_wire! {
         let forged = "user-name:root\nsubscription:x\nmessage-id:1\ndestination:/user/carol/queue/x\nack:1\n\
                       user-name :root\n\\nuser-name:root\nsubscription :x\nsequence:kept\nredelivered:true\n\
                       User-Name:root\nUSER-NAME:root\n User-name :root\nu\u{17f}er-name:root\nSubscription:root\n";
-        for (destination, shown) in [("/user/bob/queue/x", "/user/queue/x"), ("/topic/t", "/topic/t")] {
-            alice.tell(destination, forged, "forged");
-            let message = bob.hears(shown, "forged");
-            assert_eq!((message.must("user-name"), message.must("sequence")), ("alice", "kept"));
+        for (destination, origin) in [("/user/bob/queue/x", "/user/queue/x"), ("/topic/t", "/topic/t")] {
+            alice.send_with_receipt(destination, forged, "forged");
+            let message = bob.expect_message(origin, "forged");
+            assert_eq!(message.expect_header("user-name"), "alice");
+            assert_eq!(message.expect_header("sequence"), "kept");
             for (name, value) in &message.headers {
                 let is_broker_s = ["user-name", "subscription", "message-id", "destination"].contains(&name.as_str());
                 assert!(!value.contains("root") && (is_broker_s || !name.contains("user")), "{message:?}");
             }
-            assert_ne!(message.must("message-id"), "1");
+            assert_ne!(message.expect_header("message-id"), "1");
         }
         // The id of another user's session reaches no session.
         for destination in ["/user/queue/x", "/user/carol/queue/x", "/user/alice/queue/x"] {
-            assert_eq!(alice.reach(destination, &format!("session:{bob_id}\n"), "lost"), 0, "{destination}");
+            let reached = alice.send_and_count(destination, &format!("session:{bob_id}\n"), "lost");
+            assert_eq!(reached, 0, "{destination}");
         }
         // `login` in a SEND does not authenticate.
-        alice.tell("/user/queue/x", "login:bob\npasscode:x\nuser:bob\n", "mine");
+        alice.send_with_receipt("/user/queue/x", "login:bob\npasscode:x\nuser:bob\n", "mine");
         for client in [&mut bob, &mut carol] {
-            client.hears_nothing();
+            client.expect_quiet_as_user();
         }
     }
 
@@ -188,13 +190,14 @@ on_each_wire! {
             } else {
                 secrets.replace("SID", &alice_id)
             };
-            alice.tell(destination, &secrets, "hi");
+            alice.send_with_receipt(destination, &secrets, "hi");
             let message = bob.frame("MESSAGE");
             let text = format!("{:?}", message.headers);
             for secret in ["secret", "alice-login", alice_id.as_str(), bob_id.as_str()] {
                 assert!(!text.contains(secret), "{secret} at {destination}: {text}");
             }
-            assert_eq!(message.header("to").is_some(), !of_many, "`to` is kept elsewhere: {message:?}");
+            let has_to = message.header("to").is_some();
+            assert_eq!(has_to, !of_many, "only messages to several users lose `to`: {message:?}");
         }
     }
 
@@ -206,11 +209,11 @@ on_each_wire! {
         ];
         let broker = with_tokens(&flags);
         let (mut worker, _) = broker.sign_in(wire, &by_token("worker"));
-        worker.tell("/queue/jobs", "", "secret");
+        worker.send_with_receipt("/queue/jobs", "", "secret");
         worker.subscribe("q", "/queue/jobs", "ack:client-individual\n");
-        let ack = worker.frame("MESSAGE").must("ack").to_string();
+        let ack = worker.frame("MESSAGE").expect_header("ack").to_string();
         worker.done(&format!("NACK\nid:{ack}\nreceipt:done\n\n\0"));
-        broker.until("dead_letters_total", 1);
+        broker.wait_for_metric("dead_letters_total", 1);
         let refused = [
             "SUBSCRIBE\nid:1\ndestination:/queue/jobs",
             "SUBSCRIBE\nid:1\ndestination:/queue/dead.jobs",
@@ -227,18 +230,18 @@ on_each_wire! {
         ];
         for head in refused {
             let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
-            let error = alice.refusal(head).unwrap_or_else(|| panic!("{head} is allowed"));
-            assert_eq!(error.must("message"), "access denied", "{head}");
+            let error = alice.rejection(head).unwrap_or_else(|| panic!("{head} is allowed"));
+            assert_eq!(error.expect_header("message"), "access denied", "{head}");
         }
-        // The same frames are refused with `soft-errors`, too.
+        // The same frames are rejected with `soft-errors`, too.
         let (mut alice, _) = broker.sign_in(wire, &format!("{}soft-errors:true\n", by_token("alice")));
         alice.subscribe("errors", "/user/queue/errors", "");
         for head in refused {
-            assert!(alice.refusal(head).is_some(), "{head}");
+            assert!(alice.rejection(head).is_some(), "{head}");
         }
         let mut service = broker.sign_in(wire, &as_service("s")).0;
-        service.tell("/topic/board.a", "", "secret");
-        alice.hears_nothing();
+        service.send_with_receipt("/topic/board.a", "", "secret");
+        alice.expect_quiet_as_user();
         // ACK of another session's delivery settles nothing.
         let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
         alice.send(&format!("ACK\nid:{ack}\n\n\0"));
@@ -253,18 +256,18 @@ on_each_wire! {
         let (mut peer, _) = broker.sign_in(wire, &by_token("peer"));
         peer.subscribe("p", "/topic/p", "");
         bob.send("SEND\ndestination:/topic/p\nreply-to:/temp-queue/t\n\n\0");
-        let address = peer.frame("MESSAGE").must("reply-to").to_string();
+        let address = peer.frame("MESSAGE").expect_header("reply-to").to_string();
         for destination in [address.clone(), address.replace('~', "%7E"), address.replace('~', "")] {
-            for who in ["alice", "bob"] {
-                let (mut spy, _) = broker.sign_in(wire, &format!("{}soft-errors:true\n", by_token(who)));
+            for name in ["alice", "bob"] {
+                let (mut spy, _) = broker.sign_in(wire, &format!("{}soft-errors:true\n", by_token(name)));
                 spy.subscribe("errors", "/user/queue/errors", "");
-                let _ = spy.refusal(&format!("SUBSCRIBE\nid:1\ndestination:{destination}"));
-                peer.tell(&address, "", "for bob");
+                let _ = spy.rejection(&format!("SUBSCRIBE\nid:1\ndestination:{destination}"));
+                peer.send_with_receipt(&address, "", "for bob");
                 bob.expect("MESSAGE", &[("subscription", "/temp-queue/t")], "for bob");
-                spy.hears_nothing();
+                spy.expect_quiet_as_user();
             }
         }
-        two.hears_nothing();
+        two.expect_quiet_as_user();
     }
 }
 
@@ -291,26 +294,26 @@ fn knowing_the_id_of_a_sockjs_session_does_not_grant_access_to_it() {
     let (mut sender, _) = broker.sign_in(Wire::Tcp, &by_token("carol"));
     for (at, (name, value)) in identities.iter().enumerate().take(6).filter(|(at, _)| at % 2 == 0) {
         for transport in Transport::HTTP {
-            let mut session = Session::new(broker.http, "/ws", transport).with(name, value).opened();
+            let mut session = Session::new(broker.http, "/ws", transport).with_header(name, value).opened();
             session.sign_in("");
             session.subscribe("x", "/user/queue/x", "");
             // Receivers of the previous iteration may still be attached.
-            assert!(sender.reach("/user/bob/queue/x", "", "secret") >= 1);
+            assert!(sender.send_and_count("/user/bob/queue/x", "", "secret") >= 1);
             for (other, (name, value)) in identities.iter().enumerate().filter(|(other, _)| *other != at) {
                 for transport in Transport::HTTP {
                     let request = transport.receive(&session.path).header(name, value);
-                    let answer = http::ask(broker.http, &request);
+                    let answer = http::fetch(broker.http, &request);
                     assert_eq!(answer.status, 404, "{other} takes {at} by {transport:?}: {answer:?}");
                     assert!(!answer.body.contains("secret"));
                     let json = r#"["SEND\ndestination:/user/queue/x\n\nforged\u0000"]"#;
                     let request = transport.send(&session.path, json).header(name, value);
-                    let answer = http::ask(broker.http, &request);
+                    let answer = http::fetch(broker.http, &request);
                     assert_eq!(answer.status, 404, "{other} sends as {at} by {transport:?}: {answer:?}");
                 }
             }
             // The token of another user in the query is another identity, too.
             let with_query = format!("{}/xhr?access_token={}", session.path, token("alice", json!({})));
-            let answer = http::ask(broker.http, &Request::post(&with_query, "").header(name, value));
+            let answer = http::fetch(broker.http, &Request::post(&with_query, "").header(name, value));
             assert_eq!(answer.status, 404);
             session.expect("MESSAGE", &[("destination", "/user/queue/x")], "secret");
         }
@@ -320,26 +323,26 @@ fn knowing_the_id_of_a_sockjs_session_does_not_grant_access_to_it() {
 #[test]
 fn a_guessed_sockjs_id_opens_a_new_session() {
     let broker = with_tokens(&[]);
-    let path = format!("/ws/000/{}", sockjs::name());
+    let path = format!("/ws/000/{}", sockjs::session_name());
     // A WebSocket with the same id is a separate session, and an id is free once its session is over.
     let bearer = |name: &str| format!("Bearer {}", token(name, json!({})));
     let poll = |name: &str| Request::post(&format!("{path}/xhr"), "").header("Authorization", &bearer(name));
-    http::ask(broker.http, &poll("bob")).assert(200, "o");
-    assert_eq!(http::ask(broker.http, &poll("alice")).status, 404);
+    http::fetch(broker.http, &poll("bob")).assert(200, "o");
+    assert_eq!(http::fetch(broker.http, &poll("alice")).status, 404);
     let mut socket = sockjs::Socket::open(broker.http, &format!("{path}/websocket"));
     assert_eq!(socket.frame(), sockjs::Frame::Open);
     drop(socket);
     let send = |name: &str, text: &str| {
         let json = serde_json::to_string(&[text]).expect("JSON");
         let request = Request::post(&format!("{path}/xhr_send"), json).header("Authorization", &bearer(name));
-        http::ask(broker.http, &request).status
+        http::fetch(broker.http, &request).status
     };
     assert_eq!(send("alice", "CONNECT\naccept-version:1.2\nhost:a\n\n\0"), 404);
     assert_eq!(send("bob", "CONNECT\naccept-version:1.2\nhost:a\n\n\0DISCONNECT\nreceipt:d\n\n\0"), 204);
-    let answer = http::ask(broker.http, &poll("bob"));
+    let answer = http::fetch(broker.http, &poll("bob"));
     assert!(answer.body.contains("user-name:bob"), "{answer:?}");
-    broker.until("sessions", 0);
-    assert_eq!(http::ask(broker.http, &poll("alice")).status, 404, "only bob may read the close frame");
+    broker.wait_for_metric("sessions", 0);
+    assert_eq!(http::fetch(broker.http, &poll("alice")).status, 404, "only bob may read the close frame");
 }
 
 #[test]
@@ -347,17 +350,17 @@ fn a_page_of_another_origin_is_not_authenticated_by_the_browser() {
     let flags = ["--token-cookie=auth", "--trusted-proxies=127.0.0.1", "--proxy-user-header=X-User"];
     let broker = with_tokens(&flags);
     for (name, value) in sockjs_identities().into_iter().filter(|(name, _)| *name != "Authorization") {
-        let path = format!("/ws/000/{}", sockjs::name());
+        let path = format!("/ws/000/{}", sockjs::session_name());
         let request = Request::post(&format!("{path}/xhr"), "");
         let request = request.header(name, &value).header("Origin", "https://evil.example");
-        let answer = http::ask(broker.http, &request);
+        let answer = http::fetch(broker.http, &request);
         assert_eq!(answer.status, 403, "{name}: {answer:?}");
         let handshake = Request::get("/ws")
             .headers(&[("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Version", "13")])
             .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
             .header(name, &value)
             .header("Origin", "https://evil.example");
-        assert_eq!(http::ask(broker.http, &handshake).status, 403, "{name}");
+        assert_eq!(http::fetch(broker.http, &handshake).status, 403, "{name}");
     }
 }
 
@@ -376,13 +379,13 @@ fn reconnecting_users_never_receive_messages_of_others() {
     const ROUNDS: usize = 120;
     let broker = with_tokens(&["--default-permissions=open"]);
     let address = broker.tcp;
-    let (is_over, reached) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let (is_stopped, reached) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         let mut threads = Vec::new();
         for at in 0..4 {
             // Each thread alternates between alice and bob, so that freed slots are reused at once.
             threads.push(scope.spawn(move || {
-                let mut note_input = 0;
+                let mut received = 0;
                 for round in 0..ROUNDS {
                     let name = ["alice", "bob"][(at + round) % 2];
                     let mut client = sign_in(address, &by_token(name));
@@ -393,45 +396,46 @@ fn reconnecting_users_never_receive_messages_of_others() {
                     loop {
                         match client.event() {
                             Event::Frame(frame) if frame.command == "RECEIPT" => break,
-                            Event::Frame(frame) if frame.must("destination") == "/user/queue/own" => {
-                                assert_eq!(frame.must("user-name"), name);
+                            Event::Frame(frame)
+                                if frame.expect_header("destination") == "/user/queue/own" =>
+                            {
+                                assert_eq!(frame.expect_header("user-name"), name);
                             }
                             Event::Frame(frame) => {
                                 assert_eq!(frame.text(), name, "{frame:?}");
-                                note_input += 1;
+                                received += 1;
                             }
                             other => panic!("{other:?}"),
                         }
                     }
                     if round % 2 == 0 { client.reset() } else { drop(client) }
                 }
-                note_input
+                received
             }));
         }
         for name in ["alice", "bob"] {
-            let (is_over, reached) = (&is_over, &reached);
+            let (is_stopped, reached) = (&is_stopped, &reached);
             scope.spawn(move || {
                 let mut sender = sign_in(address, &by_token("sender"));
-                while !is_over.load(Ordering::Relaxed) {
+                while !is_stopped.load(Ordering::Relaxed) {
                     reached.fetch_add(
-                        sender.reach(&format!("/user/{name}/queue/x"), "", name),
+                        sender.send_and_count(&format!("/user/{name}/queue/x"), "", name),
                         Ordering::Relaxed,
                     );
                     reached.fetch_add(
-                        sender.reach("/users/queue/x", &format!("to:{name}\n"), name),
+                        sender.send_and_count("/users/queue/x", &format!("to:{name}\n"), name),
                         Ordering::Relaxed,
                     );
                 }
             });
         }
-        let note_input: Vec<_> = threads.into_iter().map(|thread| thread.join()).collect();
-        is_over.store(true, Ordering::Relaxed);
-        let note_input: usize =
-            note_input.into_iter().map(|note_input| note_input.expect("no message leaked")).sum();
-        assert!(note_input > 0 && reached.load(Ordering::Relaxed) > 0, "{note_input}");
+        let results: Vec<_> = threads.into_iter().map(|thread| thread.join()).collect();
+        is_stopped.store(true, Ordering::Relaxed);
+        let received: usize = results.into_iter().map(|result| result.expect("no message leaked")).sum();
+        assert!(received > 0 && reached.load(Ordering::Relaxed) > 0, "{received}");
     });
     for gauge in ["sessions", "subscriptions", "user_destinations", "outbound_queue_bytes"] {
-        broker.until(gauge, 0);
+        broker.wait_for_metric(gauge, 0);
     }
 }
 
@@ -450,14 +454,14 @@ fn replies_reach_the_requesting_session_while_others_reconnect() {
                         if frame.text() == "over" {
                             break;
                         }
-                        let reply_to = frame.must("reply-to");
+                        let reply_to = frame.expect_header("reply-to");
                         service.send(&format!("SEND\ndestination:{reply_to}\n\n{}\0", frame.text()));
                     }
                     other => panic!("{other:?}"),
                 }
             }
         });
-        let askers: Vec<_> = (0..4)
+        let requesters: Vec<_> = (0..4)
             .map(|at| {
                 scope.spawn(move || {
                     for round in 0..ROUNDS {
@@ -465,21 +469,21 @@ fn replies_reach_the_requesting_session_while_others_reconnect() {
                         let mut client = sign_in(address, &by_token("alice"));
                         client.subscribe("r", "/user/queue/replies", "");
                         client.send("SEND\ndestination:/app/echo\n\nleft behind\0");
-                        let question = format!("{at}-{round}");
-                        client.send(&format!("SEND\ndestination:/app/echo\n\n{question}\0"));
+                        let request = format!("{at}-{round}");
+                        client.send(&format!("SEND\ndestination:/app/echo\n\n{request}\0"));
                         assert_eq!(client.message(), ("r".to_owned(), "left behind".to_owned()));
-                        assert_eq!(client.message(), ("r".to_owned(), question));
+                        assert_eq!(client.message(), ("r".to_owned(), request));
                         client.send("SEND\ndestination:/app/echo\n\nleft behind\0");
                         client.reset();
                     }
                 })
             })
             .collect();
-        let results: Vec<_> = askers.into_iter().map(|asker| asker.join()).collect();
-        sign_in(address, &by_token("alice")).tell("/app/echo", "", "over");
+        let results: Vec<_> = requesters.into_iter().map(|requester| requester.join()).collect();
+        sign_in(address, &by_token("alice")).send_with_receipt("/app/echo", "", "over");
         results.into_iter().for_each(|result| result.expect("each session received only its own replies"));
     });
     for gauge in ["sessions", "subscriptions", "services", "user_destinations", "outbound_queue_bytes"] {
-        broker.until(gauge, 0);
+        broker.wait_for_metric(gauge, 0);
     }
 }

@@ -1,4 +1,4 @@
-//! Work queues: each message goes to one consumer and is kept while there is none.
+//! Work queues: each message goes to one consumer and is kept while the queue has no consumer.
 
 use crate::support::client::publish;
 use crate::support::{Broker, Client, Wire, on_each_wire};
@@ -15,7 +15,7 @@ fn fill(broker: &Broker, queue: &str, count: usize) {
 /// Asserts that the next MESSAGE has this body and returns its `ack` header.
 #[track_caller]
 fn take(client: &mut Client, body: &str) -> String {
-    client.expect("MESSAGE", &[], body).must("ack").to_string()
+    client.expect("MESSAGE", &[], body).expect_header("ack").to_string()
 }
 
 fn settle(client: &mut Client, command: &str, ack: &str) {
@@ -33,7 +33,7 @@ on_each_wire! {
             consumer.expect("MESSAGE", &[("destination", "/queue/a")], &number.to_string());
         }
         consumer.expect_quiet();
-        broker.until("queue_messages", 0);
+        broker.wait_for_metric("queue_messages", 0);
     }
 
     /// Some messages of the lost consumer had been written to its socket, and the rest waited in its outbound queue.
@@ -41,7 +41,7 @@ on_each_wire! {
         const COUNT: usize = 100;
         let broker = Broker::start(&["--prefetch-bytes=64MiB", "--outbound-queue-bytes-max=64MiB"]);
         let mut first = broker.connect(wire);
-        first.narrow();
+        first.shrink_receive_buffer();
         first.subscribe("1", "/queue/a", "ack:client-individual\n");
         let padding = "x".repeat(64 * 1024);
         let mut publisher = broker.connect(Wire::Tcp);
@@ -123,7 +123,7 @@ on_each_wire! {
         for number in 1..=50 {
             consumer.expect("MESSAGE", &[], &number.to_string());
         }
-        broker.until("queue_messages", 0);
+        broker.wait_for_metric("queue_messages", 0);
     }
 
     fn nack_returns_a_message_to_its_position(wire: Wire) {
@@ -133,11 +133,11 @@ on_each_wire! {
         consumer.subscribe("1", "/queue/a", "ack:client-individual\n");
         let first = consumer.expect("MESSAGE", &[], "1");
         assert_eq!((first.header("redelivered"), first.header("delivery-count")), (None, None));
-        settle(&mut consumer, "NACK", first.must("ack"));
+        settle(&mut consumer, "NACK", first.expect_header("ack"));
         let headers = [("redelivered", "true"), ("delivery-count", "2")];
         let again = consumer.expect("MESSAGE", &headers, "1");
-        assert_eq!(again.must("message-id"), first.must("message-id"));
-        settle(&mut consumer, "ACK", again.must("ack"));
+        assert_eq!(again.expect_header("message-id"), first.expect_header("message-id"));
+        settle(&mut consumer, "ACK", again.expect_header("ack"));
         take(&mut consumer, "2");
         assert_eq!(broker.metric("redeliveries_total"), 1);
     }
@@ -170,7 +170,7 @@ on_each_wire! {
         let dead = consumer.expect("MESSAGE", &[("destination", "/queue/dead.a")], "poison");
         let values: Vec<&str> = dead.headers.iter().map(|(_, value)| value.as_str()).collect();
         assert!(values.contains(&"/queue/a"), "a dead letter names its original queue: {dead:?}");
-        broker.until("queue_messages", 0);
+        broker.wait_for_metric("queue_messages", 0);
     }
 
     fn unsettled_deliveries_of_a_lost_consumer_go_to_another(wire: Wire) {
@@ -181,12 +181,12 @@ on_each_wire! {
         let [first, ..] = ["1", "2", "3"].map(|body| take(&mut lost, body));
         settle(&mut lost, "ACK", &first);
         lost.reset();
-        let mut heir = broker.connect(wire);
-        heir.subscribe("1", "/queue/a", "");
+        let mut successor = broker.connect(wire);
+        successor.subscribe("1", "/queue/a", "");
         for body in ["2", "3"] {
-            heir.expect("MESSAGE", &[("redelivered", "true"), ("delivery-count", "2")], body);
+            successor.expect("MESSAGE", &[("redelivered", "true"), ("delivery-count", "2")], body);
         }
-        heir.expect_quiet();
+        successor.expect_quiet();
     }
 
     fn unsubscribe_requeues_unsettled_deliveries(wire: Wire) {
@@ -210,9 +210,9 @@ on_each_wire! {
         fill(&broker, "/queue/a", 1);
         take(&mut client, "1");
         client.disconnect();
-        let mut heir = broker.connect(wire);
-        heir.subscribe("1", "/queue/a", "");
-        heir.expect("MESSAGE", &[("redelivered", "true")], "1");
+        let mut successor = broker.connect(wire);
+        successor.subscribe("1", "/queue/a", "");
+        successor.expect("MESSAGE", &[("redelivered", "true")], "1");
     }
 
     fn a_queue_subscription_with_a_wildcard_is_rejected(wire: Wire) {

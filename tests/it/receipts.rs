@@ -1,4 +1,4 @@
-//! RECEIPT: sent for every frame that asks for one, after the frame has been processed.
+//! RECEIPT: sent for every frame that requests one, after the frame has been processed.
 
 use crate::support::{Broker, Wire, on_each_wire};
 
@@ -33,7 +33,7 @@ on_each_wire! {
                 client.send("SEND\ndestination:/queue/a\n\nhi\0");
             }
             let message = client.expect("MESSAGE", &[], "hi");
-            client.send(&format!("{command}\nid:{}\nreceipt:r\n\n\0", message.must("ack")));
+            client.send(&format!("{command}\nid:{}\nreceipt:r\n\n\0", message.expect_header("ack")));
             client.expect("RECEIPT", &[("receipt-id", "r")], "");
         }
         client.disconnect();

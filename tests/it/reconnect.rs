@@ -22,8 +22,8 @@ on_each_wire! {
             assert_eq!(broker.metric("subscriptions"), CLIENTS as i64);
             clients.into_iter().for_each(leave);
         }
-        broker.until("connections", 0);
-        broker.until("subscriptions", 0);
+        broker.wait_for_metric("connections", 0);
+        broker.wait_for_metric("subscriptions", 0);
         let label = format!("connections_accepted_total{{transport=\"{}\"}}", wire.label());
         assert_eq!(broker.metric(&label), 3 * CLIENTS as i64);
         assert_eq!(broker.metric("limit_hits_total"), 0);

@@ -83,7 +83,7 @@ fn a_second_signal_exits_at_once_with_128_plus_its_number() {
         (Signal::INT, Signal::TERM, 143),
     ] {
         let mut broker = Broker::start(&["--drain-time", "1h", "--linger", "1h", "--stall-timeout", "1h"]);
-        // More data is queued than the socket buffers of a client that does not read can hold, so the drain goes on.
+        // More data is queued than the socket buffers of a client that does not read can hold, so the drain continues.
         let mut stalled = broker.connect(Wire::Tcp);
         stalled.subscribe("1", "/queue/a", "");
         let body = "x".repeat(500_000);
@@ -106,7 +106,7 @@ fn a_second_signal_logs_the_number_of_queue_messages_that_are_lost() {
     for destination in ["/queue/a", "/queue/b", "/queue/b", "/topic/c"] {
         publish(&broker, destination, "hello");
     }
-    // A client that does not close its socket holds up the stop for `linger`.
+    // A client that does not close its socket delays the shutdown for `linger`.
     let client = broker.connect(Wire::Tcp);
     broker.signal(Signal::TERM);
     broker.log_line(|line| line.contains("shutting down"));
@@ -139,7 +139,7 @@ fn a_connection_that_stalls_during_the_drain_is_logged() {
     for _ in 0..30 {
         publish(&broker, "/queue/a", &body);
     }
-    broker.until("connections_closed_total", 30);
+    broker.wait_for_metric("connections_closed_total", 30);
     let log = broker.whole_log();
     drop(stalled);
     assert_eq!(log.matches("connection closed").count(), 31, "{log}");
@@ -157,7 +157,10 @@ fn the_log_states_at_shutdown_how_many_queue_messages_are_discarded() {
     let log = broker.whole_log();
     drop(consumer);
     let line = log.lines().find(|line| line.contains("discarding")).unwrap_or_default();
-    assert!(line.contains(" WARN ") && line.ends_with("messages=3"), "a consumer holds the other: {log}");
+    assert!(
+        line.contains(" WARN ") && line.ends_with("messages=3"),
+        "the consumer has received the other: {log}"
+    );
     let nothing = Broker::start(&["--drain-time", "300ms"]).whole_log();
     assert!(!nothing.contains("discarding"), "{nothing}");
 }

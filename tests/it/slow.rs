@@ -17,7 +17,7 @@ fn reader(mut client: Client, count: usize) -> JoinHandle<Client> {
 /// Waits until the socket buffers are full, so that no further message is handed to a socket. Returns the number of
 /// messages handed over so far.
 #[track_caller]
-fn until_full(broker: &Broker) -> usize {
+fn wait_until_full(broker: &Broker) -> usize {
     let mut seen = vec![broker.metric("deliveries_total")];
     while seen.len() < 10 {
         let now = broker.metric("deliveries_total");
@@ -53,26 +53,26 @@ on_each_wire! {
         let mut stops = 0;
         for number in 0..COUNT {
             if number % STOP_EVERY == 0 {
-                let handed = until_full(&broker);
+                let handed = wait_until_full(&broker);
                 assert!(handed >= number, "{handed} were delivered, but {number} were read");
                 stops += usize::from(number < handed && handed < COUNT);
             }
             consumer.expect("MESSAGE", &[], &body(number));
         }
         assert!(stops >= 3, "the consumer paused only {stops} times");
-        broker.until("queue_messages", 0);
+        broker.wait_for_metric("queue_messages", 0);
         assert_eq!(broker.metric("deliveries_total"), COUNT as i64);
         assert_eq!(broker.metric("redeliveries_total"), 0);
         assert_eq!(broker.metric("limit_hits_total"), 0);
         consumer.disconnect();
         publisher.disconnect();
         // No other connection was closed.
-        broker.until("connections_closed_total{reason=\"disconnected\"}", 2);
+        broker.wait_for_metric("connections_closed_total{reason=\"disconnected\"}", 2);
         assert_eq!(broker.metric("connections_closed_total"), 2);
     }
 
     fn a_stalled_subscriber_is_closed_and_19_others_receive_all_messages(wire: Wire) {
-        // On a busy machine, too, a healthy subscriber is not late by as much as slow-consumer-grace. If publishers waited
+        // Even on a busy machine a healthy subscriber is late by less than slow-consumer-grace. If publishers waited
         // that long for each message, the test would not end.
         let broker = Broker::start(&[
             "--outbound-queue-bytes-max=256KiB",
@@ -99,22 +99,22 @@ on_each_wire! {
         for reader in readers {
             reader.join().expect("everything arrives, in order").expect_quiet();
         }
-        broker.until("limit_hits_total{limit=\"outbound-queue-bytes-max\"}", 1);
-        // The client reads again before it is cut, so that it receives the reason.
+        broker.wait_for_metric("limit_hits_total{limit=\"outbound-queue-bytes-max\"}", 1);
+        // The client reads again before it is disconnected, so that it receives the reason.
         let mut received = 0;
         let last = loop {
             match stalled.event() {
                 Event::Frame(frame) if frame.command == "MESSAGE" => received += 1,
                 Event::Frame(frame) => break frame,
-                other => panic!("{other:?} behind {received} messages"),
+                other => panic!("{other:?} after {received} messages"),
             }
         };
         assert_eq!(last.command, "ERROR", "the last frame to a slow consumer");
         assert!(last.text().starts_with("More than 262144 bytes were waiting for this client"), "{last:?}");
-        assert!(received < count, "it was not stalled");
+        assert!(received < count, "the subscriber was not stalled");
         stalled.expect_end();
         drop(stalled);
-        broker.until("connections_closed_total{reason=\"slow-consumer\"}", 1);
+        broker.wait_for_metric("connections_closed_total{reason=\"slow-consumer\"}", 1);
     }
 
     fn a_burst_of_2_000_messages_reaches_200_subscribers(wire: Wire) {

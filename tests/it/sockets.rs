@@ -2,21 +2,23 @@
 #![cfg(target_os = "linux")]
 
 use crate::support::client::publish;
-use crate::support::{Broker, PATIENCE, Wire};
+use crate::support::{Broker, HANG_TIMEOUT, Wire};
 use std::net::SocketAddr;
 use std::time::Instant;
 
 /// Returns the kernel's timer of the broker's end of a connection: its kind (2: keep-alive, 0: none) and its hundredths
 /// of a second. The kernel's list may miss a connection while others are opened and closed.
 fn timer(broker: SocketAddr, client: SocketAddr) -> Option<(u8, u32)> {
-    let shown = |address: SocketAddr| match address {
+    let in_kernel_format = |address: SocketAddr| match address {
         // The kernel prints the address as an integer in native byte order.
         SocketAddr::V4(v4) => format!("{:08X}:{:04X}", u32::from_ne_bytes(v4.ip().octets()), v4.port()),
         SocketAddr::V6(_) => panic!("the tests use 127.0.0.1"),
     };
     let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux has /proc");
     let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let row = rows.into_iter().find(|row| row[1] == shown(broker) && row[2] == shown(client))?;
+    let row = rows
+        .into_iter()
+        .find(|row| row[1] == in_kernel_format(broker) && row[2] == in_kernel_format(client))?;
     let (which, when) = row[5].split_once(':').expect("tr:when");
     Some((which.parse().expect("a number"), u32::from_str_radix(when, 16).expect("a number in hexadecimal")))
 }
@@ -34,7 +36,7 @@ fn an_idle_connection_is_probed_after_tcp_keepalive() {
                 if let Some(timer) = timer.filter(|(which, _)| *which == expected) {
                     break timer;
                 }
-                assert!(started.elapsed() < PATIENCE, "{timer:?} over {wire:?} with {flag}");
+                assert!(started.elapsed() < HANG_TIMEOUT, "{timer:?} over {wire:?} with {flag}");
             };
             // The broker adds up to a third, so that connections are not all probed at once.
             assert!(which == 0 || (1..=900).contains(&when), "{when} over {wire:?}");
@@ -45,7 +47,7 @@ fn an_idle_connection_is_probed_after_tcp_keepalive() {
 
 #[test]
 fn a_peer_that_acknowledges_nothing_is_closed_after_tcp_user_timeout() {
-    // A window that stays closed counts as unacknowledged (since Linux 5.11). The stall-timeout is much longer.
+    // A closed receive window counts as unacknowledged (since Linux 5.11). The stall-timeout is much longer.
     let broker = Broker::start(&["--tcp-user-timeout=1s", "--stall-timeout=1h"]);
     for wire in Wire::ALL {
         let mut stalled = broker.connect(wire);
@@ -54,7 +56,7 @@ fn a_peer_that_acknowledges_nothing_is_closed_after_tcp_user_timeout() {
         for _ in 0..30 {
             publish(&broker, "/queue/a", &body);
         }
-        broker.until(&format!("connections{{transport=\"{}\"}}", wire.label()), 0);
+        broker.wait_for_metric(&format!("connections{{transport=\"{}\"}}", wire.label()), 0);
         drop(stalled);
     }
 }

@@ -35,14 +35,14 @@ enum Event {
     /// Ends a worker's connection or subscription, and starts a new one.
     Leave {
         worker: usize,
-        way: Way,
+        departure: Departure,
         version: usize,
         mode: usize,
     },
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Way {
+enum Departure {
     Disconnect,
     Unsubscribe,
     Shutdown,
@@ -51,21 +51,28 @@ enum Way {
 
 fn event() -> impl Strategy<Value = Event> {
     let verbs = [Disposition::Accepted, Disposition::Accepted, Disposition::Returned, Disposition::Rejected];
-    let ways = [Way::Disconnect, Way::Unsubscribe, Way::Shutdown, Way::Lost, Way::Lost];
-    let (verbs, ways) = (prop::sample::select(verbs.to_vec()), prop::sample::select(ways.to_vec()));
+    let departures = [
+        Departure::Disconnect,
+        Departure::Unsubscribe,
+        Departure::Shutdown,
+        Departure::Lost,
+        Departure::Lost,
+    ];
+    let (verbs, departures) =
+        (prop::sample::select(verbs.to_vec()), prop::sample::select(departures.to_vec()));
     prop_oneof![
         3 => Just(Event::Publish),
         4 => (0..WORKERS).prop_map(Event::Deliver),
         6 => (0..WORKERS, 0..8_usize, verbs, any::<bool>())
             .prop_map(|(worker, nth, verb, by_message)| Event::Settle { worker, nth, verb, by_message }),
-        2 => (0..WORKERS, ways, 0..3_usize, 0..3_usize)
-            .prop_map(|(worker, way, version, mode)| Event::Leave { worker, way, version, mode }),
+        2 => (0..WORKERS, departures, 0..3_usize, 0..3_usize)
+            .prop_map(|(worker, departure, version, mode)| Event::Leave { worker, departure, version, mode }),
     ]
 }
 
 /// The headers of a delivery that a worker can use to settle it later.
 #[derive(Clone, Debug)]
-struct Kept {
+struct KnownDelivery {
     job: usize,
     ack: Option<String>,
     message_id: String,
@@ -79,16 +86,16 @@ struct Worker {
     version: usize,
     mode: usize,
     /// Unsettled deliveries of this connection, in order.
-    held: Vec<Kept>,
+    held: Vec<KnownDelivery>,
     /// Deliveries of all connections, the newest last.
-    kept: Vec<Kept>,
+    known: Vec<KnownDelivery>,
     /// Whether the client has received an ERROR.
-    errored: bool,
+    has_error: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// In the queue, or in an outbound queue on its way to a worker.
+enum JobState {
+    /// In the queue, or in an outbound queue on its departure to a worker.
     Queued,
     Held(usize),
     Done,
@@ -97,11 +104,11 @@ enum Place {
 
 #[derive(Clone, Copy, Debug)]
 struct Job {
-    place: Place,
+    state: JobState,
     failed: u32,
 }
 
-struct World {
+struct Model {
     broker: Broker,
     metrics: Arc<Metrics>,
     budget: Arc<Budget>,
@@ -113,11 +120,11 @@ struct World {
 
 impl Worker {
     fn new(
-        world_of: (&Broker, &Arc<Budget>, &Arc<Metrics>),
+        context: (&Broker, &Arc<Budget>, &Arc<Metrics>),
         id: usize,
         (version, mode): (usize, usize),
     ) -> Worker {
-        let (broker, budget, metrics) = world_of;
+        let (broker, budget, metrics) = context;
         let now = Instant::now();
         let outbound_queue =
             OutboundQueue::new(outbound_queue::Options::default(), budget, metrics.clone(), now);
@@ -142,21 +149,24 @@ impl Worker {
             version,
             mode,
             held: Vec::new(),
-            kept: Vec::new(),
-            errored: false,
+            known: Vec::new(),
+            has_error: false,
         };
-        worker.say(broker, &format!("CONNECT\naccept-version:{}\nhost:a\n\n\0", VERSIONS[version]));
+        worker.send(broker, &format!("CONNECT\naccept-version:{}\nhost:a\n\n\0", VERSIONS[version]));
         worker.subscribe(broker);
         worker
     }
 
     fn subscribe(&mut self, broker: &Broker) {
         let ack = MODES[self.mode];
-        self.say(broker, &format!("SUBSCRIBE\nid:s\ndestination:{QUEUE}\nack:{ack}\nprefetch-count:4\n\n\0"));
+        self.send(
+            broker,
+            &format!("SUBSCRIBE\nid:s\ndestination:{QUEUE}\nack:{ack}\nprefetch-count:4\n\n\0"),
+        );
         assert!(self.subscription.is_some());
     }
 
-    fn say(&mut self, broker: &Broker, frame: &str) {
+    fn send(&mut self, broker: &Broker, frame: &str) {
         let now = Instant::now();
         self.decoder.feed(frame.as_bytes());
         while let Some(frame) = self.decoder.next().expect("a frame") {
@@ -166,11 +176,11 @@ impl Worker {
         }
     }
 
-    /// Performs actions as a connection does whose socket takes all output at once.
+    /// Performs actions as a connection whose socket accepts all output.
     fn perform(&mut self, broker: &Broker, actions: Vec<Action>, now: Instant) {
         for action in actions {
             match action {
-                Action::Write(frame) => self.errored |= frame.starts_with(b"ERROR"),
+                Action::Write(frame) => self.has_error |= frame.starts_with(b"ERROR"),
                 Action::Authenticate(_) => {
                     let mut more = Vec::new();
                     self.session.authenticated(Ok(Principal::anonymous()), Arc::default(), now, &mut more);
@@ -188,7 +198,7 @@ impl Worker {
                         presence_names: false,
                     };
                     let subscription = broker.subscribe(&subscribe.selector, subscriber, terms, now);
-                    self.subscription = Some(subscription.expect("a queue takes every consumer"));
+                    self.subscription = Some(subscription.expect("a queue accepts every consumer"));
                 }
                 Action::Settle { settle, .. } => {
                     let settlement = match settle.disposition {
@@ -208,7 +218,7 @@ impl Worker {
     }
 
     fn settle(&self, tags: &[u64], settlement: Settlement, now: Instant) {
-        self.subscription.as_ref().expect("it is subscribed").settle(tags, settlement, now);
+        self.subscription.as_ref().expect("the worker is subscribed").settle(tags, settlement, now);
     }
 
     fn deliveries(&self) -> Vec<Delivery> {
@@ -219,13 +229,13 @@ impl Worker {
             usize::MAX,
             Instant::now(),
         );
-        assert!(!matches!(taken, Poll::Ready(Err(_))), "no overflow");
+        assert!(!matches!(taken, Poll::Ready(Err(_))), "the outbound queue must not overflow");
         batch
     }
 }
 
-impl World {
-    fn new() -> World {
+impl Model {
+    fn new() -> Model {
         let (budget, metrics) = (Budget::new(usize::MAX), Metrics::new());
         let options = broker::Options {
             max_deliveries: MAX_DELIVERIES,
@@ -234,7 +244,7 @@ impl World {
             ..broker::Options::default()
         };
         let broker = Broker::new(options, "node", budget.clone(), metrics.clone());
-        let mut world = World {
+        let mut model = Model {
             broker,
             metrics,
             budget,
@@ -244,10 +254,10 @@ impl World {
             jobs: Vec::new(),
         };
         for worker in 0..WORKERS {
-            let new = world.connect(2, worker);
-            world.workers.push(new);
+            let new = model.connect(2, worker);
+            model.workers.push(new);
         }
-        world
+        model
     }
 
     fn connect(&mut self, version: usize, mode: usize) -> Worker {
@@ -269,11 +279,13 @@ impl World {
                     body: body.as_bytes(),
                 };
                 self.broker.publish(publication, self.now).expect("the queue has space");
-                self.jobs.push(Job { place: Place::Queued, failed: 0 });
+                self.jobs.push(Job { state: JobState::Queued, failed: 0 });
             }
             Event::Deliver(worker) => self.deliver(worker),
             Event::Settle { worker, nth, verb, by_message } => self.settle(worker, nth, verb, by_message),
-            Event::Leave { worker, way, version, mode } => self.leave(worker, way, (version, mode)),
+            Event::Leave { worker, departure, version, mode } => {
+                self.leave(worker, departure, (version, mode))
+            }
         }
     }
 
@@ -289,17 +301,17 @@ impl World {
                 let action = worker.session.deliver(&delivery, &mut prefix);
                 let DeliveryAction::Write { settle_when_written } = action else { panic!("{action:?}") };
                 let job: usize = String::from_utf8_lossy(delivery.message.body()).parse().expect("a number");
-                assert_eq!(self.jobs[job].place, Place::Queued, "{job} is delivered to two workers");
+                assert_eq!(self.jobs[job].state, JobState::Queued, "{job} is delivered to two workers");
                 let head = String::from_utf8(prefix.to_vec()).expect("headers are text");
                 let ack = head.lines().find_map(|line| line.strip_prefix("ack:")).map(str::to_owned);
-                let kept = Kept { job, ack, message_id: delivery.message.id().to_owned() };
-                worker.kept.push(kept.clone());
+                let known = KnownDelivery { job, ack, message_id: delivery.message.id().to_owned() };
+                worker.known.push(known.clone());
                 if settle_when_written {
                     worker.settle(&[delivery.tag], Settlement::Accepted, self.now);
-                    self.jobs[job].place = Place::Done;
+                    self.jobs[job].state = JobState::Done;
                 } else {
-                    worker.held.push(kept);
-                    self.jobs[job].place = Place::Held(at);
+                    worker.held.push(known);
+                    self.jobs[job].state = JobState::Held(at);
                 }
             }
         }
@@ -308,15 +320,15 @@ impl World {
     fn settle(&mut self, at: usize, nth: usize, verb: Disposition, by_message: bool) {
         let worker = &mut self.workers[at];
         let (version, mode) = (worker.version, worker.mode);
-        let Some(kept) = worker.kept.iter().rev().nth(nth).cloned() else { return };
+        let Some(known) = worker.known.iter().rev().nth(nth).cloned() else { return };
         if version == 0 && verb != Disposition::Accepted {
             return;
         }
-        let name = match (version, kept.ack.clone().filter(|_| !by_message)) {
+        let name = match (version, known.ack.clone().filter(|_| !by_message)) {
             (2, Some(ack)) => format!("id:{ack}"),
-            (2, None) => format!("id:{}", kept.message_id),
-            (1, _) => format!("message-id:{}\nsubscription:s", kept.message_id),
-            _ => format!("message-id:{}", kept.message_id),
+            (2, None) => format!("id:{}", known.message_id),
+            (1, _) => format!("message-id:{}\nsubscription:s", known.message_id),
+            _ => format!("message-id:{}", known.message_id),
         };
         let frame = match verb {
             Disposition::Accepted => format!("ACK\n{name}\n\n\0"),
@@ -324,85 +336,85 @@ impl World {
             Disposition::Rejected => format!("NACK\n{name}\nrequeue:false\n\n\0"),
         };
         // `ack` identifies one delivery, and a message-id any delivery of the message on this connection.
-        let is_named = |held: &Kept| match name.strip_prefix("id:") {
-            Some(id) if id != kept.message_id => held.ack.as_deref() == Some(id),
-            _ => held.message_id == kept.message_id,
+        let is_named = |held: &KnownDelivery| match name.strip_prefix("id:") {
+            Some(id) if id != known.message_id => held.ack.as_deref() == Some(id),
+            _ => held.message_id == known.message_id,
         };
-        let place = worker.held.iter().position(is_named);
-        worker.say(&self.broker, &frame);
-        match place {
-            _ if MODES[mode] == "auto" => assert!(!worker.errored, "auto mode ignores it: {frame:?}"),
-            Some(place) => {
-                assert!(!worker.errored, "{frame:?} of {kept:?} is refused");
-                let from = if MODES[mode] == "client" { 0 } else { place };
-                let settled: Vec<_> = worker.held.drain(from..=place).collect();
+        let state = worker.held.iter().position(is_named);
+        worker.send(&self.broker, &frame);
+        match state {
+            _ if MODES[mode] == "auto" => assert!(!worker.has_error, "auto mode ignores it: {frame:?}"),
+            Some(state) => {
+                assert!(!worker.has_error, "{frame:?} of {known:?} is refused");
+                let from = if MODES[mode] == "client" { 0 } else { state };
+                let settled: Vec<_> = worker.held.drain(from..=state).collect();
                 settled.iter().for_each(|held| self.settled(held.job, verb));
             }
             None => {
-                assert!(worker.errored, "{frame:?} of {kept:?} settles something");
-                // A stale acknowledgement must not change the deliveries that the worker holds.
+                assert!(worker.has_error, "{frame:?} of {known:?} must not settle a delivery");
+                // A stale acknowledgement must not change the unsettled deliveries of the worker.
                 self.return_deliveries(at, false);
-                self.come_back(at, (version, mode));
+                self.reconnect(at, (version, mode));
             }
         }
     }
 
     fn settled(&mut self, job: usize, verb: Disposition) {
         match verb {
-            Disposition::Accepted => self.jobs[job].place = Place::Done,
-            Disposition::Rejected => self.jobs[job].place = Place::Dead("rejected"),
+            Disposition::Accepted => self.jobs[job].state = JobState::Done,
+            Disposition::Rejected => self.jobs[job].state = JobState::Dead("rejected"),
             Disposition::Returned => self.failed(job),
         }
     }
 
     fn failed(&mut self, job: usize) {
-        let Job { place, failed } = &mut self.jobs[job];
+        let Job { state, failed } = &mut self.jobs[job];
         *failed += 1;
-        *place = if *failed >= MAX_DELIVERIES { Place::Dead("max-deliveries") } else { Place::Queued };
+        *state = if *failed >= MAX_DELIVERIES { JobState::Dead("max-deliveries") } else { JobState::Queued };
     }
 
     /// Requeues the deliveries of a worker. If the worker was lost, the oldest of them has failed once more.
     fn return_deliveries(&mut self, at: usize, lost: bool) {
         let held = std::mem::take(&mut self.workers[at].held);
-        held.iter().for_each(|held| self.jobs[held.job].place = Place::Queued);
+        held.iter().for_each(|held| self.jobs[held.job].state = JobState::Queued);
         if let Some(oldest) = held.first().filter(|_| lost) {
             self.failed(oldest.job);
         }
     }
 
-    fn leave(&mut self, at: usize, way: Way, reconnection: (usize, usize)) {
+    fn leave(&mut self, at: usize, departure: Departure, reconnection: (usize, usize)) {
         let (broker, now) = (&self.broker, self.now);
         let worker = &mut self.workers[at];
         let mut is_lost = false;
-        match way {
-            Way::Disconnect => worker.say(broker, "DISCONNECT\n\n\0"),
-            Way::Unsubscribe => {
-                worker.say(broker, "UNSUBSCRIBE\nid:s\n\n\0");
+        match departure {
+            Departure::Disconnect => worker.send(broker, "DISCONNECT\n\n\0"),
+            Departure::Unsubscribe => {
+                worker.send(broker, "UNSUBSCRIBE\nid:s\n\n\0");
                 self.return_deliveries(at, false);
                 // The connection stays open, and the old `ack` value is not valid on it either.
                 return self.workers[at].subscribe(&self.broker);
             }
-            Way::Shutdown | Way::Lost => {
-                is_lost = matches!(way, Way::Lost);
+            Departure::Shutdown | Departure::Lost => {
+                is_lost = matches!(departure, Departure::Lost);
                 let closing = if is_lost { Closing::PeerLeft } else { Closing::Shutdown };
                 let lost = worker.session.finish(closing);
                 worker.perform(broker, vec![Action::Lost(lost), Action::Close(closing)], now);
             }
         }
         self.return_deliveries(at, is_lost);
-        self.come_back(at, reconnection);
+        self.reconnect(at, reconnection);
     }
 
-    fn come_back(&mut self, at: usize, (version, mode): (usize, usize)) {
+    fn reconnect(&mut self, at: usize, (version, mode): (usize, usize)) {
         assert!(self.workers[at].subscription.is_none(), "the subscription of the old connection remains");
-        let kept = std::mem::take(&mut self.workers[at].kept);
-        self.workers[at] = Worker { kept, ..self.connect(version, mode) };
+        let known = std::mem::take(&mut self.workers[at].known);
+        self.workers[at] = Worker { known, ..self.connect(version, mode) };
     }
 
     fn check(&self) {
-        let count = |is: fn(&Place) -> bool| self.jobs.iter().filter(|job| is(&job.place)).count();
+        let count = |is: fn(&JobState) -> bool| self.jobs.iter().filter(|job| is(&job.state)).count();
         let (dead, done) =
-            (count(|place| matches!(place, Place::Dead(_))), count(|place| *place == Place::Done));
+            (count(|state| matches!(state, JobState::Dead(_))), count(|state| *state == JobState::Done));
         assert_eq!(self.metrics.dead_letters.get(), dead as u64);
         assert_eq!(self.metrics.queue_messages.get(), (self.jobs.len() - done) as i64);
     }
@@ -411,8 +423,8 @@ impl World {
     fn finish(mut self) {
         self.workers.clear();
         for (queue, is_there) in [
-            (QUEUE, (|place| matches!(place, Place::Queued | Place::Held(_))) as fn(&Place) -> bool),
-            ("/queue/dead.jobs", |place| matches!(place, Place::Dead(_))),
+            (QUEUE, (|state| matches!(state, JobState::Queued | JobState::Held(_))) as fn(&JobState) -> bool),
+            ("/queue/dead.jobs", |state| matches!(state, JobState::Dead(_))),
         ] {
             let outbound_queue = OutboundQueue::new(
                 outbound_queue::Options::default(),
@@ -428,8 +440,10 @@ impl World {
                 presence_names: false,
             };
             let subscriber = Subscriber { outbound_queue: outbound_queue.clone(), key: 1 };
-            let _subscription =
-                self.broker.subscribe(&selector, subscriber, terms, self.now).expect("subscribed");
+            let _subscription = self
+                .broker
+                .subscribe(&selector, subscriber, terms, self.now)
+                .expect("the subscription is accepted");
             let mut batch = Vec::new();
             let _ = outbound_queue.poll_take(
                 &mut Context::from_waker(Waker::noop()),
@@ -442,7 +456,7 @@ impl World {
             };
             let mut there: Vec<usize> = batch.iter().map(number).collect();
             there.sort_unstable();
-            let expected = (0..self.jobs.len()).filter(|&job| is_there(&self.jobs[job].place));
+            let expected = (0..self.jobs.len()).filter(|&job| is_there(&self.jobs[job].state));
             assert_eq!(there, expected.collect::<Vec<_>>(), "{queue} of {:?}", self.jobs);
         }
     }
@@ -451,11 +465,11 @@ impl World {
 proptest! {
     #[test]
     fn a_job_is_settled_only_by_the_connection_it_was_delivered_on(events in prop::collection::vec(event(), 1..150)) {
-        let mut world = World::new();
+        let mut model = Model::new();
         for event in events {
-            world.apply(event);
-            world.check();
+            model.apply(event);
+            model.check();
         }
-        world.finish();
+        model.finish();
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::support::{Broker, Client, Event, Wire, on_each_wire};
 
-// ---- the account against the process' memory ----
+// ---- the account compared with the memory of the process ----
 
 /// Least growth in bytes that is clearly visible in the memory of the process.
 const BYTES_MIN: usize = 24 << 20;
@@ -49,16 +49,17 @@ fn assert_account(sessions: usize, count: usize, frame: impl Fn(usize, usize) ->
     let broker = Broker::start(OPEN);
     // Makes the allocations that happen only once.
     drop(grow(&broker, 1, 100, |_, number| frame(1_000_000, number)));
-    broker.until("connections", 0);
+    broker.wait_for_metric("connections", 0);
     let (resident, account) = (broker.resident_bytes(), broker.metric("memory_used_bytes"));
     let clients = grow(&broker, sessions, count, frame);
     let grown = broker.resident_bytes().saturating_sub(resident);
-    let counted = usize::try_from(broker.metric("memory_used_bytes") - account).expect("it has grown");
+    let counted =
+        usize::try_from(broker.metric("memory_used_bytes") - account).expect("the account has grown");
     assert!(grown >= BYTES_MIN, "{grown} bytes are too few to compare");
     assert!(grown * 10 <= counted * 13, "{grown} bytes of memory, only {counted} in the account");
     assert!(counted * 10 <= grown * 13, "{counted} bytes in the account, only {grown} of memory");
     drop(clients);
-    broker.until("connections", 0);
+    broker.wait_for_metric("connections", 0);
 }
 
 /// Returns a name of 1 KiB that begins with `prefix`.
@@ -124,20 +125,20 @@ fn frames_with_many_headers_in_transactions_are_in_the_account() {
     });
 }
 
-// ---- refusals ----
+// ---- rejections ----
 
-/// Subscribes to names of 1 KiB until a SUBSCRIBE is refused. Returns the number of subscriptions and the ERROR.
+/// Subscribes to names of 1 KiB until a SUBSCRIBE is rejected. Returns the number of subscriptions and the ERROR.
 #[track_caller]
-fn subscribe_until_refused(client: &mut Client, session: usize) -> (usize, String) {
+fn subscribe_until_rejected(client: &mut Client, session: usize) -> (usize, String) {
     for number in 0.. {
         client.send(&format!(
             "SUBSCRIBE\nid:{number}\ndestination:{}\nreceipt:{number}\n\n\0",
             long("/topic/", session, number)
         ));
-        let Event::Frame(frame) = client.event() else { panic!("an answer is expected") };
+        let Event::Frame(frame) = client.event() else { panic!("expected an answer") };
         if frame.command != "RECEIPT" {
             assert_eq!(
-                (frame.command.as_str(), frame.must("receipt-id")),
+                (frame.command.as_str(), frame.expect_header("receipt-id")),
                 ("ERROR", number.to_string().as_str())
             );
             client.expect_end();
@@ -148,20 +149,20 @@ fn subscribe_until_refused(client: &mut Client, session: usize) -> (usize, Strin
 }
 
 on_each_wire! {
-    fn a_session_over_subscription_bytes_max_is_refused_with_the_options_name(wire: Wire) {
+    fn a_session_over_subscription_bytes_max_is_rejected_with_the_options_name(wire: Wire) {
         let broker = Broker::start(&["--subscription-bytes-max=64KiB"]);
         let mut other = broker.connect(wire);
         other.subscribe("1", "/topic/a", "");
         let mut client = broker.connect(wire);
-        let (taken, said) = subscribe_until_refused(&mut client, 0);
-        assert!(said.contains("subscription-bytes-max allows 65536"), "{said}");
-        assert!((25..45).contains(&taken), "{taken} subscriptions of some 2 KB fit");
+        let (accepted, error) = subscribe_until_rejected(&mut client, 0);
+        assert!(error.contains("subscription-bytes-max allows 65536"), "{error}");
+        assert!((25..45).contains(&accepted), "{accepted} subscriptions of about 2 KB were accepted");
         assert_eq!(broker.limit_hits("subscription-bytes-max"), 1);
-        broker.until("subscriptions", 1);
+        broker.wait_for_metric("subscriptions", 1);
         other.publish("/topic/a", "hi");
         other.expect("MESSAGE", &[], "hi");
         drop(other);
-        broker.until("memory_used_bytes", 0);
+        broker.wait_for_metric("memory_used_bytes", 0);
     }
 
     fn a_thousand_ordinary_subscriptions_fit_by_default(wire: Wire) {
@@ -188,22 +189,22 @@ on_each_wire! {
             })
             .collect();
         let mut last = broker.connect(wire);
-        let (taken, said) = subscribe_until_refused(&mut last, 9);
-        assert!(said.contains("memory-bytes-max"), "{said}");
-        assert!(taken > 10, "{taken}");
+        let (accepted, error) = subscribe_until_rejected(&mut last, 9);
+        assert!(error.contains("memory-bytes-max"), "{error}");
+        assert!(accepted > 10, "{accepted}");
         let mut greedy = broker.connect(wire);
-        let _ = subscribe_until_refused(&mut greedy, 10);
+        let _ = subscribe_until_rejected(&mut greedy, 10);
         for number in 0..20 {
             sender.publish("/topic/a", &number.to_string());
             receiver.expect("MESSAGE", &[], &number.to_string());
             broker.connect(wire).publish("/queue/a", "of a client that comes now");
         }
         drop(hoarders);
-        broker.until("subscriptions", 1);
+        broker.wait_for_metric("subscriptions", 1);
         receiver.subscribe("2", &long("/topic/", 0, 0), "");
     }
 
-    fn begin_over_the_share_is_refused_and_publishers_continue(wire: Wire) {
+    fn begin_over_the_share_is_rejected_and_publishers_continue(wire: Wire) {
         let broker = Broker::start(&["--memory-bytes-max=1MiB", "--default-permissions=open"]);
         let mut sender = broker.connect(wire);
         let begin = |number: usize, receipt: &str| {
@@ -220,12 +221,12 @@ on_each_wire! {
         let mut last = broker.connect(wire);
         for number in 0.. {
             last.send(&begin(number, &number.to_string()));
-            let Event::Frame(frame) = last.event() else { panic!("an answer is expected") };
+            let Event::Frame(frame) = last.event() else { panic!("expected an answer") };
             if frame.command == "RECEIPT" {
                 continue;
             }
-            assert_eq!(frame.must("receipt-id"), number.to_string());
-            assert_eq!(frame.must("message"), "memory limit reached");
+            assert_eq!(frame.expect_header("receipt-id"), number.to_string());
+            assert_eq!(frame.expect_header("message"), "memory limit reached");
             assert!(frame.text().contains("A transaction that needs 1"), "{frame:?}");
             assert!(frame.text().contains("memory-bytes-max"), "{frame:?}");
             last.expect_end();
@@ -237,7 +238,7 @@ on_each_wire! {
         sender.publish("/queue/a", "hi");
         drop((hoarders, last));
         sender.done(&begin(0, "done"));
-        broker.until("transactions", 1);
+        broker.wait_for_metric("transactions", 1);
     }
 
     fn subscribe_over_the_limit_is_a_soft_error_and_the_session_continues(wire: Wire) {
@@ -248,13 +249,13 @@ on_each_wire! {
         client.subscribe("errors", "/user/queue/errors", "");
         for round in 0..2 {
             let mut number = 0;
-            let told = loop {
+            let report = loop {
                 let id = format!("{round}-{number}");
                 client.send(&format!(
                     "SUBSCRIBE\nid:{id}\ndestination:/temp-queue/{id}-{}\nreceipt:r\n\n\0",
                     "x".repeat(900)
                 ));
-                let Event::Frame(frame) = client.event() else { panic!("an answer is expected") };
+                let Event::Frame(frame) = client.event() else { panic!("expected an answer") };
                 if frame.command == "MESSAGE" {
                     break frame;
                 }
@@ -264,13 +265,13 @@ on_each_wire! {
                     assert!(number < 100, "temporary queues must last as long as their session");
                 }
             };
-            assert!(told.text().contains("subscription-bytes-max"), "{told:?}");
+            assert!(report.text().contains("subscription-bytes-max"), "{report:?}");
             assert!(round == 1 || number > 10, "{number}");
         }
         client.publish("/topic/a", "and it lives");
         client.disconnect();
-        broker.until("memory_used_bytes", 0);
-        broker.until("queues", 0);
+        broker.wait_for_metric("memory_used_bytes", 0);
+        broker.wait_for_metric("queues", 0);
     }
 
     fn names_chosen_by_a_client_have_a_maximum_length(wire: Wire) {
@@ -300,7 +301,7 @@ on_each_wire! {
         assert_eq!(broker.metric("messages_published_total"), 1);
     }
 
-    fn commit_over_the_memory_limit_is_refused_and_other_clients_continue(wire: Wire) {
+    fn commit_over_the_memory_limit_is_rejected_and_other_clients_continue(wire: Wire) {
         const LIMIT: usize = 4 << 20;
         let broker = Broker::start(&["--memory-bytes-max=4MiB", "--default-permissions=open"]);
         let (mut receiver, mut sender) = (broker.connect(wire), broker.connect(wire));
@@ -323,9 +324,10 @@ on_each_wire! {
         soft.frame("CONNECTED");
         soft.subscribe("errors", "/user/queue/errors", "");
         commit(&mut soft);
-        let told = soft.frame("MESSAGE");
-        assert_eq!((told.must("receipt-id"), told.must("message")), ("7", "memory limit reached"));
-        assert!(told.text().contains("No step of the transaction was applied"), "{told:?}");
+        let report = soft.frame("MESSAGE");
+        assert_eq!(report.expect_header("receipt-id"), "7");
+        assert_eq!(report.expect_header("message"), "memory limit reached");
+        assert!(report.text().contains("No step of the transaction was applied"), "{report:?}");
         assert_eq!((broker.metric("deliveries_total"), broker.metric("queues")), (1, 0), "only the error");
         soft.publish("/topic/none", "and the session goes on");
         sender.publish("/topic/b", "hi");
@@ -388,7 +390,7 @@ on_each_wire! {
                 }
             }
         };
-        assert_eq!(error.must("message"), "slow consumer");
+        assert_eq!(error.expect_header("message"), "slow consumer");
         assert!(error.text().contains("bytes are in use, memory-bytes-max)"), "{error:?}");
         assert_eq!(broker.limit_hits("memory-bytes-max"), 1);
         publisher.publish("/topic/a", "goes on");
@@ -418,7 +420,7 @@ fn copies_for_older_versions_stay_within_the_limit() {
             assert_eq!(message.text().len(), body.len());
         }
         reader.reset();
-        broker.until("subscriptions", 0);
+        broker.wait_for_metric("subscriptions", 0);
     }
     let account = account_of(&broker);
     assert!(account >= filled && account <= LIMIT, "{account} in the account, {filled} before");

@@ -6,7 +6,7 @@ use crate::support::{Broker, Client, Wire, on_each_wire};
 /// Reads one request from `/queue/service` and echoes it to the address in `reply-to`, which it returns.
 fn answer_once(service: &mut Client) -> String {
     let request = service.frame("MESSAGE");
-    let address = request.must("reply-to").to_string();
+    let address = request.expect_header("reply-to").to_string();
     service.done(&format!("SEND\ndestination:{address}\nreceipt:done\n\nre: {}\0", request.text()));
     address
 }
@@ -73,7 +73,7 @@ on_each_wire! {
         let mut service = service(&broker, wire);
         let mut client = broker.connect(wire);
         client.send("SEND\ndestination:/queue/service\nreply-to:/temp-queue/x\n\nhow\0");
-        let address = service.frame("MESSAGE").must("reply-to").to_string();
+        let address = service.frame("MESSAGE").expect_header("reply-to").to_string();
         service.send(&format!("SUBSCRIBE\nid:1\ndestination:{address}\nreceipt:5\n\n\0"));
         service.expect_error(&[("receipt-id", "5")]);
     }
@@ -83,12 +83,12 @@ on_each_wire! {
         let mut service = service(&broker, wire);
         let mut client = broker.connect(wire);
         client.send("SEND\ndestination:/queue/service\nreply-to:/temp-queue/x\n\nhow\0");
-        let address = service.frame("MESSAGE").must("reply-to").to_string();
+        let address = service.frame("MESSAGE").expect_header("reply-to").to_string();
         let queues = broker.metric("queues");
         client.reset();
-        broker.until("queues", queues - 1);
+        broker.wait_for_metric("queues", queues - 1);
         publish(&broker, &address, "too late");
-        broker.until("messages_dropped_total", 1);
+        broker.wait_for_metric("messages_dropped_total", 1);
         assert_eq!(broker.metric("queue_messages"), 0);
     }
 }

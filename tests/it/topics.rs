@@ -81,7 +81,7 @@ on_each_wire! {
         }
         let [first, second] = subscribers.map(|mut subscriber| {
             let frames = (0..400).map(|_| subscriber.frame("MESSAGE"));
-            frames.map(|frame| (frame.must("name").to_string(), frame.text())).collect::<Vec<_>>()
+            frames.map(|frame| (frame.expect_header("name").to_string(), frame.text())).collect::<Vec<_>>()
         });
         assert_eq!(first, second, "all subscribers must see the same order");
         for name in ["0", "1"] {
@@ -125,19 +125,19 @@ on_each_wire! {
         );
         let mut frames = [client.event(), client.event()].map(|event| match event {
             crate::support::Event::Frame(frame) => frame,
-            other => panic!("a frame, not {other:?}"),
+            other => panic!("expected a frame, got {other:?}"),
         });
         frames.sort_by(|left, right| left.command.cmp(&right.command));
         let message = &frames[0];
-        assert_eq!(message.must("subscription"), "mine");
-        assert_ne!(message.must("message-id"), "forged");
-        assert_eq!(message.must("kept"), "yes");
+        assert_eq!(message.expect_header("subscription"), "mine");
+        assert_ne!(message.expect_header("message-id"), "forged");
+        assert_eq!(message.expect_header("kept"), "yes");
         let gone = ["ack", "seq", "epoch", "redelivered", "delivery-count", "user-name", "session", "login", "passcode"];
         for name in gone.iter().chain(&["receipt"]) {
             assert_eq!(message.header(name), None, "{message:?}");
         }
         for name in ["destination", "message-id", "subscription", "content-length"] {
-            assert_eq!(message.headers.iter().filter(|(given, _)| given == name).count(), 1, "{message:?}");
+            assert_eq!(message.headers.iter().filter(|(other, _)| other == name).count(), 1, "{message:?}");
         }
         client.disconnect();
     }
@@ -148,7 +148,7 @@ on_each_wire! {
         client.subscribe("1", "/topic/a", "");
         let body: Vec<u8> = (0..=255).cycle().take(100_000).collect();
         let head = format!("SEND\ndestination:/topic/a\ncontent-length:{}\n\n", body.len());
-        client.raw(&[head.as_bytes(), &body, b"\0"].concat());
+        client.send_bytes(&[head.as_bytes(), &body, b"\0"].concat());
         let message = client.frame("MESSAGE");
         assert!(message.body == body, "{} bytes came back changed", message.body.len());
         client.disconnect();
@@ -183,7 +183,7 @@ on_each_wire! {
         let mut seen = std::collections::BTreeSet::new();
         for number in 0..100 {
             client.send(&format!("SEND\ndestination:/topic/a.{}\n\n\0", number % 3));
-            assert!(seen.insert(client.frame("MESSAGE").must("message-id").to_string()));
+            assert!(seen.insert(client.frame("MESSAGE").expect_header("message-id").to_string()));
         }
     }
 }

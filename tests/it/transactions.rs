@@ -38,7 +38,7 @@ on_each_wire! {
         client.done("BEGIN\ntransaction:t\n\n\0SEND\ndestination:/queue/a\ntransaction:t\nreceipt:done\n\nhi\0");
         assert_eq!(broker.metric("transactions"), 1);
         client.reset();
-        broker.until("transactions", 0);
+        broker.wait_for_metric("transactions", 0);
         assert_eq!(broker.metric("queue_messages"), 0);
     }
 
@@ -47,7 +47,7 @@ on_each_wire! {
         let mut client = broker.connect(wire);
         client.send("BEGIN\ntransaction:t\n\n\0SEND\ndestination:/queue/a\ntransaction:t\n\nhi\0");
         client.disconnect();
-        broker.until("transactions", 0);
+        broker.wait_for_metric("transactions", 0);
         assert_eq!(broker.metric("queue_messages"), 0);
     }
 
@@ -56,7 +56,7 @@ on_each_wire! {
         let mut client = broker.connect(wire);
         client.subscribe("1", "/queue/a", "ack:client-individual\n");
         client.send("SEND\ndestination:/queue/a\n\nhi\0");
-        let ack = client.expect("MESSAGE", &[], "hi").must("ack").to_string();
+        let ack = client.expect("MESSAGE", &[], "hi").expect_header("ack").to_string();
         client.done(&format!(
             "BEGIN\ntransaction:t\n\n\0ACK\nid:{ack}\ntransaction:t\n\n\0ABORT\ntransaction:t\nreceipt:done\n\n\0"
         ));
@@ -71,8 +71,8 @@ on_each_wire! {
         let mut client = broker.connect(wire);
         client.subscribe("1", "/queue/a", "ack:client-individual\n");
         client.send("SEND\ndestination:/queue/a\n\nkeep\0SEND\ndestination:/queue/a\n\nreturn\0");
-        let keep = client.expect("MESSAGE", &[], "keep").must("ack").to_string();
-        let back = client.expect("MESSAGE", &[], "return").must("ack").to_string();
+        let keep = client.expect("MESSAGE", &[], "keep").expect_header("ack").to_string();
+        let back = client.expect("MESSAGE", &[], "return").expect_header("ack").to_string();
         client.done(&format!(
             "BEGIN\ntransaction:t\n\n\0ACK\nid:{keep}\ntransaction:t\n\n\0\
              NACK\nid:{back}\ntransaction:t\nreceipt:done\n\n\0"
@@ -110,7 +110,7 @@ on_each_wire! {
         two.disconnect();
     }
 
-    fn an_unknown_or_repeated_transaction_is_refused(wire: Wire) {
+    fn an_unknown_or_repeated_transaction_is_rejected(wire: Wire) {
         let broker = Broker::start(&[]);
         for frame in [
             "SEND\ndestination:/queue/a\ntransaction:x",

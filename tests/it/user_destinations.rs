@@ -1,6 +1,6 @@
 //! `/user/…` and `/users/…`: a message for a user reaches all of its sessions, or one chosen session, and no other.
 
-use crate::support::people::{by_passcode, by_token, with_tokens, with_users};
+use crate::support::sign_in::{by_passcode, by_token, with_tokens, with_users};
 use crate::support::sockjs::{Session, Transport};
 use crate::support::{Broker, Client, Wire, on_each_wire};
 
@@ -50,7 +50,7 @@ fn a_message_reaches_all_sessions_of_a_user_on_every_transport_and_version() {
     }
     let (mut other, _) = listener(&broker, Wire::Tcp, &by_passcode("bob"));
     let (mut bob, _) = broker.sign_in(Wire::Tcp, &by_passcode("bob"));
-    assert_eq!(bob.reach("/user/alice/queue/x", "", "hi"), clients.len() + sessions.len());
+    assert_eq!(bob.send_and_count("/user/alice/queue/x", "", "hi"), clients.len() + sessions.len());
     let headers = [("destination", "/user/queue/x"), ("user-name", "bob"), ("subscription", "x")];
     for client in &mut clients {
         client.expect("MESSAGE", &headers, "hi");
@@ -58,10 +58,10 @@ fn a_message_reaches_all_sessions_of_a_user_on_every_transport_and_version() {
     for session in &mut sessions {
         session.expect("MESSAGE", &headers, "hi");
     }
-    other.hears_nothing();
+    other.expect_quiet_as_user();
     // A message to the sender's own destination reaches all of the sender's sessions.
     let (mut alice, _) = broker.sign_in(Wire::WebSocket, &alice);
-    assert_eq!(alice.reach("/user/queue/x", "", "note"), clients.len() + sessions.len());
+    assert_eq!(alice.send_and_count("/user/queue/x", "", "note"), clients.len() + sessions.len());
     let headers = [("destination", "/user/queue/x"), ("user-name", "alice")];
     clients.iter_mut().for_each(|client| drop(client.expect("MESSAGE", &headers, "note")));
     sessions.iter_mut().for_each(|session| drop(session.expect("MESSAGE", &headers, "note")));
@@ -73,42 +73,42 @@ on_each_wire! {
         let (mut one, one_id) = listener(&broker, wire, &by_passcode("alice"));
         let (mut two, two_id) = listener(&broker, wire, &by_passcode("alice"));
         let (mut bob, bob_id) = listener(&broker, wire, &by_passcode("bob"));
-        let (mut nobody, nobody_id) = listener(&broker, wire, "");
+        let (mut anonymous, anonymous_id) = listener(&broker, wire, "");
         let (mut sender, sender_id) = broker.sign_in(wire, &by_passcode("bob"));
         let to = |id: &str| format!("session:{id}\n");
         // A session of another user.
-        assert_eq!(sender.reach("/user/alice/queue/x", &to(&two_id), "two"), 1);
-        let message = two.hears("/user/queue/x", "two");
+        assert_eq!(sender.send_and_count("/user/alice/queue/x", &to(&two_id), "two"), 1);
+        let message = two.expect_message("/user/queue/x", "two");
         assert_eq!(message.header("session"), None, "{message:?}");
         // A session of the sender's own user.
-        assert_eq!(sender.reach("/user/queue/x", &to(&bob_id), "bob"), 1);
-        bob.hears("/user/queue/x", "bob");
+        assert_eq!(sender.send_and_count("/user/queue/x", &to(&bob_id), "bob"), 1);
+        bob.expect_message("/user/queue/x", "bob");
         // A session without a subscription, sessions of other users, and ids of no session.
         let wrong = "00000000000000000000000000000000";
         for (destination, id) in [
             ("/user/queue/x", sender_id.as_str()),
             ("/user/queue/x", &one_id),
-            ("/user/queue/x", &nobody_id),
+            ("/user/queue/x", &anonymous_id),
             ("/user/queue/x", wrong),
             ("/user/queue/x", ""),
             ("/user/bob/queue/x", &one_id),
             ("/user/alice/queue/x", &bob_id),
-            ("/user/alice/queue/x", &nobody_id),
+            ("/user/alice/queue/x", &anonymous_id),
             ("/user/alice/queue/x", &format!("~{one_id}")),
             ("/user/alice/queue/x", &one_id.to_uppercase().replace(char::is_alphabetic, "%61")),
             ("/user/carol/queue/x", &one_id),
             ("/user/alice/queue/y", &one_id),
         ] {
-            assert_eq!(sender.reach(destination, &to(id), "lost"), 0, "{destination} {id:?}");
+            assert_eq!(sender.send_and_count(destination, &to(id), "lost"), 0, "{destination} {id:?}");
         }
-        for client in [&mut one, &mut two, &mut bob, &mut nobody] {
-            client.hears_nothing();
+        for client in [&mut one, &mut two, &mut bob, &mut anonymous] {
+            client.expect_quiet_as_user();
         }
         // A closed session is not reached.
         two.disconnect();
-        broker.until("sessions", 4);
-        assert_eq!(sender.reach("/user/alice/queue/x", &to(&two_id), "late"), 0);
-        one.hears_nothing();
+        broker.wait_for_metric("sessions", 4);
+        assert_eq!(sender.send_and_count("/user/alice/queue/x", &to(&two_id), "late"), 0);
+        one.expect_quiet_as_user();
     }
 
     fn each_anonymous_session_has_its_own_user_destinations(wire: Wire) {
@@ -118,19 +118,19 @@ on_each_wire! {
         let (mut alice, _) = listener(&broker, wire, &by_passcode("alice"));
         let (mut sender, _) = broker.sign_in(wire, "");
         one.send("SEND\ndestination:/user/queue/x\n\nmine\0");
-        let message = one.hears("/user/queue/x", "mine");
+        let message = one.expect_message("/user/queue/x", "mine");
         assert_eq!(message.header("user-name"), None, "{message:?}");
-        assert_eq!(sender.reach("/user/queue/x", "", "its own, where nobody listens"), 0);
-        assert_eq!(sender.reach(&format!("/user/~{one_id}/queue/x"), "", "by address"), 1);
-        one.hears("/user/queue/x", "by address");
+        assert_eq!(sender.send_and_count("/user/queue/x", "", "without subscribers"), 0);
+        assert_eq!(sender.send_and_count(&format!("/user/~{one_id}/queue/x"), "", "by address"), 1);
+        one.expect_message("/user/queue/x", "by address");
         // No user name reaches an anonymous session.
-        for name in ["", "anonymous", "nobody", "null", &format!("%7E{one_id}"), &one_id] {
+        for name in ["", "anonymous", "unknown", "null", &format!("%7E{one_id}"), &one_id] {
             if !name.is_empty() {
-                assert_eq!(sender.reach(&format!("/user/{name}/queue/x"), "", "?"), 0, "{name}");
+                assert_eq!(sender.send_and_count(&format!("/user/{name}/queue/x"), "", "?"), 0, "{name}");
             }
         }
         for client in [&mut one, &mut two, &mut alice] {
-            client.hears_nothing();
+            client.expect_quiet_as_user();
         }
     }
 
@@ -145,15 +145,15 @@ on_each_wire! {
         }
         let (mut sender, _) = broker.sign_in(wire, &by_passcode("小明"));
         for (at, (name, written)) in NAMES.into_iter().enumerate() {
-            assert_eq!(sender.reach(&format!("/user/{written}/queue/x"), "", name), 1, "{name}");
-            let message = clients[at].hears("/user/queue/x", name);
-            assert_eq!(message.must("user-name"), "小明");
+            assert_eq!(sender.send_and_count(&format!("/user/{written}/queue/x"), "", name), 1, "{name}");
+            let message = clients[at].expect_message("/user/queue/x", name);
+            assert_eq!(message.expect_header("user-name"), "小明");
         }
         let all = NAMES.map(|(_, written)| written).join(",");
-        assert_eq!(sender.reach("/users/queue/x", &format!("to:{all}\n"), "all"), NAMES.len());
+        assert_eq!(sender.send_and_count("/users/queue/x", &format!("to:{all}\n"), "all"), NAMES.len());
         for client in &mut clients {
-            client.hears("/user/queue/x", "all");
-            client.hears_nothing();
+            client.expect_message("/user/queue/x", "all");
+            client.expect_quiet_as_user();
         }
     }
 
@@ -165,7 +165,7 @@ on_each_wire! {
         let (mut comma, _) = listener(&broker, wire, &by_passcode("a,b"));
         let (mut carol, _) = listener(&broker, wire, &by_passcode("carol"));
         let (mut sender, _) = broker.sign_in(wire, &by_passcode("carol"));
-        assert_eq!(sender.reach("/users/queue/x", "to:alice,bob\nmood:good\n", "two"), 3);
+        assert_eq!(sender.send_and_count("/users/queue/x", "to:alice,bob\nmood:good\n", "two"), 3);
         for client in [&mut one, &mut two, &mut bob] {
             let message = client.expect(
                 "MESSAGE",
@@ -174,10 +174,10 @@ on_each_wire! {
             );
             assert_eq!(message.header("to"), None, "{message:?}");
         }
-        assert_eq!(sender.reach("/users/queue/x", "to:a%2Cb, a%2cb,nobody,a%2Cb\n", "comma"), 1);
-        comma.hears("/user/queue/x", "comma");
+        assert_eq!(sender.send_and_count("/users/queue/x", "to:a%2Cb, a%2cb,unknown,a%2Cb\n", "comma"), 1);
+        comma.expect_message("/user/queue/x", "comma");
         for client in [&mut one, &mut two, &mut bob, &mut comma, &mut carol] {
-            client.hears_nothing();
+            client.expect_quiet_as_user();
         }
         for (to, message) in [
             ("", "missing header"),
@@ -190,7 +190,7 @@ on_each_wire! {
             sender.send(&format!("SEND\ndestination:/users/queue/x\n{to}\n\0"));
             sender.expect_error(&[("message", message)]);
         }
-        one.hears_nothing();
+        one.expect_quiet_as_user();
     }
 
     fn five_thousand_users_fit_into_one_send(wire: Wire) {
@@ -202,17 +202,17 @@ on_each_wire! {
         let to = format!("to:{}\n", names(5000).join(","));
         assert!(to.len() > 64 * 1024);
         let (mut sender, _) = broker.sign_in(wire, &by_token("sender"));
-        assert_eq!(sender.reach("/users/queue/x", &to, "to all of you"), 3);
+        assert_eq!(sender.send_and_count("/users/queue/x", &to, "to all of you"), 3);
         for client in &mut some {
-            let message = client.hears("/user/queue/x", "to all of you");
+            let message = client.expect_message("/user/queue/x", "to all of you");
             assert_eq!(message.header("to"), None);
         }
-        // The same in a transaction. After the allowed `to`, the limits refuse a longer one.
+        // The same in a transaction. After the allowed `to`, the limits reject a longer one.
         sender.send("BEGIN\ntransaction:t\n\n\0");
-        sender.tell("/users/queue/x", &format!("transaction:t\n{to}"), "again");
-        some[0].hears_nothing();
+        sender.send_with_receipt("/users/queue/x", &format!("transaction:t\n{to}"), "again");
+        some[0].expect_quiet_as_user();
         sender.done("COMMIT\ntransaction:t\nreceipt:done\n\n\0");
-        some.iter_mut().for_each(|client| drop(client.hears("/user/queue/x", "again")));
+        some.iter_mut().for_each(|client| drop(client.expect_message("/user/queue/x", "again")));
 
         let to = format!("to:{}\n", names(5001).join(","));
         sender.send(&format!("SEND\ndestination:/users/queue/x\n{to}\n\0"));
@@ -225,8 +225,8 @@ on_each_wire! {
         for limit in ["to-names-max", "to-bytes-max"] {
             assert_eq!(broker.limit_hits(limit), 1, "{limit}");
         }
-        some[0].hears_nothing();
-        outsider.hears_nothing();
+        some[0].expect_quiet_as_user();
+        outsider.expect_quiet_as_user();
     }
 
     fn a_session_with_several_subscriptions_is_counted_once(wire: Wire) {
@@ -236,20 +236,20 @@ on_each_wire! {
         one.subscribe("all", "/user/queue/**", "");
         let (mut two, _) = listener(&broker, wire, &by_passcode("alice"));
         let (mut bob, _) = broker.sign_in(wire, &by_passcode("bob"));
-        assert_eq!(bob.reach("/user/alice/queue/x", "", "hi"), 2);
+        assert_eq!(bob.send_and_count("/user/alice/queue/x", "", "hi"), 2);
         let mut ids: Vec<String> = (0..3).map(|_| one.message().0).collect();
         ids.sort();
         assert_eq!(ids, ["again", "all", "x"]);
-        two.hears("/user/queue/x", "hi");
+        two.expect_message("/user/queue/x", "hi");
         for id in ["x", "again", "all"] {
             one.done(&format!("UNSUBSCRIBE\nid:{id}\nreceipt:done\n\n\0"));
         }
-        assert_eq!(bob.reach("/user/alice/queue/x", "", "bye"), 1);
-        two.hears("/user/queue/x", "bye");
+        assert_eq!(bob.send_and_count("/user/alice/queue/x", "", "bye"), 1);
+        two.expect_message("/user/queue/x", "bye");
         two.disconnect();
-        broker.until("sessions", 2);
-        assert_eq!(bob.reach("/user/alice/queue/x", "", "nobody"), 0);
-        one.hears_nothing();
+        broker.wait_for_metric("sessions", 2);
+        assert_eq!(bob.send_and_count("/user/alice/queue/x", "", "lost"), 0);
+        one.expect_quiet_as_user();
         assert_eq!(broker.metric("user_destinations"), 0);
     }
 
@@ -268,18 +268,18 @@ on_each_wire! {
             ("queue/a/news", &["all", "one"]),
             ("topic/a", &["topics"]),
         ] {
-            assert_eq!(sender.reach(&format!("/user/alice/{destination}"), "", destination), 1);
+            assert_eq!(sender.send_and_count(&format!("/user/alice/{destination}"), "", destination), 1);
             let mut found: Vec<_> = ids
                 .iter()
                 .map(|_| {
-                    let message = alice.hears(&format!("/user/{destination}"), destination);
-                    message.must("subscription").to_string()
+                    let message = alice.expect_message(&format!("/user/{destination}"), destination);
+                    message.expect_header("subscription").to_string()
                 })
                 .collect();
             found.sort();
             assert_eq!(found, ids, "{destination}");
         }
-        bob.hears_nothing();
+        bob.expect_quiet_as_user();
     }
 
     fn transactions_may_send_to_users(wire: Wire) {
@@ -289,21 +289,21 @@ on_each_wire! {
         let (mut bob, _) = broker.sign_in(wire, &by_passcode("bob"));
         for end in ["ABORT", "COMMIT"] {
             bob.send("BEGIN\ntransaction:t\n\n\0");
-            bob.tell("/user/alice/queue/x", "transaction:t\n", "all");
-            bob.tell("/user/alice/queue/x", &format!("transaction:t\nsession:{id}\n"), "one");
-            bob.tell("/users/queue/x", "transaction:t\nto:alice,bob\n", "many");
+            bob.send_with_receipt("/user/alice/queue/x", "transaction:t\n", "all");
+            bob.send_with_receipt("/user/alice/queue/x", &format!("transaction:t\nsession:{id}\n"), "one");
+            bob.send_with_receipt("/users/queue/x", "transaction:t\nto:alice,bob\n", "many");
             bob.done(&format!("{end}\ntransaction:t\nreceipt:done\n\n\0"));
         }
         for body in ["all", "one", "many"] {
-            let message = alice.hears("/user/queue/x", body);
-            assert_eq!(message.must("user-name"), "bob");
+            let message = alice.expect_message("/user/queue/x", body);
+            assert_eq!(message.expect_header("user-name"), "bob");
             assert_eq!((message.header("to"), message.header("transaction")), (None, None));
         }
         for body in ["all", "many"] {
-            two.hears("/user/queue/x", body);
+            two.expect_message("/user/queue/x", body);
         }
-        alice.hears_nothing();
-        two.hears_nothing();
+        alice.expect_quiet_as_user();
+        two.expect_quiet_as_user();
     }
 
     fn clients_of_older_versions_may_send_to_users(wire: Wire) {
@@ -311,19 +311,19 @@ on_each_wire! {
         let (mut alice, id) = listener(&broker, wire, &by_passcode("alice"));
         for version in ["1.0", "1.1"] {
             let (mut bob, _) = broker.sign_in_with(wire, version, &by_passcode("bob"));
-            assert_eq!(bob.reach("/user/alice/queue/x", "", version), 1);
-            assert_eq!(bob.reach("/user/alice/queue/x", &format!("session:{id}\n"), version), 1);
-            assert_eq!(bob.reach("/users/queue/x", "to:alice,bob\n", version), 1);
+            assert_eq!(bob.send_and_count("/user/alice/queue/x", "", version), 1);
+            assert_eq!(bob.send_and_count("/user/alice/queue/x", &format!("session:{id}\n"), version), 1);
+            assert_eq!(bob.send_and_count("/users/queue/x", "to:alice,bob\n", version), 1);
             for _ in 0..3 {
-                let message = alice.hears("/user/queue/x", version);
-                assert_eq!((message.must("user-name"), message.header("to")), ("bob", None));
+                let message = alice.expect_message("/user/queue/x", version);
+                assert_eq!((message.expect_header("user-name"), message.header("to")), ("bob", None));
             }
         }
         // STOMP 1.0 allows spaces around header values.
         let (mut bob, _) = broker.sign_in_with(wire, "1.0", &by_passcode("bob"));
         bob.send("SEND\ndestination: /users/queue/x\nto: alice\nreceipt: r\n\npadded\0");
         bob.expect("RECEIPT", &[("receipt-id", "r"), ("delivered-sessions", "1")], "");
-        let message = alice.hears("/user/queue/x", "padded");
+        let message = alice.expect_message("/user/queue/x", "padded");
         assert_eq!(message.header("to"), None, "{message:?}");
     }
 }

@@ -68,7 +68,7 @@ on_each_wire! {
         new.disconnect();
     }
 
-    fn an_unknown_escape_is_refused(wire: Wire) {
+    fn an_unknown_escape_is_rejected(wire: Wire) {
         let broker = Broker::start(&[]);
         for version in ["1.1", "1.2"] {
             let mut client = broker.connect_with(wire, version);
@@ -85,7 +85,7 @@ on_each_wire! {
         client.send("SEND\ndestination:/topic/a\n\nhi\0");
         let message = client.expect("MESSAGE", &[("destination", "/topic/a")], "hi");
         assert_eq!(message.header("subscription"), None);
-        assert!(!message.must("message-id").is_empty());
+        assert!(!message.expect_header("message-id").is_empty());
         client.done("UNSUBSCRIBE\ndestination:/topic/a\nreceipt:done\n\n\0");
         client.publish("/topic/a", "late");
         client.disconnect();

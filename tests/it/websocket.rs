@@ -47,8 +47,8 @@ fn text_and_binary_messages_form_one_stream_of_bytes() {
     let stream = "SEND\ndestination:/topic/a\n\none\0\nSEND\ndestination:/topic/a\n\ntwo\0";
     for cut in 0..=stream.len() {
         let (left, right) = stream.split_at(cut);
-        client.octets(&websocket_frame(FIN | TEXT, left.as_bytes()));
-        client.octets(&websocket_frame(FIN | BINARY, right.as_bytes()));
+        client.write_bytes(&websocket_frame(FIN | TEXT, left.as_bytes()));
+        client.write_bytes(&websocket_frame(FIN | BINARY, right.as_bytes()));
         client.expect("MESSAGE", &[], "one");
         client.expect("MESSAGE", &[], "two");
     }
@@ -73,12 +73,12 @@ fn a_frame_may_come_in_many_fragments_with_a_ping_between() {
     let mut client = broker.connect(Wire::WebSocket);
     client.subscribe("1", "/topic/a", "");
     let bytes = "SEND\ndestination:/topic/a\n\nzwölf\0".as_bytes();
-    client.octets(&websocket_frame(TEXT, &bytes[..1]));
+    client.write_bytes(&websocket_frame(TEXT, &bytes[..1]));
     for byte in &bytes[1..bytes.len() - 1] {
-        client.octets(&websocket_frame(CONTINUATION, &[*byte]));
+        client.write_bytes(&websocket_frame(CONTINUATION, &[*byte]));
     }
-    client.octets(&websocket_frame(FIN | PING, b"between"));
-    client.octets(&websocket_frame(FIN | CONTINUATION, &bytes[bytes.len() - 1..]));
+    client.write_bytes(&websocket_frame(FIN | PING, b"between"));
+    client.write_bytes(&websocket_frame(FIN | CONTINUATION, &bytes[bytes.len() - 1..]));
     assert_eq!(client.event(), Event::Pong(b"between".to_vec()));
     client.expect("MESSAGE", &[], "zwölf");
     client.disconnect();
@@ -89,12 +89,12 @@ fn a_ping_is_answered_before_connect_and_after() {
     let broker = Broker::start(&[]);
     let mut client = broker.open(Wire::WebSocket);
     for payload in [b"".to_vec(), vec![0xFF; 125]] {
-        client.octets(&websocket_frame(FIN | PING, &payload));
+        client.write_bytes(&websocket_frame(FIN | PING, &payload));
         assert_eq!(client.event(), Event::Pong(payload));
     }
     client.send(CONNECT);
     client.expect("CONNECTED", &[], "");
-    client.octets(&websocket_frame(FIN | PING, b"again"));
+    client.write_bytes(&websocket_frame(FIN | PING, b"again"));
     assert_eq!(client.event(), Event::Pong(b"again".to_vec()));
     client.disconnect();
 }
@@ -109,7 +109,7 @@ fn bytes_that_are_not_utf_8_come_back_in_a_binary_message() {
         let mut bytes = b"SEND\ndestination:/topic/a\n\n".to_vec();
         bytes.extend_from_slice(body);
         bytes.push(0);
-        client.raw(&bytes);
+        client.send_bytes(&bytes);
         assert_eq!(client.frame("MESSAGE").body, body);
     }
     client.disconnect();
@@ -144,16 +144,16 @@ fn the_close_code_is_1000_after_disconnect_and_1002_after_an_error() {
 fn a_close_from_the_client_is_answered_with_its_code() {
     let broker = Broker::start(&[]);
     let mut client = broker.connect(Wire::WebSocket);
-    client.octets(&websocket_frame(FIN | CLOSE, &1000_u16.to_be_bytes()));
+    client.write_bytes(&websocket_frame(FIN | CLOSE, &1000_u16.to_be_bytes()));
     client.expect_closed(1000);
-    broker.until("connections{transport=\"websocket\"}", 0);
+    broker.wait_for_metric("connections{transport=\"websocket\"}", 0);
 }
 
 /// Sends bytes, and asserts that the broker closes with this code, after an ERROR or without.
 #[track_caller]
 fn expect_code(broker: &Broker, bytes: &[u8], code: u16) {
     let mut client = broker.connect(Wire::WebSocket);
-    client.octets(bytes);
+    client.write_bytes(bytes);
     loop {
         match client.event() {
             Event::Frame(frame) if frame.command == "ERROR" => {}
@@ -161,7 +161,7 @@ fn expect_code(broker: &Broker, bytes: &[u8], code: u16) {
                 assert_eq!(given, Some(code));
                 break;
             }
-            other => panic!("a close with {code} was expected, not {other:?}"),
+            other => panic!("expected a close with {code}, got {other:?}"),
         }
     }
     assert_eq!(client.event(), Event::End);
@@ -178,7 +178,7 @@ fn text_that_is_not_utf_8_is_closed_with_1007() {
 }
 
 #[test]
-fn an_excessive_length_is_refused_with_1009_before_its_payload() {
+fn an_excessive_length_is_rejected_with_1009_before_its_payload() {
     let broker = Broker::start(&[]);
     let mask = [1, 2, 3, 4];
     for first in [FIN | TEXT, FIN | BINARY, BINARY] {
@@ -187,13 +187,13 @@ fn an_excessive_length_is_refused_with_1009_before_its_payload() {
 }
 
 #[test]
-fn an_unmasked_frame_is_refused_with_1002() {
+fn an_unmasked_frame_is_rejected_with_1002() {
     let broker = Broker::start(&[]);
     expect_code(&broker, &[head(FIN | TEXT, 1, false), b"\n".to_vec()].concat(), 1002);
 }
 
 #[test]
-fn frames_that_violate_rfc_6455_are_refused_with_1002() {
+fn frames_that_violate_rfc_6455_are_rejected_with_1002() {
     let broker = Broker::start(&[]);
     let table = [
         websocket_frame(FIN | CONTINUATION, b"\n"),

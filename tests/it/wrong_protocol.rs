@@ -1,9 +1,9 @@
 //! Clients that speak the wrong protocol for a port get an answer in their own protocol where possible, and one line of
-//! the log says what to change.
+//! the log states what to change.
 
-use crate::support::http::{Http, Request, Response, ask};
+use crate::support::http::{Http, Request, Response, fetch};
 use crate::support::sockjs::{Session, Transport};
-use crate::support::{Broker, Client, PATIENCE, Wire, on_each_wire};
+use crate::support::{Broker, Client, HANG_TIMEOUT, Wire, on_each_wire};
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, ClientConfig, ClientConnection, RootCertStore};
 use std::io::{Read, Write};
@@ -22,7 +22,7 @@ const OPEN_WIRE: &[u8] = b"\0\0\x01\x3a\x01ActiveMQ\0\0\0\x0c\x01\0\0\x01\x28";
 #[track_caller]
 fn answer_to(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).expect("the port accepts");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
+    stream.set_read_timeout(Some(HANG_TIMEOUT)).expect("the timeout is valid");
     stream.write_all(bytes).expect("bytes can be sent");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("the broker closes");
@@ -97,9 +97,9 @@ fn a_protocol_of_another_port_is_named_and_answered_at_once() {
         for (protocol, bytes, answer, remedy) in rows {
             let broker = broker_without_timeouts();
             let address = if option == "tcp" { broker.tcp } else { broker.http };
-            let shown = bytes.escape_ascii();
+            let escaped = bytes.escape_ascii();
             let received = answer_to(address, bytes);
-            assert!(received.starts_with(answer), "{shown} on {option}: {}", received.escape_ascii());
+            assert!(received.starts_with(answer), "{escaped} on {option}: {}", received.escape_ascii());
             let line = broker.log_line(|line| line.contains("wrong protocol for this port"));
             let facts = [
                 &format!("protocol=\"{protocol}\""),
@@ -110,8 +110,8 @@ fn a_protocol_of_another_port_is_named_and_answered_at_once() {
             for fact in facts {
                 assert!(line.contains(fact), "{fact} in {line}");
             }
-            broker.until("connections_closed_total{reason=\"wrong-protocol\"}", 1);
-            broker.until("connections", 0);
+            broker.wait_for_metric("connections_closed_total{reason=\"wrong-protocol\"}", 1);
+            broker.wait_for_metric("connections", 0);
             broker.assert_serves();
             let log = broker.whole_log();
             assert!(!log.contains("reason=\"wrong-protocol\""), "only one line may report it:\n{log}");
@@ -146,7 +146,7 @@ fn an_incomplete_request_line_is_answered_as_an_unknown_protocol() {
     let mut stream = TcpStream::connect(broker.http).expect("the port accepts");
     stream.write_all(b"hello").expect("bytes can be sent");
     stream.shutdown(Shutdown::Write).expect("one side closes");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
+    stream.set_read_timeout(Some(HANG_TIMEOUT)).expect("the timeout is valid");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("the broker closes");
     assert!(answer.starts_with(BAD_REQUEST), "{}", answer.escape_ascii());
@@ -162,7 +162,7 @@ fn stomp_on_the_http_port_is_answered_with_a_complete_error_frame() {
 }
 
 #[test]
-fn the_error_frame_has_no_trailing_lf_if_the_option_is_off() {
+fn the_error_frame_has_no_trailing_lf_if_the_option_is_disabled() {
     for (flag, end) in [("--trailing-lf=true", &b"\0\n"[..]), ("--trailing-lf=false", b"\0")] {
         let broker = Broker::start(&[flag]);
         for (address, bytes) in [
@@ -188,7 +188,7 @@ fn a_tls_client_receives_an_alert() {
         let name = ServerName::try_from("localhost").expect("a name");
         let mut tls = ClientConnection::new(Arc::new(config.clone()), name).expect("a client");
         let mut hello = Vec::new();
-        tls.write_tls(&mut hello).expect("a buffer takes it");
+        tls.write_tls(&mut hello).expect("a buffer accepts all bytes");
         let answer = answer_to(address, &hello);
         tls.read_tls(&mut &answer[..]).expect("a record");
         let error = tls.process_new_packets().expect_err("an alert");
@@ -201,8 +201,8 @@ fn protocols_are_recognised_byte_by_byte_and_stomp_is_not_taken_for_http() {
     let broker = broker_without_timeouts();
     for (_, bytes, answer, _) in ON_TCP {
         let mut stream = TcpStream::connect(broker.tcp).expect("the port accepts");
-        stream.set_nodelay(true).expect("a socket takes an option");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
+        stream.set_nodelay(true).expect("the socket option is valid");
+        stream.set_read_timeout(Some(HANG_TIMEOUT)).expect("the timeout is valid");
         for byte in bytes {
             // The broker closes as soon as it has recognised the protocol.
             if stream.write_all(&[*byte]).is_err() {
@@ -216,7 +216,7 @@ fn protocols_are_recognised_byte_by_byte_and_stomp_is_not_taken_for_http() {
     }
     let mut client = broker.open(Wire::Tcp);
     for byte in b"\r\nCONNECT\naccept-version:1.2\nhost:a\n\n\0" {
-        client.octets(&[*byte]);
+        client.write_bytes(&[*byte]);
     }
     client.expect("CONNECTED", &[("version", "1.2")], "");
     client.disconnect();
@@ -229,7 +229,7 @@ fn the_log_is_rate_limited_per_wrong_protocol() {
         answer_to(broker.tcp, b"GET / HTTP/1.1\r\n\r\n");
     }
     answer_to(broker.tcp, b"AMQP\0\0\x09\x01");
-    broker.until("connections_closed_total{reason=\"wrong-protocol\"}", 21);
+    broker.wait_for_metric("connections_closed_total{reason=\"wrong-protocol\"}", 21);
     let log = broker.whole_log();
     let lines = |protocol: &str| log.lines().filter(|line| line.contains(protocol)).count();
     assert!(lines("protocol=\"HTTP\"") < 20, "{log}");
@@ -246,7 +246,7 @@ const NO_STOMP: [&str; 6] = [
 ];
 
 on_each_wire! {
-    fn text_that_cannot_be_stomp_is_refused_at_once(wire: Wire) {
+    fn text_that_cannot_be_stomp_is_rejected_at_once(wire: Wire) {
         let broker = broker_without_timeouts();
         for text in NO_STOMP {
             let mut client = broker.open(wire);
@@ -261,7 +261,7 @@ on_each_wire! {
 }
 
 #[test]
-fn text_that_cannot_be_stomp_is_refused_at_once_over_sockjs() {
+fn text_that_cannot_be_stomp_is_rejected_at_once_over_sockjs() {
     let broker = broker_without_timeouts();
     for transport in Transport::ALL {
         let mut session = Session::new(broker.http, "/ws", transport).opened();
@@ -286,8 +286,8 @@ fn a_silent_connection_to_the_http_port_is_counted_and_logged_at_debug() {
         }
         let line = broker.log_line(|line| line.contains("reason=\"no-data\""));
         assert!(line.contains("DEBUG") && line.contains("address=127.0.0.1"), "{line}");
-        broker.until_holds("connections_closed_total{reason=\"no-data\"}", |count| count >= 1);
-        broker.until_holds("connections_accepted_total{transport=\"http\"}", |count| count >= 1);
+        broker.wait_for_metric_where("connections_closed_total{reason=\"no-data\"}", |count| count >= 1);
+        broker.wait_for_metric_where("connections_accepted_total{transport=\"http\"}", |count| count >= 1);
         assert_eq!(broker.metric("connections"), 0, "a silent connection must not count as a client");
         assert!(
             !broker
@@ -303,7 +303,7 @@ fn a_silent_connection_to_the_http_port_is_counted_and_logged_at_debug() {
 fn incomplete_handshake(broker: &Broker, path: &str, headers: &[(&str, &str)], is_old: bool) -> Response {
     let proper = [("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")];
     let request = Request::get(path).headers(&proper).headers(headers);
-    ask(broker.http, &if is_old { request.http_1_0() } else { request })
+    fetch(broker.http, &if is_old { request.http_1_0() } else { request })
 }
 
 #[test]
@@ -329,6 +329,6 @@ fn a_handshake_changed_by_a_proxy_is_reported_in_the_answer_and_the_log() {
         assert!(line.contains(part), "{part} in {line}");
     }
     // A page opened in a browser is not a handshake.
-    let page = ask(broker.http, &Request::get("/ws/websocket"));
+    let page = fetch(broker.http, &Request::get("/ws/websocket"));
     page.assert(400, "Can \"Upgrade\" only to \"WebSocket\".");
 }

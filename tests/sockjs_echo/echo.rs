@@ -28,7 +28,7 @@ use stompbox_frames::websocket::Opcode;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Sleep;
 
-/// Most bytes of input that all clients together may have in flight.
+/// Limit of the input of all clients that is in flight, in bytes.
 const MEMORY_BYTES_MAX: usize = 256 << 20;
 const CONNECTIONS_MAX: usize = 15_000;
 /// Bytes of pending echo at which the broker stops reading from a session.
@@ -53,8 +53,8 @@ impl Application for Echo {
 
     fn serve_raw_websocket<S: ByteStream>(&self, socket: Socket<S>, peer: Peer) {
         let mut raw =
-            Raw { socket, out: OutputBuffer::default(), message: BytesMut::new(), ending: self.closes };
-        if raw.ending {
+            Raw { socket, out: OutputBuffer::default(), message: BytesMut::new(), is_closing: self.closes };
+        if raw.is_closing {
             raw.socket.write_close(GO_AWAY, &mut raw.out);
         }
         self.spawn(async move {
@@ -75,7 +75,7 @@ impl Application for Echo {
 struct Conversation<W> {
     wire: W,
     out: OutputBuffer,
-    ending: bool,
+    is_closing: bool,
     timer: Pin<Box<Sleep>>,
 }
 
@@ -90,7 +90,7 @@ impl<W: Wire> Conversation<W> {
         Conversation {
             wire,
             out,
-            ending: closes,
+            is_closing: closes,
             timer: Box::pin(tokio::time::sleep_until(Instant::now().into())),
         }
     }
@@ -104,16 +104,16 @@ impl<W: Wire> Conversation<W> {
                     Poll::Pending => break,
                 }
             }
-            if self.ending && self.out.pending() == 0 {
+            if self.is_closing && self.out.pending() == 0 {
                 return self.wire.poll_shutdown(cx).map(|_| ());
             }
-            // A client that does not read its echo is not read from either.
+            // Pauses reading while the client does not read its echo.
             let read = if self.out.pending() < ECHO_BYTES_MAX { self.read(cx) } else { Poll::Pending };
             match read {
                 Poll::Ready(Ok(())) => continue,
-                Poll::Ready(Err(_)) if self.ending => return Poll::Ready(()),
+                Poll::Ready(Err(_)) if self.is_closing => return Poll::Ready(()),
                 Poll::Ready(Err(_)) => {
-                    self.ending = true;
+                    self.is_closing = true;
                     self.wire.write_close(CloseInfo { code: 1000, reason: "" }, &mut self.out);
                     continue;
                 }
@@ -133,8 +133,8 @@ impl<W: Wire> Conversation<W> {
         let read =
             self.wire.poll_read(cx, &mut self.out, &mut |bytes| messages.push(Bytes::copy_from_slice(bytes)));
         for message in &messages {
-            let piece = OutgoingFrame { prefix: &[], tail: Tail::Own(message), text: true, mark: None };
-            self.wire.write_frame(piece, &mut self.out);
+            let frame = OutgoingFrame { prefix: &[], tail: Tail::Own(message), text: true, mark: None };
+            self.wire.write_frame(frame, &mut self.out);
         }
         read.map(|read| read.map(|_| ()))
     }
@@ -145,7 +145,7 @@ struct Raw<S> {
     socket: Socket<S>,
     out: OutputBuffer,
     message: BytesMut,
-    ending: bool,
+    is_closing: bool,
 }
 
 impl<S: ByteStream> Raw<S> {
@@ -158,16 +158,16 @@ impl<S: ByteStream> Raw<S> {
                     Poll::Pending => return Poll::Pending,
                 }
             }
-            if self.ending {
+            if self.is_closing {
                 return self.socket.poll_shutdown(cx).map(|_| ());
             }
-            let Raw { socket, out, message: whole, .. } = self;
+            let Raw { socket, out, message: pending, .. } = self;
             let mut echoes = Vec::new();
             let read = socket.poll_read(cx, out, |data| {
-                whole.extend_from_slice(data.payload);
+                pending.extend_from_slice(data.payload);
                 if data.end {
                     let opcode = if data.text { Opcode::Text } else { Opcode::Binary };
-                    echoes.push((opcode, whole.split().freeze()));
+                    echoes.push((opcode, pending.split().freeze()));
                 }
                 Ok(())
             });
@@ -178,7 +178,7 @@ impl<S: ByteStream> Raw<S> {
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(ReadEnd::Failed(_))) => return Poll::Ready(()),
                 Poll::Ready(Err(_)) => {
-                    self.ending = true;
+                    self.is_closing = true;
                     self.socket.write_close(CloseInfo { code: 1000, reason: "" }, &mut self.out);
                 }
                 Poll::Pending => return Poll::Pending,
@@ -286,7 +286,7 @@ impl Services {
                 let sessions: usize = self.services.iter().map(|(_, endpoints)| endpoints.sessions()).sum();
                 let (connections, bytes) = (self.connection_limiter.in_use(), self.budget.used());
                 Response::new(Body::from(format!(
-                    "sessions {sessions}\nconnections {connections}\noctets {bytes}\n"
+                    "sessions {sessions}\nconnections {connections}\nbytes {bytes}\n"
                 )))
             }
             None => {

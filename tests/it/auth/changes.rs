@@ -2,7 +2,7 @@
 
 use super::peer::{Answer, Credentials, Peer, Via, until};
 use crate::support::Broker;
-use crate::support::home::Home;
+use crate::support::users_directory::UsersDirectory;
 use rustix::process::Signal;
 use std::fs;
 
@@ -18,17 +18,17 @@ fn bob() -> Credentials {
 
 #[test]
 fn added_users_are_accepted_and_removed_users_are_disconnected() {
-    let home = Home::new("auth-comes-and-goes");
-    home.done(&["alice"], "alices-passcode");
-    let broker = Broker::start(&["--users-file", &home.users(), NO_THROTTLE]);
+    let directory = UsersDirectory::new("auth-added-and-removed");
+    directory.passwd_ok(&["alice"], "alices-passcode");
+    let broker = Broker::start(&["--users-file", &directory.users(), NO_THROTTLE]);
     assert_eq!(Peer::answer(&broker, Via::Tcp, &bob()).refusal(), "login failed");
-    home.done(&["bob"], "bobs-passcode");
+    directory.passwd_ok(&["bob"], "bobs-passcode");
     until(&broker, || Peer::answer(&broker, Via::Tcp, &bob()) == Answer::user("bob"));
     let mut sessions = Via::ALL.map(|via| {
         assert_eq!(Peer::answer(&broker, via, &bob()), Answer::user("bob"), "{via:?}");
         (Peer::signed_in(&broker, via, &alice()), Peer::signed_in(&broker, via, &bob()))
     });
-    home.done(&["bob", "--delete"], "");
+    directory.passwd_ok(&["bob", "--delete"], "");
     for (_, bob) in &mut sessions {
         bob.expect_error("access revoked", 1008, "access has ended");
     }
@@ -37,7 +37,7 @@ fn added_users_are_accepted_and_removed_users_are_disconnected() {
         assert_eq!(Peer::answer(&broker, via, &bob()).refusal(), "login failed", "{via:?}");
     }
     // A changed passcode ends the sessions that were opened with the old one.
-    home.done(&["alice"], "alices-new-passcode");
+    directory.passwd_ok(&["alice"], "alices-new-passcode");
     for (alice, _) in &mut sessions {
         alice.expect_error("access revoked", 1008, "access has ended");
     }
@@ -45,30 +45,31 @@ fn added_users_are_accepted_and_removed_users_are_disconnected() {
     drop(sessions);
     let log = broker.whole_log();
     let revoked = |user: &str| {
-        let told = format!("connection closed reason=\"expired\" error=\"access revoked\" user=\"{user}\"");
-        log.lines().filter(|line| line.contains(&told)).count()
+        let expected =
+            format!("connection closed reason=\"expired\" error=\"access revoked\" user=\"{user}\"");
+        log.lines().filter(|line| line.contains(&expected)).count()
     };
     assert_eq!((revoked("bob"), revoked("alice")), (Via::ALL.len(), Via::ALL.len()), "{log}");
 }
 
 /// Changes the roles of a user and keeps the passcode.
-fn with_roles(home: &Home, user: &str, roles: &str) {
-    let text = fs::read_to_string(home.users()).expect("a file");
+fn with_roles(directory: &UsersDirectory, user: &str, roles: &str) {
+    let text = fs::read_to_string(directory.users()).expect("a file");
     let lines = text.lines().map(|line| match line.strip_prefix(&format!("{user}:")) {
         Some(rest) => format!("{user}:{}:{roles}\n", rest.split(':').next().expect("a hash")),
         None => format!("{line}\n"),
     });
-    fs::write(home.users(), lines.collect::<String>()).expect("a file");
+    fs::write(directory.users(), lines.collect::<String>()).expect("a file");
 }
 
 #[test]
 fn changed_roles_are_applied_to_existing_subscriptions() {
-    let home = Home::new("auth-roles");
-    home.done(&["alice", "--role=staff"], "alices-passcode");
-    home.done(&["bob", "--role=staff"], "bobs-passcode");
+    let directory = UsersDirectory::new("auth-roles");
+    directory.passwd_ok(&["alice", "--role=staff"], "alices-passcode");
+    directory.passwd_ok(&["bob", "--role=staff"], "bobs-passcode");
     let broker = Broker::start(&[
         "--users-file",
-        &home.users(),
+        &directory.users(),
         NO_THROTTLE,
         "--permission=allow subscribe role:staff /topic/staff",
         "--permission=deny subscribe anyone /topic/staff",
@@ -83,19 +84,19 @@ fn changed_roles_are_applied_to_existing_subscriptions() {
         bob.subscribe("/topic/staff");
         (alice, soft, bob)
     });
-    with_roles(&home, "alice", "reader");
+    with_roles(&directory, "alice", "reader");
     for (alice, soft, _) in &mut sessions {
         let error = alice.expect_error("access denied", 1008, "access denied");
-        assert_eq!(error.must("destination"), "/topic/staff");
-        let told = soft.expect("MESSAGE", &[("message", "access denied"), ("refused", "/topic/staff")]);
-        assert_eq!(told.must("destination"), "/user/queue/errors");
+        assert_eq!(error.expect_header("destination"), "/topic/staff");
+        let report = soft.expect("MESSAGE", &[("message", "access denied"), ("refused", "/topic/staff")]);
+        assert_eq!(report.expect_header("destination"), "/user/queue/errors");
         // Only the subscription has ended.
         soft.subscribe("/topic/a");
     }
     let denied = broker.log_line(|line| line.contains("access denied verb=\"subscribe\""));
     assert!(denied.contains("rule=\"deny subscribe anyone /topic/staff\""), "{denied}");
     // Restores the old roles.
-    with_roles(&home, "alice", "reader,staff");
+    with_roles(&directory, "alice", "reader,staff");
     until(&broker, || {
         let mut alice = Peer::signed_in(&broker, Via::Tcp, &alice());
         alice.send("SUBSCRIBE\nid:1\ndestination:/topic/staff\nreceipt:r\n\n\0");
@@ -107,21 +108,21 @@ fn changed_roles_are_applied_to_existing_subscriptions() {
 }
 
 /// Writes a configuration file with a users file and these rules.
-fn configure(home: &Home, rules: &[&str], more: &str) {
+fn configure(directory: &UsersDirectory, rules: &[&str], more: &str) {
     let rules: String = rules.iter().map(|rule| format!("    {rule:?},\n")).collect();
-    let users = home.users();
+    let users = directory.users();
     let text =
         format!("{more}\nusers-file = {users:?}\nauth-failures-free = 1000000\npermission = [\n{rules}]\n");
-    fs::write(home.0.join("stompbox.toml"), text).expect("a file");
+    fs::write(directory.0.join("stompbox.toml"), text).expect("a file");
 }
 
 #[test]
 fn sighup_reloads_the_rules() {
-    let home = Home::new("auth-rules");
-    home.done(&["alice"], "alices-passcode");
-    home.done(&["bob"], "bobs-passcode");
-    configure(&home, &["allow send anyone /topic/**"], "");
-    let path = home.0.join("stompbox.toml");
+    let directory = UsersDirectory::new("auth-rules");
+    directory.passwd_ok(&["alice"], "alices-passcode");
+    directory.passwd_ok(&["bob"], "bobs-passcode");
+    configure(&directory, &["allow send anyone /topic/**"], "");
+    let path = directory.0.join("stompbox.toml");
     let broker = Broker::start(&["--config", path.to_str().expect("UTF-8")]);
     let mut sessions = Via::ALL.map(|via| {
         let mut alice = Peer::signed_in(&broker, via, &alice());
@@ -131,19 +132,20 @@ fn sighup_reloads_the_rules() {
         (alice, bob)
     });
     // An invalid configuration changes nothing.
-    for (mistake, told) in [
+    for (text, error) in [
         ("permission = [\"allow everything\"]", "permission"),
         ("permission = [", "stompbox.toml"),
         ("no-such-option = 1", "no-such-option"),
         ("user = [\"a-secret-alone\"]", "expected NAME:PASSCODE"),
         ("jwt-secret = [\"a-secret-too-short\"]", "32 octets"),
     ] {
-        fs::write(&path, mistake).expect("a file");
+        fs::write(&path, text).expect("a file");
         broker.signal(Signal::HUP);
-        let is_told = |line: &str| {
-            line.contains("reload failed; the previous configuration stays in effect") && line.contains(told)
+        let reports_error =
+            |line: &str| {
+            line.contains("reload failed; the previous configuration stays in effect") && line.contains(error)
         };
-        broker.log_line(is_told);
+        broker.log_line(reports_error);
         for (alice, bob) in &mut sessions {
             alice.publish("/topic/other", "x");
             bob.subscribe("/topic/b");
@@ -151,7 +153,7 @@ fn sighup_reloads_the_rules() {
         }
     }
     configure(
-        &home,
+        &directory,
         &[
             "deny subscribe user:alice /topic/a",
             "deny send anyone /topic/other",
@@ -162,7 +164,7 @@ fn sighup_reloads_the_rules() {
     broker.signal(Signal::HUP);
     for (alice, _) in &mut sessions {
         let error = alice.expect_error("access denied", 1008, "access denied");
-        assert_eq!(error.must("destination"), "/topic/a");
+        assert_eq!(error.expect_header("destination"), "/topic/a");
     }
     broker.log_line(|line| line.contains("permission rules and users file reloaded"));
     // Other sessions continue under the new rules.
@@ -170,14 +172,14 @@ fn sighup_reloads_the_rules() {
         bob.publish("/topic/b", "x");
         bob.send("SEND\ndestination:/topic/other\n\nx\0");
         let error = bob.expect_error("access denied", 1008, "access denied");
-        assert_eq!(error.must("destination"), "/topic/other");
+        assert_eq!(error.expect_header("destination"), "/topic/other");
     }
     let denied = broker.log_line(|line| line.contains("access denied verb=\"send\""));
     assert!(denied.contains("rule=\"deny send anyone /topic/other\""), "{denied}");
     // Other changed options are logged, without secrets.
     for option in ["show-sender", "user"] {
-        let told = format!("an option has changed; it applies after a restart option=\"{option}\"");
-        broker.log_line(|line| line.contains(&told));
+        let expected = format!("an option has changed; it applies after a restart option=\"{option}\"");
+        broker.log_line(|line| line.contains(&expected));
     }
     let log = broker.log();
     assert!(!log.contains("a-secret"));
@@ -188,17 +190,17 @@ fn sighup_reloads_the_rules() {
 /// preset that follows the rules is still `safe`.
 #[test]
 fn options_that_need_a_restart_do_not_relax_the_rules() {
-    let home = Home::new("auth-restart");
-    home.done(&["alice"], "alices-passcode");
-    configure(&home, &[], "demo = false");
-    let path = home.0.join("stompbox.toml");
+    let directory = UsersDirectory::new("auth-restart");
+    directory.passwd_ok(&["alice"], "alices-passcode");
+    configure(&directory, &[], "demo = false");
+    let path = directory.0.join("stompbox.toml");
     let broker = Broker::start(&["--config", path.to_str().expect("UTF-8")]);
     fs::write(&path, "permission = [\"allow send anyone /topic/a\"]\n").expect("a file");
     broker.signal(Signal::HUP);
     broker.log_line(|line| line.contains("permission rules and users file reloaded"));
     for option in ["users-file", "demo"] {
-        let told = format!("an option has changed; it applies after a restart option=\"{option}\"");
-        broker.log_line(|line| line.contains(&told));
+        let expected = format!("an option has changed; it applies after a restart option=\"{option}\"");
+        broker.log_line(|line| line.contains(&expected));
     }
     for via in Via::ALL {
         assert_eq!(Peer::answer(&broker, via, &Credentials::default()).refusal(), "login failed", "{via:?}");
@@ -206,14 +208,14 @@ fn options_that_need_a_restart_do_not_relax_the_rules() {
         alice.publish("/topic/a", "granted");
         alice.send("SEND\ndestination:/topic/chat.room\n\nx\0");
         let error = alice.expect_error("access denied", 1008, "access denied");
-        assert_eq!(error.must("destination"), "/topic/chat.room");
+        assert_eq!(error.expect_header("destination"), "/topic/chat.room");
     }
 }
 
 #[test]
 fn sighup_names_each_changed_secret_that_needs_a_restart() {
-    let home = Home::new("auth-secrets");
-    let path = home.0.join("stompbox.toml");
+    let directory = UsersDirectory::new("auth-secrets");
+    let path = directory.0.join("stompbox.toml");
     let write = |passcode: &str, key: &str, authorization: &str| {
         let text = format!(
             "user = [\"alice:{passcode}\"]\njwt-secret = [\"{key}\"]\nhook-url = \"http://127.0.0.1:1/\"\n\
@@ -229,8 +231,8 @@ fn sighup_names_each_changed_secret_that_needs_a_restart() {
     write("new-passcode", &"new-key-".repeat(4), "Bearer new-token");
     broker.signal(Signal::HUP);
     for option in ["user", "jwt-secret", "hook-authorization"] {
-        let told = format!("an option has changed; it applies after a restart option=\"{option}\"");
-        broker.log_line(|line| line.contains(&told));
+        let expected = format!("an option has changed; it applies after a restart option=\"{option}\"");
+        broker.log_line(|line| line.contains(&expected));
     }
     let log = broker.log();
     for secret in ["-passcode", "-key-", "-token"] {

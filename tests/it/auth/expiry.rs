@@ -11,7 +11,7 @@ use std::thread;
 /// Validity of the tokens in seconds. It is long enough for a client to sign in on a busy machine.
 pub(super) const SECONDS: f64 = 5.0;
 /// Guards against a session that never ends. Tests with a simulated clock check the exact time.
-const LATE_MAX: f64 = 60.0;
+const DELAY_MAX: f64 = 60.0;
 
 pub(super) const VIAS: [Via; 3] = [Via::Tcp, Via::WebSocket, Via::SockJs(Transport::XhrStreaming)];
 
@@ -30,7 +30,7 @@ fn a_subscriber_under_constant_traffic_is_closed_when_its_token_expires() {
                     Peer::signed_in(broker, via, &Credentials::authorization(&issuer.token(&claims)));
                 peer.subscribe(TimePublisher::TOPIC);
                 let mut messages = 0;
-                let (error, seen) = loop {
+                let (error, closed_at) = loop {
                     let frame = peer.frame();
                     match frame.command.as_str() {
                         "MESSAGE" => messages += 1,
@@ -38,15 +38,15 @@ fn a_subscriber_under_constant_traffic_is_closed_when_its_token_expires() {
                         _ => panic!("{frame:?}"),
                     }
                 };
-                assert_eq!(error.must("message"), "token expired", "{via:?}");
+                assert_eq!(error.expect_header("message"), "token expired", "{via:?}");
                 peer.expect_closed(1008, "access has ended");
                 assert!(messages > 10, "only {messages} messages over {via:?}");
-                assert!(seen >= end, "{via:?}: {} s too early", end - seen);
-                assert!(seen <= end + LATE_MAX, "{via:?}: {} s too late", seen - end);
+                assert!(closed_at >= end, "{via:?}: {} s too early", end - closed_at);
+                assert!(closed_at <= end + DELAY_MAX, "{via:?}: {} s too late", closed_at - end);
             });
         }
     });
-    publisher.end();
+    publisher.stop();
     let log = broker.whole_log();
     let closed = log.lines().filter(|line| {
         line.contains("connection closed reason=\"expired\" error=\"token expired\" user=\"dave\"")
@@ -68,9 +68,9 @@ fn an_idle_session_is_closed_when_its_token_expires() {
                 let mut peer =
                     Peer::signed_in(broker, via, &Credentials::authorization(&issuer.token(&claims)));
                 peer.expect("ERROR", &[("message", "token expired")]);
-                let seen = now();
+                let closed_at = now();
                 peer.expect_closed(1008, "access has ended");
-                assert!(seen >= end, "{via:?}: {} s too early", end - seen);
+                assert!(closed_at >= end, "{via:?}: {} s too early", end - closed_at);
             });
         }
     });
@@ -95,22 +95,22 @@ fn assert_nothing_is_sent_after_expiry(wire: Wire) {
     let claims = claims_for("dave", 2.0 * SECONDS);
     let end = claims["exp"].as_f64().expect("a number");
     let mut receiver = broker.open(wire);
-    receiver.narrow();
+    receiver.shrink_receive_buffer();
     let token = issuer.token(&claims);
     receiver.send(&format!("CONNECT\naccept-version:1.2\nhost:a\nAuthorization:Bearer {token}\n\n\0"));
     receiver.expect("CONNECTED", &[("user-name", "dave")], "");
     receiver.subscribe("1", TimePublisher::TOPIC, "");
-    // More than the socket buffers hold, and less than makes the receiver a slow consumer.
+    // Sends more than fits into the socket buffers, and less than the limit of the receiver's outbound queue.
     let (mut sent, body) = (0, "x".repeat(BODY));
     while broker.metric("outbound_queue_bytes") < WAITING as i64 {
-        assert!(now() < end, "the socket buffers hold {} bytes", sent * BODY);
+        assert!(now() < end, "the token expired while {} bytes fit into the socket buffers", sent * BODY);
         for _ in 0..8 {
             publisher.publish(TimePublisher::TOPIC, &body);
             sent += 1;
         }
     }
     // The broker closes the session while the client does not read, and discards the messages that wait.
-    broker.until("outbound_queue_bytes", 0);
+    broker.wait_for_metric("outbound_queue_bytes", 0);
     assert!(now() >= end);
     let mut received = 0;
     let error = loop {
@@ -120,9 +120,9 @@ fn assert_nothing_is_sent_after_expiry(wire: Wire) {
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!((error.command.as_str(), error.must("message")), ("ERROR", "token expired"));
+    assert_eq!((error.command.as_str(), error.expect_header("message")), ("ERROR", "token expired"));
     receiver.expect_closed(1008);
     assert!(received + WAITING / BODY / 2 < sent, "{received} of {sent} over {wire:?}");
     drop(receiver);
-    broker.until("connections_closed_total{reason=\"expired\"}", 1);
+    broker.wait_for_metric("connections_closed_total{reason=\"expired\"}", 1);
 }

@@ -6,7 +6,7 @@ use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PKCS_RSA_SHA256};
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-pub(super) const SECRET: &str = "a-shared-secret-of-more-than-32-octets";
+pub(super) const SECRET: &str = "a-shared-secret-of-more-than-32-bytes";
 /// The issuer and the audience of tokens that name them.
 pub(super) const ISSUER: &str = "https://id.example.com";
 pub(super) const AUDIENCE: &str = "chat";
@@ -21,7 +21,7 @@ pub(super) fn claims(user: &str) -> Value {
     claims_for(user, 3600.0)
 }
 
-/// Returns the claims of a valid token that expires in so many seconds.
+/// Returns the claims of a valid token that expires after this number of seconds.
 pub(super) fn claims_for(user: &str, seconds: f64) -> Value {
     json!({"sub": user, "exp": now() + seconds, "iss": ISSUER, "aud": AUDIENCE})
 }
@@ -38,24 +38,24 @@ pub(super) struct Issuer {
 impl Issuer {
     pub(super) fn new(algorithm: Algorithm) -> Issuer {
         install_provider();
-        let made = |kind| {
+        let generate = |kind| {
             let pair = KeyPair::generate_for(kind).expect("a key");
             (pair.serialize_pem(), pair.public_key_pem())
         };
         let (encoding, decoding, pem) = match algorithm {
             Algorithm::HS256 => return Issuer::of_secret(SECRET),
             Algorithm::ES256 => {
-                let (private, public) = made(&PKCS_ECDSA_P256_SHA256);
+                let (private, public) = generate(&PKCS_ECDSA_P256_SHA256);
                 let decoding = DecodingKey::from_ec_pem(public.as_bytes());
                 (EncodingKey::from_ec_pem(private.as_bytes()), decoding, public)
             }
             Algorithm::EdDSA => {
-                let (private, public) = made(&PKCS_ED25519);
+                let (private, public) = generate(&PKCS_ED25519);
                 let decoding = DecodingKey::from_ed_pem(public.as_bytes());
                 (EncodingKey::from_ed_pem(private.as_bytes()), decoding, public)
             }
             _ => {
-                let (private, public) = made(&PKCS_RSA_SHA256);
+                let (private, public) = generate(&PKCS_RSA_SHA256);
                 let decoding = DecodingKey::from_rsa_pem(public.as_bytes());
                 (EncodingKey::from_rsa_pem(private.as_bytes()), decoding, public)
             }

@@ -1,11 +1,11 @@
 //! Key sets that change while the broker runs.
 
 use super::issuer::{Issuer, key_set};
+use super::login_log::reason;
 use super::peer::{Answer, Credentials, Peer, Via, until};
-use super::site::{Reply, TestServer};
-use super::verdicts::reason;
+use super::test_server::{Reply, TestServer};
 use crate::support::Broker;
-use crate::support::home::Home;
+use crate::support::users_directory::UsersDirectory;
 use jsonwebtoken::Algorithm;
 use std::fs;
 use std::sync::{Arc, Mutex};
@@ -17,8 +17,8 @@ fn answer(broker: &Broker, via: Via, token: &str) -> Answer {
 #[test]
 fn a_changed_key_file_is_reloaded() {
     let (old, new) = (Issuer::with_kid(Algorithm::RS256, "k-1"), Issuer::with_kid(Algorithm::ES256, "k-2"));
-    let home = Home::new("auth-jwks-file");
-    let path = home.0.join("set.json");
+    let directory = UsersDirectory::new("auth-jwks-file");
+    let path = directory.0.join("set.json");
     fs::write(&path, key_set(&[&old])).expect("a file");
     let broker =
         Broker::start(&["--jwt-jwks", path.to_str().expect("UTF-8"), "--auth-failures-free=1000000"]);
@@ -32,8 +32,8 @@ fn a_changed_key_file_is_reloaded() {
     // A partially written file changes nothing.
     fs::write(&path, &key_set(&[&new])[..20]).expect("a file");
     until(&broker, || {
-        let is_in = answer(&broker, Via::Tcp, &by_old) == Answer::user("dave");
-        assert!(is_in, "the previous keys must stay valid");
+        let is_accepted = answer(&broker, Via::Tcp, &by_old) == Answer::user("dave");
+        assert!(is_accepted, "the previous keys must stay valid");
         broker.log().contains("cannot read token keys; the previous keys stay in use")
     });
     fs::write(&path, key_set(&[&new])).expect("a file");
@@ -48,8 +48,8 @@ fn a_changed_key_file_is_reloaded() {
 fn an_unknown_key_triggers_a_new_request_to_the_url() {
     let (old, new) = (Issuer::with_kid(Algorithm::EdDSA, "k-1"), Issuer::with_kid(Algorithm::ES256, "k-2"));
     let published = Arc::new(Mutex::new(key_set(&[&old])));
-    let shown = published.clone();
-    let server = TestServer::start(move |_| Reply::Say(200, shown.lock().expect("a text").clone()));
+    let served = published.clone();
+    let server = TestServer::start(move |_| Reply::Response(200, served.lock().expect("a text").clone()));
     let broker = Broker::start(&[
         "--jwt-jwks",
         &server.url("/keys?secret=of-the-url"),
@@ -81,10 +81,10 @@ fn withdrawn_keys_are_rejected_and_cached_keys_stay_valid_while_the_url_is_down(
         let (old, new) =
             (Issuer::with_kid(Algorithm::ES256, "k-1"), Issuer::with_kid(Algorithm::ES256, "k-2"));
         let reply = Arc::new(Mutex::new((200, key_set(&[&old]))));
-        let shown = reply.clone();
+        let served = reply.clone();
         let server = TestServer::start(move |_| {
-            let (status, body) = shown.lock().expect("a reply").clone();
-            Reply::Say(status, body)
+            let (status, body) = served.lock().expect("a reply").clone();
+            Reply::Response(status, body)
         });
         let broker = Broker::start(&["--jwt-jwks", &server.url("/keys"), "--auth-failures-free=1000000"]);
         let (by_old, by_new) = (old.valid_token("dave"), new.valid_token("dave"));
@@ -92,8 +92,8 @@ fn withdrawn_keys_are_rejected_and_cached_keys_stay_valid_while_the_url_is_down(
         *reply.lock().expect("a reply") = (if is_down { 500 } else { 200 }, key_set(&[&new]));
         // A token with an unknown key triggers a request for the keys.
         let (first, second) = (answer(&broker, Via::Tcp, &by_new), answer(&broker, Via::Tcp, &by_old));
-        let (is_in, is_out) = if is_down { (second, first) } else { (first, second) };
-        assert_eq!((is_in, is_out.refusal()), (Answer::user("dave"), "login failed"), "down: {is_down}");
+        let (accepted, refused) = if is_down { (second, first) } else { (first, second) };
+        assert_eq!((accepted, refused.refusal()), (Answer::user("dave"), "login failed"), "down: {is_down}");
         if is_down {
             broker.log_line(|line| line.contains("cannot fetch token keys"));
         }
@@ -101,7 +101,7 @@ fn withdrawn_keys_are_rejected_and_cached_keys_stay_valid_while_the_url_is_down(
 }
 
 #[test]
-fn until_keys_are_fetched_logins_fail_as_not_checked() {
+fn logins_are_not_checked_until_keys_are_fetched() {
     let issuer = Issuer::with_kid(Algorithm::ES256, "k-1");
     let broker = Broker::start(&["--jwt-jwks", &TestServer::closed(), "--auth-failures-free=1000000"]);
     let token = issuer.valid_token("dave");

@@ -2,13 +2,13 @@
 
 use super::issuer::{Issuer, SECRET};
 use super::peer::{Answer, Credentials, Peer, Via};
-use super::site::{Reply, TestServer};
+use super::test_server::{Reply, TestServer};
 use crate::support::Broker;
-use crate::support::home::Home;
+use crate::support::users_directory::UsersDirectory;
 use jsonwebtoken::Algorithm;
 use serde_json::json;
 
-/// Names that look like bob's, and the reason for which each is refused.
+/// Names that look like bob's, and the reason for which each is rejected.
 const NAMES: [(&str, &str); 8] = [
     (" bob", "U+0020"),
     ("bob ", "U+0020"),
@@ -21,34 +21,34 @@ const NAMES: [(&str, &str); 8] = [
 ];
 
 #[track_caller]
-fn assert_refused(broker: &Broker, source: &str, name: &str, what: &str, answer: &Answer) {
+fn assert_rejected(broker: &Broker, source: &str, name: &str, part: &str, answer: &Answer) {
     assert_eq!(answer.refusal(), "login failed", "{source}: {name:?}");
     // The log escapes the name a second time.
-    let shown = format!("{source}: the user name {name:?}");
-    let reason = format!("reason={shown:?}").trim_end_matches('"').to_owned();
+    let text = format!("{source}: the user name {name:?}");
+    let reason = format!("reason={text:?}").trim_end_matches('"').to_owned();
     let line = broker.log_line(|line| line.contains(&reason));
-    assert!(line.contains(what) && line.contains("user-names = any"), "{line}");
+    assert!(line.contains(part) && line.contains("user-names = any"), "{line}");
 }
 
 #[test]
-fn a_token_with_a_lookalike_name_is_refused() {
+fn a_token_with_a_lookalike_name_is_rejected() {
     let issuer = Issuer::new(Algorithm::HS256);
     let broker = Broker::start(&["--jwt-secret", SECRET, "--log=debug"]);
     let any = Broker::start(&["--jwt-secret", SECRET, "--user-names=any"]);
-    for (name, what) in NAMES {
-        let shown = Credentials::authorization(&issuer.valid_token(name));
-        assert_refused(&broker, "token", name, what, &Peer::answer(&broker, Via::Tcp, &shown));
-        let answer = Peer::answer(&any, Via::Tcp, &shown);
+    for (name, part) in NAMES {
+        let credentials = Credentials::authorization(&issuer.valid_token(name));
+        assert_rejected(&broker, "token", name, part, &Peer::answer(&broker, Via::Tcp, &credentials));
+        let answer = Peer::answer(&any, Via::Tcp, &credentials);
         assert_eq!(answer, Answer::user(name), "user-names=any accepts every name");
     }
     for name in ["bob", "john.doe", "bob@example.org", "auth0|5f7c8ec7", "\u{5c0f}\u{660e}"] {
-        let shown = Credentials::authorization(&issuer.valid_token(name));
-        assert_eq!(Peer::answer(&broker, Via::WebSocket, &shown), Answer::user(name));
+        let credentials = Credentials::authorization(&issuer.valid_token(name));
+        assert_eq!(Peer::answer(&broker, Via::WebSocket, &credentials), Answer::user(name));
     }
 }
 
 #[test]
-fn a_renewal_with_a_lookalike_name_is_refused() {
+fn a_renewal_with_a_lookalike_name_is_rejected() {
     let issuer = Issuer::new(Algorithm::HS256);
     let broker = Broker::start(&["--jwt-secret", SECRET, "--log=debug"]);
     let mut peer =
@@ -59,37 +59,43 @@ fn a_renewal_with_a_lookalike_name_is_refused() {
 }
 
 #[test]
-fn lookalike_names_from_a_hook_or_a_proxy_are_refused() {
+fn lookalike_names_from_a_hook_or_a_proxy_are_rejected() {
     let server = TestServer::start(|request| {
-        let said: serde_json::Value = serde_json::from_str(&request.body).expect("JSON");
-        Reply::say(200, json!({"name": said["passcode"]}))
+        let request: serde_json::Value = serde_json::from_str(&request.body).expect("JSON");
+        Reply::json(200, json!({"name": request["passcode"]}))
     });
     let url = server.url("/");
     let flags = ["--trusted-proxies=127.0.0.1", "--proxy-user-header=X-User", "--log=debug"];
     let broker = Broker::start(&[&["--hook-url", &url], &flags[..]].concat());
-    for (name, what) in NAMES {
+    for (name, part) in NAMES {
         // The hook uses the passcode as the name.
-        let shown = Credentials::default().connect("login", "anybody").connect("passcode", name);
-        assert_refused(&broker, "hook", name, what, &Peer::answer(&broker, Via::Tcp, &shown));
+        let credentials = Credentials::default().connect("login", "any").connect("passcode", name);
+        assert_rejected(&broker, "hook", name, part, &Peer::answer(&broker, Via::Tcp, &credentials));
         // HTTP removes spaces around a header value.
         if !name.contains(' ') {
-            let shown = Credentials::default().header("X-User", name);
-            assert_refused(&broker, "proxy", name, what, &Peer::answer(&broker, Via::WebSocket, &shown));
+            let credentials = Credentials::default().header("X-User", name);
+            assert_rejected(
+                &broker,
+                "proxy",
+                name,
+                part,
+                &Peer::answer(&broker, Via::WebSocket, &credentials),
+            );
         }
     }
 }
 
 #[test]
 fn lookalike_names_in_the_configuration_are_reported_at_start() {
-    let home = Home::new("auth-names");
-    home.done(&["alice"], "alices-passcode");
-    home.done(&["John Smith", "--any-name"], "johns-passcode");
+    let directory = UsersDirectory::new("auth-names");
+    directory.passwd_ok(&["alice"], "alices-passcode");
+    directory.passwd_ok(&["John Smith", "--any-name"], "johns-passcode");
     let check = |flags: &[&str]| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_stompbox"));
-        let output = command.arg("check-config").args(flags).output().expect("it runs");
+        let output = command.arg("check-config").args(flags).output().expect("the command runs");
         (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
     };
-    let users = home.users();
+    let users = directory.users();
     let wrong = "the user name \"John Smith\" has the character U+0020; expected a name by the PRECIS profile \
                  UsernameCasePreserved (no spaces, no invisible characters), or user-names = any";
     for (flags, expected) in [
@@ -107,8 +113,8 @@ fn lookalike_names_in_the_configuration_are_reported_at_start() {
         assert_eq!((code, errors.as_str()), (Some(0), ""), "{flags:?}");
     }
     let broker = Broker::start(&["--users-file", &users, "--user-names=any"]);
-    let shown = Credentials::login("John Smith", "johns-passcode");
-    assert_eq!(Peer::answer(&broker, Via::Tcp, &shown), Answer::user("John Smith"));
+    let credentials = Credentials::login("John Smith", "johns-passcode");
+    assert_eq!(Peer::answer(&broker, Via::Tcp, &credentials), Answer::user("John Smith"));
 }
 
 #[test]

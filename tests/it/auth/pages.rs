@@ -1,8 +1,8 @@
 //! Credentials that a browser adds by itself count only for pages of allowed origins.
 
 use super::issuer::{Issuer, SECRET};
+use super::login_log::{Reasons, assert_log};
 use super::peer::{Answer, Credentials, Peer, Via};
-use super::verdicts::{Reasons, assert_log};
 use crate::support::Broker;
 use crate::support::sockjs::Transport;
 use jsonwebtoken::Algorithm;
@@ -11,8 +11,8 @@ use std::thread;
 const LISTED: &str = "https://app.example.com";
 const FOREIGN: &str = "https://evil.example";
 
-/// Returns three ways to sign in that need nothing from the page, and two for which the page writes the credentials.
-fn ways() -> [(&'static str, Credentials); 5] {
+/// Returns three methods to sign in that the browser applies itself, and two for which the page sends the credentials.
+fn methods() -> [(&'static str, Credentials); 5] {
     let issuer = Issuer::new(Algorithm::HS256);
     let (cookie, bearer, query) =
         (issuer.valid_token("dave"), issuer.valid_token("dave"), issuer.valid_token("dave"));
@@ -26,8 +26,8 @@ fn ways() -> [(&'static str, Credentials); 5] {
 }
 
 /// Returns whether a browser sends these credentials without the page.
-fn is_by_itself(way: &str) -> bool {
-    ["cookie", "Basic", "proxy"].contains(&way)
+fn is_automatic(method: &str) -> bool {
+    ["cookie", "Basic", "proxy"].contains(&method)
 }
 
 fn broker(origins: &str) -> Broker {
@@ -45,30 +45,35 @@ fn broker(origins: &str) -> Broker {
     ])
 }
 
-/// Headers that tell where a page comes from, and whether the page may act in its user's name.
+/// Headers that identify the origin of a page, and whether the broker accepts the browser's credentials from it.
 type Page = (Vec<(&'static str, String)>, bool);
 
-/// Tries all ways from all pages over all `vias`. Returns the number of refusals and the secrets used.
+/// Tries all methods from all pages over all `vias`. Returns the number of failed logins and the secrets used.
 fn try_all(broker: &Broker, vias: &[Via], pages: &[Page]) -> (usize, Vec<String>) {
-    let ways = ways();
+    let methods = methods();
     let refused = thread::scope(|scope| {
         let try_all = |via: &Via| {
-            let (via, ways) = (*via, &ways);
+            let (via, methods) = (*via, &methods);
             scope.spawn(move || {
                 let mut refused = 0;
                 for (headers, is_own) in pages {
-                    for (way, shown) in ways {
-                        let add =
-                            |shown: Credentials, (name, value): &(&str, String)| shown.header(name, value);
-                        let shown = headers.iter().fold(shown.clone(), add);
-                        let answer = Peer::answer(broker, via, &shown);
-                        if *is_own || !is_by_itself(way) {
-                            assert_eq!(answer, Answer::user("dave"), "{way} from {headers:?} over {via:?}");
+                    for (method, credentials) in methods {
+                        let add = |credentials: Credentials, (name, value): &(&str, String)| {
+                            credentials.header(name, value)
+                        };
+                        let credentials = headers.iter().fold(credentials.clone(), add);
+                        let answer = Peer::answer(broker, via, &credentials);
+                        if *is_own || !is_automatic(method) {
+                            assert_eq!(
+                                answer,
+                                Answer::user("dave"),
+                                "{method} from {headers:?} over {via:?}"
+                            );
                         } else {
                             assert_eq!(
                                 answer.refusal(),
                                 "login failed",
-                                "{way} from {headers:?} over {via:?}"
+                                "{method} from {headers:?} over {via:?}"
                             );
                             refused += 1;
                         }
@@ -78,9 +83,9 @@ fn try_all(broker: &Broker, vias: &[Via], pages: &[Page]) -> (usize, Vec<String>
             })
         };
         let threads: Vec<_> = vias.iter().map(try_all).collect();
-        threads.into_iter().map(|thread| thread.join().expect("each row holds")).sum()
+        threads.into_iter().map(|thread| thread.join().expect("no case fails")).sum()
     });
-    (refused, ways.iter().flat_map(|(_, shown)| shown.secrets().to_vec()).collect())
+    (refused, methods.iter().flat_map(|(_, credentials)| credentials.secrets().to_vec()).collect())
 }
 
 #[test]
@@ -105,7 +110,7 @@ fn a_page_of_a_foreign_origin_cannot_use_the_browsers_credentials() {
     ] {
         pages.push((vec![("Origin", origin.to_owned())], is_own));
     }
-    // Several `Origin` headers are refused.
+    // Several `Origin` headers are rejected.
     pages.push((vec![("Origin", LISTED.to_owned()), ("Origin", FOREIGN.to_owned())], false));
     // `Sec-Fetch-Site` does not change the decision about an `Origin`.
     pages.push((vec![("Origin", FOREIGN.to_owned()), ("Sec-Fetch-Site", "same-origin".to_owned())], false));
@@ -149,7 +154,7 @@ fn without_an_origin_sec_fetch_site_decides() {
 fn a_login_in_connect_is_accepted_from_a_foreign_page() {
     let broker = broker("*");
     for via in Via::with_handshake() {
-        let shown = Credentials::login("dave", "daves-passcode").header("Origin", FOREIGN);
-        assert_eq!(Peer::answer(&broker, via, &shown), Answer::user("dave"), "{via:?}");
+        let credentials = Credentials::login("dave", "daves-passcode").header("Origin", FOREIGN);
+        assert_eq!(Peer::answer(&broker, via, &credentials), Answer::user("dave"), "{via:?}");
     }
 }

@@ -3,7 +3,7 @@
 use crate::support::frame::Frame;
 use crate::support::http::Request;
 use crate::support::sockjs::{Session, Transport};
-use crate::support::{Broker, Client, Event, PATIENCE, Wire};
+use crate::support::{Broker, Client, Event, HANG_TIMEOUT, Wire};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use std::time::{Duration, Instant};
@@ -87,8 +87,8 @@ impl Credentials {
 
     pub(super) fn basic(login: &str, passcode: &str) -> Credentials {
         let encoded = BASE64_STANDARD.encode(format!("{login}:{passcode}"));
-        let shown = Credentials::default().header("Authorization", &format!("Basic {encoded}"));
-        shown.secret(&encoded).secret(passcode)
+        let credentials = Credentials::default().header("Authorization", &format!("Basic {encoded}"));
+        credentials.secret(&encoded).secret(passcode)
     }
 
     pub(super) fn bearer(token: &str) -> Credentials {
@@ -128,12 +128,12 @@ impl Answer {
         Answer::Accepted(Some(name.to_owned()))
     }
 
-    /// Returns the `message` of the refusal.
+    /// Returns the `message` of the ERROR.
     #[track_caller]
     pub(super) fn refusal(&self) -> &str {
         match self {
             Answer::Refused(message, _) => message,
-            other => panic!("a refusal was expected, not {other:?}"),
+            other => panic!("expected a refusal, got {other:?}"),
         }
     }
 }
@@ -147,26 +147,28 @@ pub(super) enum Peer {
 impl Peer {
     /// Connects and completes the handshake, without CONNECT.
     #[track_caller]
-    pub(super) fn open(broker: &Broker, via: Via, shown: &Credentials) -> Peer {
+    pub(super) fn open(broker: &Broker, via: Via, credentials: &Credentials) -> Peer {
         match via {
             Via::Tcp => {
-                assert!(!shown.needs_handshake(), "TCP has no handshake");
+                assert!(!credentials.needs_handshake(), "TCP has no handshake");
                 Peer::Native(Box::new(broker.open(Wire::Tcp)))
             }
             Via::WebSocket | Via::Raw => {
                 let path = if via == Via::Raw { "/ws/websocket" } else { "/ws" };
-                let request = shown
+                let request = credentials
                     .headers
                     .iter()
-                    .fold(Request::get(path).query(&shown.query), |request, (name, value)| {
+                    .fold(Request::get(path).query(&credentials.query), |request, (name, value)| {
                         request.header(name, value)
                     });
-                Peer::Native(Box::new(broker.shake_hands(request)))
+                Peer::Native(Box::new(broker.open_websocket(request)))
             }
             Via::SockJs(transport) => {
-                let session = Session::new(broker.http, "/ws", transport).asking(&shown.query);
-                let session =
-                    shown.headers.iter().fold(session, |session, (name, value)| session.with(name, value));
+                let session = Session::new(broker.http, "/ws", transport).with_query(&credentials.query);
+                let session = credentials
+                    .headers
+                    .iter()
+                    .fold(session, |session, (name, value)| session.with_header(name, value));
                 Peer::SockJs(Box::new(session.opened()))
             }
         }
@@ -174,14 +176,14 @@ impl Peer {
 
     /// Sends CONNECT and returns the answer: CONNECTED, or one ERROR and the end of the connection.
     #[track_caller]
-    pub(super) fn ask(&mut self, shown: &Credentials) -> Answer {
-        self.send(&format!("CONNECT\naccept-version:1.2\nhost:localhost\n{}\n\0", shown.connect));
+    pub(super) fn login(&mut self, credentials: &Credentials) -> Answer {
+        self.send(&format!("CONNECT\naccept-version:1.2\nhost:localhost\n{}\n\0", credentials.connect));
         let frame = self.frame();
         match frame.command.as_str() {
             "CONNECTED" => Answer::Accepted(frame.header("user-name").map(str::to_owned)),
             "ERROR" => {
                 self.expect_closed(1002, "not authenticated");
-                Answer::Refused(frame.must("message").to_owned(), frame.text())
+                Answer::Refused(frame.expect_header("message").to_owned(), frame.text())
             }
             _ => panic!("{frame:?}"),
         }
@@ -189,9 +191,9 @@ impl Peer {
 
     /// Connects, sends CONNECT and returns the answer.
     #[track_caller]
-    pub(super) fn answer(broker: &Broker, via: Via, shown: &Credentials) -> Answer {
-        let mut peer = Peer::open(broker, via, shown);
-        let answer = peer.ask(shown);
+    pub(super) fn answer(broker: &Broker, via: Via, credentials: &Credentials) -> Answer {
+        let mut peer = Peer::open(broker, via, credentials);
+        let answer = peer.login(credentials);
         if matches!(answer, Answer::Accepted(_)) {
             peer.leave();
         }
@@ -200,9 +202,9 @@ impl Peer {
 
     /// Connects a client, which must be accepted.
     #[track_caller]
-    pub(super) fn signed_in(broker: &Broker, via: Via, shown: &Credentials) -> Peer {
-        let mut peer = Peer::open(broker, via, shown);
-        let answer = peer.ask(shown);
+    pub(super) fn signed_in(broker: &Broker, via: Via, credentials: &Credentials) -> Peer {
+        let mut peer = Peer::open(broker, via, credentials);
+        let answer = peer.login(credentials);
         assert!(matches!(answer, Answer::Accepted(_)), "{via:?}: {answer:?}");
         peer
     }
@@ -224,7 +226,7 @@ impl Peer {
                 match client.event() {
                     Event::Frame(frame) => return frame,
                     Event::HeartBeat | Event::Pong(_) => {}
-                    other => panic!("a frame was expected, not {other:?}"),
+                    other => panic!("expected a frame, got {other:?}"),
                 }
             },
         }
@@ -250,7 +252,7 @@ impl Peer {
         frame
     }
 
-    /// Sends frames and waits for the RECEIPT of the last one, which must ask for `receipt:done`.
+    /// Sends frames and waits for the RECEIPT of the last one, which must request `receipt:done`.
     #[track_caller]
     pub(super) fn done(&mut self, text: &str) {
         self.send(text);
@@ -283,16 +285,16 @@ impl Peer {
     }
 }
 
-/// Calls `holds` again and again until it returns true.
+/// Calls `holds` repeatedly until it returns true.
 #[track_caller]
 pub(super) fn until(broker: &Broker, holds: impl Fn() -> bool) {
     let started = Instant::now();
     while !holds() {
         assert!(
-            started.elapsed() < PATIENCE,
-            "the change did not take effect; the log is:\n{}",
+            started.elapsed() < HANG_TIMEOUT,
+            "the condition does not become true; the log is:\n{}",
             broker.log()
         );
-        broker.pass(Duration::from_millis(50));
+        broker.request_health_for(Duration::from_millis(50));
     }
 }

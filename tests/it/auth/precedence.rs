@@ -29,9 +29,11 @@ fn credentials_in_connect_take_precedence_over_the_handshake() {
         ("a bad cookie", Credentials::cookie("made-up")),
     ];
     for via in Via::with_handshake() {
-        for (name, shown) in &handshakes {
+        for (name, credentials) in &handshakes {
             let add = |lines: &[(&str, &str)]| {
-                lines.iter().fold(shown.clone(), |shown, (name, value)| shown.connect(name, value))
+                lines
+                    .iter()
+                    .fold(credentials.clone(), |credentials, (name, value)| credentials.connect(name, value))
             };
             let login = add(&[("login", "bob"), ("passcode", "bobs-passcode")]);
             assert_eq!(Peer::answer(&broker, via, &login), Answer::user("bob"), "login, {name}, {via:?}");
@@ -46,7 +48,7 @@ fn credentials_in_connect_take_precedence_over_the_handshake() {
             // Valid credentials in the handshake do not replace invalid ones in CONNECT.
             for wrong in [
                 add(&[("login", "bob"), ("passcode", "guessed-passcode")]),
-                add(&[("login", "nobody"), ("passcode", "guessed-passcode")]),
+                add(&[("login", "unknown"), ("passcode", "guessed-passcode")]),
                 add(&[("Authorization", "Bearer made-up")]),
             ] {
                 assert_eq!(Peer::answer(&broker, via, &wrong).refusal(), "login failed", "{name}, {via:?}");

@@ -7,7 +7,7 @@ const FLAGS: &[&str] =
     &["--proxy-user-header=X-User", "--proxy-roles-header=X-Roles", "--auth-failures-free=1000000"];
 
 fn proxy_headers(lines: &[(&str, &str)]) -> Credentials {
-    lines.iter().fold(Credentials::default(), |shown, (name, value)| shown.header(name, value))
+    lines.iter().fold(Credentials::default(), |credentials, (name, value)| credentials.header(name, value))
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn roles_from_a_trusted_proxy_are_applied() {
             let mut peer = Peer::signed_in(&broker, via, &proxy_headers(roles));
             peer.send("SEND\ndestination:/topic/news\n\nhi\0");
             let error = peer.expect_error("access denied", 1008, "access denied");
-            assert_eq!(error.must("destination"), "/topic/news");
+            assert_eq!(error.expect_header("destination"), "/topic/news");
         }
     }
 }
@@ -61,7 +61,7 @@ fn headers_of_an_untrusted_proxy_are_ignored() {
         let lines = [("X-User", "erin"), ("X-Roles", "service"), ("X-Forwarded-For", "192.0.2.1")];
         assert_eq!(Peer::answer(&broker, via, &proxy_headers(&lines)), Answer::Accepted(None), "{via:?}");
         let bob = Credentials::login("bob", "bobs-passcode");
-        let both = lines.iter().fold(bob, |shown, (name, value)| shown.header(name, value));
+        let both = lines.iter().fold(bob, |credentials, (name, value)| credentials.header(name, value));
         assert_eq!(Peer::answer(&broker, via, &both), Answer::user("bob"), "{via:?}");
     }
 }

@@ -2,8 +2,8 @@
 
 use super::expiry::{SECONDS, VIAS};
 use super::issuer::{Issuer, SECRET, claims, claims_for, now};
+use super::login_log::reason;
 use super::peer::{Credentials, Peer, Via};
-use super::verdicts::reason;
 use crate::support::{Broker, Client, Wire};
 use jsonwebtoken::Algorithm;
 use serde_json::json;
@@ -14,9 +14,9 @@ use std::thread::{self, JoinHandle};
 /// Options of the brokers in these tests.
 pub(super) const RULES: &[&str] = &["--auth-failures-free=1000000", "--heart-beat=0,0"];
 
-/// A publisher that sends the time without a pause.
+/// A publisher that continuously sends the current time.
 pub(super) struct TimePublisher {
-    is_over: Arc<AtomicBool>,
+    is_stopped: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
@@ -25,8 +25,8 @@ impl TimePublisher {
 
     pub(super) fn start(broker: &Broker, issuer: &Issuer) -> TimePublisher {
         let mut client = connect_service(broker, issuer);
-        let is_over = Arc::new(AtomicBool::new(false));
-        let stop = is_over.clone();
+        let is_stopped = Arc::new(AtomicBool::new(false));
+        let stop = is_stopped.clone();
         let thread = thread::spawn(move || {
             while !stop.load(Ordering::Relaxed) {
                 // Waits for the receipt, which limits the publisher to the pace of the broker.
@@ -34,12 +34,12 @@ impl TimePublisher {
             }
             client.disconnect();
         });
-        TimePublisher { is_over, thread }
+        TimePublisher { is_stopped, thread }
     }
 
-    pub(super) fn end(self) {
-        self.is_over.store(true, Ordering::Relaxed);
-        self.thread.join().expect("the publisher ends without a failure");
+    pub(super) fn stop(self) {
+        self.is_stopped.store(true, Ordering::Relaxed);
+        self.thread.join().expect("the publisher does not panic");
     }
 }
 
@@ -72,7 +72,7 @@ fn await_renewal(peer: &mut Peer) {
         let frame = peer.frame();
         match frame.command.as_str() {
             "MESSAGE" => {}
-            "RECEIPT" => return assert_eq!(frame.must("receipt-id"), "renewed"),
+            "RECEIPT" => return assert_eq!(frame.expect_header("receipt-id"), "renewed"),
             _ => panic!("{frame:?}"),
         }
     }
@@ -109,7 +109,7 @@ fn a_renewed_session_outlives_its_first_token() {
             });
         }
     });
-    publisher.end();
+    publisher.stop();
 }
 
 /// A session that is renewed for a short time ends with the second token and not with the first.
@@ -160,23 +160,24 @@ fn a_new_token_is_accepted_in_every_form_over_every_transport() {
 fn an_invalid_new_token_ends_the_session() {
     let issuer = Issuer::new(Algorithm::HS256);
     let broker = Broker::start(&[RULES, &["--jwt-secret", SECRET, "--log=trace"]].concat());
-    let other = Issuer::of_secret("another-secret-of-more-than-32-octets");
+    let other = Issuer::of_secret("another-secret-of-more-than-32-bytes");
     let cases: [(&str, String, &str); 6] = [
         ("of another user", issuer.valid_token("mallory"), "token refused"),
         ("of a name in other letters", issuer.valid_token("Dave"), "token refused"),
         ("expired", issuer.token(&claims_for("dave", -1.0)), "login failed"),
         ("signed with an unknown key", other.valid_token("dave"), "login failed"),
-        ("no token", "certainly-no-token".to_owned(), "login failed"),
-        ("nothing", String::new(), "missing token"),
+        ("no token", "not-a-token".to_owned(), "login failed"),
+        ("empty", String::new(), "missing token"),
     ];
     let mut secrets = Vec::new();
     for via in Via::ALL {
         for (name, token, message) in &cases {
             // An invalid token ends the session even with `soft-errors`.
             for soft in ["", "soft-errors"] {
-                let shown = Credentials::authorization(&issuer.valid_token("dave"));
-                let shown = if soft.is_empty() { shown } else { shown.connect(soft, "true") };
-                let mut peer = Peer::signed_in(&broker, via, &shown);
+                let credentials = Credentials::authorization(&issuer.valid_token("dave"));
+                let credentials =
+                    if soft.is_empty() { credentials } else { credentials.connect(soft, "true") };
+                let mut peer = Peer::signed_in(&broker, via, &credentials);
                 if *message == "missing token" && !soft.is_empty() {
                     continue;
                 }
@@ -230,7 +231,7 @@ fn renewal_needs_no_rule() {
         peer.expect("RECEIPT", &[("receipt-id", "renewed")]);
         peer.send("SUBSCRIBE\nid:1\ndestination:/topic/a\n\n\0");
         let error = peer.expect_error("access denied", 1008, "access denied");
-        assert_eq!(error.must("destination"), "/topic/a");
+        assert_eq!(error.expect_header("destination"), "/topic/a");
     }
 }
 
@@ -252,6 +253,6 @@ fn a_new_token_is_applied_to_existing_subscriptions() {
         peer.expect("RECEIPT", &[("receipt-id", "renewed")]);
         peer.send(&refresh(&issuer.valid_token("dave"), "body"));
         let error = peer.expect_error("access denied", 1008, "access denied");
-        assert_eq!(error.must("destination"), "/topic/staff");
+        assert_eq!(error.expect_header("destination"), "/topic/staff");
     }
 }

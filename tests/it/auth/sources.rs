@@ -1,11 +1,11 @@
-//! Every source of users, with every kind of credentials, over every transport: right, wrong and unknown.
+//! Every source of users, with every kind of credentials, over every transport: valid, invalid and unknown.
 
 use super::issuer::{Issuer, SECRET};
+use super::login_log::{Reasons, assert_log};
 use super::peer::{Answer, Credentials, Peer, Via};
-use super::site::{Reply, TestServer};
-use super::verdicts::{Reasons, assert_log};
+use super::test_server::{Reply, TestServer};
 use crate::support::Broker;
-use crate::support::home::Home;
+use crate::support::users_directory::UsersDirectory;
 use jsonwebtoken::Algorithm;
 use serde_json::json;
 use std::thread;
@@ -21,7 +21,7 @@ enum Validity {
 
 use Validity::{Right, Unknown, Wrong};
 
-/// A way to sign in.
+/// A method to sign in.
 struct Method {
     name: &'static str,
     /// The part of the connection setup that carries the credentials.
@@ -41,10 +41,10 @@ enum Carrier {
 }
 
 impl Method {
-    /// Returns why this way does not exist over a transport.
-    fn cannot(&self, via: Via) -> Option<&'static str> {
-        let cannot = self.carrier == Carrier::Handshake && via == Via::Tcp;
-        cannot.then_some("TCP has no handshake: nothing comes before CONNECT")
+    /// Returns why this method does not exist over a transport.
+    fn unavailable_reason(&self, via: Via) -> Option<&'static str> {
+        let is_unavailable = self.carrier == Carrier::Handshake && via == Via::Tcp;
+        is_unavailable.then_some("TCP has no handshake")
     }
 }
 
@@ -154,7 +154,7 @@ const METHODS: &[Method] = &[
         name: "token by CONNECT passcode, with a login",
         carrier: Carrier::Connect,
         user: "dave",
-        show: |issuer, validity| Credentials::login("whoever", &token(issuer, validity)),
+        show: |issuer, validity| Credentials::login("ignored", &token(issuer, validity)),
         has_names: false,
         wrong: "token: bad signature",
     },
@@ -171,7 +171,7 @@ const METHODS: &[Method] = &[
     },
 ];
 
-/// Ways to sign in to a broker that has only a hook.
+/// Methods to sign in to a broker that has only a hook.
 const HOOK_METHODS: &[Method] = &[
     Method {
         name: "hook by login",
@@ -238,7 +238,7 @@ fn passcode(validity: Validity, right: &'static str) -> &'static str {
 fn token(issuer: &Issuer, validity: Validity) -> String {
     match validity {
         Right => issuer.valid_token("dave"),
-        _ => Issuer::of_secret("another-secret-of-more-than-32-octets").valid_token("dave"),
+        _ => Issuer::of_secret("another-secret-of-more-than-32-bytes").valid_token("dave"),
     }
 }
 
@@ -246,7 +246,7 @@ fn opaque(validity: Validity) -> &'static str {
     match validity {
         Right => "opaque-token-of-grace",
         Wrong => "opaque-token-of-mallory",
-        Unknown => "opaque-token-of-nobody",
+        Unknown => "opaque-token-of-no-user",
     }
 }
 
@@ -257,15 +257,15 @@ struct Results {
     reasons: Reasons,
     secrets: Vec<String>,
     /// Answers to wrong and to unknown credentials.
-    words: Vec<Answer>,
+    answers: Vec<Answer>,
 }
 
 impl Results {
     fn row(&mut self, broker: &Broker, via: Via, method: &Method, validity: Validity, issuer: &Issuer) {
         let row = format!("{:<40} {:<22} {validity:?}", method.name, via.label());
-        let shown = (method.show)(issuer, validity);
-        let answer = Peer::answer(broker, via, &shown);
-        self.secrets.extend_from_slice(shown.secrets());
+        let credentials = (method.show)(issuer, validity);
+        let answer = Peer::answer(broker, via, &credentials);
+        self.secrets.extend_from_slice(credentials.secrets());
         match validity {
             Right => {
                 assert_eq!(answer, Answer::user(method.user), "{row}");
@@ -276,7 +276,7 @@ impl Results {
                 assert_eq!(answer.refusal(), "login failed", "{row}");
                 *self.reasons.entry(reason.to_owned()).or_default() += 1;
                 self.lines.push(format!("{row}: login failed ({reason})"));
-                self.words.push(answer);
+                self.answers.push(answer);
             }
         }
     }
@@ -284,35 +284,35 @@ impl Results {
 
 /// Tries every method over every transport, with a thread for each transport. The answers to wrong and to unknown
 /// credentials must be the same.
-fn play(broker: &Broker, methods: &[Method]) -> Results {
+fn try_methods(broker: &Broker, methods: &[Method]) -> Results {
     let issuer = Issuer::new(Algorithm::HS256);
     let mut all = Results::default();
     thread::scope(|scope| {
-        let play = |via| {
+        let try_methods = |via| {
             let issuer = &issuer;
             scope.spawn(move || {
                 let mut results = Results::default();
                 for method in methods {
-                    if let Some(why) = method.cannot(via) {
-                        results.lines.push(format!("{:<40} {:<22} n/a: {why}", method.name, via.label()));
+                    if let Some(reason) = method.unavailable_reason(via) {
+                        results.lines.push(format!("{:<40} {:<22} n/a: {reason}", method.name, via.label()));
                         continue;
                     }
-                    let before = results.words.len();
+                    let before = results.answers.len();
                     results.row(broker, via, method, Right, issuer);
                     results.row(broker, via, method, Wrong, issuer);
                     if method.has_names {
                         results.row(broker, via, method, Unknown, issuer);
-                        let words = &results.words[before..];
-                        assert_eq!(words[0], words[1], "{} over {via:?}", method.name);
+                        let answers = &results.answers[before..];
+                        assert_eq!(answers[0], answers[1], "{} over {via:?}", method.name);
                     }
                 }
                 results
             })
         };
-        for results in Via::ALL.map(play).map(|thread| thread.join().expect("each row holds")) {
+        for results in Via::ALL.map(try_methods).map(|thread| thread.join().expect("no row fails")) {
             all.lines.extend(results.lines);
             all.secrets.extend(results.secrets);
-            all.words.extend(results.words);
+            all.answers.extend(results.answers);
             results.reasons.into_iter().for_each(|(reason, n)| *all.reasons.entry(reason).or_default() += n);
         }
     });
@@ -320,18 +320,18 @@ fn play(broker: &Broker, methods: &[Method]) -> Results {
     all
 }
 
-/// Returns the number of rows that were tried, and of those that do not exist.
-fn counted(results: &Results) -> (usize, usize) {
-    let cannot = results.lines.iter().filter(|line| line.contains(" n/a: ")).count();
-    (results.lines.len() - cannot, cannot)
+/// Returns the number of tried rows and of unavailable rows.
+fn count_rows(results: &Results) -> (usize, usize) {
+    let unavailable = results.lines.iter().filter(|line| line.contains(" n/a: ")).count();
+    (results.lines.len() - unavailable, unavailable)
 }
 
 #[test]
 fn every_source_works_over_every_transport() {
-    let home = Home::new("auth-sources");
-    home.done(&["al:%/ice"], "alices:pass\\code");
-    home.done(&["carol"], "carols:passcode");
-    let users = home.users();
+    let directory = UsersDirectory::new("auth-sources");
+    directory.passwd_ok(&["al:%/ice"], "alices:pass\\code");
+    directory.passwd_ok(&["carol"], "carols:passcode");
+    let users = directory.users();
     let broker = Broker::start(&[
         "--user=bob:bobs-passcode",
         "--users-file",
@@ -344,9 +344,9 @@ fn every_source_works_over_every_transport() {
         "--auth-failures-free=1000000",
         "--log=trace",
     ]);
-    let mut results = play(&broker, METHODS);
+    let mut results = try_methods(&broker, METHODS);
     // Methods in CONNECT work over nine transports, others over eight. Methods with names are tried three times.
-    assert_eq!(counted(&results), (2 * 27 + 3 * 18 + 2 * 24 + 5 * 16, 7));
+    assert_eq!(count_rows(&results), (2 * 27 + 3 * 18 + 2 * 24 + 5 * 16, 7));
     for via in Via::ALL {
         assert_eq!(Peer::answer(&broker, via, &Credentials::default()).refusal(), "login failed", "{via:?}");
     }
@@ -357,14 +357,14 @@ fn every_source_works_over_every_transport() {
 #[test]
 fn a_hook_works_over_every_transport() {
     let server = TestServer::start(|request| {
-        let said: serde_json::Value = serde_json::from_str(&request.body).expect("JSON");
-        let text = |name: &str| said[name].as_str().unwrap_or_default().to_owned();
+        let request: serde_json::Value = serde_json::from_str(&request.body).expect("JSON");
+        let text = |name: &str| request[name].as_str().unwrap_or_default().to_owned();
         match (text("login").as_str(), text("passcode").as_str(), text("token").as_str()) {
-            ("frank", "franks-passcode", "") => Reply::say(200, json!({"name": "frank"})),
-            ("frank", _, "") => Reply::say(401, json!({})),
-            ("", "", "opaque-token-of-grace") => Reply::say(200, json!({"name": "grace"})),
-            ("", "", "opaque-token-of-mallory") => Reply::say(200, json!({"name": null})),
-            _ => Reply::say(404, json!({})),
+            ("frank", "franks-passcode", "") => Reply::json(200, json!({"name": "frank"})),
+            ("frank", _, "") => Reply::json(401, json!({})),
+            ("", "", "opaque-token-of-grace") => Reply::json(200, json!({"name": "grace"})),
+            ("", "", "opaque-token-of-mallory") => Reply::json(200, json!({"name": null})),
+            _ => Reply::json(404, json!({})),
         }
     });
     let broker = Broker::start(&[
@@ -374,8 +374,8 @@ fn a_hook_works_over_every_transport() {
         "--auth-failures-free=1000000",
         "--log=trace",
     ]);
-    let results = play(&broker, HOOK_METHODS);
-    assert_eq!(counted(&results), (2 * 27 + 4 * 24, 4));
+    let results = try_methods(&broker, HOOK_METHODS);
+    assert_eq!(count_rows(&results), (2 * 27 + 4 * 24, 4));
     assert_log(broker, &results.reasons, &results.secrets);
 }
 

@@ -4,7 +4,7 @@ use super::peer::{Answer, Credentials, Peer, Via, until};
 use crate::support::Broker;
 use std::time::{Duration, Instant};
 
-/// Delay of the first delayed refusal; each further guess doubles it.
+/// Delay of the first delayed failure; each further guess doubles it.
 const DELAY: Duration = Duration::from_millis(250);
 
 const USERS: [&str; 3] =
@@ -21,7 +21,7 @@ fn guesses_at_once(broker: &Broker, via: Via, count: usize) -> Vec<Peer> {
     (0..count).map(guess).collect()
 }
 
-/// Eleven guesses for alice arrive at once, and the last is refused after 15 seconds. Other users log in meanwhile.
+/// Eleven guesses for alice arrive at once, and the last fails after 15 seconds. Other users log in meanwhile.
 #[test]
 fn valid_logins_from_the_same_address_are_not_delayed_by_guesses() {
     for via in [Via::Tcp, Via::WebSocket] {
@@ -30,23 +30,23 @@ fn valid_logins_from_the_same_address_are_not_delayed_by_guesses() {
         let refused = || broker.metric("logins_total{result=\"refused\"}");
         until(&broker, || refused() >= 5);
         for name in ["bob", "carol"] {
-            let shown = Credentials::login(name, &format!("{name}s-passcode"));
-            assert_eq!(Peer::answer(&broker, via, &shown), Answer::user(name), "{via:?}");
+            let credentials = Credentials::login(name, &format!("{name}s-passcode"));
+            assert_eq!(Peer::answer(&broker, via, &credentials), Answer::user(name), "{via:?}");
         }
         assert!(refused() < 11, "a guess for alice must still be delayed");
         drop(guesses);
     }
 }
 
-/// Eight guesses arrive at once. If no guess has been counted, five of them are refused without a delay; after six
+/// Eight guesses arrive at once. If no guess has been counted, five of them fail without a delay; after six
 /// other guesses, none is. Delayed guesses are answered as soon as their clients close their side.
 #[test]
 fn a_valid_login_after_failures_is_accepted_and_resets_the_counter() {
     for is_right in [true, false] {
         let broker = Broker::start(&USERS);
         for number in 0..6 {
-            let shown = Credentials::login("alice", &format!("wrong-passcode-{number}"));
-            assert_eq!(Peer::answer(&broker, Via::Tcp, &shown).refusal(), "login failed");
+            let credentials = Credentials::login("alice", &format!("wrong-passcode-{number}"));
+            assert_eq!(Peer::answer(&broker, Via::Tcp, &credentials).refusal(), "login failed");
         }
         if is_right {
             let right = Credentials::login("alice", "alices-passcode");
@@ -55,7 +55,7 @@ fn a_valid_login_after_failures_is_accepted_and_resets_the_counter() {
         let guesses = guesses_at_once(&broker, Via::Tcp, 8);
         for guess in &guesses {
             if let Peer::Native(client) = guess {
-                client.finish();
+                client.shutdown_write();
             }
         }
         let count = |result: &str| broker.metric(&format!("logins_total{{result=\"{result}\"}}"));
@@ -69,10 +69,10 @@ fn a_valid_login_after_failures_is_accepted_and_resets_the_counter() {
 fn guesses_are_counted_over_all_transports_together() {
     let broker = Broker::start(&USERS);
     for (number, via) in Via::ALL.into_iter().take(6).enumerate() {
-        let shown = Credentials::login("alice", &format!("guessed-passcode-{number}"));
-        let mut peer = Peer::open(&broker, via, &shown);
+        let credentials = Credentials::login("alice", &format!("guessed-passcode-{number}"));
+        let mut peer = Peer::open(&broker, via, &credentials);
         let started = Instant::now();
-        assert_eq!(peer.ask(&shown).refusal(), "login failed", "{via:?}");
+        assert_eq!(peer.login(&credentials).refusal(), "login failed", "{via:?}");
         assert!(number < 5 || started.elapsed() >= DELAY, "{via:?}: {:?}", started.elapsed());
     }
 }
@@ -90,8 +90,8 @@ fn guesses_from_many_addresses_do_not_lock_out_the_user() {
     assert_eq!(answer("192.0.2.1", "alices-passcode"), Answer::user("alice"));
     let guesses: Vec<Peer> = (0..60)
         .map(|number| {
-            let shown = from(&format!("198.51.100.{number}"), "");
-            let mut peer = Peer::open(&broker, Via::WebSocket, &shown);
+            let credentials = from(&format!("198.51.100.{number}"), "");
+            let mut peer = Peer::open(&broker, Via::WebSocket, &credentials);
             let connect = "CONNECT\naccept-version:1.2\nhost:a\nlogin:alice\npasscode:guessed-passcode";
             peer.send(&format!("{connect}-{number}\n\n\0"));
             peer

@@ -1,10 +1,10 @@
 //! Tokens of every kind, in every place, over every transport.
 
 use super::issuer::{self, AUDIENCE, ISSUER, Issuer, SECRET, claims, key_set, now};
+use super::login_log::{Reasons, assert_log};
 use super::peer::{Answer, Credentials, Peer, Via};
-use super::verdicts::{Reasons, assert_log};
 use crate::support::Broker;
-use crate::support::home::Home;
+use crate::support::users_directory::UsersDirectory;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
@@ -20,8 +20,8 @@ struct Issuers {
     eddsa: Issuer,
     untrusted: Issuer,
     /// An untrusted issuer whose key has the `kid` of a key in the set.
-    impostor: Issuer,
-    unheard: Issuer,
+    known_kid: Issuer,
+    unknown_kid: Issuer,
 }
 
 impl Issuers {
@@ -32,13 +32,13 @@ impl Issuers {
             es256: Issuer::new(Algorithm::ES256),
             eddsa: Issuer::with_kid(Algorithm::EdDSA, "ed-1"),
             untrusted: Issuer::new(Algorithm::ES256),
-            impostor: Issuer::with_kid(Algorithm::EdDSA, "ed-1"),
-            unheard: Issuer::with_kid(Algorithm::EdDSA, "ed-2"),
+            known_kid: Issuer::with_kid(Algorithm::EdDSA, "ed-1"),
+            unknown_kid: Issuer::with_kid(Algorithm::EdDSA, "ed-2"),
         }
     }
 }
 
-/// Title, token, and the reason in the log for which the token is refused (`None` if it is valid).
+/// Title, token, and the reason in the log for which the token is rejected (`None` if it is valid).
 struct Case(&'static str, fn(&Issuers) -> String, Option<&'static str>);
 
 const GOOD: Option<&str> = None;
@@ -81,18 +81,22 @@ const CASES: &[Case] = &[
     Case("of an unknown key", |by| by.untrusted.valid_token("dave"), Some("bad signature")),
     Case(
         "of an unknown key with the kid of a known one",
-        |by| by.impostor.valid_token("dave"),
+        |by| by.known_kid.valid_token("dave"),
         Some("bad signature"),
     ),
-    Case("of a key with an unknown name", |by| by.unheard.valid_token("dave"), Some("unknown key")),
-    Case("for ever, nearly", |by| by.hs256.token(&with("exp", json!(1e300))), GOOD),
+    Case("of a key with an unknown kid", |by| by.unknown_kid.valid_token("dave"), Some("unknown key")),
+    Case("with exp in the far future", |by| by.hs256.token(&with("exp", json!(1e300))), GOOD),
     Case(
-        "exp in words",
+        "with exp as text",
         |by| by.hs256.token(&with("exp", json!("soon"))),
         Some("malformed: exp is not a number"),
     ),
-    Case("exp before time began", |by| by.hs256.token(&with("exp", json!(-1e300))), Some("expired")),
-    Case("valid from never on", |by| by.hs256.token(&with("nbf", json!(1e300))), Some("not yet valid")),
+    Case("with exp in the far past", |by| by.hs256.token(&with("exp", json!(-1e300))), Some("expired")),
+    Case(
+        "with nbf in the far future",
+        |by| by.hs256.token(&with("nbf", json!(1e300))),
+        Some("not yet valid"),
+    ),
     Case("of an empty name", |by| by.hs256.token(&with("sub", json!(""))), Some("the name is empty")),
     Case(
         "of a name with a line end",
@@ -100,7 +104,7 @@ const CASES: &[Case] = &[
         Some("the name has a control character"),
     ),
     Case(
-        "with odd roles",
+        "with roles as a number",
         |by| by.hs256.token(&with("roles", json!(7))),
         Some("invalid roles: expected a list of strings or a string"),
     ),
@@ -113,7 +117,7 @@ const CASES: &[Case] = &[
         Some("bad signature"),
     ),
     Case(
-        "HS256, signed with its own text",
+        "HS256, signed with the trimmed public key",
         |by| Issuer::of_secret(by.rs256.pem.trim()).valid_token("dave"),
         Some("bad signature"),
     ),
@@ -125,21 +129,21 @@ const CASES: &[Case] = &[
     Case("with a cut signature", |by| cut(&by.es256.valid_token("dave")), Some("bad signature")),
 ];
 
-/// Some clients put the scheme into a header that has none, or add spaces.
+/// Some clients put the scheme into a header without schemes, or add spaces.
 #[test]
 fn bearer_before_a_token_is_optional_in_every_header() {
     let issuer = Issuer::new(Algorithm::HS256);
     let broker = Broker::start(&["--jwt-secret", SECRET, "--heart-beat=0,0"]);
     let token = issuer.valid_token("dave");
-    let answer = |shown: &Credentials| Peer::answer(&broker, Via::Tcp, shown);
+    let answer = |credentials: &Credentials| Peer::answer(&broker, Via::Tcp, credentials);
     for value in ["Bearer TOKEN", " Bearer TOKEN", "  bearer   TOKEN ", "\tBearer\tTOKEN", " TOKEN"] {
         let value = value.replace("TOKEN", &token);
         for header in ["Authorization", "authorization", "passcode"] {
-            let shown = Credentials::default().connect(header, &value).secret(&token);
-            assert_eq!(answer(&shown), Answer::user("dave"), "{header}:{value:?}");
-            let shown = Credentials::default().connect("login", "dave").connect(header, &value);
-            assert_eq!(answer(&shown), Answer::user("dave"), "{header}:{value:?}");
-            let mut peer = Peer::signed_in(&broker, Via::Tcp, &shown);
+            let credentials = Credentials::default().connect(header, &value).secret(&token);
+            assert_eq!(answer(&credentials), Answer::user("dave"), "{header}:{value:?}");
+            let credentials = Credentials::default().connect("login", "dave").connect(header, &value);
+            assert_eq!(answer(&credentials), Answer::user("dave"), "{header}:{value:?}");
+            let mut peer = Peer::signed_in(&broker, Via::Tcp, &credentials);
             peer.done(&format!("SEND\ndestination:/auth/refresh\nreceipt:done\n{header}:{value}\n\n\0"));
             peer.done(&format!("SEND\ndestination:/auth/refresh\nreceipt:done\n\n{value}\0"));
         }
@@ -176,10 +180,10 @@ fn cut(token: &str) -> String {
     token[..token.len() - 4].to_owned()
 }
 
-/// Title, whether the way needs a handshake, and the credentials for a token.
-type Way = (&'static str, bool, fn(&str) -> Credentials);
+/// Title, whether the method needs a handshake, and the credentials for a token.
+type Method = (&'static str, bool, fn(&str) -> Credentials);
 
-const WAYS: [Way; 6] = [
+const METHODS: [Method; 6] = [
     ("Authorization of CONNECT", false, |token| Credentials::authorization(token)),
     ("passcode of CONNECT", false, |token| Credentials::default().connect("passcode", token).secret(token)),
     ("Authorization", true, |token| Credentials::bearer(token)),
@@ -188,25 +192,25 @@ const WAYS: [Way; 6] = [
     ("accessToken", true, |token| Credentials::default().query("accessToken", token).secret(token)),
 ];
 
-/// Tries all cases in all ways over one transport.
+/// Tries all cases with all methods over one transport.
 fn try_all(broker: &Broker, via: Via, issuers: &Issuers) -> (Reasons, Vec<String>) {
     let (mut reasons, mut secrets) = (Reasons::new(), Vec::new());
-    for (way, needs_handshake, show) in WAYS {
+    for (method, needs_handshake, show) in METHODS {
         if needs_handshake && via == Via::Tcp {
-            println!("n/a: {way} over tcp, which has no handshake");
+            println!("n/a: {method} over tcp, which has no handshake");
             continue;
         }
         for Case(name, token, refused) in CASES {
-            let shown = show(&token(issuers));
-            let answer = Peer::answer(broker, via, &shown);
-            secrets.extend_from_slice(shown.secrets());
+            let credentials = show(&token(issuers));
+            let answer = Peer::answer(broker, via, &credentials);
+            secrets.extend_from_slice(credentials.secrets());
             let Some(reason) = refused else {
-                assert_eq!(answer, Answer::user("dave"), "{name} by {way} over {via:?}");
+                assert_eq!(answer, Answer::user("dave"), "{name} by {method} over {via:?}");
                 continue;
             };
-            let words = "The token is not accepted; get a new one.";
-            let expected = Answer::Refused("login failed".to_owned(), words.to_owned());
-            assert_eq!(answer, expected, "{name} by {way} over {via:?}");
+            let body = "The token is not accepted; get a new one.";
+            let expected = Answer::Refused("login failed".to_owned(), body.to_owned());
+            assert_eq!(answer, expected, "{name} by {method} over {via:?}");
             *reasons.entry(format!("token: {reason}")).or_default() += 1;
         }
     }
@@ -216,9 +220,9 @@ fn try_all(broker: &Broker, via: Via, issuers: &Issuers) -> (Reasons, Vec<String
 #[test]
 fn every_kind_of_token_is_checked_in_every_place() {
     let issuers = Issuers::new();
-    let home = Home::new("auth-tokens");
+    let directory = UsersDirectory::new("auth-tokens");
     let file = |name: &str, text: &str| {
-        let path = home.0.join(name);
+        let path = directory.0.join(name);
         fs::write(&path, text).expect("a file");
         path.to_str().expect("UTF-8").to_owned()
     };
@@ -248,13 +252,17 @@ fn every_kind_of_token_is_checked_in_every_place() {
             let (broker, issuers) = (&broker, &issuers);
             scope.spawn(move || try_all(broker, via, issuers))
         };
-        for results in Via::ALL.map(try_all).map(|thread| thread.join().expect("each row holds")) {
+        for results in Via::ALL.map(try_all).map(|thread| thread.join().expect("no case fails")) {
             results.0.into_iter().for_each(|(reason, count)| *reasons.entry(reason).or_default() += count);
             secrets.extend(results.1);
         }
     });
     let refused = CASES.iter().filter(|case| case.2.is_some()).count();
-    assert_eq!(reasons.values().sum::<usize>(), refused * (2 + 8 * 6), "two ways over tcp, six over others");
+    assert_eq!(
+        reasons.values().sum::<usize>(),
+        refused * (2 + 8 * 6),
+        "two methods over tcp, six over others"
+    );
     assert_log(broker, &reasons, &secrets);
 }
 
@@ -262,8 +270,8 @@ fn every_kind_of_token_is_checked_in_every_place() {
 #[test]
 fn a_public_key_is_not_accepted_as_an_hmac_secret() {
     let issuer = Issuer::new(Algorithm::RS256);
-    let home = Home::new("auth-public-key");
-    let path = home.0.join("key.pem");
+    let directory = UsersDirectory::new("auth-public-key");
+    let path = directory.0.join("key.pem");
     fs::write(&path, &issuer.pem).expect("a file");
     let broker = Broker::start(&[
         "--jwt-key-file",
@@ -304,5 +312,5 @@ fn leeway_name_and_roles_are_as_configured() {
     let mut peer = Peer::signed_in(&broker, Via::Tcp, &reader);
     peer.send("SEND\ndestination:/topic/news\n\nhi\0");
     let error = peer.expect_error("access denied", 1008, "access denied");
-    assert_eq!(error.must("destination"), "/topic/news");
+    assert_eq!(error.expect_header("destination"), "/topic/news");
 }

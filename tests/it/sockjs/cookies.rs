@@ -2,69 +2,69 @@
 
 use super::Service;
 use crate::support::http::{Http, Request, Response};
-use crate::support::sockjs::{Session, Transport, name};
+use crate::support::sockjs::{Session, Transport, session_name};
 use crate::support::websocket;
 
 const BASE: &str = "/cookie_needed_echo";
 
 /// Returns the answers of every path that sets the cookie, to requests with the header `Cookie: cookie`.
 fn answers(service: &Service, cookie: Option<&str>) -> Vec<(String, Response)> {
-    let dressed = |request: Request| match cookie {
+    let with_cookie = |request: Request| match cookie {
         Some(cookie) => request.header("Cookie", cookie),
         None => request,
     };
-    let path = format!("{BASE}/000/{}", name());
-    assert_eq!(service.ask(&dressed(Request::post(&format!("{path}/xhr"), ""))).body, "o\n");
+    let path = format!("{BASE}/000/{}", session_name());
+    assert_eq!(service.fetch(&with_cookie(Request::post(&format!("{path}/xhr"), ""))).body, "o\n");
     let mut requests = vec![
         ("OPTIONS info", Request::new("OPTIONS", &format!("{BASE}/info"))),
         ("xhr_send", Transport::XhrPolling.send(&path, "[]")),
         ("jsonp_send", Transport::JsonpPolling.send(&path, "[]")),
         ("broken xhr_send", Transport::XhrPolling.send(&path, "[")),
         ("broken jsonp_send", Transport::JsonpPolling.send(&path, "[")),
-        ("xhr_send to nobody", Transport::XhrPolling.send(&format!("{BASE}/000/none"), "[]")),
+        ("xhr_send to an unknown session", Transport::XhrPolling.send(&format!("{BASE}/000/none"), "[]")),
         ("jsonp without a callback", Request::get(&format!("{path}/jsonp"))),
     ];
     for segment in ["xhr", "xhr_streaming", "xhr_send"] {
         requests.push(("OPTIONS", Request::new("OPTIONS", &format!("{path}/{segment}"))));
     }
     for transport in Transport::HTTP {
-        let new = transport.receive(&format!("{BASE}/000/{}", name()));
+        let new = transport.receive(&format!("{BASE}/000/{}", session_name()));
         requests.push((transport.segment(), new));
     }
-    let answered = requests.into_iter().map(|(what, request)| {
+    let answered = requests.into_iter().map(|(name, request)| {
         let mut http = Http::connect(service.address);
-        http.ask(&dressed(request));
-        (what.to_string(), http.head())
+        http.send_request(&with_cookie(request));
+        (name.to_string(), http.head())
     });
     answered.collect()
 }
 
 #[test]
-fn every_answer_sets_a_dummy_cookie_for_clients_without_one() {
+fn every_response_sets_a_dummy_cookie_for_clients_without_one() {
     let service = Service::start();
     for cookie in [None, Some("theme=dark; XJSESSIONID=no")] {
-        for (what, response) in answers(&service, cookie) {
-            assert_eq!(response.header("set-cookie"), Some("JSESSIONID=dummy; path=/"), "{what}");
+        for (name, response) in answers(&service, cookie) {
+            assert_eq!(response.header("set-cookie"), Some("JSESSIONID=dummy; path=/"), "{name}");
         }
     }
 }
 
 #[test]
-fn every_answer_sets_the_clients_own_cookie_again() {
+fn every_response_sets_the_clients_own_cookie_again() {
     let service = Service::start();
     for cookie in ["JSESSIONID=abcdef", "a=b; JSESSIONID=abcdef; c=d", "a=b;JSESSIONID=abcdef"] {
-        for (what, response) in answers(&service, Some(cookie)) {
-            assert_eq!(response.header("set-cookie"), Some("JSESSIONID=abcdef; path=/"), "{what}");
+        for (name, response) in answers(&service, Some(cookie)) {
+            assert_eq!(response.header("set-cookie"), Some("JSESSIONID=abcdef; path=/"), "{name}");
         }
     }
 }
 
 #[test]
-fn greeting_info_iframe_and_websocket_never_set_it() {
+fn greeting_info_iframe_and_websocket_never_set_the_cookie() {
     let service = Service::start();
     for path in ["", "/", "/info", "/iframe.html", "/websocket", "/000/a/websocket"] {
         let request = Request::get(&format!("{BASE}{path}")).header("Cookie", "JSESSIONID=abcdef");
-        assert_eq!(service.ask(&request).header("set-cookie"), None, "{path}");
+        assert_eq!(service.fetch(&request).header("set-cookie"), None, "{path}");
     }
     for path in ["/websocket", "/000/a/websocket"] {
         let (_, response) = websocket::upgrade(service.address, &format!("{BASE}{path}"), None);
@@ -73,24 +73,25 @@ fn greeting_info_iframe_and_websocket_never_set_it() {
 }
 
 #[test]
-fn no_answer_sets_the_cookie_where_it_is_off() {
+fn no_response_sets_the_cookie_if_it_is_disabled() {
     let service = Service::start();
     for transport in Transport::HTTP {
-        let session = Session::new(service.address, "/echo", transport).with("Cookie", "JSESSIONID=abcdef");
+        let session =
+            Session::new(service.address, "/echo", transport).with_header("Cookie", "JSESSIONID=abcdef");
         assert_eq!(session.another_receiver().1.header("set-cookie"), None, "{transport:?}");
     }
     let preflight = Request::new("OPTIONS", "/echo/000/a/xhr").header("Cookie", "JSESSIONID=abcdef");
-    assert_eq!(service.ask(&preflight).header("set-cookie"), None);
+    assert_eq!(service.fetch(&preflight).header("set-cookie"), None);
 }
 
 #[test]
 fn a_client_that_returns_the_dummy_cookie_keeps_its_session() {
     let service = Service::start();
-    let path = format!("{BASE}/000/{}", name());
+    let path = format!("{BASE}/000/{}", session_name());
     let poll = Request::post(&format!("{path}/xhr"), "");
-    service.ask(&poll).assert(200, "o");
+    service.fetch(&poll).assert(200, "o");
     let cookie = ("Cookie", "JSESSIONID=dummy");
     let send = Request::post(&format!("{path}/xhr_send"), "[\"hi\"]");
-    assert_eq!(service.ask(&send.header(cookie.0, cookie.1)).status, 204);
-    service.ask(&poll.header(cookie.0, cookie.1)).assert(200, "a[\"hi\"]");
+    assert_eq!(service.fetch(&send.header(cookie.0, cookie.1)).status, 204);
+    service.fetch(&poll.header(cookie.0, cookie.1)).assert(200, "a[\"hi\"]");
 }

@@ -4,7 +4,7 @@ use super::stomp::connect;
 use crate::support::sockjs::{Frame, Session, Transport};
 use crate::support::{Broker, Client, Wire, client, frame};
 
-/// Makes the broker remove a session as soon as a busy machine allows.
+/// Makes the broker remove a session after the shortest delay that works on a busy machine.
 const SHORT_DISCONNECT_DELAY: &str = "--sockjs-disconnect-delay=3s";
 /// Makes the broker keep sessions for longer than any test runs.
 const LONG_DISCONNECT_DELAY: &str = "--sockjs-disconnect-delay=1h";
@@ -16,17 +16,17 @@ fn publish(broker: &Broker, destination: &str, count: usize) {
     for number in 0..count {
         publisher.send(&format!("SEND\ndestination:{destination}\n\n{number}\0"));
     }
-    publisher.publish("/topic/nobody", "all sent");
+    publisher.publish("/topic/unused", "all sent");
     publisher.disconnect();
 }
 
 /// Returns the STOMP frames of one array frame.
 #[track_caller]
 fn one_answer(session: &mut Session) -> Vec<frame::Frame> {
-    let Frame::Messages(messages) = session.frame() else { panic!("messages were expected") };
+    let Frame::Messages(messages) = session.frame() else { panic!("expected messages") };
     let whole = |message: &String| {
         let (frame, length) = frame::Frame::parse(message.as_bytes()).expect("a whole frame");
-        assert_eq!(length, message.len(), "one frame a message");
+        assert_eq!(length, message.len(), "a message must be one frame");
         frame
     };
     messages.iter().map(whole).collect()
@@ -99,7 +99,7 @@ fn no_message_is_lost_or_duplicated_over_many_responses() {
     }
 }
 
-// ---- clients that vanish ----
+// ---- clients that disappear ----
 
 /// Starts a consumer on every polling transport, each on its own queue with `count` messages.
 #[track_caller]
@@ -116,9 +116,9 @@ fn consumers(broker: &Broker, headers: &str, count: usize) -> [(Session, String)
 
 /// Waits until the sessions of all polling transports have been removed.
 #[track_caller]
-fn until_removed(broker: &Broker) {
+fn wait_until_removed(broker: &Broker) {
     for transport in Transport::POLLING {
-        broker.until(&format!("connections{{transport=\"{}\"}}", transport.label()), 0);
+        broker.wait_for_metric(&format!("connections{{transport=\"{}\"}}", transport.label()), 0);
     }
 }
 
@@ -127,7 +127,7 @@ fn messages_of_a_consumer_that_stops_polling_are_requeued() {
     let broker = Broker::start(&[SHORT_DISCONNECT_DELAY]);
     let consumers = consumers(&broker, "", 150);
     // The prefetch limit is used up, and no message was handed to a response.
-    until_removed(&broker);
+    wait_until_removed(&broker);
     assert_eq!(broker.metric("queue_messages"), 300);
     for (_, queue) in consumers {
         let mut other = broker.connect(Wire::Tcp);
@@ -150,7 +150,7 @@ fn messages_written_to_a_response_are_not_redelivered_and_the_others_are_requeue
         assert!((2..=100).contains(&seen.len()), "{seen:?}");
         (consumer, queue, seen)
     });
-    until_removed(&broker);
+    wait_until_removed(&broker);
     for (_, queue, mut seen) in consumers {
         let mut other = broker.connect(Wire::Tcp);
         other.subscribe("1", &queue, "");
@@ -171,7 +171,7 @@ fn unacknowledged_messages_go_to_another_consumer_as_redelivered() {
         }
         (consumer, queue)
     });
-    until_removed(&broker);
+    wait_until_removed(&broker);
     for (_, queue) in consumers {
         let mut other = broker.connect(Wire::Tcp);
         other.subscribe("1", &queue, "");
@@ -194,7 +194,7 @@ fn an_aborted_receiver_requeues_its_messages_at_once() {
             consumer.expect("MESSAGE", &[], &number.to_string());
         }
         drop(consumer.detach());
-        broker.until(&format!("connections{{transport=\"{}\"}}", transport.label()), 0);
+        broker.wait_for_metric(&format!("connections{{transport=\"{}\"}}", transport.label()), 0);
         let mut other = broker.connect(Wire::Tcp);
         other.subscribe("1", "/queue/a", "");
         assert_eq!(take(&mut other, 5), numbers(0..5), "{transport:?}");
@@ -209,7 +209,7 @@ fn a_poll_cut_off_before_its_answer_loses_no_queue_message() {
         let mut consumer = connect(&broker, transport);
         consumer.subscribe("1", "/queue/a", "");
         consumer.detach().reset();
-        broker.until(&format!("connections{{transport=\"{}\"}}", transport.label()), 0);
+        broker.wait_for_metric(&format!("connections{{transport=\"{}\"}}", transport.label()), 0);
         publish(&broker, "/queue/a", 10);
         let mut other = broker.connect(Wire::Tcp);
         other.subscribe("1", "/queue/a", "");
@@ -230,17 +230,17 @@ fn a_stream_that_is_not_read_is_cut_off_and_its_unsent_messages_are_requeued() {
     let mut stalled = connect(&broker, Transport::XhrStreaming);
     stalled.subscribe("1", "/queue/a", "");
     let receiver = stalled.detach();
-    receiver.narrow();
+    receiver.shrink_receive_buffer();
     let mut publisher = broker.connect(Wire::Tcp);
     let padding = "x".repeat(500_000);
     for number in 0..COUNT {
         publisher.publish("/queue/a", &format!("{number} {padding}"));
     }
-    broker.until("limit_hits_total{limit=\"stall-timeout\"}", 1);
-    broker.until("connections_closed_total{reason=\"slow-consumer\"}", 1);
-    broker.until("connections{transport=\"sockjs-xhr-streaming\"}", 0);
-    let left = usize::try_from(broker.metric("queue_messages")).expect("a gauge of messages");
-    assert!(left > 0, "more must be published than the socket buffers hold");
+    broker.wait_for_metric("limit_hits_total{limit=\"stall-timeout\"}", 1);
+    broker.wait_for_metric("connections_closed_total{reason=\"slow-consumer\"}", 1);
+    broker.wait_for_metric("connections{transport=\"sockjs-xhr-streaming\"}", 0);
+    let left = usize::try_from(broker.metric("queue_messages")).expect("the gauge is not negative");
+    assert!(left > 0, "more must be published than fits into the socket buffers");
     let mut other = broker.connect(Wire::Tcp);
     other.subscribe("1", "/queue/a", "");
     let bodies = take(&mut other, left);
@@ -280,8 +280,8 @@ fn a_client_that_does_not_poll_is_a_slow_consumer_when_its_queue_is_full() {
         // The outbound queue is the only place where messages wait, and its contents are dropped.
         slow.expect("ERROR", &[("message", "slow consumer")], "");
         slow.expect_close(1008, "slow consumer");
-        broker.until("connections_closed_total{reason=\"slow-consumer\"}", 1);
-        broker.until("outbound_queue_bytes", 0);
+        broker.wait_for_metric("connections_closed_total{reason=\"slow-consumer\"}", 1);
+        broker.wait_for_metric("outbound_queue_bytes", 0);
         assert!(count >= 20, "{count} messages of 10 kB reached the limit of 256 KiB");
         healthy.expect_quiet();
     }
@@ -333,9 +333,9 @@ fn removed_sessions_leave_no_resources_behind() {
     }
     for session in &sessions {
         let label = session.transport.label();
-        broker.until(&format!("connections{{transport=\"{label}\"}}"), 0);
+        broker.wait_for_metric(&format!("connections{{transport=\"{label}\"}}"), 0);
     }
-    broker.until("connections_closed_total{reason=\"peer-left\"}", 5);
+    broker.wait_for_metric("connections_closed_total{reason=\"peer-left\"}", 5);
     for gauge in [
         "subscriptions",
         "topics",
@@ -344,7 +344,7 @@ fn removed_sessions_leave_no_resources_behind() {
         "queue_messages",
         "memory_used_bytes",
     ] {
-        broker.until(gauge, 0);
+        broker.wait_for_metric(gauge, 0);
     }
     publisher.disconnect();
 }
@@ -357,7 +357,7 @@ fn a_removed_session_starts_anew_and_must_connect_again() {
         session.subscribe("1", "/topic/a", "");
         session
     });
-    until_removed(&broker);
+    wait_until_removed(&broker);
     assert_eq!(broker.metric("subscriptions"), 0);
     for mut session in sessions {
         assert_eq!(session.try_send("[\"\\n\"]").status, 404, "{:?}", session.transport);

@@ -3,7 +3,7 @@
 use super::Service;
 use super::statics::{assert_cached, assert_uncached};
 use crate::support::http::{Http, Request, Response};
-use crate::support::sockjs::{Transport, name};
+use crate::support::sockjs::{Transport, session_name};
 
 const SCRIPT: &str = "application/javascript; charset=UTF-8";
 const TEXT: &str = "text/plain; charset=UTF-8";
@@ -28,7 +28,7 @@ fn endpoints(service: &Service) -> Vec<Endpoint> {
         cors,
     };
     let session = service.open(Transport::XhrPolling).path;
-    let new = |transport: Transport| transport.receive(&format!("/echo/000/{}", name()));
+    let new = |transport: Transport| transport.receive(&format!("/echo/000/{}", session_name()));
     vec![
         row("info", Request::get("/echo/info"), 200, "application/json; charset=UTF-8", true),
         row("xhr", new(Transport::XhrPolling), 200, SCRIPT, true),
@@ -40,7 +40,13 @@ fn endpoints(service: &Service) -> Vec<Endpoint> {
         row("jsonp_send", Transport::JsonpPolling.send(&session, "[]"), 200, TEXT, false),
         // Pages can read errors as well as other answers.
         row("xhr_send that fails", Transport::XhrPolling.send(&session, "x"), 500, TEXT, true),
-        row("xhr_send to nobody", Transport::XhrPolling.send("/echo/000/none", "[]"), 404, TEXT, true),
+        row(
+            "xhr_send to an unknown session",
+            Transport::XhrPolling.send("/echo/000/none", "[]"),
+            404,
+            TEXT,
+            true,
+        ),
         row("jsonp_send that fails", Transport::JsonpPolling.send(&session, ""), 500, TEXT, false),
         row("htmlfile without a callback", Request::get("/echo/000/none/htmlfile"), 500, TEXT, false),
         row("jsonp without a callback", Request::get("/echo/000/none/jsonp"), 500, TEXT, false),
@@ -49,9 +55,9 @@ fn endpoints(service: &Service) -> Vec<Endpoint> {
 
 /// Returns the head of the answer to the endpoint's request with additional headers.
 #[track_caller]
-fn answer(service: &Service, endpoint: &Endpoint, headers: &[(&str, &str)]) -> Response {
+fn response_head(service: &Service, endpoint: &Endpoint, headers: &[(&str, &str)]) -> Response {
     let mut http = Http::connect(service.address);
-    http.ask(&endpoint.request.clone().headers(headers));
+    http.send_request(&endpoint.request.clone().headers(headers));
     http.head()
 }
 
@@ -64,7 +70,7 @@ fn cors(response: &Response) -> [Option<&str>; 3] {
 fn every_endpoint_has_its_status_and_content_type_and_is_never_cached() {
     let service = Service::start();
     for endpoint in endpoints(&service) {
-        let response = answer(&service, &endpoint, &[]);
+        let response = response_head(&service, &endpoint, &[]);
         assert_eq!(response.status, endpoint.status, "{}", endpoint.path);
         assert_eq!(response.header("content-type"), Some(endpoint.content_type), "{}", endpoint.path);
         assert_uncached(&response);
@@ -75,7 +81,7 @@ fn every_endpoint_has_its_status_and_content_type_and_is_never_cached() {
 fn without_an_origin_every_page_may_read_without_credentials() {
     let service = Service::start();
     for endpoint in endpoints(&service).iter().filter(|endpoint| endpoint.cors) {
-        let response = answer(&service, endpoint, &[]);
+        let response = response_head(&service, endpoint, &[]);
         assert_eq!(cors(&response), [Some("*"), None, None], "{}", endpoint.path);
         assert_eq!(response.header("vary"), Some("Origin"), "{}", endpoint.path);
     }
@@ -86,7 +92,7 @@ fn an_origin_is_echoed_with_credentials_even_if_it_is_null() {
     let service = Service::start();
     for origin in ["http://localhost", "https://app.example.com:8443", "null"] {
         for endpoint in endpoints(&service).iter().filter(|endpoint| endpoint.cors) {
-            let response = answer(&service, endpoint, &[("Origin", origin)]);
+            let response = response_head(&service, endpoint, &[("Origin", origin)]);
             assert_eq!(cors(&response), [Some(origin), Some("true"), None], "{}", endpoint.path);
             assert_eq!(response.header("vary"), Some("Origin"), "{}", endpoint.path);
         }
@@ -97,8 +103,9 @@ fn an_origin_is_echoed_with_credentials_even_if_it_is_null() {
 fn requested_headers_are_echoed_verbatim_unless_empty() {
     let service = Service::start();
     for endpoint in endpoints(&service).iter().filter(|endpoint| endpoint.cors) {
-        for (asked, allowed) in [("a, B,c-d", Some("a, B,c-d")), ("*", Some("*")), ("", None)] {
-            let response = answer(&service, endpoint, &[("Access-Control-Request-Headers", asked)]);
+        for (requested, allowed) in [("a, B,c-d", Some("a, B,c-d")), ("*", Some("*")), ("", None)] {
+            let response =
+                response_head(&service, endpoint, &[("Access-Control-Request-Headers", requested)]);
             assert_eq!(cors(&response), [Some("*"), None, allowed], "{}", endpoint.path);
         }
     }
@@ -107,9 +114,9 @@ fn requested_headers_are_echoed_verbatim_unless_empty() {
 #[test]
 fn htmlfile_and_jsonp_send_no_cors_headers() {
     let service = Service::start();
-    let asked = [("Origin", "http://localhost"), ("Access-Control-Request-Headers", "a")];
+    let headers = [("Origin", "http://localhost"), ("Access-Control-Request-Headers", "a")];
     for endpoint in endpoints(&service).iter().filter(|endpoint| !endpoint.cors) {
-        let response = answer(&service, endpoint, &asked);
+        let response = response_head(&service, endpoint, &headers);
         assert_eq!(cors(&response), [None, None, None], "{}", endpoint.path);
     }
 }
@@ -142,7 +149,7 @@ fn a_preflight_is_204_and_valid_for_a_year() {
             if let Some(origin) = origin {
                 request = request.header("Origin", origin);
             }
-            let response = service.ask(&request);
+            let response = service.fetch(&request);
             assert_eq!((response.status, response.body.as_str()), (204, ""), "{path}");
             assert_eq!(response.header("content-type"), None, "{path}");
             assert_eq!(response.header("access-control-max-age"), Some("31536000"), "{path}");

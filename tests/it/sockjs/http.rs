@@ -2,13 +2,13 @@
 
 use super::Service;
 use crate::support::http::{Http, Request};
-use crate::support::sockjs::{Session, Transport, name};
+use crate::support::sockjs::{Session, Transport, session_name};
 
 #[test]
 fn a_connection_is_kept_open_for_any_number_of_requests() {
     let service = Service::start();
     let mut http = Http::connect(service.address);
-    let path = format!("/echo/000/{}", name());
+    let path = format!("/echo/000/{}", session_name());
     for round in 0..3 {
         http.exchange(&Request::get("/echo")).assert(200, "Welcome to SockJS!");
         assert_eq!(http.exchange(&Request::get("/echo/info")).status, 200);
@@ -26,7 +26,7 @@ fn a_connection_is_kept_open_for_any_number_of_requests() {
 fn pipelined_requests_are_answered_in_order() {
     let service = Service::start();
     let mut http = Http::connect(service.address);
-    let path = format!("/echo/000/{}", name());
+    let path = format!("/echo/000/{}", session_name());
     let requests = [
         Transport::XhrPolling.receive(&path),
         Transport::XhrPolling.send(&path, "[\"1\"]"),
@@ -34,13 +34,13 @@ fn pipelined_requests_are_answered_in_order() {
         Transport::XhrPolling.receive(&path),
         Request::get("/echo"),
     ];
-    let bytes: Vec<u8> = requests.iter().flat_map(|request| request.octets(service.address)).collect();
-    http.octets(&bytes);
-    http.answer().assert(200, "o");
-    assert_eq!(http.answer().status, 204);
-    assert_eq!(http.answer().status, 404);
-    http.answer().assert(200, "a[\"1\"]");
-    http.answer().assert(200, "Welcome to SockJS!");
+    let bytes: Vec<u8> = requests.iter().flat_map(|request| request.encode(service.address)).collect();
+    http.write_bytes(&bytes);
+    http.read_response().assert(200, "o");
+    assert_eq!(http.read_response().status, 204);
+    assert_eq!(http.read_response().status, 404);
+    http.read_response().assert(200, "a[\"1\"]");
+    http.read_response().assert(200, "Welcome to SockJS!");
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn a_response_has_a_length_or_chunks_and_never_both() {
         Transport::XhrPolling.send(&session.path, "broken"),
     ];
     for request in whole {
-        let response = service.ask(&request);
+        let response = service.fetch(&request);
         let length = response.body.len().to_string();
         assert_eq!(response.header("content-length"), Some(length.as_str()), "{request:?}");
         assert_eq!(response.header("transfer-encoding"), None, "{request:?}");
@@ -73,7 +73,7 @@ fn no_content_has_neither_length_nor_chunks() {
     let session = service.open(Transport::XhrPolling);
     let preflight = Request::new("OPTIONS", &format!("{}/xhr", session.path));
     for request in [preflight, Transport::XhrPolling.send(&session.path, "[]")] {
-        let response = service.ask(&request);
+        let response = service.fetch(&request);
         assert_eq!(response.status, 204);
         assert_eq!(response.header("content-length"), None, "{response:?}");
         assert_eq!(response.header("transfer-encoding"), None, "{response:?}");
@@ -83,13 +83,13 @@ fn no_content_has_neither_length_nor_chunks() {
 #[test]
 fn requests_may_have_neither_body_nor_length() {
     let service = Service::start();
-    let path = format!("/echo/000/{}", name());
+    let path = format!("/echo/000/{}", session_name());
     let mut http = Http::connect(service.address);
     http.exchange(&Request::new("POST", &format!("{path}/xhr"))).assert(200, "o");
     assert_eq!(http.exchange(&Transport::XhrPolling.send(&path, "[\"x\"]")).status, 204);
     http.exchange(&Request::new("POST", &format!("{path}/xhr"))).assert(200, "a[\"x\"]");
-    let stream = Request::new("POST", &format!("/echo/000/{}/xhr_streaming", name()));
-    http.ask(&stream);
+    let stream = Request::new("POST", &format!("/echo/000/{}/xhr_streaming", session_name()));
+    http.send_request(&stream);
     assert_eq!(http.head().status, 200);
     Transport::XhrStreaming.assert_prelude(&http.chunk().expect("a prelude"));
     assert_eq!(http.chunk().as_deref(), Some("o\n"));
@@ -98,7 +98,7 @@ fn requests_may_have_neither_body_nor_length() {
 #[test]
 fn the_body_of_a_receiving_request_is_ignored() {
     let service = Service::start();
-    let path = format!("/echo/000/{}", name());
+    let path = format!("/echo/000/{}", session_name());
     let mut http = Http::connect(service.address);
     http.exchange(&Request::post(&format!("{path}/xhr"), "[\"not sent\"]")).assert(200, "o");
     http.exchange(&Transport::XhrPolling.send(&path, "[\"x\"]")).assert(204, "");
@@ -112,7 +112,7 @@ fn connection_close_closes_the_connection() {
     http.exchange(&Request::get("/echo").header("Connection", "close")).assert(200, "Welcome to SockJS!");
     assert_eq!(http.rest(), "");
     let mut http = Http::connect(service.address);
-    let poll = Transport::XhrPolling.receive(&format!("/echo/000/{}", name()));
+    let poll = Transport::XhrPolling.receive(&format!("/echo/000/{}", session_name()));
     http.exchange(&poll.header("Connection", "close")).assert(200, "o");
     assert_eq!(http.rest(), "");
 }
@@ -123,7 +123,7 @@ fn connection_close_closes_the_connection() {
 fn an_http_1_0_greeting_has_its_length_and_the_connection_closes() {
     let service = Service::start();
     let mut http = Http::connect(service.address);
-    http.ask(&Request::get("/echo").http_1_0());
+    http.send_request(&Request::get("/echo").http_1_0());
     let head = http.head();
     assert_eq!(head.header("transfer-encoding"), None);
     assert!([None, Some("19")].contains(&head.header("content-length")), "{head:?}");
@@ -159,7 +159,7 @@ fn an_http_1_0_stream_has_no_chunks_and_ends_with_the_connection() {
                 request = request.header("Connection", "Keep-Alive");
             }
             let mut http = Http::connect(service.address);
-            http.ask(&request);
+            http.send_request(&request);
             let head = http.head();
             assert_eq!(head.status, 200);
             assert_eq!(head.header("transfer-encoding"), None, "{head:?}");
@@ -195,7 +195,7 @@ fn an_http_1_0_poll_ends_with_the_connection() {
                 if keep_alive {
                     request = request.header("Connection", "Keep-Alive");
                 }
-                let response = service.ask(&request);
+                let response = service.fetch(&request);
                 assert_eq!(response.header("transfer-encoding"), None, "{response:?}");
                 assert_eq!(
                     (response.status, response.body.as_str()),
@@ -213,7 +213,7 @@ fn an_http_1_0_client_receives_the_close_frame_and_the_connection_ends() {
     for transport in Transport::HTTP {
         let mut session = Session::new(service.address, "/close", transport).opened();
         session.expect_close(3000, "Go away!");
-        let response = service.ask(&transport.receive(&session.path).http_1_0());
+        let response = service.fetch(&transport.receive(&session.path).http_1_0());
         let frame = transport.wrapped("c[3000,\"Go away!\"]");
         assert!(response.body.ends_with(&frame), "{transport:?}: {response:?}");
     }
@@ -230,10 +230,10 @@ fn an_invalid_request_head_is_400_and_the_service_continues() {
         b"GET /echo HTTP/1.1\r\nno colon\r\n\r\n",
     ] {
         let mut http = Http::connect(service.address);
-        http.octets(bytes);
+        http.write_bytes(bytes);
         assert_eq!(http.head().status, 400, "{bytes:?}");
     }
-    service.ask(&Request::get("/echo")).assert(200, "Welcome to SockJS!");
+    service.fetch(&Request::get("/echo")).assert(200, "Welcome to SockJS!");
 }
 
 #[test]
@@ -243,23 +243,23 @@ fn a_path_of_arbitrary_bytes_is_answered() {
         ["/echo/\u{e9}/a/xhr", "/echo/a/\u{1f600}/xhr", "*", "http://other.example/echo", "//echo/info"]
     {
         let mut http = Http::connect(service.address);
-        http.ask(&Request::post(path, ""));
+        http.send_request(&Request::post(path, ""));
         let status = http.head().status;
         assert!([200, 400, 404, 405].contains(&status), "{path}: {status}");
     }
-    service.ask(&Request::get("/echo")).assert(200, "Welcome to SockJS!");
+    service.fetch(&Request::get("/echo")).assert(200, "Welcome to SockJS!");
 }
 
 #[test]
 fn a_sending_request_that_is_cut_off_delivers_nothing() {
     let service = Service::start();
     let mut session = service.open(Transport::XhrPolling);
-    for leave in [|http: Http| drop(http), Http::reset, |http: Http| http.finish()] {
+    for leave in [|http: Http| drop(http), Http::reset, |http: Http| http.shutdown_write()] {
         let mut http = Http::connect(service.address);
         let request =
             Request::new("POST", &format!("{}/xhr_send", session.path)).header("Content-Length", "100");
-        http.ask(&request);
-        http.octets(b"[\"a\"]");
+        http.send_request(&request);
+        http.write_bytes(b"[\"a\"]");
         leave(http);
     }
     session.send(&["whole"]);

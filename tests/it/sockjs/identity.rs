@@ -8,7 +8,7 @@ use crate::support::sockjs::{Frame, Transport};
 type Identity = (&'static str, &'static [(&'static str, &'static str)], &'static str);
 
 const IDENTITIES: [Identity; 12] = [
-    ("nobody", &[], ""),
+    ("anonymous", &[], ""),
     ("a cookie", &[("Cookie", "JSESSIONID=alice")], ""),
     ("another value", &[("Cookie", "JSESSIONID=mallory")], ""),
     ("another cookie", &[("Cookie", "SESSION=alice")], ""),
@@ -24,32 +24,32 @@ const IDENTITIES: [Identity; 12] = [
 
 /// Sends a request of this session with an identity.
 #[track_caller]
-fn ask(service: &Service, path: &str, segment: &str, body: &str, who: &Identity) -> Response {
-    let query = format!("?c=x&{}", who.2);
+fn request_as(service: &Service, path: &str, segment: &str, body: &str, identity: &Identity) -> Response {
+    let query = format!("?c=x&{}", identity.2);
     let path = format!("{path}/{segment}{query}");
     let request = match segment {
         "jsonp" => Request::get(&path),
         _ => Request::post(&path, body),
     };
-    service.ask(&request.headers(who.1))
+    service.fetch(&request.headers(identity.1))
 }
 
 #[test]
 fn only_the_client_that_opened_a_session_receives_and_sends_on_it() {
     let service = Service::start();
     for owner in &IDENTITIES {
-        let path = format!("/echo/000/{}", crate::support::sockjs::name());
-        ask(&service, &path, "xhr", "", owner).assert(200, "o");
+        let path = format!("/echo/000/{}", crate::support::sockjs::session_name());
+        request_as(&service, &path, "xhr", "", owner).assert(200, "o");
         for other in IDENTITIES.iter().filter(|other| other.0 != owner.0) {
             for (segment, body) in
                 [("xhr", ""), ("jsonp", ""), ("xhr_send", "[\"x\"]"), ("jsonp_send", "[\"x\"]")]
             {
-                let response = ask(&service, &path, segment, body, other);
+                let response = request_as(&service, &path, segment, body, other);
                 assert_eq!(response.status, 404, "{} as {}: {segment}", other.0, owner.0);
             }
         }
-        assert_eq!(ask(&service, &path, "xhr_send", "[\"own\"]", owner).status, 204, "{}", owner.0);
-        ask(&service, &path, "xhr", "", owner).assert(200, "a[\"own\"]");
+        assert_eq!(request_as(&service, &path, "xhr_send", "[\"own\"]", owner).status, 204, "{}", owner.0);
+        request_as(&service, &path, "xhr", "", owner).assert(200, "a[\"own\"]");
     }
 }
 
@@ -57,14 +57,14 @@ fn only_the_client_that_opened_a_session_receives_and_sends_on_it() {
 fn requests_of_other_clients_do_not_disturb_the_receiver() {
     let service = Service::start();
     for transport in Transport::HTTP {
-        let mut session = service.session(transport).with("Cookie", "JSESSIONID=alice").opened();
+        let mut session = service.session(transport).with_header("Cookie", "JSESSIONID=alice").opened();
         session.attach();
         for cookie in [None, Some("JSESSIONID=mallory")] {
             let mut request = transport.receive(&session.path);
             if let Some(cookie) = cookie {
                 request = request.header("Cookie", cookie);
             }
-            assert_eq!(service.ask(&request).status, 404, "{transport:?}: neither 2010 nor a message");
+            assert_eq!(service.fetch(&request).status, 404, "{transport:?}: neither 2010 nor a message");
         }
         session.send(&["own"]);
         assert_eq!(session.frame(), Frame::Messages(vec!["own".to_string()]), "{transport:?}");
@@ -74,36 +74,39 @@ fn requests_of_other_clients_do_not_disturb_the_receiver() {
 #[test]
 fn requests_of_other_clients_do_not_keep_a_session_alive() {
     let service = Service::with(|options| options.disconnect_delay = std::time::Duration::from_millis(200));
-    let session = service.session(Transport::XhrPolling).with("Cookie", "JSESSIONID=alice").opened();
+    let session = service.session(Transport::XhrPolling).with_header("Cookie", "JSESSIONID=alice").opened();
     let started = std::time::Instant::now();
     let poll = Transport::XhrPolling.receive(&session.path);
     // When the session has been removed, its id is free again.
-    while service.ask(&poll).status == 404 {
-        assert!(started.elapsed() < crate::support::PATIENCE, "other clients keep the session alive");
+    while service.fetch(&poll).status == 404 {
+        assert!(
+            started.elapsed() < crate::support::HANG_TIMEOUT,
+            "requests of other clients extend the session"
+        );
     }
 }
 
 #[test]
 fn cookies_and_headers_that_do_not_identify_may_change() {
     let service = Service::start();
-    let path = format!("/echo/000/{}", crate::support::sockjs::name());
+    let path = format!("/echo/000/{}", crate::support::sockjs::session_name());
     let poll = |cookie: &str| Request::post(&format!("{path}/xhr"), "").header("Cookie", cookie);
-    service.ask(&poll("theme=dark; JSESSIONID=alice")).assert(200, "o");
+    service.fetch(&poll("theme=dark; JSESSIONID=alice")).assert(200, "o");
     let send = Request::post(&format!("{path}/xhr_send?t=2"), "[\"x\"]").header("Cookie", "JSESSIONID=alice");
-    assert_eq!(service.ask(&send.header("Origin", "http://localhost")).status, 204);
-    service.ask(&poll("a=b; JSESSIONID=alice; theme=light")).assert(200, "a[\"x\"]");
+    assert_eq!(service.fetch(&send.header("Origin", "http://localhost")).status, 204);
+    service.fetch(&poll("a=b; JSESSIONID=alice; theme=light")).assert(200, "a[\"x\"]");
 }
 
 #[test]
 fn the_cookies_that_identify_are_configurable() {
-    let service = Service::with(|options| options.identity_cookies = vec!["who".to_string()]);
-    let path = format!("/echo/000/{}", crate::support::sockjs::name());
+    let service = Service::with(|options| options.identity_cookies = vec!["sid".to_string()]);
+    let path = format!("/echo/000/{}", crate::support::sockjs::session_name());
     let poll =
-        |cookie: &str| service.ask(&Request::post(&format!("{path}/xhr"), "").header("Cookie", cookie));
-    poll("who=alice; JSESSIONID=1").assert(200, "o");
-    assert_eq!(poll("who=mallory; JSESSIONID=1").status, 404);
+        |cookie: &str| service.fetch(&Request::post(&format!("{path}/xhr"), "").header("Cookie", cookie));
+    poll("sid=alice; JSESSIONID=1").assert(200, "o");
+    assert_eq!(poll("sid=mallory; JSESSIONID=1").status, 404);
     let send =
-        Request::post(&format!("{path}/xhr_send"), "[\"x\"]").header("Cookie", "who=alice; JSESSIONID=2");
-    assert_eq!(service.ask(&send).status, 204);
-    poll("JSESSIONID=3; who=alice").assert(200, "a[\"x\"]");
+        Request::post(&format!("{path}/xhr_send"), "[\"x\"]").header("Cookie", "sid=alice; JSESSIONID=2");
+    assert_eq!(service.fetch(&send).status, 204);
+    poll("JSESSIONID=3; sid=alice").assert(200, "a[\"x\"]");
 }

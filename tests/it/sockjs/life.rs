@@ -1,9 +1,9 @@
 //! The life cycle of a session: receivers, heartbeats, expiry and close.
 
 use super::Service;
-use crate::support::PATIENCE;
+use crate::support::HANG_TIMEOUT;
 use crate::support::http::{Http, Request};
-use crate::support::sockjs::{Frame, Session, Transport, name};
+use crate::support::sockjs::{Frame, Session, Transport, session_name};
 use std::time::{Duration, Instant};
 
 const SHORT: Duration = Duration::from_millis(200);
@@ -144,7 +144,7 @@ fn a_closed_session_is_removed_after_the_delay_and_starts_anew() {
 fn polls_of_a_closed_session_restart_its_delay() {
     let service = Service::with(|options| options.disconnect_delay = SHORT);
     let started = Instant::now();
-    let mut asked = started;
+    let mut polled_at = started;
     let session = Session::new(service.address, "/close", Transport::XhrPolling).opened();
     let mut http = Http::connect(service.address);
     let poll = Transport::XhrPolling.receive(&session.path);
@@ -152,10 +152,10 @@ fn polls_of_a_closed_session_restart_its_delay() {
     while started.elapsed() < 4 * SHORT {
         let body = http.exchange(&poll).body;
         let now = Instant::now();
-        if now - asked < SHORT / 2 {
+        if now - polled_at < SHORT / 2 {
             assert_eq!(body, "c[3000,\"Go away!\"]\n", "{:?} after the close", started.elapsed());
         }
-        asked = now;
+        polled_at = now;
     }
 }
 
@@ -214,7 +214,7 @@ fn the_delay_starts_when_the_answer_is_written() {
     slow.send_json(&json);
     let _other = service.open(Transport::XhrPolling);
     service.until_sessions(1);
-    let answer = slow.chunk().expect("the answer");
+    let answer = slow.chunk().expect("an answer");
     slow.send(&["still there"]);
     assert!(Transport::XhrPolling.unwrapped(&answer) == format!("a{json}"), "the answer must be complete");
     assert_eq!(slow.chunk(), None);
@@ -242,7 +242,7 @@ fn sending_alone_does_not_keep_a_session() {
     let started = Instant::now();
     let mut session = service.open(Transport::XhrPolling);
     while session.try_send("[]").status != 404 {
-        assert!(started.elapsed() < PATIENCE, "sending keeps the session");
+        assert!(started.elapsed() < HANG_TIMEOUT, "sending keeps the session");
     }
     assert!(started.elapsed() >= DISCONNECT_DELAY, "{:?}", started.elapsed());
 }
@@ -273,7 +273,7 @@ const LEAVES: [Leave; 3] = [
         None
     }),
     ("half-closed", |receiver| {
-        receiver.finish();
+        receiver.shutdown_write();
         Some(receiver)
     }),
 ];
@@ -307,25 +307,25 @@ fn without_expiry_or_heartbeat() -> Service {
 }
 
 /// Returns input that follows the request of a receiver: a stray byte, a request, and more than one read returns.
-fn input_behind_the_request(service: &Service) -> [Vec<u8>; 3] {
-    let request = Request::get("/echo/info").octets(service.address);
+fn input_after_the_request(service: &Service) -> [Vec<u8>; 3] {
+    let request = Request::get("/echo/info").encode(service.address);
     [b"\n".to_vec(), request.clone(), request.repeat(40)]
 }
 
 #[test]
-fn input_behind_the_request_does_not_hide_the_end_of_a_receiver() {
+fn input_after_the_request_does_not_hide_the_end_of_a_receiver() {
     let service = without_expiry_or_heartbeat();
     for transport in Transport::HTTP {
         for (how, leave) in LEAVES {
-            for behind in input_behind_the_request(&service) {
+            for extra in input_after_the_request(&service) {
                 let mut session = service.open(transport);
                 let mut receiver = session.detach();
-                receiver.octets(&behind);
+                receiver.write_bytes(&extra);
                 let left = leave(receiver);
                 service.until_sessions(0);
                 drop(left);
                 let status = session.try_send("[\"x\"]").status;
-                assert_eq!(status, 404, "{transport:?} {how} behind {} bytes", behind.len());
+                assert_eq!(status, 404, "{transport:?} {how} extra {} bytes", extra.len());
             }
         }
     }
@@ -337,12 +337,12 @@ fn a_pipelined_receiver_ends_with_its_connection() {
     for transport in Transport::STREAMING {
         for (_, leave) in LEAVES {
             let mut http = Http::connect(service.address);
-            let path = format!("/echo/000/{}", name());
+            let path = format!("/echo/000/{}", session_name());
             let requests = [Request::get("/echo"), transport.receive(&path), Request::get("/echo")];
             let bytes: Vec<u8> =
-                requests.iter().flat_map(|request| request.octets(service.address)).collect();
-            http.octets(&bytes);
-            http.answer().assert(200, "Welcome to SockJS!");
+                requests.iter().flat_map(|request| request.encode(service.address)).collect();
+            http.write_bytes(&bytes);
+            http.read_response().assert(200, "Welcome to SockJS!");
             assert_eq!(http.head().status, 200);
             let left = leave(http);
             service.until_sessions(0);
@@ -363,11 +363,11 @@ fn the_body_of_a_receiving_request_does_not_hide_the_end_of_its_client() {
             let mut http = Http::connect(service.address);
             let request =
                 Request::post(&format!("{}/{}", session.path, transport.segment()), "x".repeat(3000));
-            let bytes = request.octets(service.address);
+            let bytes = request.encode(service.address);
             let (first, rest) = bytes.split_at(bytes.len() - 1000);
-            http.octets(first);
+            http.write_bytes(first);
             assert_eq!(http.head().status, 200);
-            http.octets(rest);
+            http.write_bytes(rest);
             let left = leave(http);
             service.until_sessions(0);
             drop(left);
@@ -381,7 +381,8 @@ fn a_client_that_keeps_sending_behind_its_receiver_is_disconnected() {
     for transport in Transport::HTTP {
         let mut session = service.open(transport);
         let mut receiver = session.detach();
-        receiver.octets(&Request::get("/echo").header("x", &"y".repeat(64 * 1024)).octets(service.address));
+        receiver
+            .write_bytes(&Request::get("/echo").header("x", &"y".repeat(64 * 1024)).encode(service.address));
         service.until_sessions(0);
     }
 }
@@ -393,19 +394,20 @@ fn requests_pipelined_behind_a_poll_are_answered_after_it() {
         let mut session = service.open(transport);
         let mut receiver = session.detach();
         for request in [transport.receive(&session.path), Request::get("/echo")] {
-            for byte in request.octets(service.address) {
-                receiver.octets(&[byte]);
+            for byte in request.encode(service.address) {
+                receiver.write_bytes(&[byte]);
             }
         }
         for message in ["first", "second"] {
             session.send(&[message]);
-            let sent = if message == "first" { receiver.chunk() } else { Some(receiver.answer().body) };
+            let sent =
+                if message == "first" { receiver.chunk() } else { Some(receiver.read_response().body) };
             assert_eq!(sent, Some(transport.wrapped(&format!("a[\"{message}\"]"))), "{transport:?}");
             if message == "first" {
                 assert_eq!(receiver.chunk(), None);
             }
         }
-        receiver.answer().assert(200, "Welcome to SockJS!");
+        receiver.read_response().assert(200, "Welcome to SockJS!");
     }
 }
 
@@ -417,12 +419,12 @@ fn a_client_that_half_closes_after_a_request_is_answered() {
         for (request, status) in [
             (Request::get("/echo/info"), 200),
             (Transport::XhrPolling.send(&session.path, "[\"sent\"]"), 204),
-            (Transport::XhrPolling.receive(&format!("/echo/000/{}", name())), 200),
+            (Transport::XhrPolling.receive(&format!("/echo/000/{}", session_name())), 200),
         ] {
             let mut http = Http::connect(service.address);
-            http.ask(&request);
-            http.finish();
-            assert_eq!(http.answer().status, status, "{request:?}");
+            http.send_request(&request);
+            http.shutdown_write();
+            assert_eq!(http.read_response().status, status, "{request:?}");
             assert_eq!(http.rest(), "");
         }
         session.expect_message("sent");
@@ -430,7 +432,7 @@ fn a_client_that_half_closes_after_a_request_is_answered() {
 }
 
 #[test]
-fn a_refused_receiver_does_not_end_the_session() {
+fn a_rejected_receiver_does_not_end_the_session() {
     let service = without_expiry();
     for (how, leave) in LEAVES {
         let mut session = service.open(Transport::XhrStreaming);
@@ -537,7 +539,7 @@ fn heartbeats_are_not_queued_without_a_receiver() {
 }
 
 #[test]
-fn no_heartbeats_are_sent_where_they_are_off() {
+fn no_heartbeats_are_sent_if_they_are_disabled() {
     let service = Service::with(|options| options.heartbeat = Duration::ZERO);
     for transport in Transport::HTTP {
         let mut session = service.open(transport);
@@ -562,11 +564,11 @@ fn ended_sessions_leave_no_resources_behind() {
     service.until_sessions(0);
     let started = Instant::now();
     loop {
-        let page = service.ask(&Request::get("/")).body;
-        if page.ends_with("octets 0\n") && page.contains("connections 1\n") {
+        let page = service.fetch(&Request::get("/")).body;
+        if page.ends_with("bytes 0\n") && page.contains("connections 1\n") {
             break;
         }
-        assert!(started.elapsed() < PATIENCE, "{page}");
+        assert!(started.elapsed() < HANG_TIMEOUT, "{page}");
     }
 }
 
@@ -576,7 +578,7 @@ fn a_session_over_the_limit_is_503_until_another_one_has_ended() {
         options.sessions_max = 2;
         options.disconnect_delay = DISCONNECT_DELAY;
     });
-    let poll = || service.ask(&Transport::XhrPolling.receive(&format!("/echo/000/{}", name())));
+    let poll = || service.fetch(&Transport::XhrPolling.receive(&format!("/echo/000/{}", session_name())));
     let (mut first, mut second) =
         (service.open(Transport::XhrPolling), service.open(Transport::XhrStreaming));
     first.attach();

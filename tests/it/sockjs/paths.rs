@@ -2,7 +2,7 @@
 
 use super::Service;
 use crate::support::http::{Http, Request};
-use crate::support::sockjs::{Frame, Session, Transport, name};
+use crate::support::sockjs::{Frame, Session, Transport, session_name};
 use stompbox::transport::sockjs::{Transport as Switch, Transports};
 
 /// All paths below a base, with their methods.
@@ -111,21 +111,21 @@ fn every_other_path_is_404() {
 fn one_trailing_slash_is_accepted_on_every_path() {
     let service = Service::start();
     for (path, status) in [("", 200), ("/info", 200), ("/iframe-1.0.html", 200), ("/websocket", 400)] {
-        assert_eq!(service.ask(&Request::get(&format!("/echo{path}/"))).status, status, "{path}/");
+        assert_eq!(service.fetch(&Request::get(&format!("/echo{path}/"))).status, status, "{path}/");
     }
     for transport in Transport::HTTP {
-        let path = format!("/echo/000/{}/{}", name(), transport.segment());
+        let path = format!("/echo/000/{}/{}", session_name(), transport.segment());
         let with_slash = format!("{path}/?c=_jp.a1b2c3d");
         let request = match transport {
             Transport::XhrPolling | Transport::XhrStreaming => Request::post(&with_slash, ""),
             _ => Request::get(&with_slash),
         };
         let mut http = Http::connect(service.address);
-        http.ask(&request);
+        http.send_request(&request);
         assert_eq!(http.head().status, 200, "{with_slash}");
     }
     let mut session = service.open(Transport::XhrPolling);
-    let sent = service.ask(&Request::post(&format!("{}/xhr_send/", session.path), "[\"hi\"]"));
+    let sent = service.fetch(&Request::post(&format!("{}/xhr_send/", session.path), "[\"hi\"]"));
     assert_eq!(sent.status, 204);
     session.expect_message("hi");
 }
@@ -134,12 +134,12 @@ fn one_trailing_slash_is_accepted_on_every_path() {
 fn a_query_is_ignored() {
     let service = Service::start();
     for (path, status) in [("?x", 200), ("/?t=1", 200), ("/info?t=1", 200), ("/iframe.html?t=1/a", 200)] {
-        assert_eq!(service.ask(&Request::get(&format!("/echo{path}"))).status, status, "{path}");
+        assert_eq!(service.fetch(&Request::get(&format!("/echo{path}"))).status, status, "{path}");
     }
-    let path = format!("/echo/000/{}", name());
-    service.ask(&Request::post(&format!("{path}/xhr?t=123&i=../a"), "")).assert(200, "o");
-    assert_eq!(service.ask(&Request::post(&format!("{path}/xhr_send?t=124"), "[\"hi\"]")).status, 204);
-    service.ask(&Request::post(&format!("{path}/xhr?t=125"), "")).assert(200, "a[\"hi\"]");
+    let path = format!("/echo/000/{}", session_name());
+    service.fetch(&Request::post(&format!("{path}/xhr?t=123&i=../a"), "")).assert(200, "o");
+    assert_eq!(service.fetch(&Request::post(&format!("{path}/xhr_send?t=124"), "[\"hi\"]")).status, 204);
+    service.fetch(&Request::post(&format!("{path}/xhr?t=125"), "")).assert(200, "a[\"hi\"]");
 }
 
 #[test]
@@ -149,22 +149,22 @@ fn server_and_session_names_are_any_text_without_a_dot_and_not_decoded() {
     for (number, server) in servers.into_iter().enumerate() {
         for session in ["x", "a%2Fb", "a%2fb", "%2E", "%00", "a,b;c=d"] {
             let path = format!("/echo/{server}/{session}-{number}/xhr");
-            service.ask(&Request::post(&path, "")).assert(200, "o");
+            service.fetch(&Request::post(&path, "")).assert(200, "o");
         }
     }
     // `a%2Fb` and `a%2fb` are different sessions, because raw bytes are compared.
     let longest = "y".repeat(256);
-    service.ask(&Request::post(&format!("/echo/000/{longest}/xhr"), "")).assert(200, "o");
-    assert_eq!(service.ask(&Request::post(&format!("/echo/000/{longest}y/xhr"), "")).status, 404);
+    service.fetch(&Request::post(&format!("/echo/000/{longest}/xhr"), "")).assert(200, "o");
+    assert_eq!(service.fetch(&Request::post(&format!("/echo/000/{longest}y/xhr"), "")).status, 404);
 }
 
 #[test]
 fn the_server_in_the_path_is_ignored() {
     let service = Service::start();
-    let id = name();
-    service.ask(&Request::post(&format!("/echo/000/{id}/xhr"), "")).assert(200, "o");
-    assert_eq!(service.ask(&Request::post(&format!("/echo/111/{id}/xhr_send"), "[\"hi\"]")).status, 204);
-    service.ask(&Request::post(&format!("/echo/abc/{id}/xhr"), "")).assert(200, "a[\"hi\"]");
+    let id = session_name();
+    service.fetch(&Request::post(&format!("/echo/000/{id}/xhr"), "")).assert(200, "o");
+    assert_eq!(service.fetch(&Request::post(&format!("/echo/111/{id}/xhr_send"), "[\"hi\"]")).status, 204);
+    service.fetch(&Request::post(&format!("/echo/abc/{id}/xhr"), "")).assert(200, "a[\"hi\"]");
 }
 
 #[test]
@@ -175,17 +175,17 @@ fn a_session_is_not_reached_below_another_prefix() {
     for base in ["/disabled_websocket_echo", "/cookie_needed_echo", "/close"] {
         let path = other(base);
         assert_eq!(
-            service.ask(&Request::post(&format!("{path}/xhr_send"), "[\"hi\"]")).status,
+            service.fetch(&Request::post(&format!("{path}/xhr_send"), "[\"hi\"]")).status,
             404,
             "{base}"
         );
         let form = Transport::JsonpPolling.send(&path, "[\"hi\"]");
-        assert_eq!(service.ask(&form).status, 404, "{base}");
+        assert_eq!(service.fetch(&form).status, 404, "{base}");
         // The same id below another prefix is a different session.
-        service.ask(&Request::post(&format!("{path}/xhr"), "")).assert(200, "o");
+        service.fetch(&Request::post(&format!("{path}/xhr"), "")).assert(200, "o");
     }
-    assert_eq!(service.ask(&Request::post(&format!("{}/xhr_send", session.path), "[\"own\"]")).status, 204);
-    service.ask(&Request::post(&format!("{}/xhr", session.path), "")).assert(200, "a[\"own\"]");
+    assert_eq!(service.fetch(&Request::post(&format!("{}/xhr_send", session.path), "[\"own\"]")).status, 204);
+    service.fetch(&Request::post(&format!("{}/xhr", session.path), "")).assert(200, "a[\"own\"]");
 }
 
 #[test]
@@ -202,10 +202,10 @@ fn without_websocket_its_paths_are_404_and_info_says_so() {
                     ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
                 ]);
             }
-            assert_eq!(service.ask(&request).status, 404, "{path}");
+            assert_eq!(service.fetch(&request).status, 404, "{path}");
         }
     }
-    let info = service.ask(&Request::get("/disabled_websocket_echo/info")).body;
+    let info = service.fetch(&Request::get("/disabled_websocket_echo/info")).body;
     let info: serde_json::Value = serde_json::from_str(&info).expect("JSON");
     assert_eq!(info["websocket"], false);
 }
@@ -231,13 +231,13 @@ fn the_paths_of_a_transport_that_is_off_do_not_exist() {
                 let (_, head) = session.another_receiver();
                 assert_eq!(head.status, 404, "{transport:?} where only {only:?} is on");
                 let preflight = Request::new("OPTIONS", &format!("{}/{}", session.path, transport.segment()));
-                assert_eq!(service.ask(&preflight).status, 404, "{transport:?}");
+                assert_eq!(service.fetch(&preflight).status, 404, "{transport:?}");
             }
         }
         let xhr_send = Transport::XhrPolling.send("/echo/000/none", "no JSON");
         let jsonp_send = Transport::JsonpPolling.send("/echo/000/none", "no JSON");
         let is_jsonp = only == Transport::JsonpPolling;
-        assert_eq!(service.ask(&xhr_send).status, if is_jsonp { 404 } else { 500 }, "{only:?}");
-        assert_eq!(service.ask(&jsonp_send).status, if is_jsonp { 500 } else { 404 }, "{only:?}");
+        assert_eq!(service.fetch(&xhr_send).status, if is_jsonp { 404 } else { 500 }, "{only:?}");
+        assert_eq!(service.fetch(&jsonp_send).status, if is_jsonp { 500 } else { 404 }, "{only:?}");
     }
 }

@@ -1,9 +1,9 @@
 //! Access policy: origins, hosts, limits and transports.
 
 use super::stomp::{connect, open};
-use crate::support::http::{Http, Request, Response, ask};
-use crate::support::sockjs::{Frame, Session, Transport, name};
-use crate::support::{Broker, PATIENCE, Wire};
+use crate::support::http::{Http, Request, Response, fetch};
+use crate::support::sockjs::{Frame, Session, Transport, session_name};
+use crate::support::{Broker, HANG_TIMEOUT, Wire};
 use std::time::Instant;
 
 const EVIL: &str = "https://evil.example";
@@ -11,7 +11,7 @@ const EVIL: &str = "https://evil.example";
 /// Returns the head of the answer to a receiving request for a new session with these headers.
 #[track_caller]
 fn receive(broker: &Broker, transport: Transport, headers: &[(&str, &str)]) -> Response {
-    let mut request = transport.receive(&format!("/ws/000/{}", name())).headers(headers);
+    let mut request = transport.receive(&format!("/ws/000/{}", session_name())).headers(headers);
     if transport == Transport::WebSocket {
         request = request.headers(&[
             ("Upgrade", "websocket"),
@@ -21,7 +21,7 @@ fn receive(broker: &Broker, transport: Transport, headers: &[(&str, &str)]) -> R
         ]);
     }
     let mut http = Http::connect(broker.http);
-    http.ask(&request);
+    http.send_request(&request);
     http.head()
 }
 
@@ -30,14 +30,14 @@ fn accepted(transport: Transport) -> u16 {
     if transport == Transport::WebSocket { 101 } else { 200 }
 }
 
-fn refused(broker: &Broker, option: &str) -> i64 {
+fn rejected(broker: &Broker, option: &str) -> i64 {
     broker.metric(&format!("requests_refused_total{{option=\"{option}\"}}"))
 }
 
 // ---- origins ----
 
 #[test]
-fn foreign_origins_are_refused_with_403_on_every_transport() {
+fn foreign_origins_are_rejected_with_403_on_every_transport() {
     let broker = Broker::start(&[]);
     let mut count = 0;
     for transport in Transport::ALL {
@@ -61,13 +61,13 @@ fn foreign_origins_are_refused_with_403_on_every_transport() {
         Transport::XhrPolling.send(&path, "[\"HELLO\\n\\n\\u0000\"]"),
         Transport::JsonpPolling.send(&path, "[\"HELLO\\n\\n\\u0000\"]"),
     ] {
-        let response = ask(broker.http, &request.clone().header("Origin", EVIL));
+        let response = fetch(broker.http, &request.clone().header("Origin", EVIL));
         assert_eq!(response.status, 403, "{request:?}");
         assert!(response.body.contains("allowed-origins"), "the answer must name the option: {response:?}");
         assert_eq!(response.header("access-control-allow-origin"), None, "{request:?}");
         count += 1;
     }
-    assert_eq!(refused(&broker, "allowed-origins"), count);
+    assert_eq!(rejected(&broker, "allowed-origins"), count);
     assert_eq!(broker.metric("connections_closed_total"), 0, "the refusal must not count as a connection");
     let line = broker.log_line(|line| line.contains("rejected a request (403)"));
     for fact in ["refused=\"origin https://evil.example\"", "option=\"allowed-origins\"", "address=127.0.0.1"]
@@ -89,7 +89,7 @@ fn local_same_and_absent_origins_are_accepted() {
         }
         assert_eq!(receive(&broker, transport, &[]).status, accepted(transport), "{transport:?}");
     }
-    assert_eq!(refused(&broker, "allowed-origins"), 0);
+    assert_eq!(rejected(&broker, "allowed-origins"), 0);
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn listed_origins_are_accepted_with_cors_headers() {
                 );
             }
         }
-        let info = ask(broker.http, &Request::get("/ws/info").header("Origin", origin));
+        let info = fetch(broker.http, &Request::get("/ws/info").header("Origin", origin));
         assert_eq!((info.status, info.header("access-control-allow-origin")), (200, Some(origin)));
     }
     for origin in ["http://app.example.com", "https://app.example.com:8443", "https://example.net", EVIL] {
@@ -147,7 +147,7 @@ fn an_origin_with_scheme_ws_or_a_slash_is_normalised() {
         }
         if allowed {
             let request = Request::get("/ws").headers(&[here, ("Origin", origin)]);
-            let mut client = broker.shake_hands(request);
+            let mut client = broker.open_websocket(request);
             client.send("CONNECT\naccept-version:1.2\nhost:a\n\n\0");
             client.expect("CONNECTED", &[("version", "1.2")], "");
             client.disconnect();
@@ -216,13 +216,13 @@ fn only_the_iframe_page_may_be_loaded_cross_site() {
     let broker = Broker::start(&[]);
     let cross_site = |path: &str| {
         let mut http = Http::connect(broker.http);
-        http.ask(&Request::get(path).header("Sec-Fetch-Site", "cross-site"));
+        http.send_request(&Request::get(path).header("Sec-Fetch-Site", "cross-site"));
         http.head().status
     };
     for server in ["iframe", "iframe-x", "iframe%2e", "iframe.html"] {
         for transport in ["jsonp?c=f", "htmlfile?c=f", "eventsource"] {
             assert_eq!(
-                cross_site(&format!("/ws/{server}/{}/{transport}", name())),
+                cross_site(&format!("/ws/{server}/{}/{transport}", session_name())),
                 403,
                 "{server} {transport}"
             );
@@ -236,9 +236,9 @@ fn only_the_iframe_page_may_be_loaded_cross_site() {
 #[test]
 fn an_upgrade_header_does_not_exempt_other_transports() {
     let broker = Broker::start(&[]);
-    let request = Request::get(&format!("/ws/000/{}/jsonp?c=f", name()));
+    let request = Request::get(&format!("/ws/000/{}/jsonp?c=f", session_name()));
     let headers = [("Sec-Fetch-Site", "cross-site"), ("Upgrade", "websocket")];
-    assert_eq!(ask(broker.http, &request.headers(&headers)).status, 403);
+    assert_eq!(fetch(broker.http, &request.headers(&headers)).status, 403);
 }
 
 #[test]
@@ -268,12 +268,12 @@ fn a_loopback_listener_accepts_only_loopback_hosts() {
             assert_eq!(status, if allowed { accepted(transport) } else { 403 }, "{transport:?} {host}");
         }
         for path in ["/ws/info", "/ws", "/ws/iframe.html"] {
-            let response = ask(broker.http, &Request::get(path).header("Host", host));
+            let response = fetch(broker.http, &Request::get(path).header("Host", host));
             assert_eq!(response.status, if allowed { 200 } else { 403 }, "{path} {host}");
             assert!(allowed || response.body.contains("allowed-hosts"), "{response:?}");
         }
     }
-    assert_eq!(refused(&broker, "allowed-hosts"), 2 * 9);
+    assert_eq!(rejected(&broker, "allowed-hosts"), 2 * 9);
     // With DNS rebinding, a page whose name resolves to this machine is of the same origin.
     let rebound = [("Host", "evil.example"), ("Origin", "http://evil.example")];
     assert_eq!(receive(&broker, Transport::XhrPolling, &rebound).status, 403);
@@ -306,7 +306,7 @@ fn a_session_over_the_limit_is_503_and_names_the_option() {
         assert_eq!(head.status, 503, "{transport:?}");
         assert_eq!(session.try_send("[]").status, 404, "the session must not exist");
     }
-    let refused = ask(broker.http, &Transport::XhrPolling.receive("/ws/000/one-more"));
+    let refused = fetch(broker.http, &Transport::XhrPolling.receive("/ws/000/one-more"));
     assert!(refused.body.contains("sockjs-sessions-max"), "{refused:?}");
     assert!(refused.body.contains("Close SockJS sessions"), "{refused:?}");
     assert_eq!(broker.limit_hits("sockjs-sessions-max"), 6);
@@ -350,7 +350,7 @@ fn websockets_behind_a_proxy_are_counted_and_logged_by_the_client_address() {
     let broker = Broker::start(&["--trusted-proxies=127.0.0.1", "--connections-per-address-max=1"]);
     let upgrade = |address: &str| {
         let mut http = Http::connect(broker.http);
-        http.ask(
+        http.send_request(
             &Request::get("/ws/000/a/websocket")
                 .headers(&[
                     ("Upgrade", "websocket"),
@@ -373,7 +373,7 @@ fn websockets_behind_a_proxy_are_counted_and_logged_by_the_client_address() {
     // The permit is released right after the line is logged.
     let started = Instant::now();
     while upgrade("192.0.2.1").0 != 101 {
-        assert!(started.elapsed() < PATIENCE, "the permit is not released");
+        assert!(started.elapsed() < HANG_TIMEOUT, "the permit is not released");
     }
 }
 
@@ -381,7 +381,7 @@ fn websockets_behind_a_proxy_are_counted_and_logged_by_the_client_address() {
 fn a_session_over_http_is_logged_with_the_clients_address() {
     let broker = Broker::start(&["--trusted-proxies=127.0.0.1"]);
     let mut session =
-        Session::new(broker.http, "/ws", Transport::XhrPolling).with("X-Forwarded-For", "192.0.2.7");
+        Session::new(broker.http, "/ws", Transport::XhrPolling).with_header("X-Forwarded-For", "192.0.2.7");
     assert_eq!(session.frame(), Frame::Open);
     session.connect("1.2");
     session.stomp("DISCONNECT\n\n\0");
@@ -395,10 +395,10 @@ fn a_session_is_bound_to_its_address_where_that_is_checked() {
     for (check, status) in [("true", 404), ("false", 200)] {
         let check = format!("--sockjs-check-address={check}");
         let broker = Broker::start(&["--trusted-proxies=127.0.0.1", &check]);
-        let path = format!("/ws/000/{}", name());
+        let path = format!("/ws/000/{}", session_name());
         let poll = |address: &str| {
             let mut http = Http::connect(broker.http);
-            http.ask(&Transport::XhrPolling.receive(&path).header("X-Forwarded-For", address));
+            http.send_request(&Transport::XhrPolling.receive(&path).header("X-Forwarded-For", address));
             http.head().status
         };
         assert_eq!(poll("192.0.2.1"), 200);
@@ -414,12 +414,12 @@ fn requests_of_an_unauthenticated_client_are_limited_in_size() {
         let mut session = open(&broker, transport);
         // In a form, each of these bytes takes three.
         let body = if transport == Transport::JsonpPolling { 3 } else { 1 };
-        let refused = ask(broker.http, &transport.send(&session.path, &json(6 * 1024 / body + 200)));
+        let refused = fetch(broker.http, &transport.send(&session.path, &json(6 * 1024 / body + 200)));
         assert_eq!(refused.status, 413, "{transport:?}");
         assert!(refused.body.contains("connect-frame-bytes-max"), "{refused:?}");
         session.connect("1.2");
         session.send_json(&json(100 * 1024 / body - 200));
-        let refused = ask(broker.http, &transport.send(&session.path, &json(100 * 1024 / body + 200)));
+        let refused = fetch(broker.http, &transport.send(&session.path, &json(100 * 1024 / body + 200)));
         assert_eq!(refused.status, 413, "{transport:?}");
         assert!(refused.body.contains("sockjs-send-bytes-max"), "{refused:?}");
         session.expect_quiet();

@@ -2,15 +2,15 @@
 
 use super::Service;
 use crate::support::http::{Http, Request};
-use crate::support::sockjs::{Frame, Session, Transport, name};
+use crate::support::sockjs::{Frame, Session, Transport, session_name};
 
 #[test]
 fn an_xhr_answer_is_a_frame_and_a_line_end() {
     let service = Service::start();
-    let path = format!("/echo/000/{}", name());
+    let path = format!("/echo/000/{}", session_name());
     let mut http = Http::connect(service.address);
     let mut poll = || http.exchange(&Request::post(&format!("{path}/xhr"), "")).body;
-    let send = |json: &str| service.ask(&Request::post(&format!("{path}/xhr_send"), json)).status;
+    let send = |json: &str| service.fetch(&Request::post(&format!("{path}/xhr_send"), json)).status;
     assert_eq!(poll(), "o\n");
     assert_eq!(send("[\"x\"]"), 204);
     assert_eq!(poll(), "a[\"x\"]\n");
@@ -21,9 +21,9 @@ fn an_xhr_answer_is_a_frame_and_a_line_end() {
 #[test]
 fn a_jsonp_answer_is_a_call_with_a_frame_in_a_string() {
     let service = Service::start();
-    let path = format!("/echo/000/{}", name());
-    let poll = || service.ask(&Request::get(&format!("{path}/jsonp?c=_jp.a1b2c3d"))).body;
-    let send = |json: &str| service.ask(&Transport::JsonpPolling.send(&path, json)).status;
+    let path = format!("/echo/000/{}", session_name());
+    let poll = || service.fetch(&Request::get(&format!("{path}/jsonp?c=_jp.a1b2c3d"))).body;
+    let send = |json: &str| service.fetch(&Transport::JsonpPolling.send(&path, json)).status;
     assert_eq!(poll(), "/**/_jp.a1b2c3d(\"o\");\r\n");
     assert_eq!(send("[\"x\"]"), 200);
     assert_eq!(poll(), "/**/_jp.a1b2c3d(\"a[\\\"x\\\"]\");\r\n");
@@ -96,7 +96,7 @@ fn waiting_messages_are_quoted_for_the_transport_that_receives_them() {
     let mut session = service.open(Transport::XhrPolling);
     session.send(&["<%\u{1}\u{1F600}\">"]);
     let mut http = Http::connect(service.address);
-    http.ask(&Transport::JsonpPolling.receive(&session.path));
+    http.send_request(&Transport::JsonpPolling.receive(&session.path));
     http.head();
     let answer = Transport::JsonpPolling.unwrapped(&http.chunk().expect("a frame"));
     assert_eq!(Frame::parse(&answer), Frame::Messages(vec!["<%\u{1}\u{1F600}\">".to_string()]));
@@ -112,7 +112,7 @@ fn a_session_ends_when_too_much_would_have_to_be_quoted_again() {
         session.send(&[&"x".repeat(100_000)]);
     }
     let mut http = Http::connect(service.address);
-    http.ask(&Transport::JsonpPolling.receive(&session.path));
+    http.send_request(&Transport::JsonpPolling.receive(&session.path));
     http.head();
     let answer = Transport::JsonpPolling.unwrapped(&http.chunk().expect("a frame"));
     assert_eq!(Frame::parse(&answer), Frame::Close(1002, "Connection interrupted".to_string()));
@@ -128,7 +128,7 @@ fn a_missing_or_empty_callback_is_500() {
     let service = Service::start();
     for transport in CALLING {
         for query in ["", "?", "?c", "?c=", "?callback=", "?t=1", "?cc=a", "?C=a", "?c=&c=a"] {
-            let response = service.ask(&Request::get(&format!("/echo/000/none/{transport}{query}")));
+            let response = service.fetch(&Request::get(&format!("/echo/000/none/{transport}{query}")));
             response.assert(500, "\"callback\" parameter required");
         }
     }
@@ -141,7 +141,7 @@ fn a_jsonp_callback_is_limited_to_32_characters_and_an_htmlfile_callback_is_not(
     for (transport, length, status) in [("jsonp", 32, 200), ("jsonp", 33, 500), ("htmlfile", 300, 200)] {
         let mut http = Http::connect(service.address);
         let callback = "a".repeat(length);
-        http.ask(&Request::get(&format!("/echo/000/{}/{transport}?c={callback}", name())));
+        http.send_request(&Request::get(&format!("/echo/000/{}/{transport}?c={callback}", session_name())));
         assert_eq!(http.head().status, status, "{transport} {length}");
     }
 }
@@ -171,7 +171,7 @@ fn a_callback_with_invalid_characters_is_500() {
     ];
     for transport in CALLING {
         for callback in bad {
-            let response = service.ask(&Request::get(&format!("/echo/000/none/{transport}?c={callback}")));
+            let response = service.fetch(&Request::get(&format!("/echo/000/none/{transport}?c={callback}")));
             response.assert(500, "invalid \"callback\" parameter");
         }
     }
@@ -182,10 +182,14 @@ fn a_callback_with_invalid_characters_is_500() {
 fn a_jsonp_callback_is_limited_to_32_characters() {
     let service = Service::start();
     let longest = "a".repeat(32);
-    let path = format!("/echo/000/{}/jsonp", name());
-    service.ask(&Request::get(&format!("{path}?c={longest}a"))).assert(500, "invalid \"callback\" parameter");
+    let path = format!("/echo/000/{}/jsonp", session_name());
+    service
+        .fetch(&Request::get(&format!("{path}?c={longest}a")))
+        .assert(500, "invalid \"callback\" parameter");
     service.until_sessions(0);
-    service.ask(&Request::get(&format!("{path}?c={longest}"))).assert(200, &format!("/**/{longest}(\"o\");"));
+    service
+        .fetch(&Request::get(&format!("{path}?c={longest}")))
+        .assert(200, &format!("/**/{longest}(\"o\");"));
 }
 
 #[test]
@@ -197,11 +201,11 @@ fn a_callback_is_percent_decoded_and_taken_from_either_parameter() {
         ("t=1&c=a.b-c_D9&x=2", "a.b-c_D9"),
         ("c=%5Fjp%2Ea1b2c3d", "_jp.a1b2c3d"),
     ] {
-        let path = format!("/echo/000/{}", name());
-        let response = service.ask(&Request::get(&format!("{path}/jsonp?{query}")));
+        let path = format!("/echo/000/{}", session_name());
+        let response = service.fetch(&Request::get(&format!("{path}/jsonp?{query}")));
         response.assert(200, &format!("/**/{called}(\"o\");"));
         let mut http = Http::connect(service.address);
-        http.ask(&Request::get(&format!("/echo/000/{}/htmlfile?{query}", name())));
+        http.send_request(&Request::get(&format!("/echo/000/{}/htmlfile?{query}", session_name())));
         assert_eq!(http.head().status, 200);
         let page = http.chunk().expect("a page");
         assert!(page.contains(&format!("var c = parent.{called};")), "{page}");
@@ -213,7 +217,7 @@ fn each_jsonp_poll_names_its_own_callback() {
     let service = Service::start();
     let mut session = Session::new(service.address, "/echo", Transport::JsonpPolling);
     for (callback, frame) in [("first", "o"), ("second", "a[\\\"hi\\\"]")] {
-        let response = service.ask(&Request::get(&format!("{}/jsonp?c={callback}", session.path)));
+        let response = service.fetch(&Request::get(&format!("{}/jsonp?c={callback}", session.path)));
         response.assert(200, &format!("/**/{callback}(\"{frame}\");"));
         if frame == "o" {
             session.send(&["hi"]);

@@ -2,7 +2,7 @@
 
 use super::Service;
 use crate::support::http::{Http, Request};
-use crate::support::sockjs::{Frame, Session, Transport, name};
+use crate::support::sockjs::{Frame, Session, Transport, session_name};
 use std::time::Duration;
 
 const EXPECTED: &str = "Payload expected.";
@@ -13,14 +13,14 @@ const FORM: &str = "application/x-www-form-urlencoded";
 fn xhr_send_is_answered_with_204_and_jsonp_send_with_ok() {
     let service = Service::start();
     let session = service.open(Transport::XhrPolling);
-    let response = service.ask(&Transport::XhrPolling.send(&session.path, "[\"x\"]"));
+    let response = service.fetch(&Transport::XhrPolling.send(&session.path, "[\"x\"]"));
     assert_eq!((response.status, response.body.as_str()), (204, ""));
     assert_eq!(
         response.header("content-type"),
         Some("text/plain; charset=UTF-8"),
         "the type must be sent without a body, too"
     );
-    let response = service.ask(&Transport::JsonpPolling.send(&session.path, "[\"x\"]"));
+    let response = service.fetch(&Transport::JsonpPolling.send(&session.path, "[\"x\"]"));
     assert_eq!((response.status, response.body.as_str()), (200, "ok"));
     assert_eq!(response.header("content-length"), Some("2"));
 }
@@ -43,10 +43,10 @@ fn the_content_type_of_xhr_send_does_not_matter() {
     ];
     for kind in types {
         let request = Request::post(&format!("{}/xhr_send", session.path), "[\"a\"]");
-        assert_eq!(service.ask(&request.header("Content-Type", kind)).status, 204, "{kind}");
+        assert_eq!(service.fetch(&request.header("Content-Type", kind)).status, 204, "{kind}");
         session.expect_message("a");
     }
-    assert_eq!(service.ask(&Request::post(&format!("{}/xhr_send", session.path), "[\"b\"]")).status, 204);
+    assert_eq!(service.fetch(&Request::post(&format!("{}/xhr_send", session.path), "[\"b\"]")).status, 204);
     session.expect_message("b");
 }
 
@@ -62,7 +62,7 @@ fn jsonp_send_takes_field_d_of_a_form_decoded() {
     ] {
         for kind in [FORM, "application/x-www-form-urlencoded; charset=UTF-8"] {
             let request = Request::post(&format!("{}/jsonp_send", session.path), form);
-            service.ask(&request.header("Content-Type", kind)).assert(200, "ok");
+            service.fetch(&request.header("Content-Type", kind)).assert(200, "ok");
             session.expect_message(message);
         }
     }
@@ -77,7 +77,7 @@ fn jsonp_send_takes_any_other_body_as_it_is() {
         if let Some(kind) = kind {
             request = request.header("Content-Type", kind);
         }
-        service.ask(&request).assert(200, "ok");
+        service.fetch(&request).assert(200, "ok");
         session.expect_message("%61+%2B");
     }
 }
@@ -114,10 +114,10 @@ fn a_bad_payload_is_500_and_leaves_the_session_usable() {
     let service = Service::start();
     let mut session = service.open(Transport::XhrPolling);
     for (body, sentence) in BAD {
-        service.ask(&Transport::XhrPolling.send(&session.path, body)).assert(500, sentence);
-        service.ask(&Transport::JsonpPolling.send(&session.path, body)).assert(500, sentence);
+        service.fetch(&Transport::XhrPolling.send(&session.path, body)).assert(500, sentence);
+        service.fetch(&Transport::JsonpPolling.send(&session.path, body)).assert(500, sentence);
         let plain = Request::post(&format!("{}/jsonp_send", session.path), body);
-        service.ask(&plain).assert(500, sentence);
+        service.fetch(&plain).assert(500, sentence);
     }
     session.send(&["still there"]);
     assert_eq!(
@@ -133,12 +133,12 @@ fn a_payload_with_an_element_that_is_no_string_is_500_and_delivers_nothing() {
     let mut session = service.open(Transport::XhrPolling);
     for element in ["null", "{}", "{\"a\":1}", "[]", "[\"a\"]", "1", "-1.5e3", "true", "false"] {
         for body in [format!("[{element}]"), format!("[\"a\",{element},\"b\"]")] {
-            service.ask(&Transport::XhrPolling.send(&session.path, &body)).assert(500, BROKEN);
-            service.ask(&Transport::JsonpPolling.send(&session.path, &body)).assert(500, BROKEN);
+            service.fetch(&Transport::XhrPolling.send(&session.path, &body)).assert(500, BROKEN);
+            service.fetch(&Transport::JsonpPolling.send(&session.path, &body)).assert(500, BROKEN);
         }
     }
-    session.send(&["alive"]);
-    assert_eq!(session.frame(), Frame::Messages(vec!["alive".to_string()]));
+    session.send(&["still usable"]);
+    assert_eq!(session.frame(), Frame::Messages(vec!["still usable".to_string()]));
 }
 
 #[test]
@@ -147,11 +147,11 @@ fn a_body_that_is_not_utf_8_is_broken() {
     let mut session = service.open(Transport::XhrPolling);
     for body in [&b"[\"\xff\"]"[..], b"[\"\xed\xa0\x80\"]", b"[\"\xc3\"]"] {
         for segment in ["xhr_send", "jsonp_send"] {
-            service.ask(&Request::post(&format!("{}/{segment}", session.path), body)).assert(500, BROKEN);
+            service.fetch(&Request::post(&format!("{}/{segment}", session.path), body)).assert(500, BROKEN);
         }
     }
-    session.send(&["alive"]);
-    session.expect_message("alive");
+    session.send(&["still usable"]);
+    session.expect_message("still usable");
 }
 
 #[test]
@@ -159,9 +159,9 @@ fn deeply_nested_json_is_answered_without_a_crash() {
     let service = Service::start();
     let session = service.open(Transport::XhrPolling);
     let deep = "[".repeat(300_000);
-    service.ask(&Transport::XhrPolling.send(&session.path, &deep)).assert(500, BROKEN);
+    service.fetch(&Transport::XhrPolling.send(&session.path, &deep)).assert(500, BROKEN);
     let closed = format!("{deep}{}", "]".repeat(300_000));
-    service.ask(&Transport::XhrPolling.send(&session.path, &closed)).assert(500, BROKEN);
+    service.fetch(&Transport::XhrPolling.send(&session.path, &closed)).assert(500, BROKEN);
 }
 
 #[test]
@@ -170,30 +170,30 @@ fn a_form_without_d_is_500() {
     let session = service.open(Transport::JsonpPolling);
     for form in ["", "d", "d=", "x=[\"a\"]", "D=[\"a\"]", "dd=[\"a\"]", "[\"a\"]"] {
         let request = Request::post(&format!("{}/jsonp_send", session.path), form);
-        service.ask(&request.header("Content-Type", FORM)).assert(500, EXPECTED);
+        service.fetch(&request.header("Content-Type", FORM)).assert(500, EXPECTED);
     }
 }
 
 #[test]
 fn an_unknown_session_is_404_and_is_not_created() {
     let service = Service::start();
-    let path = format!("/echo/000/{}", name());
+    let path = format!("/echo/000/{}", session_name());
     for transport in [Transport::XhrPolling, Transport::JsonpPolling] {
         for json in ["[\"x\"]", "[]"] {
-            assert_eq!(service.ask(&transport.send(&path, json)).status, 404);
+            assert_eq!(service.fetch(&transport.send(&path, json)).status, 404);
         }
     }
     service.until_sessions(0);
-    service.ask(&Request::post(&format!("{path}/xhr"), "")).assert(200, "o");
+    service.fetch(&Request::post(&format!("{path}/xhr"), "")).assert(200, "o");
 }
 
 #[test]
 fn the_payload_is_checked_before_the_session_is_looked_up() {
     let service = Service::start();
-    let path = format!("/echo/000/{}", name());
+    let path = format!("/echo/000/{}", session_name());
     for transport in [Transport::XhrPolling, Transport::JsonpPolling] {
         for (body, sentence) in BAD {
-            service.ask(&transport.send(&path, body)).assert(500, sentence);
+            service.fetch(&transport.send(&path, body)).assert(500, sentence);
         }
     }
 }
@@ -204,7 +204,7 @@ fn an_empty_array_is_valid_and_delivers_nothing() {
     let mut session = service.open(Transport::XhrPolling);
     for _ in 0..3 {
         assert_eq!(session.try_send("[]").status, 204);
-        service.ask(&Transport::JsonpPolling.send(&session.path, " [ ] ")).assert(200, "ok");
+        service.fetch(&Transport::JsonpPolling.send(&session.path, " [ ] ")).assert(200, "ok");
     }
     session.send(&["first"]);
     assert_eq!(session.frame(), Frame::Messages(vec!["first".to_string()]));
@@ -213,10 +213,10 @@ fn an_empty_array_is_valid_and_delivers_nothing() {
 #[test]
 fn a_post_without_a_length_has_an_empty_body() {
     let service = Service::start();
-    let path = format!("/echo/000/{}", name());
-    service.ask(&Request::new("POST", &format!("{path}/xhr"))).assert(200, "o");
-    service.ask(&Request::new("POST", &format!("{path}/xhr_send"))).assert(500, EXPECTED);
-    service.ask(&Request::new("POST", &format!("{path}/jsonp_send"))).assert(500, EXPECTED);
+    let path = format!("/echo/000/{}", session_name());
+    service.fetch(&Request::new("POST", &format!("{path}/xhr"))).assert(200, "o");
+    service.fetch(&Request::new("POST", &format!("{path}/xhr_send"))).assert(500, EXPECTED);
+    service.fetch(&Request::new("POST", &format!("{path}/jsonp_send"))).assert(500, EXPECTED);
 }
 
 #[test]
@@ -226,11 +226,11 @@ fn a_body_may_come_in_chunks() {
     let mut http = Http::connect(service.address);
     let request =
         Request::new("POST", &format!("{}/xhr_send", session.path)).header("Transfer-Encoding", "chunked");
-    http.ask(&request);
+    http.send_request(&request);
     for chunk in ["1\r\n[\r\n", "3\r\n\"a\"\r\n", "5;x=y\r\n,\"b\"]\r\n", "0\r\n\r\n"] {
-        http.octets(chunk.as_bytes());
+        http.write_bytes(chunk.as_bytes());
     }
-    assert_eq!(http.answer().status, 204);
+    assert_eq!(http.read_response().status, 204);
     assert_eq!(session.frame(), Frame::Messages(vec!["a".to_string(), "b".to_string()]));
 }
 
@@ -252,7 +252,7 @@ fn a_request_larger_than_allowed_is_413_and_names_the_option() {
     let body = |length: usize| format!("[\"{}\"]", "x".repeat(length - 4));
     assert_eq!(session.try_send(&body(2048)).status, 204);
     session.expect_message(&"x".repeat(2044));
-    let response = service.ask(&Transport::XhrPolling.send(&session.path, &body(2049)));
+    let response = service.fetch(&Transport::XhrPolling.send(&session.path, &body(2049)));
     assert_eq!(response.status, 413);
     assert!(response.body.contains("sockjs-send-bytes-max"), "{response:?}");
     session.send(&["still there"]);
@@ -265,9 +265,9 @@ fn a_body_that_does_not_arrive_is_408() {
     let session = service.open(Transport::XhrPolling);
     let mut http = Http::connect(service.address);
     let request = Request::new("POST", &format!("{}/xhr_send", session.path)).header("Content-Length", "10");
-    http.ask(&request);
-    http.octets(b"[\"a\"");
-    let response = http.answer();
+    http.send_request(&request);
+    http.write_bytes(b"[\"a\"");
+    let response = http.read_response();
     assert_eq!(response.status, 408);
     assert!(response.body.contains("stall-timeout"), "{response:?}");
 }
@@ -290,25 +290,25 @@ fn a_sender_waits_while_the_application_waits_for_the_receiver() {
     let mut session = service.open(Transport::XhrPolling);
     // The echo stops reading while 1 MiB of its answers is unread. After that, 64 KiB of input may wait.
     let message = "x".repeat(40_000);
-    const UNTAKEN: usize = (1 << 20) / 40_000 + 1;
-    for _ in 0..UNTAKEN + 1 {
+    const UNREAD: usize = (1 << 20) / 40_000 + 1;
+    for _ in 0..UNREAD + 1 {
         session.send(&[&message]);
     }
     let mut http = Http::connect(service.address);
-    http.ask(&Transport::XhrPolling.send(&session.path, &format!("[\"{message}\"]")));
+    http.send_request(&Transport::XhrPolling.send(&session.path, &format!("[\"{message}\"]")));
     assert!(http.is_quiet_for(Duration::from_millis(100)), "the request must wait for space");
-    for _ in 0..UNTAKEN + 2 {
+    for _ in 0..UNREAD + 2 {
         session.expect_message(&message);
     }
-    assert_eq!(http.answer().status, 204);
+    assert_eq!(http.read_response().status, 204);
 }
 
 #[test]
 fn a_large_body_for_an_unknown_session_is_404_before_it_is_read() {
     let service = Service::start();
     let session = service.open(Transport::XhrPolling);
-    let stray = Transport::XhrPolling.send("/echo/000/nobody", &format!("[\"{}\"]", "x".repeat(500_000)));
-    assert_eq!(service.ask(&stray).status, 404);
+    let stray = Transport::XhrPolling.send("/echo/000/unknown", &format!("[\"{}\"]", "x".repeat(500_000)));
+    assert_eq!(service.fetch(&stray).status, 404);
     let foreign = Transport::XhrPolling.send(&session.path, &format!("[\"{}\"]", "x".repeat(500_000)));
-    assert_eq!(service.ask(&foreign.header("Authorization", "Bearer other")).status, 404);
+    assert_eq!(service.fetch(&foreign.header("Authorization", "Bearer other")).status, 404);
 }

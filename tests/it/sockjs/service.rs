@@ -1,9 +1,9 @@
 //! The services of the conformance example, on their own port, stopped when the test ends.
 
 use super::echo::Services;
-use crate::support::http::{Request, Response, ask};
+use crate::support::HANG_TIMEOUT;
+use crate::support::http::{Request, Response, fetch};
 use crate::support::sockjs::{Session, Transport};
-use crate::support::{HANG_TIMEOUT, PATIENCE};
 use std::net::SocketAddr;
 use std::time::Instant;
 use stompbox::transport::sockjs::Options;
@@ -21,24 +21,24 @@ impl Service {
         Service::with(|_| {})
     }
 
-    /// Starts the services with other options. By default a client that polls may be a minute late.
+    /// Starts the services with other options. By default a polling client may pause for a minute.
     pub(super) fn with(change: impl Fn(&mut Options)) -> Service {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.expect("a runtime starts");
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address");
-        let patient = |options: &mut Options| {
+        let with_long_delay = |options: &mut Options| {
             options.disconnect_delay = HANG_TIMEOUT;
             change(options);
         };
-        runtime.spawn(Services::new(patient).serve(listener));
+        runtime.spawn(Services::new(with_long_delay).serve(listener));
         Service { address, _runtime: runtime }
     }
 
     /// Sends one request on its own connection.
     #[track_caller]
-    pub(super) fn ask(&self, request: &Request) -> Response {
-        ask(self.address, request)
+    pub(super) fn fetch(&self, request: &Request) -> Response {
+        fetch(self.address, request)
     }
 
     /// Returns a session with the echo service that has sent no request yet.
@@ -58,11 +58,11 @@ impl Service {
     pub(super) fn until_sessions(&self, count: usize) {
         let started = Instant::now();
         loop {
-            let page = self.ask(&Request::get("/")).body;
+            let page = self.fetch(&Request::get("/")).body;
             if page.starts_with(&format!("sessions {count}\n")) {
                 return;
             }
-            assert!(started.elapsed() < PATIENCE, "{count} sessions are expected, not {page}");
+            assert!(started.elapsed() < HANG_TIMEOUT, "expected {count} sessions, got {page}");
         }
     }
 }

@@ -52,7 +52,7 @@ fn the_greeting_is_19_bytes_of_text_with_and_without_a_slash() {
     let service = Service::start();
     for base in BASES {
         for path in [base.to_string(), format!("{base}/")] {
-            let response = service.ask(&Request::get(&path));
+            let response = service.fetch(&Request::get(&path));
             assert_eq!((response.status, response.body.as_str()), (200, "Welcome to SockJS!\n"), "{path}");
             assert_eq!(response.header("content-length"), Some("19"), "{path}");
             assert_eq!(response.header("content-type"), Some("text/plain; charset=UTF-8"), "{path}");
@@ -74,7 +74,7 @@ fn the_iframe_page_is_the_same_under_every_name() {
         "/iframe_.-.html",
         "/iframe.html?t=qweqweq123",
     ] {
-        let response = service.ask(&Request::get(&format!("/echo{name}")));
+        let response = service.fetch(&Request::get(&format!("/echo{name}")));
         assert_eq!(response.status, 200, "{name}");
         let url = "https://cdn.jsdelivr.net/npm/sockjs-client@1/dist/sockjs.min.js";
         assert_eq!(response.body.trim(), IFRAME.replace("{URL}", url), "{name}");
@@ -85,13 +85,13 @@ fn the_iframe_page_is_the_same_under_every_name() {
     }
     tags.dedup();
     assert_eq!(tags.len(), 1, "the same page must have the same tag");
-    assert_eq!(service.ask(&Request::get("/cookie_needed_echo/iframe.html")).header("set-cookie"), None);
+    assert_eq!(service.fetch(&Request::get("/cookie_needed_echo/iframe.html")).header("set-cookie"), None);
 }
 
 #[test]
 fn the_iframe_pages_etag_depends_only_on_its_contents() {
     let tag = |service: &Service| {
-        let response = service.ask(&Request::get("/echo/iframe.html"));
+        let response = service.fetch(&Request::get("/echo/iframe.html"));
         response.header("etag").expect("a tag").to_string()
     };
     let (first, again) = (Service::start(), Service::start());
@@ -103,14 +103,14 @@ fn the_iframe_pages_etag_depends_only_on_its_contents() {
 #[test]
 fn the_iframe_page_loads_the_configured_library() {
     let service = Service::with(|options| options.client_url = Some("/js/sockjs.js?a=1&b=\"2\"".to_string()));
-    let page = service.ask(&Request::get("/echo/iframe.html")).body;
+    let page = service.fetch(&Request::get("/echo/iframe.html")).body;
     assert_eq!(page.trim(), IFRAME.replace("{URL}", "/js/sockjs.js?a=1&amp;b=&quot;2&quot;"));
 }
 
 #[test]
 fn a_known_iframe_page_is_304_without_body_and_content_type() {
     let service = Service::start();
-    let page = service.ask(&Request::get("/echo/iframe.html"));
+    let page = service.fetch(&Request::get("/echo/iframe.html"));
     let tag = page.header("etag").expect("a tag");
     let known = [
         tag.to_string(),
@@ -120,13 +120,13 @@ fn a_known_iframe_page_is_304_without_body_and_content_type() {
         format!("\"other\",W/{tag} , \"more\""),
     ];
     for known in known {
-        let response = service.ask(&Request::get("/echo/iframe-1.html").header("If-None-Match", &known));
+        let response = service.fetch(&Request::get("/echo/iframe-1.html").header("If-None-Match", &known));
         assert_eq!((response.status, response.body.as_str()), (304, ""), "{known}");
         assert_eq!(response.header("content-type"), None, "{known}");
         assert_eq!(response.header("etag"), Some(tag), "{known}");
     }
     for unknown in ["\"other\"", tag.trim_matches('"'), "\"\"", ""] {
-        let response = service.ask(&Request::get("/echo/iframe.html").header("If-None-Match", unknown));
+        let response = service.fetch(&Request::get("/echo/iframe.html").header("If-None-Match", unknown));
         assert_eq!(response.status, 200, "{unknown:?}");
         assert_eq!(response.body, page.body, "{unknown:?}");
     }
@@ -140,7 +140,7 @@ fn info(response: &Response) -> Value {
 fn info_is_a_json_object_that_is_never_cached() {
     let service = Service::start();
     for base in BASES {
-        let response = service.ask(&Request::get(&format!("{base}/info")));
+        let response = service.fetch(&Request::get(&format!("{base}/info")));
         assert_eq!(response.status, 200);
         assert_eq!(response.header("content-type"), Some("application/json; charset=UTF-8"));
         assert_eq!(response.header("set-cookie"), None, "info must not set the cookie");
@@ -156,7 +156,7 @@ fn info_is_a_json_object_that_is_never_cached() {
 #[test]
 fn the_entropy_in_info_changes_with_every_call_and_uses_32_bits() {
     let service = Service::start();
-    let entropy = || info(&service.ask(&Request::get("/echo/info")))["entropy"].as_u64().expect("a number");
+    let entropy = || info(&service.fetch(&Request::get("/echo/info")))["entropy"].as_u64().expect("a number");
     let mut values: Vec<u64> = (0..64).map(|_| entropy()).collect();
     // The probability that a bit is the same in 64 random numbers is 1 in 2^63.
     let (ones, zeroes) = values.iter().fold((0, 0), |(ones, zeroes), value| (ones | value, zeroes | !value));

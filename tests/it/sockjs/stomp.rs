@@ -33,7 +33,7 @@ fn a_whole_conversation_in_every_version() {
             let headers =
                 [("subscription", "1"), ("destination", &*topic), ("x", "y"), ("content-type", "text/plain")];
             let message = session.expect("MESSAGE", &headers, "zw\u{f6}lf");
-            assert_eq!(message.must("content-length"), "6", "bytes are counted, not characters");
+            assert_eq!(message.expect_header("content-length"), "6", "bytes are counted, not characters");
             session.done(&format!("SEND\ndestination:/topic/other\nreceipt:done\n\n{version}\0"));
             session.done("UNSUBSCRIBE\nid:1\nreceipt:done\n\n\0");
             session.done(&format!("SEND\ndestination:{topic}\nreceipt:done\n\nunheard\0"));
@@ -41,7 +41,7 @@ fn a_whole_conversation_in_every_version() {
             session.expect_close(1000, "");
         }
     }
-    broker.until("connections_closed_total{reason=\"disconnected\"}", 18);
+    broker.wait_for_metric("connections_closed_total{reason=\"disconnected\"}", 18);
 }
 
 #[test]
@@ -54,11 +54,12 @@ fn a_work_queue_with_acknowledgements() {
             session.done(&format!("SEND\ndestination:{queue}\nreceipt:done\n\n{body}\0"));
         }
         session.subscribe("1", &queue, "ack:client-individual\n");
-        let acks = ["1", "2", "3"].map(|body| session.expect("MESSAGE", &[], body).must("ack").to_string());
+        let acks =
+            ["1", "2", "3"].map(|body| session.expect("MESSAGE", &[], body).expect_header("ack").to_string());
         session.stomp(&format!("ACK\nid:{}\n\n\0", acks[0]));
         session.stomp(&format!("NACK\nid:{}\n\n\0", acks[1]));
         let again = session.expect("MESSAGE", &[("redelivered", "true")], "2");
-        session.stomp(&format!("ACK\nid:{}\n\n\0", again.must("ack")));
+        session.stomp(&format!("ACK\nid:{}\n\n\0", again.expect_header("ack")));
         session.done(&format!("ACK\nid:{}\nreceipt:done\n\n\0", acks[2]));
         assert_eq!(broker.metric("queue_messages"), 0, "{transport:?}");
         session.stomp("DISCONNECT\n\n\0");
@@ -82,7 +83,7 @@ fn a_client_that_leaves_with_unread_input_is_released_completely() {
             client::publish(&broker, "/queue/jobs", "job");
             session.expect("MESSAGE", &[], "job");
             let mut receiver = session.detach();
-            receiver.octets(b"\n");
+            receiver.write_bytes(b"\n");
             if resets {
                 receiver.reset();
             } else {
@@ -90,13 +91,13 @@ fn a_client_that_leaves_with_unread_input_is_released_completely() {
             }
             other.subscribe("1", "/queue/jobs", "ack:client-individual\n");
             let job = other.expect("MESSAGE", &[("redelivered", "true")], "job");
-            other.done(&format!("ACK\nid:{}\nreceipt:done\n\n\0", job.must("ack")));
+            other.done(&format!("ACK\nid:{}\nreceipt:done\n\n\0", job.expect_header("ack")));
             other.done("UNSUBSCRIBE\nid:1\nreceipt:done\n\n\0");
-            broker.until("subscriptions", 1);
-            broker.until("sessions", 2);
+            broker.wait_for_metric("subscriptions", 1);
+            broker.wait_for_metric("sessions", 2);
             other.subscribe("2", "/presence/topic/room", "");
             let snapshot = other.frame("MESSAGE");
-            assert_eq!(snapshot.must("event"), "snapshot");
+            assert_eq!(snapshot.expect_header("event"), "snapshot");
             assert!(snapshot.text().contains("\"sessions\":0"), "{transport:?}: {snapshot:?}");
             other.done("UNSUBSCRIBE\nid:2\nreceipt:done\n\n\0");
         }
@@ -197,7 +198,7 @@ fn a_binary_broadcast_is_skipped_counted_and_logged_once() {
         session.subscribe("1", "/topic/a", "");
         for body in [&b"\xff\xfe"[..], b"\xc3"] {
             let frame = [b"SEND\ndestination:/topic/a\n\n", body, b"\0"].concat();
-            publisher.raw(&frame);
+            publisher.send_bytes(&frame);
             assert_eq!(publisher.frame("MESSAGE").body, body, "native clients must receive it");
         }
         publisher.send("SEND\ndestination:/topic/a\n\ntext\0");
@@ -209,7 +210,7 @@ fn a_binary_broadcast_is_skipped_counted_and_logged_once() {
         session.expect_close(1000, "");
     }
     drop(publisher);
-    broker.until("connections_closed_total", 7);
+    broker.wait_for_metric("connections_closed_total", 7);
     let log = broker.whole_log();
     for transport in Transport::ALL {
         let label = format!("transport=\"{}\"", transport.label());
@@ -231,8 +232,8 @@ fn a_binary_queue_message_goes_to_a_consumer_that_accepts_binary() {
         let mut session = connect(&broker, transport);
         session.subscribe("1", &queue, "");
         for _ in 0..5 {
-            publisher.raw(format!("SEND\ndestination:{queue}\n\n").as_bytes());
-            publisher.raw(b"\xff\0");
+            publisher.send_bytes(format!("SEND\ndestination:{queue}\n\n").as_bytes());
+            publisher.send_bytes(b"\xff\0");
             assert_eq!(other.frame("MESSAGE").body, b"\xff");
         }
         other.disconnect();
@@ -252,7 +253,7 @@ fn a_binary_queue_message_is_dead_lettered_without_a_capable_consumer() {
     for transport in Transport::ALL {
         let mut session = connect(&broker, transport);
         session.subscribe("1", "/queue/a", "");
-        publisher.raw(b"SEND\ndestination:/queue/a\n\n\xff\0");
+        publisher.send_bytes(b"SEND\ndestination:/queue/a\n\n\xff\0");
         publisher.publish("/queue/a", "text");
         session.expect("MESSAGE", &[], "text");
         session.expect_quiet();
@@ -260,7 +261,7 @@ fn a_binary_queue_message_is_dead_lettered_without_a_capable_consumer() {
         other.subscribe("1", "/queue/dead.a", "");
         let letter = other.frame("MESSAGE");
         assert_eq!(
-            (&letter.body[..], letter.must("dead-reason")),
+            (&letter.body[..], letter.expect_header("dead-reason")),
             (&b"\xff"[..], "not-text"),
             "{transport:?}"
         );
@@ -285,7 +286,7 @@ fn an_error_is_followed_by_1002() {
             "SEND\ndestination:/queue/a\n\n\0",
         ]);
         let error = session.expect("ERROR", &[("content-type", "text/plain")], "");
-        assert!(!error.must("message").is_empty() && !error.text().is_empty(), "{error:?}");
+        assert!(!error.expect_header("message").is_empty() && !error.text().is_empty(), "{error:?}");
         session.expect_close(1002, "protocol error");
         assert_eq!(broker.metric("queue_messages"), 0, "frames after the offending one must not be executed");
     }
@@ -347,10 +348,10 @@ fn a_shutdown_closes_with_1001_after_the_receipted_messages() {
 fn a_wrong_passcode_and_silence_have_different_reasons() {
     let broker = Broker::start(&["--user=alice:open-sesame", "--connect-silence=2s"]);
     for transport in Transport::ALL {
-        let mut stranger = open(&broker, transport);
-        stranger.stomp("CONNECT\naccept-version:1.2\nhost:a\nlogin:alice\npasscode:guess\n\n\0");
-        stranger.expect("ERROR", &[], "");
-        stranger.expect_close(1002, "not authenticated");
+        let mut unauthenticated = open(&broker, transport);
+        unauthenticated.stomp("CONNECT\naccept-version:1.2\nhost:a\nlogin:alice\npasscode:guess\n\n\0");
+        unauthenticated.expect("ERROR", &[], "");
+        unauthenticated.expect_close(1002, "not authenticated");
     }
     let mut silent = Transport::ALL.map(|transport| open(&broker, transport));
     for session in &mut silent {
@@ -371,7 +372,7 @@ fn every_connection_is_counted_and_logged_by_its_transport() {
         session.stomp("DISCONNECT\n\n\0");
         session.expect_close(1000, "");
         drop(session);
-        broker.until(&name, 0);
+        broker.wait_for_metric(&name, 0);
         let label = format!("transport=\"{}\"", transport.label());
         let line = broker.log_line(|line| line.contains("connection closed") && line.contains(&label));
         for fact in ["reason=\"disconnected\"", "user=\"alice\"", "address=127.0.0.1"] {
@@ -389,18 +390,18 @@ fn the_id_of_a_sockjs_session_is_never_logged() {
         session.stomp("CONNECT\naccept-version:1.2\nhost:a\n\n\0");
         let connected = session.expect("CONNECTED", &[], "");
         let id = session.path.rsplit('/').next().expect("an id").to_string();
-        assert_ne!(connected.must("session"), id);
+        assert_ne!(connected.expect_header("session"), id);
         session.stomp("HELLO\n\n\0");
         session.expect("ERROR", &[], "");
         session.expect_close(1002, "protocol error");
         ids.push(id);
     }
     assert!(ids.iter().all(|id| !broker.get("/metrics").body.contains(id)));
-    broker.until("connections_closed_total", 5);
+    broker.wait_for_metric("connections_closed_total", 5);
     let log = broker.whole_log();
     for id in ids {
-        let shown = log.lines().find(|line| line.contains(&id));
-        assert_eq!(shown, None, "{id} is in the log");
+        let line = log.lines().find(|line| line.contains(&id));
+        assert_eq!(line, None, "{id} is in the log");
     }
 }
 
@@ -409,7 +410,7 @@ fn the_id_of_a_sockjs_session_is_never_logged() {
 const BEAT: Duration = Duration::from_millis(500);
 
 #[track_caller]
-fn connect_beating(broker: &Broker, transport: Transport, heart_beat: &str) -> Session {
+fn connect_with_heartbeats(broker: &Broker, transport: Transport, heart_beat: &str) -> Session {
     connect_with(broker, transport, heart_beat, "500,500")
 }
 
@@ -425,7 +426,7 @@ fn connect_with(broker: &Broker, transport: Transport, heart_beat: &str, of_brok
 fn stomp_heartbeats_are_messages_with_a_line_end() {
     let broker = Broker::start(&["--heart-beat", "500,500"]);
     let started = Instant::now();
-    let mut sessions = Transport::ALL.map(|transport| connect_beating(&broker, transport, "0,500"));
+    let mut sessions = Transport::ALL.map(|transport| connect_with_heartbeats(&broker, transport, "0,500"));
     for round in 1..=2 {
         for session in &mut sessions {
             session.expect_message("\n");
@@ -443,8 +444,8 @@ fn stomp_heartbeats_are_messages_with_a_line_end() {
 #[test]
 fn at_most_one_stomp_heartbeat_waits_for_a_receiver() {
     let broker = Broker::start(&["--heart-beat", "500,500"]);
-    let mut polls = connect_beating(&broker, Transport::XhrPolling, "0,500");
-    let mut clock = connect_beating(&broker, Transport::WebSocket, "0,500");
+    let mut polls = connect_with_heartbeats(&broker, Transport::XhrPolling, "0,500");
+    let mut clock = connect_with_heartbeats(&broker, Transport::WebSocket, "0,500");
     for _ in 0..3 {
         clock.expect_message("\n");
     }
@@ -455,8 +456,8 @@ fn at_most_one_stomp_heartbeat_waits_for_a_receiver() {
 fn stomp_heartbeats_replace_sockjs_heartbeats() {
     let flags = ["--heart-beat=500,500", "--sockjs-heartbeat=1s"];
     let broker = Broker::start(&flags);
-    let mut beaten = Transport::ALL.map(|transport| connect_beating(&broker, transport, "0,500"));
-    let mut others = Transport::ALL.map(|transport| connect_beating(&broker, transport, "0,0"));
+    let mut beaten = Transport::ALL.map(|transport| connect_with_heartbeats(&broker, transport, "0,500"));
+    let mut others = Transport::ALL.map(|transport| connect_with_heartbeats(&broker, transport, "0,0"));
     others.iter_mut().filter(|session| session.transport != Transport::WebSocket).for_each(|session| {
         session.attach();
     });
@@ -484,7 +485,7 @@ fn no_sockjs_heartbeats_are_sent_while_stomp_heartbeats_are_agreed() {
 
 #[test]
 fn a_client_without_heartbeats_is_closed_with_a_reason_and_others_stay() {
-    // A client may be late by the same interval again, on a busy machine, too.
+    // On a busy machine a client may be late by one more interval.
     let (agreed, rounds) = ("2000,2000", 3);
     let broker = Broker::start(&["--heart-beat", agreed]);
     let mut silent = Transport::ALL.map(|transport| connect_with(&broker, transport, "2000,0", agreed));
@@ -503,14 +504,14 @@ fn a_client_without_heartbeats_is_closed_with_a_reason_and_others_stay() {
         session.stomp("SEND\ndestination:/topic/a\nreceipt:done\n\n\0");
         while session.message() != "RECEIPT\nreceipt-id:done\n\n\0" {}
     }
-    broker.until("connections_closed_total{reason=\"heart-beat-lost\"}", 6);
+    broker.wait_for_metric("connections_closed_total{reason=\"heart-beat-lost\"}", 6);
     assert_eq!(broker.metric("connections_closed_total"), 6);
 }
 
 // ---- native WebSocket beside it ----
 
 #[test]
-fn the_path_greets_and_accepts_native_clients() {
+fn the_path_serves_the_greeting_and_native_clients() {
     let broker = Broker::start(&[]);
     for path in ["/ws", "/ws/"] {
         broker.get(path).assert(200, "Welcome to SockJS!");
@@ -540,13 +541,13 @@ fn the_raw_path_is_native_websocket_with_a_subprotocol() {
         client.expect("CONNECTED", &[], "");
         assert_eq!(broker.metric("connections{transport=\"websocket\"}"), 1);
         client.subscribe("1", "/topic/a", "");
-        client.raw(b"SEND\ndestination:/topic/a\n\n\xff\0");
+        client.send_bytes(b"SEND\ndestination:/topic/a\n\n\xff\0");
         assert_eq!(client.frame("MESSAGE").body, b"\xff", "native clients receive binary messages");
         client.send("HELLO\n\n\0");
         client.frame("ERROR");
         client.expect_closed(1002);
         drop(client);
-        broker.until("connections{transport=\"websocket\"}", 0);
+        broker.wait_for_metric("connections{transport=\"websocket\"}", 0);
     }
 }
 
@@ -565,11 +566,11 @@ fn broken_json_over_websocket_is_logged_as_rejected() {
     socket.send(FIN | TEXT, b"[\"CONNECT");
     socket.expect_close(3000, "Broken framing.");
     drop(socket);
-    broker.until("connections_closed_total{reason=\"rejected\"}", 1);
+    broker.wait_for_metric("connections_closed_total{reason=\"rejected\"}", 1);
     // A client that closes the connection itself is not rejected.
     let mut session = connect(&broker, Transport::WebSocket);
     session.socket().send(FIN | CLOSE, &1000_u16.to_be_bytes());
     assert_eq!(session.frame(), Frame::SocketClose(1000, String::new()));
     drop(session);
-    broker.until("connections_closed_total{reason=\"peer-left\"}", 1);
+    broker.wait_for_metric("connections_closed_total{reason=\"peer-left\"}", 1);
 }

@@ -2,7 +2,7 @@
 
 use super::Service;
 use crate::support::http::{Http, Request};
-use crate::support::sockjs::{Frame, Transport, name};
+use crate::support::sockjs::{Frame, Transport, session_name};
 use stompbox::transport::sockjs::Options;
 
 #[test]
@@ -27,15 +27,15 @@ fn the_prelude_and_every_frame_are_chunks_sent_at_once() {
 fn xhr_streaming_sends_these_bytes() {
     let service = Service::start();
     let mut http = Http::connect(service.address);
-    let path = format!("/echo/000/{}", name());
-    http.ask(&Request::post(&format!("{path}/xhr_streaming"), ""));
+    let path = format!("/echo/000/{}", session_name());
+    http.send_request(&Request::post(&format!("{path}/xhr_streaming"), ""));
     let head = http.head();
     assert_eq!(head.header("transfer-encoding"), Some("chunked"));
     assert_eq!(head.header("content-length"), None);
     let prelude = format!("801\r\n{}\n\r\n", "h".repeat(2048));
     assert!(http.take(prelude.len()) == prelude, "the prelude is 2048 times h and a line end");
     assert_eq!(http.take(3 + 2 + 2), "2\r\no\n\r\n");
-    assert_eq!(service.ask(&Request::post(&format!("{path}/xhr_send"), "[\"x\"]")).status, 204);
+    assert_eq!(service.fetch(&Request::post(&format!("{path}/xhr_send"), "[\"x\"]")).status, 204);
     assert_eq!(http.take(3 + 7 + 2), "7\r\na[\"x\"]\n\r\n");
 }
 
@@ -43,13 +43,13 @@ fn xhr_streaming_sends_these_bytes() {
 fn eventsource_sends_these_bytes() {
     let service = Service::start();
     let mut http = Http::connect(service.address);
-    let path = format!("/echo/000/{}", name());
-    http.ask(&Request::get(&format!("{path}/eventsource")));
+    let path = format!("/echo/000/{}", session_name());
+    http.send_request(&Request::get(&format!("{path}/eventsource")));
     assert_eq!(http.head().header("content-length"), None);
     assert_eq!(http.chunk().as_deref(), Some("\r\n"));
     assert_eq!(http.chunk().as_deref(), Some("data: o\r\n\r\n"));
     let sent = Request::post(&format!("{path}/xhr_send"), "[\"  x \\u0000\\r\\n\"]");
-    assert_eq!(service.ask(&sent).status, 204);
+    assert_eq!(service.fetch(&sent).status, 204);
     assert_eq!(http.chunk().as_deref(), Some("data: a[\"  x \\u0000\\r\\n\"]\r\n\r\n"));
 }
 
@@ -57,13 +57,13 @@ fn eventsource_sends_these_bytes() {
 fn htmlfile_sends_these_bytes() {
     let service = Service::start();
     let mut http = Http::connect(service.address);
-    let path = format!("/echo/000/{}", name());
-    http.ask(&Request::get(&format!("{path}/htmlfile?c=%63allback")));
+    let path = format!("/echo/000/{}", session_name());
+    http.send_request(&Request::get(&format!("{path}/htmlfile?c=%63allback")));
     assert_eq!(http.head().header("content-length"), None);
     let page = http.chunk().expect("a page");
     assert!(page.len() > 1024 && page.ends_with("\r\n\r\n"), "{page:?}");
     assert_eq!(http.chunk().as_deref(), Some("<script>\np(\"o\");\n</script>\r\n"));
-    assert_eq!(service.ask(&Request::post(&format!("{path}/xhr_send"), "[\"x\"]")).status, 204);
+    assert_eq!(service.fetch(&Request::post(&format!("{path}/xhr_send"), "[\"x\"]")).status, 204);
     assert_eq!(http.chunk().as_deref(), Some("<script>\np(\"a[\\\"x\\\"]\");\n</script>\r\n"));
 }
 
@@ -211,7 +211,7 @@ fn the_connection_of_a_stream_that_has_ended_serves_the_next_one() {
         let mut http = Http::connect(service.address);
         let message = "z".repeat(50);
         for round in 0..3 {
-            http.ask(&transport.receive(&session.path));
+            http.send_request(&transport.receive(&session.path));
             assert_eq!(http.head().status, 200);
             transport.assert_prelude(&http.chunk().expect("a prelude"));
             if round == 0 {

@@ -2,7 +2,7 @@
 
 use super::Service;
 use crate::support::http::Request;
-use crate::support::sockjs::{Frame, Session, Socket, Transport, name};
+use crate::support::sockjs::{Frame, Session, Socket, Transport, session_name};
 use crate::support::websocket::{self, BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const UPGRADE: (&str, &str) = ("Upgrade", "websocket");
 const PATHS: [&str; 2] = ["/echo/000/a/websocket", "/echo/websocket"];
 
 fn open(service: &Service) -> Socket {
-    let mut socket = Socket::open(service.address, &format!("/echo/000/{}/websocket", name()));
+    let mut socket = Socket::open(service.address, &format!("/echo/000/{}/websocket", session_name()));
     assert_eq!(socket.frame(), Frame::Open);
     socket
 }
@@ -39,31 +39,31 @@ fn a_get_without_a_valid_upgrade_is_400() {
     ];
     for path in PATHS {
         for headers in table {
-            assert_eq!(service.ask(&Request::get(path).headers(headers)).status, 400, "{path} {headers:?}");
+            assert_eq!(service.fetch(&Request::get(path).headers(headers)).status, 400, "{path} {headers:?}");
         }
-        let plain = service.ask(&Request::get(path));
+        let plain = service.fetch(&Request::get(path));
         plain.assert(400, "Can \"Upgrade\" only to \"WebSocket\".");
         for version in ["6", "0", "14", ""] {
             let headers = [UPGRADE, connection, KEY, ("Sec-WebSocket-Version", version)];
-            let status = service.ask(&Request::get(path).headers(&headers)).status;
+            let status = service.fetch(&Request::get(path).headers(&headers)).status;
             assert!([400, 426].contains(&status), "{path} version {version:?}: {status}");
         }
     }
 }
 
 #[test]
-fn an_upgrade_over_http_1_0_or_with_a_body_is_refused() {
+fn an_upgrade_over_http_1_0_or_with_a_body_is_rejected() {
     let service = Service::start();
     let headers = [UPGRADE, ("Connection", "Upgrade"), KEY, VERSION];
     for path in PATHS {
         let old = Request::get(path).headers(&headers).http_1_0();
-        assert_eq!(service.ask(&old).status, 400, "{path}");
+        assert_eq!(service.fetch(&old).status, 400, "{path}");
         let body = Request::get(path).headers(&headers).header("Content-Length", "0");
         let mut socket = crate::support::http::Http::connect(service.address);
-        socket.ask(&body);
+        socket.send_request(&body);
         assert_eq!(socket.head().status, 101, "{path}");
         let with_body = Request::get(path).headers(&headers).header("Transfer-Encoding", "chunked");
-        assert_eq!(service.ask(&with_body).status, 400, "{path}");
+        assert_eq!(service.fetch(&with_body).status, 400, "{path}");
     }
 }
 
@@ -72,7 +72,7 @@ fn a_post_is_405_with_or_without_the_headers_of_an_upgrade() {
     let service = Service::start();
     for path in PATHS {
         for headers in [&[][..], &[UPGRADE, ("Connection", "Upgrade"), KEY, VERSION]] {
-            let response = service.ask(&Request::post(path, "").headers(headers));
+            let response = service.fetch(&Request::post(path, "").headers(headers));
             assert_eq!((response.status, response.body.as_str()), (405, ""), "{path}");
             assert_eq!(response.header("allow"), Some("GET"), "{path}");
             assert_eq!(response.header("content-type"), None, "{path}");
@@ -87,7 +87,7 @@ fn an_upgrade_is_101_without_a_length_and_with_any_connection_tokens() {
         for connection in ["Upgrade", "upgrade", "keep-alive, Upgrade", "keep-alive,upgrade", "Upgrade , TE"]
         {
             let headers = [("Upgrade", "WebSocket"), ("Connection", connection), KEY, VERSION];
-            let response = service.ask(&Request::get(path).headers(&headers));
+            let response = service.fetch(&Request::get(path).headers(&headers));
             assert_eq!(response.status, 101, "{path} {connection}");
             assert_eq!(response.header("connection").map(str::to_lowercase).as_deref(), Some("upgrade"));
             assert_eq!(response.header("upgrade").map(str::to_lowercase).as_deref(), Some("websocket"));
@@ -105,8 +105,8 @@ fn frames_sent_right_after_the_handshake_are_not_lost() {
     for (path, expected) in [("/echo/000/a/websocket", "a[\"early\"]"), ("/echo/websocket", "[\"early\"]")] {
         let mut http = crate::support::http::Http::connect(service.address);
         let headers = [UPGRADE, ("Connection", "Upgrade"), KEY, VERSION];
-        let request = Request::get(path).headers(&headers).octets(service.address);
-        http.octets(&[request, websocket::frame(FIN | TEXT, b"[\"early\"]")].concat());
+        let request = Request::get(path).headers(&headers).encode(service.address);
+        http.write_bytes(&[request, websocket::frame(FIN | TEXT, b"[\"early\"]")].concat());
         assert_eq!(http.head().status, 101);
         if path != "/echo/websocket" {
             let mut open = [0; 3];
@@ -124,7 +124,7 @@ fn frames_sent_right_after_the_handshake_are_not_lost() {
 #[test]
 fn a_session_ends_with_its_socket_and_its_id_is_not_reserved() {
     let service = Service::start();
-    let path = format!("/echo/000/{}", name());
+    let path = format!("/echo/000/{}", session_name());
     let mut sockets: Vec<Socket> =
         (0..3).map(|_| Socket::open(service.address, &format!("{path}/websocket"))).collect();
     for (number, socket) in sockets.iter_mut().enumerate() {
@@ -139,11 +139,11 @@ fn a_session_ends_with_its_socket_and_its_id_is_not_reserved() {
         );
     }
     assert_eq!(
-        service.ask(&Transport::XhrPolling.send(&path, "[\"x\"]")).status,
+        service.fetch(&Transport::XhrPolling.send(&path, "[\"x\"]")).status,
         404,
         "the id must not be registered"
     );
-    service.ask(&Transport::XhrPolling.receive(&path)).assert(200, "o");
+    service.fetch(&Transport::XhrPolling.receive(&path)).assert(200, "o");
     drop(sockets);
     assert_eq!(
         Socket::open(service.address, &format!("{path}/websocket")).frame(),
@@ -250,13 +250,13 @@ fn a_close_of_the_client_is_answered_with_its_code() {
 fn a_client_that_half_closes_is_closed() {
     let service = Service::start();
     for mut socket in [open(&service), raw(&service)] {
-        socket.finish();
+        socket.shutdown_write();
         while socket.received().is_some() {}
     }
 }
 
 #[test]
-fn a_message_larger_than_allowed_is_refused_with_1009() {
+fn a_message_larger_than_allowed_is_rejected_with_1009() {
     let service = Service::with(|options| options.ws_message_bytes_max = 1000);
     let message = "x".repeat(996);
     let mut session = service.open(Transport::WebSocket);
@@ -289,7 +289,7 @@ fn raw_messages_come_back_unchanged_with_their_type() {
 }
 
 #[test]
-fn raw_messages_of_16_mib_come_back_and_longer_ones_are_refused() {
+fn raw_messages_of_16_mib_come_back_and_longer_ones_are_rejected() {
     let service = Service::start();
     let mut socket = raw(&service);
     let large: Vec<u8> = (0..16_usize << 20).map(|at| (at % 251) as u8).collect();
@@ -298,7 +298,7 @@ fn raw_messages_of_16_mib_come_back_and_longer_ones_are_refused() {
     socket.send(FIN | TEXT, b"still there");
     socket.expect(TEXT, b"still there");
     let head = websocket::head(FIN | BINARY, (16 << 20) + 1, true);
-    socket.raw(&[head, vec![1, 2, 3, 4]].concat());
+    socket.write_bytes(&[head, vec![1, 2, 3, 4]].concat());
     let close = socket.received().expect("a close frame");
     assert_eq!((close.opcode, &close.payload[..2]), (CLOSE, &1009_u16.to_be_bytes()[..]));
 }
@@ -339,18 +339,18 @@ fn a_raw_application_closes_with_its_own_code_and_reason() {
 
 #[test]
 fn a_raw_client_may_connect_to_the_base_path() {
-    // Native clients are given the same URL as SockJS clients.
+    // Native clients can use the same URL as SockJS clients.
     let service = Service::start();
     for path in ["/echo", "/echo/"] {
         let mut socket = Socket::open(service.address, path);
         socket.send(FIN | TEXT, b"hi");
         socket.expect(TEXT, b"hi");
-        service.ask(&Request::get(path)).assert(200, "Welcome to SockJS!");
+        service.fetch(&Request::get(path)).assert(200, "Welcome to SockJS!");
     }
 }
 
 #[test]
-fn frames_that_violate_rfc_6455_are_refused_with_their_codes() {
+fn frames_that_violate_rfc_6455_are_rejected_with_their_codes() {
     let service = Service::start();
     let absurd = [websocket::head(FIN | TEXT, 1 << 60, true), vec![1, 2, 3, 4]].concat();
     let table = [
@@ -365,7 +365,7 @@ fn frames_that_violate_rfc_6455_are_refused_with_their_codes() {
     ];
     for (bytes, code) in table {
         for mut socket in [open(&service), raw(&service)] {
-            socket.raw(&bytes);
+            socket.write_bytes(&bytes);
             let close = socket.received().expect("a close frame");
             assert_eq!(
                 (close.opcode, &close.payload[..2]),

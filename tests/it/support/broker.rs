@@ -3,7 +3,7 @@
 use super::client::{Client, Wire};
 use super::http::{self, Request, Response};
 use super::log::Log;
-use super::{PATIENCE, websocket};
+use super::{HANG_TIMEOUT, websocket};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
@@ -20,23 +20,23 @@ pub(crate) struct Broker {
     log: Log,
     pub(crate) tcp: SocketAddr,
     pub(crate) http: SocketAddr,
-    /// Returns every address that the broker announces, as URLs.
+    /// All addresses that the broker announces, as URLs.
     pub(crate) urls: Vec<String>,
 }
 
 /// Returns the number of lines about further listeners: one for each address of `--tcp`, two for each of `--http`.
-fn further_lines(flags: &[&str]) -> usize {
+fn extra_lines(flags: &[&str]) -> usize {
     let mut lines = 0;
     let mut flags = flags.iter();
     while let Some(flag) = flags.next() {
         let (name, value) = flag.split_once('=').unwrap_or((flag, ""));
-        let for_each = match name {
+        let lines_per_address = match name {
             "--tcp" => 1,
             "--http" => 2,
             _ => continue,
         };
         let value = if value.is_empty() { flags.next().copied().unwrap_or_default() } else { value };
-        lines += for_each * value.split(',').count();
+        lines += lines_per_address * value.split(',').count();
     }
     lines
 }
@@ -45,23 +45,23 @@ impl Broker {
     /// Starts the broker with `flags` and waits until it listens.
     #[track_caller]
     pub(crate) fn start(flags: &[&str]) -> Broker {
-        Broker::start_by(Command::new(env!("CARGO_BIN_EXE_stompbox")), flags)
+        Broker::spawn(Command::new(env!("CARGO_BIN_EXE_stompbox")), flags)
     }
 
-    /// Starts the broker from a shell that has run the commands `first`.
+    /// Starts the broker from a shell that runs the commands `first` before it.
     #[track_caller]
-    pub(crate) fn start_behind(first: &str, flags: &[&str]) -> Broker {
+    pub(crate) fn start_after(first: &str, flags: &[&str]) -> Broker {
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("{first}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_stompbox")]);
-        Broker::start_by(shell, flags)
+        Broker::spawn(shell, flags)
     }
 
     #[track_caller]
-    fn start_by(mut command: Command, flags: &[&str]) -> Broker {
+    fn spawn(mut command: Command, flags: &[&str]) -> Broker {
         let mut child = command
             .args(["--http", "127.0.0.1:0", "--tcp", "127.0.0.1:0"])
             .args(flags)
-            // A client that polls may be late on a busy machine. Tests of the delay set it with a flag.
+            // Polling clients may be slow on a busy machine. Tests of the delay set it with a flag.
             .env("STOMPBOX_SOCKJS_DISCONNECT_DELAY", "1m")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -72,17 +72,17 @@ impl Broker {
         let stdout = child.stdout.take().expect("stdout is piped");
         std::thread::spawn(move || follow(stdout, &sender));
         let log = Log::follow(child.stderr.take().expect("stderr is piped"));
-        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let unset = SocketAddr::from(([127, 0, 0, 1], 0));
         let urls = Vec::new();
-        let mut broker = Broker { child, lines: Mutex::new(lines), log, tcp: nowhere, http: nowhere, urls };
-        broker.await_listening(3 + further_lines(flags));
+        let mut broker = Broker { child, lines: Mutex::new(lines), log, tcp: unset, http: unset, urls };
+        broker.await_listening(3 + extra_lines(flags));
         broker
     }
 
     #[track_caller]
     fn await_listening(&mut self, lines: usize) {
         while self.urls.len() < lines {
-            let Ok(line) = self.line_within(PATIENCE) else {
+            let Ok(line) = self.line_within(HANG_TIMEOUT) else {
                 panic!("the broker does not listen; the log is:\n{}", self.log());
             };
             let Some(url) = line.strip_prefix("listening ") else { continue };
@@ -119,7 +119,7 @@ impl Broker {
 
     /// Opens a WebSocket with a custom handshake, on which no frame has been sent.
     #[track_caller]
-    pub(crate) fn shake_hands(&self, request: Request) -> Client {
+    pub(crate) fn open_websocket(&self, request: Request) -> Client {
         let request = request.header("Sec-WebSocket-Protocol", "v12.stomp");
         let (stream, response) = websocket::upgrade_by(self.http, request);
         assert_eq!(response.status, 101, "{response:?}");
@@ -164,27 +164,27 @@ impl Broker {
 
     /// Waits until a metric has this value.
     #[track_caller]
-    pub(crate) fn until(&self, name: &str, value: i64) {
-        self.until_holds(name, |seen| seen == value);
+    pub(crate) fn wait_for_metric(&self, name: &str, value: i64) {
+        self.wait_for_metric_where(name, |seen| seen == value);
     }
 
     /// Waits until `holds` returns true for the value of a metric.
     #[track_caller]
-    pub(crate) fn until_holds(&self, name: &str, holds: impl Fn(i64) -> bool) {
+    pub(crate) fn wait_for_metric_where(&self, name: &str, holds: impl Fn(i64) -> bool) {
         let started = Instant::now();
         loop {
             let seen = self.metric(name);
             if holds(seen) {
                 return;
             }
-            assert!(started.elapsed() < PATIENCE, "{name} stays at {seen}; the log is:\n{}", self.log());
+            assert!(started.elapsed() < HANG_TIMEOUT, "{name} stays at {seen}; the log is:\n{}", self.log());
             std::thread::yield_now();
         }
     }
 
-    /// Lets time pass by sending one request after the other to this broker.
+    /// Waits for this time while it sends requests to the broker.
     #[track_caller]
-    pub(crate) fn pass(&self, time: Duration) {
+    pub(crate) fn request_health_for(&self, time: Duration) {
         let started = Instant::now();
         while started.elapsed() < time {
             assert_eq!(self.get("/health").status, 200);
@@ -204,28 +204,28 @@ impl Broker {
         self.log.so_far()
     }
 
-    /// Waits for a line of the log for which `is_meant` returns true, and returns the first one.
+    /// Waits for a line of the log for which `matches` returns true, and returns the first one.
     #[track_caller]
-    pub(crate) fn log_line(&self, is_meant: impl Fn(&str) -> bool) -> String {
-        self.log.line(is_meant)
+    pub(crate) fn log_line(&self, matches: impl Fn(&str) -> bool) -> String {
+        self.log.line(matches)
     }
 
     /// Stops the broker, and returns everything that it has written to stderr.
     #[track_caller]
     pub(crate) fn whole_log(self) -> String {
         self.terminate();
-        self.log_to_the_end()
+        self.log_after_exit()
     }
 
     /// Waits until the broker has stopped, and returns everything that it has written to stderr.
     #[track_caller]
-    pub(crate) fn log_to_the_end(mut self) -> String {
-        self.exit_status(PATIENCE);
+    pub(crate) fn log_after_exit(mut self) -> String {
+        self.exit_status(HANG_TIMEOUT);
         self.log.whole()
     }
 
     /// Returns the process id.
-    pub(crate) fn process(&self) -> u32 {
+    pub(crate) fn process_id(&self) -> u32 {
         self.child.id()
     }
 
@@ -260,7 +260,7 @@ impl Broker {
     /// Sends a signal to the broker.
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.child.id().cast_signed()).expect("a process has an id");
-        kill_process(pid, signal).expect("an own child can be signalled");
+        kill_process(pid, signal).expect("a child process can be signalled");
     }
 
     /// Waits until the broker has stopped by itself, at most for `within`.
@@ -270,7 +270,7 @@ impl Broker {
         // The channel is disconnected when the process has ended.
         while self.line_within(within.saturating_sub(started.elapsed())).is_ok() {}
         assert!(started.elapsed() < within, "the broker does not stop; the log is:\n{}", self.log());
-        self.child.wait().expect("an own child can be waited for")
+        self.child.wait().expect("a child process can be waited for")
     }
 
     /// Asserts that the broker accepts and serves a new client.

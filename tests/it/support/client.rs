@@ -1,11 +1,11 @@
 //! A client for transcripts: `client.send("SEND\n…\0")`, `client.expect("MESSAGE", &[…], "hi")`.
 //!
 //! It asserts what holds on every connection: over WebSocket each STOMP frame is one message that ends with its NUL,
-//! as text if it is UTF-8 and as binary otherwise; over TCP each frame is followed by one LF.
+//! as text if it is UTF-8 and as binary otherwise; over TCP each frame is follpending by one LF.
 
 use super::frame::Frame;
 use super::websocket::{self, BINARY, CLOSE, FIN, PING, PONG, TEXT};
-use super::{Broker, PATIENCE};
+use super::{Broker, HANG_TIMEOUT};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -52,15 +52,23 @@ pub(crate) struct Client {
     /// Whether an LF must follow each frame (TCP only).
     trailing_lf: bool,
     /// Whether the LF after the last frame has not arrived yet (TCP only).
-    owes_lf: bool,
-    marks: usize,
+    lf_pending: bool,
+    mark_count: usize,
 }
 
 impl Client {
     pub(crate) fn new(wire: Wire, socket: TcpStream) -> Client {
-        socket.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
-        socket.set_nodelay(true).expect("a socket takes an option");
-        Client { wire, socket, bytes: Vec::new(), read_to: 0, trailing_lf: true, owes_lf: false, marks: 0 }
+        socket.set_read_timeout(Some(HANG_TIMEOUT)).expect("the timeout is valid");
+        socket.set_nodelay(true).expect("the socket option is valid");
+        Client {
+            wire,
+            socket,
+            bytes: Vec::new(),
+            read_to: 0,
+            trailing_lf: true,
+            lf_pending: false,
+            mark_count: 0,
+        }
     }
 
     /// Expects no LF after frames over TCP.
@@ -70,7 +78,7 @@ impl Client {
 
     /// Returns the local address of the connection.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.socket.local_addr().expect("a socket has a name")
+        self.socket.local_addr().expect("a connected socket has an address")
     }
 
     // ---- sending ----
@@ -78,17 +86,17 @@ impl Client {
     /// Sends text: as it is over TCP, as one text message over WebSocket.
     #[track_caller]
     pub(crate) fn send(&mut self, text: &str) {
-        self.raw(text.as_bytes());
+        self.send_bytes(text.as_bytes());
     }
 
     /// Sends bytes: as they are over TCP, as one message (text if UTF-8) over WebSocket.
     #[track_caller]
-    pub(crate) fn raw(&mut self, bytes: &[u8]) {
-        self.try_raw(bytes).expect("the broker reads its input");
+    pub(crate) fn send_bytes(&mut self, bytes: &[u8]) {
+        self.try_send_bytes(bytes).expect("the broker accepts input");
     }
 
-    /// Does the same as [`Client::raw`], and returns an error if the broker has closed the connection.
-    pub(crate) fn try_raw(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+    /// Does the same as [`Client::send_bytes`], and returns an error if the broker has closed the connection.
+    pub(crate) fn try_send_bytes(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         match self.wire {
             Wire::Tcp => self.socket.write_all(bytes),
             Wire::WebSocket => {
@@ -100,11 +108,11 @@ impl Client {
 
     /// Sends bytes without any framing.
     #[track_caller]
-    pub(crate) fn octets(&mut self, bytes: &[u8]) {
-        self.socket.write_all(bytes).expect("the broker reads its input");
+    pub(crate) fn write_bytes(&mut self, bytes: &[u8]) {
+        self.socket.write_all(bytes).expect("the broker accepts input");
     }
 
-    /// Sends frames and waits for the RECEIPT of the last one, which must ask for `receipt:done`.
+    /// Sends frames and waits for the RECEIPT of the last one, which must request `receipt:done`.
     #[track_caller]
     pub(crate) fn done(&mut self, text: &str) {
         self.send(text);
@@ -152,7 +160,7 @@ impl Client {
             match self.event() {
                 Event::Frame(frame) if frame.command == command => return frame,
                 Event::HeartBeat | Event::Pong(_) => {}
-                other => panic!("{command} was expected over {:?}, not {other:?}", self.wire),
+                other => panic!("expected {command} over {:?}, got {other:?}", self.wire),
             }
         }
     }
@@ -161,15 +169,15 @@ impl Client {
     #[track_caller]
     pub(crate) fn message(&mut self) -> (String, String) {
         let frame = self.frame("MESSAGE");
-        (frame.must("subscription").to_string(), frame.text())
+        (frame.expect_header("subscription").to_string(), frame.text())
     }
 
-    /// Expects ERROR with these headers and a body, followed by the end.
+    /// Expects ERROR with these headers and a body, follpending by the end.
     #[track_caller]
     pub(crate) fn expect_error(&mut self, headers: &[(&str, &str)]) -> Frame {
         let frame = self.expect("ERROR", headers, "");
-        assert!(!frame.must("message").is_empty(), "{frame:?}");
-        assert_eq!(frame.must("content-type"), "text/plain", "{frame:?}");
+        assert!(!frame.expect_header("message").is_empty(), "{frame:?}");
+        assert_eq!(frame.expect_header("content-type"), "text/plain", "{frame:?}");
         assert!(!frame.text().is_empty(), "an ERROR must have a body: {frame:?}");
         self.expect_end();
         frame
@@ -179,30 +187,30 @@ impl Client {
     #[track_caller]
     pub(crate) fn expect_closed(&mut self, code: u16) {
         if self.wire == Wire::WebSocket {
-            assert_eq!(self.event_after_beats(), Event::Close(Some(code)));
+            assert_eq!(self.event_after_heartbeats(), Event::Close(Some(code)));
         }
-        assert_eq!(self.event_after_beats(), Event::End);
+        assert_eq!(self.event_after_heartbeats(), Event::End);
     }
 
     /// Expects a clean end; over WebSocket with any close code.
     #[track_caller]
     pub(crate) fn expect_end(&mut self) {
         if self.wire == Wire::WebSocket {
-            let close = self.event_after_beats();
+            let close = self.event_after_heartbeats();
             assert!(
                 matches!(close, Event::Close(Some(_))),
-                "a close frame with a code was expected, not {close:?}"
+                "expected a close frame with a code, got {close:?}"
             );
         }
-        assert_eq!(self.event_after_beats(), Event::End);
+        assert_eq!(self.event_after_heartbeats(), Event::End);
     }
 
-    /// Asserts that no frame waits for this client: a message that it sends to itself through its outbound queue is the
-    /// next one to arrive.
+    /// Asserts that the broker has no frames for this client: the next one to arrive is a message from the client to
+    /// itself.
     #[track_caller]
     pub(crate) fn expect_quiet(&mut self) {
-        self.marks += 1;
-        let mark = format!("quiet-{}-{}", self.address().port(), self.marks);
+        self.mark_count += 1;
+        let mark = format!("quiet-{}-{}", self.address().port(), self.mark_count);
         self.subscribe(&mark, &format!("/topic/{mark}"), "");
         self.send(&format!("SEND\ndestination:/topic/{mark}\n\n\0"));
         self.expect("MESSAGE", &[("subscription", &mark)], "");
@@ -210,7 +218,7 @@ impl Client {
     }
 
     #[track_caller]
-    fn event_after_beats(&mut self) -> Event {
+    fn event_after_heartbeats(&mut self) -> Event {
         loop {
             match self.event() {
                 Event::HeartBeat | Event::Pong(_) => {}
@@ -219,14 +227,14 @@ impl Client {
         }
     }
 
-    /// Reduces the receive buffer, so that the system holds little data that this client has not read.
-    pub(crate) fn narrow(&self) {
+    /// Reduces the receive buffer, so that the system buffers little data that this client has not read.
+    pub(crate) fn shrink_receive_buffer(&self) {
         let socket = socket2::SockRef::from(&self.socket);
-        socket.set_recv_buffer_size(32 * 1024).expect("a socket takes an option");
+        socket.set_recv_buffer_size(32 * 1024).expect("the socket option is valid");
     }
 
-    /// Reads about this many bytes and keeps them for later. Returns false at the end of the stream.
-    pub(crate) fn take_in(&mut self, bytes: usize) -> bool {
+    /// Reads about this many bytes into the buffer of this client. Returns false at the end of the stream.
+    pub(crate) fn read_ahead(&mut self, bytes: usize) -> bool {
         let mut taken = 0;
         while taken < bytes {
             let mut more = [0; 16 * 1024];
@@ -244,14 +252,14 @@ impl Client {
     /// Returns the next event.
     #[track_caller]
     pub(crate) fn event(&mut self) -> Event {
-        self.try_event().unwrap_or_else(|| panic!("nothing came over {:?} within {PATIENCE:?}", self.wire))
+        self.try_event().unwrap_or_else(|| panic!("no input over {:?} within {HANG_TIMEOUT:?}", self.wire))
     }
 
-    /// Returns the next event, or `None` if there is none within `within`.
+    /// Returns the next event, or `None` if none arrives within `within`.
     pub(crate) fn event_within(&mut self, within: Duration) -> Option<Event> {
-        self.socket.set_read_timeout(Some(within)).expect("a socket takes a timeout");
+        self.socket.set_read_timeout(Some(within)).expect("the timeout is valid");
         let event = self.try_event();
-        self.socket.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
+        self.socket.set_read_timeout(Some(HANG_TIMEOUT)).expect("the timeout is valid");
         event
     }
 
@@ -279,27 +287,27 @@ impl Client {
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                     return None;
                 }
-                Err(error) => panic!("reading fails: {error}"),
+                Err(error) => panic!("cannot read: {error}"),
             }
         }
     }
 
     fn parse_stream(&mut self) -> Option<Event> {
-        let owed = std::mem::take(&mut self.owes_lf);
+        let pending = std::mem::take(&mut self.lf_pending);
         match self.bytes.get(self.read_to) {
             None => {
-                self.owes_lf = owed;
+                self.lf_pending = pending;
                 None
             }
             Some(b'\n') => {
                 self.read_to += 1;
-                if owed { self.parse_stream() } else { Some(Event::HeartBeat) }
+                if pending { self.parse_stream() } else { Some(Event::HeartBeat) }
             }
             Some(other) => {
-                assert!(!owed, "an LF must follow each frame, not {other}");
+                assert!(!pending, "expected an LF after the frame, got {other}");
                 let (frame, length) = Frame::parse(&self.bytes[self.read_to..])?;
                 self.read_to += length;
-                self.owes_lf = self.trailing_lf;
+                self.lf_pending = self.trailing_lf;
                 Some(Event::Frame(frame))
             }
         }
@@ -325,21 +333,21 @@ impl Client {
             PONG => Event::Pong(payload),
             PING => return self.parse_message(),
             CLOSE => Event::Close(payload.first_chunk().copied().map(u16::from_be_bytes)),
-            other => panic!("a frame with opcode {other}"),
+            other => panic!("unexpected opcode {other}"),
         })
     }
 
     // ---- closing ----
 
     /// Closes the client's side of the stream. The client can still read.
-    pub(crate) fn finish(&self) {
+    pub(crate) fn shutdown_write(&self) {
         self.socket.shutdown(Shutdown::Write).expect("a socket can be shut down");
     }
 
     /// Closes the connection with a reset, as after a crash or a network failure.
     pub(crate) fn reset(self) {
         let socket = socket2::SockRef::from(&self.socket);
-        socket.set_linger(Some(Duration::ZERO)).expect("a socket takes an option");
+        socket.set_linger(Some(Duration::ZERO)).expect("the socket option is valid");
     }
 }
 

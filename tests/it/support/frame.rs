@@ -31,12 +31,12 @@ impl Frame {
 
     /// Returns the value of the first header of this name.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
     }
 
     /// Returns the value of a header that must be present.
     #[track_caller]
-    pub(crate) fn must(&self, name: &str) -> &str {
+    pub(crate) fn expect_header(&self, name: &str) -> &str {
         self.header(name).unwrap_or_else(|| panic!("no {name} in {self:?}"))
     }
 
@@ -64,9 +64,9 @@ fn unescaped(text: &str) -> String {
                 Some('r') => '\r',
                 Some('c') => ':',
                 Some('\\') => '\\',
-                other => panic!("an escape that STOMP does not know: {other:?} in {text:?}"),
+                other => panic!("invalid escape {other:?} in {text:?}"),
             },
-            plain => plain,
+            other => other,
         });
     }
     out

@@ -1,6 +1,6 @@
-//! A minimal HTTP client for tests. It shows everything that is on the wire, in particular the borders of chunks.
+//! A minimal HTTP client for tests, which can read a response in parts, for example chunk by chunk.
 
-use super::PATIENCE;
+use super::HANG_TIMEOUT;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -62,8 +62,8 @@ impl Request {
     /// Appends to the query.
     pub(crate) fn query(mut self, query: &str) -> Request {
         if !query.is_empty() {
-            let sign = if self.line.contains('?') { '&' } else { '?' };
-            self.line = self.line.replace(" HTTP/", &format!("{sign}{query} HTTP/"));
+            let separator = if self.line.contains('?') { '&' } else { '?' };
+            self.line = self.line.replace(" HTTP/", &format!("{separator}{query} HTTP/"));
         }
         self
     }
@@ -79,7 +79,7 @@ impl Request {
     }
 
     /// Encodes the request. Adds a `Host` with `address` unless there is one.
-    pub(crate) fn octets(&self, address: SocketAddr) -> Vec<u8> {
+    pub(crate) fn encode(&self, address: SocketAddr) -> Vec<u8> {
         let mut out = format!("{}\r\n", self.line);
         if self.headers.iter().all(|(name, _)| name != "Host") {
             out.push_str(&format!("Host: {address}\r\n"));
@@ -101,35 +101,35 @@ impl Http {
     #[track_caller]
     pub(crate) fn connect(address: SocketAddr) -> Http {
         let stream = TcpStream::connect(address).expect("the HTTP port accepts");
-        stream.set_nodelay(true).expect("a socket takes an option");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
+        stream.set_nodelay(true).expect("the socket option is valid");
+        stream.set_read_timeout(Some(HANG_TIMEOUT)).expect("the timeout is valid");
         Http { stream, address }
     }
 
     /// Sends bytes without any framing.
     #[track_caller]
-    pub(crate) fn octets(&mut self, bytes: &[u8]) {
+    pub(crate) fn write_bytes(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).expect("a request can be sent");
     }
 
     /// Sends a request.
     #[track_caller]
-    pub(crate) fn ask(&mut self, request: &Request) {
-        let bytes = request.octets(self.address);
-        self.octets(&bytes);
+    pub(crate) fn send_request(&mut self, request: &Request) {
+        let bytes = request.encode(self.address);
+        self.write_bytes(&bytes);
     }
 
     /// Sends a request and reads the whole response.
     #[track_caller]
     pub(crate) fn exchange(&mut self, request: &Request) -> Response {
-        self.ask(request);
-        if request.is_head() { self.head() } else { self.answer() }
+        self.send_request(request);
+        if request.is_head() { self.head() } else { self.read_response() }
     }
 
     /// Reads a whole response.
     #[track_caller]
-    pub(crate) fn answer(&mut self) -> Response {
-        answer(&mut self.stream)
+    pub(crate) fn read_response(&mut self) -> Response {
+        read_response(&mut self.stream)
     }
 
     /// Reads the head of a response.
@@ -166,33 +166,33 @@ impl Http {
 
     /// Returns whether nothing arrives for this time, not even the end of the stream.
     pub(crate) fn is_quiet_for(&mut self, time: Duration) -> bool {
-        self.stream.set_read_timeout(Some(time)).expect("a socket takes a timeout");
+        self.stream.set_read_timeout(Some(time)).expect("the timeout is valid");
         let peeked = self.stream.peek(&mut [0]);
-        self.stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
+        self.stream.set_read_timeout(Some(HANG_TIMEOUT)).expect("the timeout is valid");
         peeked.is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
     }
 
     /// Closes the client's side of the stream. The client can still read.
-    pub(crate) fn finish(&self) {
+    pub(crate) fn shutdown_write(&self) {
         self.stream.shutdown(Shutdown::Write).expect("a socket can be shut down");
     }
 
     /// Closes the connection with a reset, as after a crash.
     pub(crate) fn reset(self) {
         let socket = socket2::SockRef::from(&self.stream);
-        socket.set_linger(Some(Duration::ZERO)).expect("a socket takes an option");
+        socket.set_linger(Some(Duration::ZERO)).expect("the socket option is valid");
     }
 
-    /// Reduces the receive buffer, so that the system holds little data that this client has not read.
-    pub(crate) fn narrow(&self) {
+    /// Reduces the receive buffer, so that the system buffers little data that this client has not read.
+    pub(crate) fn shrink_receive_buffer(&self) {
         let socket = socket2::SockRef::from(&self.stream);
-        socket.set_recv_buffer_size(32 * 1024).expect("a socket takes an option");
+        socket.set_recv_buffer_size(32 * 1024).expect("the socket option is valid");
     }
 }
 
 /// Sends one request on its own connection.
 #[track_caller]
-pub(crate) fn ask(address: SocketAddr, request: &Request) -> Response {
+pub(crate) fn fetch(address: SocketAddr, request: &Request) -> Response {
     Http::connect(address).exchange(request)
 }
 
@@ -200,14 +200,14 @@ pub(crate) fn ask(address: SocketAddr, request: &Request) -> Response {
 #[track_caller]
 pub(crate) fn exchange(address: SocketAddr, request: &[u8]) -> (TcpStream, Response) {
     let mut http = Http::connect(address);
-    http.octets(request);
-    let response = http.answer();
+    http.write_bytes(request);
+    let response = http.read_response();
     (http.stream, response)
 }
 
 /// Reads one response.
 #[track_caller]
-pub(crate) fn answer(stream: &mut TcpStream) -> Response {
+pub(crate) fn read_response(stream: &mut TcpStream) -> Response {
     let mut response = head(stream);
     let has_body = !matches!(response.status, 100..200 | 204 | 304);
     let length = response.header("content-length").map(|digits| digits.parse().expect("a length"));
@@ -246,14 +246,14 @@ fn chunk(stream: &mut TcpStream) -> Option<String> {
     let size = until(stream, "\r\n");
     let size = usize::from_str_radix(size.trim_end(), 16).expect("a chunk's size");
     let chunk = take(stream, size);
-    assert_eq!(take(stream, 2), "\r\n", "behind the chunk {chunk:?}");
+    assert_eq!(take(stream, 2), "\r\n", "expected a line end after the chunk {chunk:?}");
     (size > 0).then_some(chunk)
 }
 
 #[track_caller]
 fn take(stream: &mut TcpStream, count: usize) -> String {
     let mut bytes = vec![0; count];
-    stream.read_exact(&mut bytes).unwrap_or_else(|error| panic!("{count} bytes, not {error}"));
+    stream.read_exact(&mut bytes).unwrap_or_else(|error| panic!("cannot read {count} bytes: {error}"));
     String::from_utf8(bytes).expect("a body that is text")
 }
 
@@ -262,7 +262,7 @@ fn take(stream: &mut TcpStream, count: usize) -> String {
 fn until(stream: &mut TcpStream, end: &str) -> String {
     let mut line = Vec::new();
     let fail = |what: &str, line: &[u8]| -> ! {
-        panic!("an answer, not {what} behind {:?}", String::from_utf8_lossy(line))
+        panic!("expected {end:?}, got {what} after {:?}", String::from_utf8_lossy(line))
     };
     while !line.ends_with(end.as_bytes()) {
         let mut ahead = [0; 1024];
@@ -274,7 +274,7 @@ fn until(stream: &mut TcpStream, end: &str) -> String {
         line.extend_from_slice(&ahead[..count]);
         let found = line[from..].windows(end.len()).position(|window| window == end.as_bytes());
         line.truncate(found.map_or(line.len(), |at| from + at + end.len()));
-        stream.read_exact(&mut ahead[..line.len() - before]).expect("what was peeked at can be read");
+        stream.read_exact(&mut ahead[..line.len() - before]).expect("peeked bytes can be read");
     }
-    String::from_utf8(line).expect("an answer's head is text")
+    String::from_utf8(line).expect("the head of a response is text")
 }

@@ -1,6 +1,6 @@
 //! The broker's output on stderr.
 
-use super::PATIENCE;
+use super::HANG_TIMEOUT;
 use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
@@ -11,7 +11,7 @@ pub(super) struct Log(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     written: Mutex<Written>,
-    grown: Condvar,
+    changed: Condvar,
 }
 
 #[derive(Default)]
@@ -24,19 +24,19 @@ impl Log {
     /// Starts a thread that reads `stderr`.
     pub(super) fn follow(stderr: impl Read + Send + 'static) -> Log {
         let log = Log::default();
-        let kept = log.clone();
+        let writer = log.clone();
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                kept.grow(|written| written.text.extend([line.as_str(), "\n"]));
+                writer.update(|written| written.text.extend([line.as_str(), "\n"]));
             }
-            kept.grow(|written| written.ended = true);
+            writer.update(|written| written.ended = true);
         });
         log
     }
 
-    fn grow(&self, by: impl FnOnce(&mut Written)) {
-        by(&mut self.written());
-        self.0.grown.notify_all();
+    fn update(&self, change: impl FnOnce(&mut Written)) {
+        change(&mut self.written());
+        self.0.changed.notify_all();
     }
 
     fn written(&self) -> MutexGuard<'_, Written> {
@@ -48,13 +48,13 @@ impl Log {
         self.written().text.clone()
     }
 
-    /// Waits for a line for which `is_meant` returns true, and returns the first one.
+    /// Waits for a line for which `matches` returns true, and returns the first one.
     #[track_caller]
-    pub(super) fn line(&self, is_meant: impl Fn(&str) -> bool) -> String {
-        let find = |written: &Written| written.text.lines().find(|line| is_meant(line)).map(str::to_string);
+    pub(super) fn line(&self, matches: impl Fn(&str) -> bool) -> String {
+        let find = |written: &Written| written.text.lines().find(|line| matches(line)).map(str::to_string);
         let written = self.until(|written| find(written).is_some());
         let found = find(&written);
-        // A panic while the lock is held would poison it, and the log could not be shown.
+        // A panic while the lock is held would poison it, and the log could not be printed.
         drop(written);
         found.unwrap_or_else(|| panic!("no such line in the log:\n{}", self.so_far()))
     }
@@ -68,7 +68,8 @@ impl Log {
     }
 
     fn until(&self, holds: impl Fn(&Written) -> bool) -> MutexGuard<'_, Written> {
-        let waited = self.0.grown.wait_timeout_while(self.written(), PATIENCE, |written| !holds(written));
+        let waited =
+            self.0.changed.wait_timeout_while(self.written(), HANG_TIMEOUT, |written| !holds(written));
         waited.expect("no reader panics").0
     }
 }

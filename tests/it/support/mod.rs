@@ -1,13 +1,13 @@
-//! The broker's binary, and clients that talk to it byte by byte.
+//! Starts the broker's binary, and provides clients that exchange bytes with it.
 
 pub(crate) mod broker;
 pub(crate) mod client;
 pub(crate) mod frame;
-pub(crate) mod home;
 pub(crate) mod http;
 mod log;
-pub(crate) mod people;
+pub(crate) mod sign_in;
 pub(crate) mod sockjs;
+pub(crate) mod users_directory;
 pub(crate) mod websocket;
 
 pub(crate) use broker::Broker;
@@ -15,11 +15,9 @@ pub(crate) use client::{Client, Event, Wire};
 
 use std::time::Duration;
 
-/// Deadline that only guards against a hang. It is far above what a wait takes on a busy machine, so that a test that
-/// reaches it has failed whatever else runs there.
+/// Deadline that only guards against a hang. It is far above any wait on a busy machine, so that a test that reaches it
+/// has failed.
 pub(crate) const HANG_TIMEOUT: Duration = Duration::from_secs(60);
-/// Older name of [`HANG_TIMEOUT`].
-pub(crate) const PATIENCE: Duration = HANG_TIMEOUT;
 
 /// Defines each function as two tests, one over TCP and one over WebSocket.
 macro_rules! on_each_wire {

@@ -5,7 +5,7 @@
 
 use super::http::{Http, Request, Response};
 use super::websocket::{self, CLOSE, FIN, PING, PONG, Received, TEXT};
-use super::{PATIENCE, frame};
+use super::{HANG_TIMEOUT, frame};
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -119,7 +119,7 @@ impl Transport {
     pub(crate) fn unwrapped(self, sent: &str) -> String {
         let (before, after) = self.envelope();
         let frame = sent.strip_prefix(&before).and_then(|rest| rest.strip_suffix(after));
-        let frame = frame.unwrap_or_else(|| panic!("not an envelope of {self:?}: {sent:?}"));
+        let frame = frame.unwrap_or_else(|| panic!("invalid envelope of {self:?}: {sent:?}"));
         match self {
             EventSource => frame.replace("%25", "%"),
             HtmlFile | JsonpPolling => serde_json::from_str(frame).expect("a string in JSON"),
@@ -183,13 +183,13 @@ impl Frame {
                 let (code, reason) = serde_json::from_str(json).expect("a code and a reason");
                 Frame::Close(code, reason)
             }
-            _ => panic!("not a SockJS frame: {text:?}"),
+            _ => panic!("invalid SockJS frame: {text:?}"),
         }
     }
 }
 
 /// Returns a new id for a SockJS session.
-pub(crate) fn name() -> String {
+pub(crate) fn session_name() -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     format!("session-{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
@@ -208,7 +208,7 @@ pub(crate) struct Session {
     /// The connection for `xhr_send`; `None` before the first message.
     sender: Option<Http>,
     messages: VecDeque<String>,
-    marks: usize,
+    mark_count: usize,
 }
 
 impl Session {
@@ -217,7 +217,7 @@ impl Session {
     pub(crate) fn new(address: SocketAddr, base: &str, transport: Transport) -> Session {
         Session {
             address,
-            path: format!("{base}/000/{}", name()),
+            path: format!("{base}/000/{}", session_name()),
             transport,
             headers: Vec::new(),
             query: String::new(),
@@ -225,18 +225,18 @@ impl Session {
             socket: None,
             sender: None,
             messages: VecDeque::new(),
-            marks: 0,
+            mark_count: 0,
         }
     }
 
     /// Adds this header to every further request.
-    pub(crate) fn with(mut self, name: &str, value: &str) -> Session {
+    pub(crate) fn with_header(mut self, name: &str, value: &str) -> Session {
         self.headers.push((name.to_string(), value.to_string()));
         self
     }
 
     /// Adds this query to every further request.
-    pub(crate) fn asking(mut self, query: &str) -> Session {
+    pub(crate) fn with_query(mut self, query: &str) -> Session {
         self.query = query.to_string();
         self
     }
@@ -248,7 +248,7 @@ impl Session {
         self
     }
 
-    fn dressed(&self, request: Request) -> Request {
+    fn with_own_headers(&self, request: Request) -> Request {
         let request = request.query(&self.query);
         self.headers.iter().fold(request, |request, (name, value)| request.header(name, value))
     }
@@ -259,7 +259,7 @@ impl Session {
     #[track_caller]
     pub(crate) fn another_receiver(&self) -> (Http, Response) {
         let mut http = Http::connect(self.address);
-        http.ask(&self.dressed(self.transport.receive(&self.path)));
+        http.send_request(&self.with_own_headers(self.transport.receive(&self.path)));
         let head = http.head();
         (http, head)
     }
@@ -320,7 +320,7 @@ impl Session {
             match self.frame() {
                 Frame::Messages(messages) => self.messages.extend(messages),
                 Frame::HeartBeat | Frame::End if self.transport != WebSocket => {}
-                other => panic!("a message was expected over {:?}, not {other:?}", self.transport),
+                other => panic!("expected a message over {:?}, got {other:?}", self.transport),
             }
         }
     }
@@ -371,7 +371,7 @@ impl Session {
     /// Sends messages in JSON and returns the answer.
     #[track_caller]
     pub(crate) fn try_send(&mut self, json: &str) -> Response {
-        let request = self.dressed(self.transport.send(&self.path, json));
+        let request = self.with_own_headers(self.transport.send(&self.path, json));
         let address = self.address;
         self.sender.get_or_insert_with(|| Http::connect(address)).exchange(&request)
     }
@@ -380,7 +380,7 @@ impl Session {
     #[track_caller]
     pub(crate) fn socket(&mut self) -> &mut Socket {
         if self.socket.is_none() {
-            let request = self.dressed(self.transport.receive(&self.path));
+            let request = self.with_own_headers(self.transport.receive(&self.path));
             self.socket = Some(Socket::open_by(self.address, request));
         }
         self.socket.as_mut().expect("just opened")
@@ -426,25 +426,25 @@ impl Session {
         self.expect("CONNECTED", &[("version", version)], "");
     }
 
-    /// Sends frames and waits for the RECEIPT of the last one, which must ask for `receipt:done`.
+    /// Sends frames and waits for the RECEIPT of the last one, which must request `receipt:done`.
     #[track_caller]
     pub(crate) fn done(&mut self, text: &str) {
         self.stomp(text);
         self.expect("RECEIPT", &[("receipt-id", "done")], "");
     }
 
-    /// SUBSCRIBE, and its RECEIPT; `headers` are further lines, each with its LF.
+    /// Sends SUBSCRIBE and waits for its RECEIPT; `headers` are further lines, each with its LF.
     #[track_caller]
     pub(crate) fn subscribe(&mut self, id: &str, destination: &str, headers: &str) {
         self.done(&format!("SUBSCRIBE\nid:{id}\ndestination:{destination}\nreceipt:done\n{headers}\n\0"));
     }
 
-    /// Asserts that no frame waits for this client: a message that it sends to itself through its outbound queue is the
-    /// next one to arrive.
+    /// Asserts that the broker has no frames for this client: the next one to arrive is a message from the client to
+    /// itself.
     #[track_caller]
     pub(crate) fn expect_quiet(&mut self) {
-        self.marks += 1;
-        let mark = format!("quiet-{}-{}", self.path.replace('/', "-"), self.marks);
+        self.mark_count += 1;
+        let mark = format!("quiet-{}-{}", self.path.replace('/', "-"), self.mark_count);
         self.subscribe(&mark, &format!("/topic/{mark}"), "");
         self.stomp(&format!("SEND\ndestination:/topic/{mark}\n\n\0"));
         self.expect("MESSAGE", &[("subscription", &mark)], "");
@@ -470,20 +470,20 @@ impl Socket {
     pub(crate) fn open_by(address: SocketAddr, request: Request) -> Socket {
         let (stream, response) = websocket::upgrade_by(address, request);
         assert_eq!(response.status, 101, "{response:?}");
-        stream.set_nodelay(true).expect("a socket takes an option");
+        stream.set_nodelay(true).expect("the socket option is valid");
         Socket { stream, bytes: Vec::new() }
     }
 
     /// Sends a frame; `first` is the first byte: the opcode and the flags.
     #[track_caller]
     pub(crate) fn send(&mut self, first: u8, payload: &[u8]) {
-        self.raw(&websocket::frame(first, payload));
+        self.write_bytes(&websocket::frame(first, payload));
     }
 
     /// Sends bytes without any framing.
     #[track_caller]
-    pub(crate) fn raw(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).expect("the server reads its input");
+    pub(crate) fn write_bytes(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("the server accepts input");
     }
 
     /// Returns the next WebSocket frame; `None` at the end of the stream.
@@ -496,7 +496,9 @@ impl Socket {
             }
             let mut more = vec![0; 256 * 1024];
             let count = self.stream.read(&mut more);
-            match count.unwrap_or_else(|error| panic!("a frame within {PATIENCE:?}, not {error}")) {
+            match count
+                .unwrap_or_else(|error| panic!("expected a frame within {HANG_TIMEOUT:?}, got {error}"))
+            {
                 0 => {
                     assert!(self.bytes.is_empty(), "the stream must not end within a frame");
                     return None;
@@ -519,7 +521,7 @@ impl Socket {
                     return Frame::SocketClose(u16::from_be_bytes(*code), reason);
                 }
                 PING | PONG => {}
-                other => panic!("a frame with opcode {other}"),
+                other => panic!("unexpected opcode {other}"),
             }
         }
     }
@@ -539,11 +541,11 @@ impl Socket {
         let received = self.received().expect("a close frame");
         let expected = [&code.to_be_bytes()[..], reason.as_bytes()].concat();
         assert_eq!((received.opcode, received.payload), (CLOSE, expected));
-        assert!(self.received().is_none(), "nothing may follow a close frame");
+        assert!(self.received().is_none(), "a close frame must be the last frame");
     }
 
     /// Closes the client's side of the stream.
-    pub(crate) fn finish(&self) {
+    pub(crate) fn shutdown_write(&self) {
         self.stream.shutdown(Shutdown::Write).expect("a socket can be shut down");
     }
 }

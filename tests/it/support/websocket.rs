@@ -39,7 +39,7 @@ pub(crate) fn upgrade_by(address: SocketAddr, request: Request) -> (TcpStream, R
         ("Sec-WebSocket-Key", KEY),
         ("Sec-WebSocket-Version", "13"),
     ]);
-    let (stream, response) = http::exchange(address, &request.octets(address));
+    let (stream, response) = http::exchange(address, &request.encode(address));
     if response.status == 101 {
         assert_eq!(response.header("sec-websocket-accept"), Some(derive_accept_key(KEY.as_bytes()).as_str()));
         assert_eq!(response.header("upgrade").map(str::to_lowercase).as_deref(), Some("websocket"));

@@ -60,7 +60,7 @@ impl Broker {
     pub(crate) fn sign_in_with(&self, wire: Wire, version: &str, headers: &str) -> (Client, String) {
         let mut client = self.open(wire);
         client.send(&format!("CONNECT\naccept-version:{version}\nhost:a\n{headers}\n\0"));
-        let id = client.expect("CONNECTED", &[("version", version)], "").must("session").to_string();
+        let id = client.expect("CONNECTED", &[("version", version)], "").expect_header("session").to_string();
         (client, id)
     }
 }
@@ -68,27 +68,27 @@ impl Broker {
 impl Client {
     /// Sends SEND with the lines `headers`. Returns its RECEIPT, which must be the next frame.
     #[track_caller]
-    pub(crate) fn tell(&mut self, destination: &str, headers: &str, body: &str) -> Frame {
-        self.send(&format!("SEND\ndestination:{destination}\nreceipt:told\n{headers}\n{body}\0"));
-        self.expect("RECEIPT", &[("receipt-id", "told")], "")
+    pub(crate) fn send_with_receipt(&mut self, destination: &str, headers: &str, body: &str) -> Frame {
+        self.send(&format!("SEND\ndestination:{destination}\nreceipt:sent\n{headers}\n{body}\0"));
+        self.expect("RECEIPT", &[("receipt-id", "sent")], "")
     }
 
     /// Does the same, and returns the number of sessions that the message has reached.
     #[track_caller]
-    pub(crate) fn reach(&mut self, destination: &str, headers: &str, body: &str) -> usize {
-        let receipt = self.tell(destination, headers, body);
-        receipt.must("delivered-sessions").parse().expect("a number")
+    pub(crate) fn send_and_count(&mut self, destination: &str, headers: &str, body: &str) -> usize {
+        let receipt = self.send_with_receipt(destination, headers, body);
+        receipt.expect_header("delivered-sessions").parse().expect("a number")
     }
 
     /// Expects that the next frame is a MESSAGE with this body from this destination.
     #[track_caller]
-    pub(crate) fn hears(&mut self, destination: &str, body: &str) -> Frame {
+    pub(crate) fn expect_message(&mut self, destination: &str, body: &str) -> Frame {
         self.expect("MESSAGE", &[("destination", destination)], body)
     }
 
     /// Does the same as [`Client::expect_quiet`] for a client that may send only to its own user destinations.
     #[track_caller]
-    pub(crate) fn hears_nothing(&mut self) {
+    pub(crate) fn expect_quiet_as_user(&mut self) {
         let mark = format!("quiet-{}", self.address().port());
         self.subscribe(&mark, &format!("/user/topic/{mark}"), "");
         self.send(&format!("SEND\ndestination:/user/topic/{mark}\n\n\0"));
@@ -97,11 +97,11 @@ impl Client {
     }
 
     /// Sends a frame, given as its head without the receipt. Returns `None` if it was accepted; otherwise the ERROR,
-    /// or with `soft-errors` the MESSAGE that reports the refusal. Skips other messages.
+    /// or with `soft-errors` the MESSAGE that reports the rejection. Skips other messages.
     #[track_caller]
-    pub(crate) fn refusal(&mut self, head: &str) -> Option<Frame> {
-        static ASKED: AtomicUsize = AtomicUsize::new(0);
-        let receipt = format!("asked-{}", ASKED.fetch_add(1, Ordering::Relaxed));
+    pub(crate) fn rejection(&mut self, head: &str) -> Option<Frame> {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let receipt = format!("request-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         self.send(&format!("{head}\nreceipt:{receipt}\n\n\0"));
         loop {
             match self.event() {
@@ -110,7 +110,7 @@ impl Client {
                 }
                 Event::Frame(frame) if frame.command == "MESSAGE" => {}
                 Event::HeartBeat => {}
-                other => panic!("an answer to {head:?}, not {other:?}"),
+                other => panic!("expected an answer to {head:?}, got {other:?}"),
             }
         }
     }
@@ -121,6 +121,6 @@ impl sockjs::Session {
     #[track_caller]
     pub(crate) fn sign_in(&mut self, headers: &str) -> String {
         self.stomp(&format!("CONNECT\naccept-version:1.2\nhost:a\n{headers}\n\0"));
-        self.expect("CONNECTED", &[], "").must("session").to_string()
+        self.expect("CONNECTED", &[], "").expect_header("session").to_string()
     }
 }

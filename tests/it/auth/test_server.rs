@@ -11,17 +11,17 @@ pub(super) struct ReceivedRequest {
     pub(super) body: String,
 }
 
-/// The answer of the server.
+/// The reply of the server to a request.
 pub(super) enum Reply {
     /// A status and a body.
-    Say(u16, String),
-    /// No answer; the connection stays open until the broker closes it.
+    Response(u16, String),
+    /// No response; the connection stays open until the broker closes it.
     Silence,
 }
 
 impl Reply {
-    pub(super) fn say(status: u16, body: serde_json::Value) -> Reply {
-        Reply::Say(status, body.to_string())
+    pub(super) fn json(status: u16, body: serde_json::Value) -> Reply {
+        Reply::Response(status, body.to_string())
     }
 }
 
@@ -42,7 +42,7 @@ impl TestServer {
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let (count, answers) = (count.clone(), answers.clone());
-                thread::spawn(move || converse(stream, &count, &*answers));
+                thread::spawn(move || serve(stream, &count, &*answers));
             }
         });
         TestServer { address, count: total }
@@ -64,14 +64,14 @@ impl TestServer {
     }
 }
 
-fn converse(stream: TcpStream, count: &AtomicUsize, answers: &Answers) {
+fn serve(stream: TcpStream, count: &AtomicUsize, answers: &Answers) {
     let mut writer = stream.try_clone().expect("a handle");
     let mut reader = BufReader::new(stream);
     while let Some(request) = read(&mut reader) {
         count.fetch_add(1, Ordering::SeqCst);
         match answers(&request) {
-            Reply::Say(status, body) => {
-                let head = format!("HTTP/1.1 {status} Said\r\nContent-Length: {}\r\n\r\n", body.len());
+            Reply::Response(status, body) => {
+                let head = format!("HTTP/1.1 {status} Status\r\nContent-Length: {}\r\n\r\n", body.len());
                 if writer.write_all(format!("{head}{body}").as_bytes()).is_err() {
                     return;
                 }

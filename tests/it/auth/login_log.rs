@@ -3,29 +3,29 @@
 use crate::support::Broker;
 use std::collections::BTreeMap;
 
-/// Reasons for refusals, and how often each was logged.
+/// Reasons for failed logins, and how often each was logged.
 pub(super) type Reasons = BTreeMap<String, usize>;
 
-/// Stops the broker, which must log at debug level, and asserts that its log gives exactly these reasons for refusals,
-/// that each of them ended its connection, and that it contains none of the secrets.
+/// Stops the broker, which must log at debug level. Asserts that its log has exactly these reasons for failed logins,
+/// that each of them ended its connection, and that the log contains none of the secrets.
 #[track_caller]
 pub(super) fn assert_log(broker: Broker, expected: &Reasons, secrets: &[String]) {
     let log = broker.whole_log();
     let mut found = Reasons::new();
-    let is_refusal = |line: &&str| {
+    let is_failure = |line: &&str| {
         ["login failed reason=", "login not checked reason="].iter().any(|text| line.contains(text))
     };
-    for line in log.lines().filter(is_refusal) {
+    for line in log.lines().filter(is_failure) {
         *found.entry(reason(line)).or_default() += 1;
     }
     assert_eq!(&found, expected);
     let closed = log.lines().filter(|line| line.contains("connection closed reason=\"unauthenticated\""));
-    assert_eq!(closed.count(), expected.values().sum::<usize>(), "each refusal must end its connection");
+    assert_eq!(closed.count(), expected.values().sum::<usize>(), "each failed login must end its connection");
     assert!(!secrets.is_empty());
     for secret in secrets {
-        assert!(secret.len() > 8, "{secret:?} is too short to be searched for");
-        let shown = log.lines().find(|line| line.contains(secret.as_str()));
-        assert_eq!(shown, None, "{secret} is in the log");
+        assert!(secret.len() > 8, "{secret:?} is too short to search for");
+        let line = log.lines().find(|line| line.contains(secret.as_str()));
+        assert_eq!(line, None, "{secret} is in the log");
     }
 }
 

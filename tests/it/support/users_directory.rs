@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// A directory with a users file, removed when the test ends.
-pub(crate) struct Home(pub(crate) PathBuf);
+pub(crate) struct UsersDirectory(pub(crate) PathBuf);
 
-impl Home {
-    pub(crate) fn new(name: &str) -> Home {
+impl UsersDirectory {
+    pub(crate) fn new(name: &str) -> UsersDirectory {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
         fs::create_dir_all(&path).expect("a directory");
-        Home(path)
+        UsersDirectory(path)
     }
 
     /// Returns the path of the users file.
@@ -34,20 +34,20 @@ impl Home {
         let mut child = command.spawn().expect("the command runs");
         // A command that needs no input may have ended already.
         let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
-        let output = child.wait_with_output().expect("it ends");
+        let output = child.wait_with_output().expect("the command ends");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
         (output.status.code(), text(output.stdout), text(output.stderr))
     }
 
     /// Runs `stompbox passwd users …`, which must succeed without messages.
     #[track_caller]
-    pub(crate) fn done(&self, arguments: &[&str], input: &str) {
+    pub(crate) fn passwd_ok(&self, arguments: &[&str], input: &str) {
         let (code, _, errors) = self.passwd(arguments, input);
         assert_eq!((code, errors.as_str()), (Some(0), ""), "{arguments:?}");
     }
 }
 
-impl Drop for Home {
+impl Drop for UsersDirectory {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
