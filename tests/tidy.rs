@@ -152,13 +152,13 @@ fn tokens(text: &str) -> Vec<Token> {
     while at < bytes.len() {
         let end = token_end(bytes, at);
         let piece = &text[at..end];
-        let kept = match bytes[at] {
+        let text = match bytes[at] {
             byte if byte.is_ascii_whitespace() => None,
             b'/' if piece.len() > 1 => None,
             b'"' => Some(piece.trim_end_matches('"').to_string()),
             _ => Some(piece.to_string()),
         };
-        out.extend(kept.map(|text| Token { text, line, test: false }));
+        out.extend(text.map(|text| Token { text, line, test: false }));
         line += piece.matches('\n').count();
         at = end;
     }
@@ -276,19 +276,19 @@ fn item_end(tokens: &[Token], at: usize) -> usize {
 }
 
 /// A path in the source. Groups such as `a::{b, c::d}` are expanded into several paths.
-struct Named {
+struct PathUse {
     segments: Vec<String>,
     line: usize,
     test: bool,
 }
 
-impl Named {
+impl PathUse {
     fn contains(&self, part: &[&str]) -> bool {
         self.segments.windows(part.len()).any(|window| window == part)
     }
 }
 
-fn paths(tokens: &[Token]) -> Vec<Named> {
+fn paths(tokens: &[Token]) -> Vec<PathUse> {
     let (mut out, mut at) = (Vec::new(), 0);
     while at < tokens.len() {
         at = if is_segment(&tokens[at]) { path(tokens, at, &[], &mut out) } else { at + 1 };
@@ -301,7 +301,7 @@ fn is_segment(token: &Token) -> bool {
 }
 
 /// Parses one path and returns its end.
-fn path(tokens: &[Token], mut at: usize, prefix: &[String], out: &mut Vec<Named>) -> usize {
+fn path(tokens: &[Token], mut at: usize, prefix: &[String], out: &mut Vec<PathUse>) -> usize {
     let mut segments = prefix.to_vec();
     let Token { line, test, .. } = tokens[at];
     while let Some(token) = tokens.get(at) {
@@ -318,11 +318,11 @@ fn path(tokens: &[Token], mut at: usize, prefix: &[String], out: &mut Vec<Named>
         }
         at += 1;
     }
-    out.push(Named { segments, line, test });
+    out.push(PathUse { segments, line, test });
     at
 }
 
-fn group(tokens: &[Token], mut at: usize, prefix: &[String], out: &mut Vec<Named>) -> usize {
+fn group(tokens: &[Token], mut at: usize, prefix: &[String], out: &mut Vec<PathUse>) -> usize {
     while let Some(token) = tokens.get(at) {
         match token.text.as_str() {
             "}" => return at + 1,
@@ -349,12 +349,14 @@ fn layers(files: &[File]) -> Vec<String> {
             continue;
         };
         for path in paths(&file.tokens).iter().filter(|path| !path.test) {
-            let Some(other) = reached(file, path) else { continue };
+            let Some(other) = imported_module(file, path) else { continue };
             let known = MODULES.iter().any(|module| module.0 == other);
             if other != *module && known && !may.contains(&other) {
                 findings.push(file.finding(path.line, format!("`{module}` may not import `{other}`")));
             } else if !known && *module != "frames" && !["lib", "main"].contains(module) {
-                let rule = format!("`crate::{other}` is no module: import from the module that owns it");
+                let rule = format!(
+                    "`crate::{other}` is not a module in the table of tests/tidy.rs: import from the module that defines it"
+                );
                 findings.push(file.finding(path.line, rule));
             }
         }
@@ -364,7 +366,7 @@ fn layers(files: &[File]) -> Vec<String> {
 }
 
 /// Returns the module that a path leads to, if it leaves the file's own module.
-fn reached<'a>(file: &File, path: &'a Named) -> Option<&'a str> {
+fn imported_module<'a>(file: &File, path: &'a PathUse) -> Option<&'a str> {
     let segment = |at: usize| path.segments.get(at).map(String::as_str);
     let in_frames = file.module() == "frames";
     match segment(0)? {
@@ -380,16 +382,18 @@ fn reached<'a>(file: &File, path: &'a Named) -> Option<&'a str> {
 }
 
 fn long_files(files: &[File]) -> Vec<String> {
-    let judge = |file: &File| {
+    let check = |file: &File| {
         let tests: BTreeSet<usize> = test_lines(file);
         let (lines, lines_max) = match file.is_test() {
             true => (file.lines, TEST_FILE_LINES_MAX),
             false => (file.lines - tests.len(), FILE_LINES_MAX),
         };
-        let rule = format!("{lines} lines, {lines_max} at most (without tests): split it by its concepts");
+        let rule = format!(
+            "{lines} lines without tests; expected at most {lines_max}: split the file by its concepts"
+        );
         (lines > lines_max).then(|| file.finding(1, rule))
     };
-    files.iter().filter_map(judge).collect()
+    files.iter().filter_map(check).collect()
 }
 
 /// Returns the lines of the items under `cfg(test)`.
@@ -408,7 +412,8 @@ fn long_functions(files: &[File]) -> Vec<String> {
             let end = item_end(&file.tokens, at);
             let lines = file.tokens[end - 1].line + 1 - pair[0].line;
             if lines > FUNCTION_LINES_MAX {
-                let rule = format!("`{}` has {lines} lines, {FUNCTION_LINES_MAX} at most", pair[1].text);
+                let rule =
+                    format!("`{}` has {lines} lines; expected at most {FUNCTION_LINES_MAX}", pair[1].text);
                 findings.push(file.finding(pair[0].line, rule));
             }
         }
@@ -419,28 +424,28 @@ fn long_functions(files: &[File]) -> Vec<String> {
 /// Finds files that no `mod` reaches from one of the `roots`.
 fn dead_files(files: &[File], roots: &[String]) -> Vec<String> {
     let by_path: BTreeMap<&str, &File> = files.iter().map(|file| (file.path.as_str(), file)).collect();
-    let mut alive = BTreeSet::new();
+    let mut reached = BTreeSet::new();
     let mut todo: Vec<String> = roots.to_vec();
     while let Some(path) = todo.pop() {
         let Some(file) = by_path.get(path.as_str()) else { continue };
-        if alive.insert(path.clone()) {
+        if reached.insert(path.clone()) {
             todo.extend(declared(file, roots.contains(&path)));
         }
     }
-    let dead = files.iter().filter(|file| !alive.contains(&file.path));
-    dead.map(|file| file.finding(1, "no `mod` declares this file: dead code")).collect()
+    let unreached = files.iter().filter(|file| !reached.contains(&file.path));
+    unreached.map(|file| file.finding(1, "no `mod` declares this file: remove it or declare it")).collect()
 }
 
-/// The files that the `mod name;` lines of a file may mean.
+/// Returns the possible paths of the files that the `mod name;` lines of a file declare.
 fn declared(file: &File, is_root: bool) -> Vec<String> {
     let stem = file.path.trim_end_matches(".rs");
     let parent = file.path.rsplit_once('/').map_or("", |(parent, _)| parent);
-    let home = if is_root || stem.ends_with("/mod") { parent } else { stem };
+    let directory = if is_root || stem.ends_with("/mod") { parent } else { stem };
     let names = file.tokens.windows(3).filter(|three| three[0].text == "mod" && three[2].text == ";");
     names
         .flat_map(|three| {
             let name = &three[1].text;
-            [format!("{home}/{name}.rs"), format!("{home}/{name}/mod.rs")]
+            [format!("{directory}/{name}.rs"), format!("{directory}/{name}/mod.rs")]
         })
         .collect()
 }
@@ -450,8 +455,8 @@ fn impurities(files: &[File]) -> Vec<String> {
     let mut findings = Vec::new();
     for file in files.iter().filter(pure) {
         for path in paths(&file.tokens).iter().filter(|path| !path.test) {
-            if let Some(what) = IMPURE.iter().find(|what| path.contains(what)) {
-                findings.push(file.finding(path.line, format!("`{}` in a pure module", what.join("::"))));
+            if let Some(impure) = IMPURE.iter().find(|impure| path.contains(impure)) {
+                findings.push(file.finding(path.line, format!("`{}` in a pure module", impure.join("::"))));
             }
         }
     }
@@ -469,13 +474,15 @@ fn stray_directories(names: &[String]) -> Vec<String> {
     let stray = names
         .iter()
         .filter(|name| !name.starts_with('.') && *name != "target" && !DIRECTORIES.contains(&name.as_str()));
-    stray.map(|name| format!("{name}:1: top-level directories are {DIRECTORIES:?} and no others")).collect()
+    stray
+        .map(|name| format!("{name}:1: unexpected top-level directory; expected one of {DIRECTORIES:?}"))
+        .collect()
 }
 
 fn vague_file_names(files: &[File]) -> Vec<String> {
-    let empty =
+    let vague =
         files.iter().filter(|file| VAGUE_NAMES.iter().any(|name| file.path.ends_with(&format!("/{name}"))));
-    empty.map(|file| file.finding(1, "a file name must describe the contents")).collect()
+    vague.map(|file| file.finding(1, "a file name must describe the contents")).collect()
 }
 
 /// Finds tests that sleep or are ignored, and code that is not implemented.
@@ -501,10 +508,10 @@ fn sleeps_and_skips(files: &[File]) -> Vec<String> {
 }
 
 /// Deadlines that only guard against a hang.
-const HANG_GUARDS: &[&str] = &["HANG_TIMEOUT", "PATIENCE", "within"];
+const HANG_GUARDS: &[&str] = &["HANG_TIMEOUT", "within"];
 
-/// Finds tests that assert that something took less than some time: on a busy machine it takes longer.
-fn races_against_the_clock(files: &[File]) -> Vec<String> {
+/// Finds tests that assert an upper limit on elapsed time, which a busy machine exceeds.
+fn elapsed_time_limits(files: &[File]) -> Vec<String> {
     let mut findings = Vec::new();
     for file in files {
         for (at, token) in file.tokens.iter().enumerate().filter(|(_, token)| token.text == "<") {
@@ -516,9 +523,8 @@ fn races_against_the_clock(files: &[File]) -> Vec<String> {
             let is_asserted = statement.into_iter().any(|text| text == "assert");
             let guards = (at..at + 6).any(|index| HANG_GUARDS.contains(&text(index)));
             if is_time && is_asserted && !guards {
-                findings.push(
-                    file.finding(token.line, "a test must not measure the machine: count work instead"),
-                );
+                findings
+                    .push(file.finding(token.line, "a test must not limit elapsed time: count work instead"));
             }
         }
     }
@@ -562,7 +568,7 @@ fn everything() -> Vec<File> {
 
 /// Returns the files that are crate roots for Cargo, by their location or by a `path` in a manifest.
 fn roots(files: &[File]) -> Vec<String> {
-    let by_place = |path: &&String| {
+    let by_location = |path: &&String| {
         let parts: Vec<&str> = path.trim_start_matches("frames/").split('/').collect();
         matches!(
             parts.as_slice(),
@@ -575,7 +581,7 @@ fn roots(files: &[File]) -> Vec<String> {
         let paths: Vec<&str> = text.split('"').filter(|piece| piece.ends_with(".rs")).collect();
         paths.into_iter().map(|path| format!("{prefix}{path}")).collect::<Vec<_>>()
     });
-    files.iter().map(|file| &file.path).filter(by_place).cloned().chain(by_manifest).collect()
+    files.iter().map(|file| &file.path).filter(by_location).cloned().chain(by_manifest).collect()
 }
 
 #[track_caller]
@@ -595,7 +601,7 @@ fn the_module_table_allows_only_lower_layers() {
         for other in *may {
             assert!(
                 layer(other).is_some_and(|other| other < *at),
-                "{module} may import {other}, which is not below"
+                "{module} may import {other}, which is not in a lower layer"
             );
         }
     }
@@ -644,7 +650,7 @@ fn tests_do_not_sleep_and_are_not_ignored() {
 
 #[test]
 fn tests_do_not_measure_the_speed_of_the_machine() {
-    assert_none(races_against_the_clock(&everything()));
+    assert_none(elapsed_time_limits(&everything()));
 }
 
 // ---- tests of the rules ----
@@ -787,9 +793,9 @@ fn an_upper_limit_on_elapsed_time_is_found() {
         ("fn f() { assert!(took >= DELAY && took < 5 * DELAY); }", &[1]),
         ("fn f() { assert!(took > DELAY); if took < DELAY { act(); } }", &[]),
         ("fn f() { assert!(started.elapsed() < HANG_TIMEOUT); }", &[]),
-        ("fn f() { assert!(started.elapsed() < crate::support::PATIENCE); }", &[]),
+        ("fn f() { assert!(started.elapsed() < crate::support::HANG_TIMEOUT); }", &[]),
         ("fn f() { while started.elapsed() < second { act(); } assert!(took >= second); }", &[]),
     ] {
-        assert_eq!(lines_found(races_against_the_clock, "tests/it/a.rs", text), lines, "{text}");
+        assert_eq!(lines_found(elapsed_time_limits, "tests/it/a.rs", text), lines, "{text}");
     }
 }
