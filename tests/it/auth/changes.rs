@@ -141,8 +141,7 @@ fn sighup_reloads_the_rules() {
     ] {
         fs::write(&path, text).expect("a file");
         broker.signal(Signal::HUP);
-        let reports_error =
-            |line: &str| {
+        let reports_error = |line: &str| {
             line.contains("reload failed; the previous configuration stays in effect") && line.contains(error)
         };
         broker.log_line(reports_error);
