@@ -68,7 +68,7 @@ pub(super) fn decode(text: &str) -> Result<Result<String, &str>, DestinationErro
 pub(crate) fn percent_decode(text: &str) -> Result<String, DestinationError> {
     let malformed = || {
         invalid(format!(
-            "{text:?} is not a valid name; expected two hexadecimal digits of a UTF-8 byte after each '%', and %25 for a \
+            "invalid name {text:?}: expected two hexadecimal digits of a UTF-8 byte after each '%', and %25 for a \
              '%' itself."
         ))
     };
