@@ -227,7 +227,7 @@ on_each_wire! {
             }
             assert_eq!(frame.expect_header("receipt-id"), number.to_string());
             assert_eq!(frame.expect_header("message"), "memory limit reached");
-            assert!(frame.text().contains("A transaction that needs 1"), "{frame:?}");
+            assert!(frame.text().contains("The transaction needs 1"), "{frame:?}");
             assert!(frame.text().contains("memory-bytes-max"), "{frame:?}");
             last.expect_end();
             break;

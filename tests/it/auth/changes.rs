@@ -137,7 +137,7 @@ fn sighup_reloads_the_rules() {
         ("permission = [", "stompbox.toml"),
         ("no-such-option = 1", "no-such-option"),
         ("user = [\"a-secret-alone\"]", "expected NAME:PASSCODE"),
-        ("jwt-secret = [\"a-secret-too-short\"]", "32 octets"),
+        ("jwt-secret = [\"a-secret-too-short\"]", "32 bytes"),
     ] {
         fs::write(&path, text).expect("a file");
         broker.signal(Signal::HUP);
