@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("delivered to {subscriptions} subscriptions");
 
         let connections = server.shut_down().await;
-        println!("{connections} connections had to be cut");
+        println!("{connections} connections did not close in time");
         Ok::<(), Box<dyn Error>>(())
     })
 }
