@@ -7,7 +7,7 @@ const server = createServer(async (request, response) => {
   for await (const chunk of request) body += chunk;
   const { login, passcode, token, address } = JSON.parse(body);
   if (login !== 'carol' || passcode !== 'sesame') {
-    response.writeHead(401).end();                      // refused; 404: unknown, ask the next source
+    response.writeHead(401).end();                      // the login fails; 404: ask the next source
     return;
   }
   const expires = Math.floor(Date.now() / 1000) + 3600; // the session ends then; null: never
