@@ -165,19 +165,23 @@
 //! | wire | The transport of one connection, which sends and receives bytes: TCP, WebSocket or SockJS. | [`transport::wire::Wire`] |
 //! | work | An estimate of the cost of a step, in units of about 100 ns. | [`work`] |
 
+pub mod auth;
 pub mod bench;
 pub mod broker;
 pub mod budget;
 pub mod cli;
 pub mod config;
+pub mod connection;
 pub mod destination;
 pub mod http;
+pub mod limits;
 pub mod metrics;
+pub mod networks;
 pub mod outbound_queue;
+pub mod permissions;
 pub mod server;
 pub mod session;
-pub mod transport;
-pub mod users;
+pub mod wire;
 pub mod work;
 
 pub use config::Config;

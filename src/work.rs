@@ -2,7 +2,7 @@
 //!
 //! A frame can cost far more than its length suggests: an UNSUBSCRIBE requeues messages, a SEND is matched against
 //! wildcard subscriptions. The code that does such work reports it here with [`add`]. The connection task reads the
-//! account before and after each step and stops when it has used its share ([`crate::transport`]).
+//! account before and after each step and stops when it has used its share ([`crate::connection`]).
 //!
 //! The account is one counter per thread, so that code that runs in `drop` can report to it and no function needs a
 //! parameter for it.

@@ -1,11 +1,11 @@
 //! State shared by all topics and queues.
 
 use super::clock::Clock;
-use super::dead_letter_log::DeadLetterLog;
 use super::ids::Ids;
 use super::presence::PresenceTracker;
 use super::publication::Content;
-use super::queue::Queue;
+use super::queues::dead_letter_log::DeadLetterLog;
+use super::queues::queue::Queue;
 use super::timer_queue::TimerQueue;
 use super::{BrokerError, Options};
 use crate::budget::{Budget, Reservation};
@@ -19,7 +19,7 @@ const MEMORY_OPTION: &str = "memory-bytes-max";
 
 /// State shared by all topics and queues of one broker.
 #[derive(Debug)]
-pub(super) struct BrokerContext {
+pub(crate) struct BrokerContext {
     pub(super) options: Options,
     pub(super) ids: Ids,
     pub(super) budget: Arc<Budget>,

@@ -3,14 +3,15 @@
 //! Once added, memory is charged by its owner at its real size. A subscription is admitted as if it shared nothing with
 //! other subscriptions, and a transaction as if no receiver took a message in the meantime.
 
-use super::consumer::Consumers;
-use super::patterns::Patterns;
 use super::presence::PresenceTracker;
 use super::publication::Content;
-use super::queue_memory::QueueMemory;
-use super::subscriber_list::SubscriberList;
-use super::topic::Topic;
-use super::{BrokerState, TransactionStep, users};
+use super::queues::consumer::Consumers;
+use super::queues::queue_memory::QueueMemory;
+use super::topics::patterns::Patterns;
+use super::topics::subscriber_list::SubscriberList;
+use super::topics::topic::Topic;
+use super::topics::users;
+use super::{BrokerState, TransactionStep};
 use crate::budget::allocation;
 use crate::destination::{Destination, DestinationKind, Selector};
 use crate::outbound_queue::{Delivery, Message};

@@ -31,38 +31,21 @@
 //! A destination that is no longer needed is marked as closed under its own lock and is then removed from the map. Code
 //! that finds a closed destination starts again from the map.
 
-mod backlog;
-mod backoff;
 mod clock;
-mod consumer;
 mod context;
 mod cost;
-mod dead_letter;
-mod dead_letter_log;
-mod dispatch;
-mod fan_out;
 mod ids;
-mod partitioned_backlog;
-mod pattern_versions;
-mod patterns;
 mod presence;
 mod publication;
-mod queue;
-mod queue_memory;
-mod queue_usage;
-mod queues;
+pub(crate) mod queues;
 mod route;
-mod services;
 mod sessions;
-mod subscriber_list;
 mod subscription;
 #[cfg(test)]
 mod tests;
 mod timer_queue;
-mod topic;
-mod topics;
+pub(crate) mod topics;
 mod transaction;
-mod users;
 
 pub use self::publication::{Congested, Multicast, Publication, Published};
 pub use self::sessions::SessionRegistration;
@@ -71,11 +54,11 @@ pub use self::transaction::Commit;
 
 use self::clock::Clock;
 use self::context::BrokerContext;
-use self::dead_letter_log::DeadLetterLog;
 use self::ids::Ids;
 use self::route::BrokerState;
 use self::subscription::SubscriptionTarget;
 use self::timer_queue::TimerQueue;
+use crate::broker::queues::dead_letter_log::DeadLetterLog;
 use crate::budget::Budget;
 use crate::destination::{Destination, DestinationKind, Selector};
 use crate::metrics::Metrics;

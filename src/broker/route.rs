@@ -1,13 +1,14 @@
 //! The state of the broker, and the routing of messages to destinations that keep none.
 
 use super::context::BrokerContext;
-use super::fan_out::FanOutResult;
 use super::publication::{Multicast, Publication, Published};
-use super::queues::Queues;
+use super::queues::queue_map::Queues;
 use super::sessions::{SessionRegistration, Sessions};
 use super::subscription::SubscriptionTarget;
-use super::topics::Topics;
-use super::{ConsumerOptions, Stats, Subscriber, services, users};
+use super::topics::fan_out::FanOutResult;
+use super::topics::topic_map::Topics;
+use super::topics::{services, users};
+use super::{ConsumerOptions, Stats, Subscriber};
 use crate::destination::{Destination, DestinationKind};
 use crate::metrics::Gauge;
 use crate::outbound_queue::OutboundQueue;
@@ -16,7 +17,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::Instant;
 
 /// The state that the broker shares with its subscriptions and temporary queues: all destinations.
-pub(super) struct BrokerState {
+pub(crate) struct BrokerState {
     pub(super) context: Arc<BrokerContext>,
     pub(super) topics: Topics,
     pub(super) users: Topics,
@@ -32,7 +33,7 @@ pub(super) struct BrokerState {
 
 /// The result of routing a message to a destination that keeps none.
 #[derive(Default)]
-pub(super) struct Routed {
+pub(crate) struct Routed {
     pub(super) fan_out: FanOutResult,
     pub(super) sessions: Option<usize>,
     pub(super) services: Option<usize>,

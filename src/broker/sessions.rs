@@ -1,8 +1,8 @@
 //! The sessions that are online.
 
 use super::BrokerState;
-use super::subscriber_list::SubscriberSlot;
-use super::topic::Topic;
+use super::topics::subscriber_list::SubscriberSlot;
+use super::topics::topic::Topic;
 use crate::outbound_queue::Label;
 use dashmap::DashMap;
 use std::fmt;

@@ -1,13 +1,13 @@
 //! The subscriptions and temporary queues of a connection. Dropping them ends them.
 
-use super::consumer::ConsumerId;
-use super::patterns::Membership;
-use super::queue::Queue;
-use super::queue_memory::QueueMemory;
-use super::queues::Queues;
-use super::subscriber_list::SubscriberSlot;
-use super::topic::Topic;
-use super::topics::{Topics, Watch};
+use super::queues::consumer::ConsumerId;
+use super::queues::queue::Queue;
+use super::queues::queue_map::Queues;
+use super::queues::queue_memory::QueueMemory;
+use super::topics::patterns::Membership;
+use super::topics::subscriber_list::SubscriberSlot;
+use super::topics::topic::Topic;
+use super::topics::topic_map::{Topics, Watch};
 use super::{BrokerState, Settlement};
 use crate::destination::{DestinationKind, Selector};
 use crate::outbound_queue::Tag;

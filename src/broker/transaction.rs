@@ -18,9 +18,9 @@
 //! the step is applied, because its messages are charged then. A queue with a reservation is not removed. A temporary
 //! queue may be closed meanwhile: messages for it are dropped and counted.
 
-use super::consumer::ConsumerId;
 use super::cost::Estimate;
-use super::queue::Queue;
+use super::queues::consumer::ConsumerId;
+use super::queues::queue::Queue;
 use super::{BrokerError, BrokerState, Consumer, Published, TransactionStep};
 use crate::budget::Reservation;
 use crate::outbound_queue::{Message, Tag};

@@ -2,8 +2,8 @@
 
 use crate::config::Config;
 use crate::config::{ConfigError, Loaded, Setting};
+use crate::permissions::Group;
 use crate::server::{Rules, Server, log_discarded_messages};
-use crate::users::permissions::Group;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ const RUNTIME_STOP_TIME: Duration = Duration::from_secs(1);
 
 /// Number of task polls after which a worker thread polls its sockets. With tokio's default of 61, a client with one
 /// frame would wait for that many polls of other tasks, each of which may use up its whole budget
-/// ([`crate::transport`]).
+/// ([`crate::connection`]).
 const EVENT_INTERVAL: u32 = 16;
 
 /// Runs the broker until SIGINT or SIGTERM.

@@ -4,7 +4,7 @@ use super::Config;
 use super::row::{OptionRow, ValueKind};
 use super::table::text;
 use super::value::{cookie_name, header_name, preset, store, switch};
-use crate::users::permissions::Rule;
+use crate::permissions::Rule;
 
 /// Parses a value, or returns `None` for an empty text, which means that the option is not set.
 pub(super) fn optional<T>(

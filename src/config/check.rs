@@ -1,10 +1,10 @@
 //! Checks that span several options, such as `frame-bytes-max` against `outbound-queue-bytes-max`.
 
 use super::{Config, Listen};
-use crate::http::forwarded::Proxies;
-use crate::users::fetch::Client;
-use crate::users::token::Tokens;
-use crate::users::{SourceKind, check_users_file};
+use crate::auth::fetch::Client;
+use crate::auth::sources::token::Tokens;
+use crate::auth::{SourceKind, check_users_file};
+use crate::http::policy::forwarded::Proxies;
 use std::time::Duration;
 
 /// Bytes allowed for the headers that the broker adds to the MESSAGE of a SEND.

@@ -4,7 +4,7 @@ use super::environment;
 use super::error::{ConfigError, Source};
 use super::row::{OptionRow, ValueKind};
 use super::{Config, check, file, table};
-use crate::users::Secret;
+use crate::auth::Secret;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 

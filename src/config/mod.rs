@@ -34,13 +34,13 @@ pub use load::{ConfigEntry, Loaded, Setting, load};
 pub use row::{Group, OptionRow, ValueKind};
 pub(crate) use value::{count, size, time};
 
-use crate::http::forwarded::Proxies;
 use crate::http::health::MetricsFrom;
-use crate::http::hosts::Hosts;
-use crate::http::origin::Origins;
-use crate::http::proxy_user::ProxyHeaders;
+use crate::http::policy::forwarded::Proxies;
+use crate::http::policy::host_policy::Hosts;
+use crate::http::policy::origin::Origins;
+use crate::http::policy::proxy_user::ProxyHeaders;
 
-use crate::{broker, http, outbound_queue, session, transport, users};
+use crate::{auth, broker, connection, http, outbound_queue, session};
 use std::time::Duration;
 use stompbox_frames::stomp::Limits;
 
@@ -53,11 +53,11 @@ pub struct Config {
     /// Addresses for HTTP, WebSocket and SockJS (`http`).
     pub listen_http: Vec<Listen>,
     /// Options of connections over every transport.
-    pub transport: transport::Options,
+    pub transport: connection::Options,
     /// Options of HTTP, WebSocket and the pages for operators.
     pub http: http::Options,
     /// Options of the SockJS transports.
-    pub sockjs: transport::sockjs::Options,
+    pub sockjs: crate::http::sockjs::Options,
     /// Options of a STOMP session.
     pub session: session::Options,
     /// Options of the broker: work queues and presence.
@@ -65,7 +65,7 @@ pub struct Config {
     /// Options of the outbound queue of a connection.
     pub outbound_queue: outbound_queue::Options,
     /// Options of authentication and permissions.
-    pub users: users::Options,
+    pub users: auth::Options,
     /// Largest memory in bytes of outbound queues, work queues and open transactions together (`memory-bytes-max`).
     pub memory_bytes_max: usize,
     /// Longest time for which a stopping broker waits for its clients (`drain-time`).
@@ -112,7 +112,7 @@ impl Config {
         Config {
             listen_tcp: Vec::new(),
             listen_http: Vec::new(),
-            transport: transport::Options {
+            transport: connection::Options {
                 connect_limits: limits,
                 limits,
                 backlog: 0,
@@ -125,7 +125,7 @@ impl Config {
                 trailing_lf: false,
                 linger: zero,
                 shutdown_error: false,
-                health_check_from: transport::Networks::default(),
+                health_check_from: connection::Networks::default(),
             },
             http: http::Options {
                 ws_path: String::new(),
@@ -137,11 +137,11 @@ impl Config {
                 proxy_user: ProxyHeaders::default(),
                 demo: false,
             },
-            sockjs: transport::sockjs::Options::default(),
+            sockjs: crate::http::sockjs::Options::default(),
             session: session::Options::default(),
             broker: broker::Options::default(),
             outbound_queue: outbound_queue::Options::default(),
-            users: users::Options::default(),
+            users: auth::Options::default(),
             memory_bytes_max: 0,
             drain_time: zero,
             log: LogOptions { filter: String::new(), format: LogFormat::Text },
@@ -159,8 +159,8 @@ mod tests {
     fn defaults_match_those_of_the_modules() {
         let config = Config::default();
         assert_eq!(config.outbound_queue, outbound_queue::Options::default());
-        assert_eq!(config.users, users::Options::default());
-        assert_eq!(config.sockjs, transport::sockjs::Options::default());
+        assert_eq!(config.users, auth::Options::default());
+        assert_eq!(config.sockjs, crate::http::sockjs::Options::default());
         assert_eq!(config.session.heart_beat, HeartBeat { can: 10_000, wants: 10_000 });
         assert_eq!(config.transport.limits.frame_bytes_max, 2 * 1024 * 1024);
         assert_eq!(config.transport.connect_limits.frame_bytes_max, 64 * 1024);

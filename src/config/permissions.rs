@@ -1,11 +1,11 @@
 //! Derives the permission rules that apply from the options.
 
 use super::Config;
+use crate::auth::SourceKind;
 use crate::destination;
-use crate::http::forwarded::Proxies;
-use crate::http::hosts::Hosts;
-use crate::users::SourceKind;
-use crate::users::permissions::{Group, Permissions, Preset, Rule, Verb};
+use crate::http::policy::forwarded::Proxies;
+use crate::http::policy::host_policy::Hosts;
+use crate::permissions::{Group, Permissions, Preset, Rule, Verb};
 
 /// The origin of the demo's rule.
 const DEMO: &str = "demo";

@@ -3,7 +3,7 @@
 use super::row::{OptionRow, ValueKind};
 use super::table::{ZERO, duration, number, text};
 use super::value::{count, log_filter, log_format, store, switch, time};
-use crate::transport::Networks;
+use crate::connection::Networks;
 
 pub(super) const RUNNING: &[OptionRow] = &[
     text(

@@ -5,7 +5,7 @@ use super::access::{boolean, optional};
 use super::row::{OptionRow, ValueKind};
 use super::table::{COUNT_MAX, MILLISECOND, ZERO, duration, number, text};
 use super::value::{claim_name, count, store, switch, time};
-use crate::users::Secret;
+use crate::auth::Secret;
 use hyper::header::HeaderValue;
 
 /// Returns the row of a repeatable option.

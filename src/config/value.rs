@@ -1,10 +1,10 @@
 //! Parsers of option values. Each error says what was expected.
 
 use super::{Listen, LogFormat};
+use crate::auth::{Names, Passcode, SourceKind, is_read_as_token};
 use crate::http::health::MetricsFrom;
-use crate::transport::sockjs::{Transport, Transports};
-use crate::users::permissions::Preset;
-use crate::users::{Names, Passcode, SourceKind, is_read_as_token};
+use crate::http::sockjs::{Transport, Transports};
+use crate::permissions::Preset;
 use hyper::header::HeaderName;
 use std::ops::RangeInclusive;
 use std::time::Duration;

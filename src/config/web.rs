@@ -3,9 +3,9 @@
 use super::row::OptionRow;
 use super::table::text;
 use super::value::store;
-use crate::http::forwarded::Proxies;
-use crate::http::hosts::Hosts;
-use crate::http::origin::Origins;
+use crate::http::policy::forwarded::Proxies;
+use crate::http::policy::host_policy::Hosts;
+use crate::http::policy::origin::Origins;
 
 pub(super) const WEB: &[OptionRow] = &[
     text(

@@ -1,22 +1,21 @@
 //! The HTTP listener: WebSocket and SockJS, health and metrics, and the embedded site. Every request is checked first
 //! against the host policy and, below `ws-path`, against the origin policy.
 
-pub mod forwarded;
+pub(crate) mod connection;
 pub mod health;
-mod host;
-pub mod hosts;
-pub mod origin;
 pub mod pages;
-pub mod proxy_user;
+pub(crate) mod policy;
 mod rejection_log;
+pub(crate) mod socket;
+pub mod sockjs;
 
-use crate::session::Closing;
-use crate::transport::protocol::Port;
-use crate::transport::sockjs::{self, Body, Endpoints, RequestContext};
-use crate::transport::{
-    Admission, ConnectionContext, HEAD_BYTES_MAX, HttpConnection, HttpSocket, HttpStart, Stomp, Trust,
-    sockets,
+use crate::connection::{
+    Admission, ConnectionContext, HEAD_BYTES_MAX, HttpConnection, HttpSocket, HttpStart, Stomp, Trust, listen,
 };
+use crate::http::policy::origin::{OriginError, RequestKind};
+use crate::http::sockjs::{Body, Endpoints, RequestContext};
+use crate::session::Closing;
+use crate::wire::protocol::Port;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use hyper::body::Incoming;
@@ -25,7 +24,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use origin::{OriginError, RequestKind};
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::Future;
@@ -55,14 +53,14 @@ pub struct Options {
     /// The clients that may read `/metrics` (`metrics-from`).
     pub metrics_from: MetricsFrom,
     /// The pages that may use the endpoint below `ws_path` (`allowed-origins`).
-    pub origins: origin::Origins,
+    pub origins: crate::http::policy::origin::Origins,
     /// The accepted values of the header `Host` (`allowed-hosts`).
-    pub hosts: hosts::Hosts,
+    pub hosts: crate::http::policy::host_policy::Hosts,
     /// The proxies whose headers about the address of the client are trusted (`trusted-proxies`).
-    pub proxies: forwarded::Proxies,
+    pub proxies: crate::http::policy::forwarded::Proxies,
     /// The headers in which trusted proxies name the user that they have authenticated (`proxy-user-header`,
     /// `proxy-roles-header`).
-    pub proxy_user: proxy_user::ProxyHeaders,
+    pub proxy_user: crate::http::policy::proxy_user::ProxyHeaders,
     /// Whether the demo page is served (`demo`).
     pub demo: bool,
 }
@@ -115,7 +113,7 @@ impl HttpServer {
             listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback());
         let Shared { context, options, spare_permits, rejecting, .. } = &*self.shared;
         loop {
-            let (stream, peer) = sockets::accept(&listener, &context.options).await;
+            let (stream, peer) = listen::accept(&listener, &context.options).await;
             let is_proxy = options.proxies.is_trusted(peer.ip());
             let permit = if is_proxy { context.proxy_permit(peer.ip()) } else { context.admit(peer.ip()) };
             let admission = match permit {
@@ -124,7 +122,7 @@ impl HttpServer {
                     Ok(permit) => Admission::Spare(limit, permit),
                     Err(_) => {
                         context.report_limit_reached(limit, peer.ip());
-                        sockets::reject(context, stream, unavailable(limit), rejecting);
+                        listen::reject(context, stream, unavailable(limit), rejecting);
                         continue;
                     }
                 },
@@ -156,7 +154,7 @@ async fn start_connection(
         Ok(HttpStart::Foreign(protocol)) => {
             context.metrics.closed_before_session("http", Closing::WrongProtocol.as_str());
             context.wrong_protocols.log(protocol, Port::Http, peer);
-            sockets::reject(
+            listen::reject(
                 context,
                 socket.into_parts().0,
                 protocol.answer(Port::Http, context.options.trailing_lf),
@@ -249,7 +247,8 @@ impl HttpServer {
         http_connection: Arc<HttpConnection>,
     ) -> Response<Body> {
         let address = self.shared.options.proxies.client(peer, request.headers());
-        if let Err(text) = hosts::check_count(request.version(), request.headers()) {
+        if let Err(text) = crate::http::policy::host_policy::check_count(request.version(), request.headers())
+        {
             return plain(StatusCode::BAD_REQUEST, text.to_owned());
         }
         if let Err(error) =
@@ -307,7 +306,8 @@ impl HttpServer {
             "/ready" => health::ready(self.readiness()),
             "/metrics" => {
                 let allowed = self.shared.options.metrics_from;
-                let client_address = (!forwarded::is_forwarded(request.headers())).then_some(address);
+                let client_address =
+                    (!crate::http::policy::forwarded::is_forwarded(request.headers())).then_some(address);
                 let context = &self.shared.context;
                 let subscriptions = context.broker.subscription_budget().used();
                 context
@@ -352,7 +352,7 @@ impl HttpServer {
 fn request_kind(request: &Request<Incoming>, subpath: &str) -> RequestKind {
     let is_socket =
         subpath.is_empty() || subpath.trim_end_matches('/').ends_with("/websocket") || subpath == "/";
-    if is_socket && crate::transport::websocket::offers_upgrade(request.headers()) {
+    if is_socket && crate::wire::websocket::offers_upgrade(request.headers()) {
         RequestKind::WebSocket
     } else if sockjs::is_iframe_page(subpath) {
         RequestKind::Iframe

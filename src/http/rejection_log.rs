@@ -1,7 +1,7 @@
 //! A rate-limited log of rejected requests. It is limited because any page can make browsers send such requests.
 
-use super::origin::OriginError;
-use crate::transport::LogLimit;
+use super::policy::origin::OriginError;
+use crate::connection::LogLimit;
 use std::net::IpAddr;
 use std::time::Instant;
 

@@ -2,7 +2,7 @@
 
 use super::{BindError, Listeners};
 use crate::config::Listen;
-use crate::transport::sockets;
+use crate::connection::listen;
 use rustix::io::Errno;
 use std::collections::HashSet;
 use std::io;
@@ -69,7 +69,7 @@ fn open(
     for address in &requested.addresses {
         let is_wildcard = address.is_ipv6() && address.ip().is_unspecified();
         let accepts_ipv4 = is_wildcard && !ipv4_ports.contains(&address.port());
-        match sockets::listen(*address, accepts_ipv4, backlog) {
+        match listen::listen(*address, accepts_ipv4, backlog) {
             Ok(listener) => opened.push(listener),
             Err(error) if is_missing(&error) => missing = Some((address, error)),
             Err(error) => return Err(error),

@@ -7,9 +7,9 @@
 use super::action::{Action, Publish, Receipt, RejectedAction, SendTarget};
 use super::state::State;
 use super::{Closing, ErrorReply, Rejection, Session};
+use crate::auth::{Credentials, Principal, Refused, Secret, bare_token};
 use crate::destination::{Address, Destination, Owner, Selector};
-use crate::users::permissions::{AccessDenied, Permissions, Verb};
-use crate::users::{Credentials, Principal, Refused, Secret, bare_token};
+use crate::permissions::{AccessDenied, Permissions, Verb};
 use crate::work;
 use std::sync::Arc;
 use std::time::Instant;

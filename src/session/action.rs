@@ -1,10 +1,10 @@
 //! Actions: the output of a session. The connection task executes them in order.
 
 use super::Closing;
+use crate::auth::Credentials;
 use crate::destination::{Destination, Owner, Selector, UserPath};
 use crate::outbound_queue::{Key, Tag};
-use crate::users::Credentials;
-use crate::users::permissions::{AccessDenied, Verb};
+use crate::permissions::{AccessDenied, Verb};
 use bytes::Bytes;
 use stompbox_frames::stomp::{Frame, Version};
 

@@ -4,7 +4,7 @@ use super::access::SOFT_ERRORS;
 use super::action::Action;
 use super::state::State;
 use super::{Rejection, Session};
-use crate::users::{Credentials, Principal, Secret};
+use crate::auth::{Credentials, Principal, Secret};
 use std::time::{Duration, Instant};
 use stompbox_frames::stomp::{Command, Frame, HeartBeat, Version, encode};
 

@@ -5,7 +5,7 @@ use super::timers::TimeoutOption;
 use super::{Closing, Session};
 use crate::destination::DestinationError;
 use crate::outbound_queue::Key;
-use crate::users::permissions::{AccessDenied, Verb};
+use crate::permissions::{AccessDenied, Verb};
 use std::borrow::Cow;
 use std::fmt::{Display, Formatter, Result, Write};
 use stompbox_frames::stomp::{Command, DecodeError, Frame};

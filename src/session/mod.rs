@@ -69,9 +69,9 @@ pub use closing::{Closing, Slowness};
 pub use errors::ErrorReply;
 pub use options::Options;
 
+use crate::auth::{Principal, Refused};
 use crate::outbound_queue::Delivery;
-use crate::users::permissions::Permissions;
-use crate::users::{Principal, Refused};
+use crate::permissions::Permissions;
 use access::may_be_soft;
 use access_cache::AccessCache;
 use bytes::BytesMut;

@@ -8,7 +8,7 @@ use crate::destination::{
     Address, AddressOwner, Destination, DestinationKind, Owner, Selector, UserPath, recipients,
     reject_activemq_forms,
 };
-use crate::users::permissions::Verb;
+use crate::permissions::Verb;
 use bytes::Bytes;
 use std::borrow::Cow;
 use stompbox_frames::message::is_same_name;

@@ -8,7 +8,7 @@ use super::unsettled::Unsettled;
 use super::{Rejection, Session, required};
 use crate::destination::{Address, AddressOwner, Destination, DestinationKind, Owner, Selector};
 use crate::outbound_queue::Key;
-use crate::users::permissions::Verb;
+use crate::permissions::Verb;
 use stompbox_frames::stomp::{Frame, Version};
 
 /// A SUBSCRIBE after validation and permission check.

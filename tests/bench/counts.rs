@@ -13,12 +13,12 @@ use gungraun::prelude::*;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use stompbox::auth::Principal;
 use stompbox::broker::{Multicast, Subscription};
 use stompbox::destination::{Address, Destination, Owner, Selector, UserPath};
 use stompbox::outbound_queue::{Delivery, OutboundQueue};
+use stompbox::permissions::{AccessDenied, Permissions, Preset, Rule, Verb};
 use stompbox::session::{Action, Session};
-use stompbox::users::Principal;
-use stompbox::users::permissions::{AccessDenied, Permissions, Preset, Rule, Verb};
 use stompbox_frames::message::{Message, Parts};
 use stompbox_frames::stomp::{Decoder, Frame, Headers, Limits};
 

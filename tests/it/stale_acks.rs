@@ -5,13 +5,13 @@ use proptest::prelude::*;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
+use stompbox::auth::Principal;
 use stompbox::broker::{self, Broker, ConsumerOptions, Publication, Settlement, Subscriber, Subscription};
 use stompbox::budget::Budget;
 use stompbox::destination::{Destination, Selector};
 use stompbox::metrics::Metrics;
 use stompbox::outbound_queue::{self, Delivery, OutboundQueue};
 use stompbox::session::{Action, Closing, DeliveryAction, Disposition, Options, Session};
-use stompbox::users::Principal;
 use stompbox_frames::stomp::{Decoder, Headers, Limits};
 
 const QUEUE: &str = "/queue/jobs";

@@ -13,17 +13,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use stompbox::budget::Budget;
-use stompbox::metrics::Metrics;
-use stompbox::transport::output_buffer::OutputBuffer;
-use stompbox::transport::sockjs::{
-    Application, Body, Endpoints, Options, RequestContext, Transport, Transports,
-};
-use stompbox::transport::websocket::{Socket, message};
-use stompbox::transport::wire::{CloseInfo, OutgoingFrame, ReadEnd, Tail, Wire};
-use stompbox::transport::{
+use stompbox::connection::{
     Admission, ByteStream, ConnectionLimiter, ConnectionPermit, HeadMemory, HttpConnection, HttpSocket,
     InputShare, Peer, Trust,
 };
+use stompbox::http::sockjs::{Application, Body, Endpoints, Options, RequestContext, Transport, Transports};
+use stompbox::metrics::Metrics;
+use stompbox::wire::output_buffer::OutputBuffer;
+use stompbox::wire::websocket::{Socket, message};
+use stompbox::wire::{CloseInfo, OutgoingFrame, ReadEnd, Tail, Wire};
 use stompbox_frames::websocket::Opcode;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Sleep;

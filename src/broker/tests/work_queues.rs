@@ -1,8 +1,8 @@
 //! Work queues: round robin, credit, redelivery and limits.
 
 use super::fixture::*;
-use crate::broker::consumer::Consumers;
-use crate::broker::queue_memory::QueueMemory;
+use crate::broker::queues::consumer::Consumers;
+use crate::broker::queues::queue_memory::QueueMemory;
 use crate::broker::{ConsumerOptions, Options, Settlement, Subscription};
 use crate::outbound_queue::Tag;
 use std::time::{Duration, Instant};

@@ -5,8 +5,8 @@ mod replace;
 
 pub(super) use prompt::ask;
 
-use crate::users::edit::{Change, Changed, edit};
-use crate::users::{Hash, Names, Passcode, Secret, is_read_as_token, record};
+use crate::auth::edit::{Change, Changed, edit};
+use crate::auth::{Hash, Names, Passcode, Secret, is_read_as_token, record};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use replace::LockedFile;

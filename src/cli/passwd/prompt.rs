@@ -1,6 +1,6 @@
 //! Reads a passcode without echoing it.
 
-use crate::users::{Passcode, Secret};
+use crate::auth::{Passcode, Secret};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::io::{self, BufRead, IsTerminal, Read, Stdin, Write};
 use zeroize::Zeroizing;

@@ -1,8 +1,8 @@
 //! Tests of permissions, `soft-errors`, expiry and renewal.
 
 use super::*;
-use crate::users::Cause;
-use crate::users::permissions::{Permissions, Preset, Rule};
+use crate::auth::Cause;
+use crate::permissions::{Permissions, Preset, Rule};
 use std::sync::Arc;
 
 fn rules(rules: &[&str]) -> Arc<Permissions> {

@@ -1,7 +1,7 @@
 //! Tests of CONNECT, versions, logins and connect timeouts.
 
 use super::*;
-use crate::users::Cause;
+use crate::auth::Cause;
 
 const CONNECTED: &str = "session:s1 server:stompbox/0.1.0";
 
@@ -157,7 +157,7 @@ fn leading_spaces_of_a_login_are_trimmed_only_in_1_0() {
         };
         assert_eq!(credentials.login.as_deref(), Some(login), "{accepted}");
         assert_eq!(
-            credentials.passcode.as_ref().map(crate::users::Secret::reveal),
+            credentials.passcode.as_ref().map(crate::auth::Secret::reveal),
             Some(passcode),
             "{accepted}"
         );

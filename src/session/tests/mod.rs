@@ -235,7 +235,7 @@ impl Peer {
             Action::Write(frame) => self.written_frame(frame),
             Action::HeartBeat => "heart-beat".into(),
             Action::Authenticate(credentials) => {
-                let passcode = credentials.passcode.as_ref().map(crate::users::Secret::reveal);
+                let passcode = credentials.passcode.as_ref().map(crate::auth::Secret::reveal);
                 format!("authenticate {:?} {passcode:?}", credentials.login)
             }
             Action::Agent(agent) => format!("agent {agent}"),

@@ -163,7 +163,7 @@ fn polls_of_a_closed_session_restart_its_delay() {
 
 #[test]
 fn the_default_delays_are_5_s_and_25_s() {
-    let options = stompbox::transport::sockjs::Options::default();
+    let options = stompbox::http::sockjs::Options::default();
     assert_eq!(options.disconnect_delay, Duration::from_secs(5));
     assert_eq!(options.heartbeat, Duration::from_secs(25));
 }

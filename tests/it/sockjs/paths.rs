@@ -3,7 +3,7 @@
 use super::Service;
 use crate::support::http::{Http, Request};
 use crate::support::sockjs::{Frame, Session, Transport, session_name};
-use stompbox::transport::sockjs::{Transport as Switch, Transports};
+use stompbox::http::sockjs::{Transport as Switch, Transports};
 
 /// All paths below a base, with their methods.
 const PATHS: [(&str, &str); 13] = [

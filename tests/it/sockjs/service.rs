@@ -6,7 +6,7 @@ use crate::support::http::{Request, Response, fetch};
 use crate::support::sockjs::{Session, Transport};
 use std::net::SocketAddr;
 use std::time::Instant;
-use stompbox::transport::sockjs::Options;
+use stompbox::http::sockjs::Options;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 

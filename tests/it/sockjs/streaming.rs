@@ -3,7 +3,7 @@
 use super::Service;
 use crate::support::http::{Http, Request};
 use crate::support::sockjs::{Frame, Transport, session_name};
-use stompbox::transport::sockjs::Options;
+use stompbox::http::sockjs::Options;
 
 #[test]
 fn the_prelude_and_every_frame_are_chunks_sent_at_once() {

@@ -1,0 +1,119 @@
+//! Delays a login until it may be checked.
+
+use super::login_result::Checked;
+use super::pending::Pending;
+use super::{Credentials, Shared};
+use crate::auth::gate::GatePermit;
+use crate::auth::throttle::{Attempt, DRAW_WINDOW, Outcome, Throttle, Ticket, network};
+use parking_lot::Mutex;
+use std::net::IpAddr;
+use std::time::Duration;
+use tokio::sync::SemaphorePermit;
+use tokio::time::{Instant, sleep_until};
+
+/// Maximum number of logins of one address that are checked at the same time, before their results are known.
+pub(super) const CHECKS_PER_ADDRESS: usize = 256;
+/// Maximum time that a login waits for a slot. Slots that open later are not waited for.
+const WAIT_MAX: Duration = Duration::from_secs(15);
+
+/// A login that may be checked. If it is dropped before it is settled, it is not counted.
+pub(super) struct AdmittedLogin<'a> {
+    throttle: &'a Mutex<Throttle>,
+    /// `None` for a login without a passcode, which cannot be a guess.
+    ticket: Option<Ticket>,
+    _gate_permit: Option<GatePermit<'a>>,
+    _permit: SemaphorePermit<'a>,
+}
+
+impl AdmittedLogin<'_> {
+    /// Counts the result. For a wrong passcode, returns the time before which the refusal must not be sent.
+    pub(super) fn settle(mut self, outcome: Outcome) -> Option<Instant> {
+        let ticket = self.ticket.take()?;
+        self.throttle.lock().settle(&ticket, outcome, Instant::now());
+        (outcome == Outcome::Wrong).then_some(ticket.answer_at)
+    }
+}
+
+impl Drop for AdmittedLogin<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.throttle.lock().settle(&ticket, Outcome::Unknown, Instant::now());
+        }
+    }
+}
+
+impl Shared {
+    /// Waits until the login may be checked. A login without a passcode cannot be a guess and does not wait. While a
+    /// login waits it holds no permit, and it is abandoned when its last client disconnects.
+    ///
+    /// # Errors
+    /// The login must not be checked; the value is its result.
+    pub(super) async fn admit(
+        &self,
+        credentials: &Credentials,
+        pending: &mut Pending,
+    ) -> Result<AdmittedLogin<'_>, Checked> {
+        let throttle = &self.throttle;
+        let Some((name, passcode)) = credentials.login() else {
+            return Ok(AdmittedLogin { throttle, ticket: None, _gate_permit: None, _permit: self.permit()? });
+        };
+        let address = credentials.handshake.address;
+        let attempt = throttle.lock().attempt(address, name, passcode);
+        let (mut drawn_slot, mut deadline) = (None, None);
+        loop {
+            let gate_permit = tokio::select! {
+                gate_permit = self.enter_gate(address, &attempt) => gate_permit,
+                () = pending.abandoned() => return Err(Checked::Abandoned),
+            };
+            let permit = self.permit()?;
+            let now = Instant::now();
+            let admission = throttle.lock().admit(attempt, drawn_slot, now);
+            let delayed = match admission {
+                Ok(ticket) => {
+                    pending.set_delayed(ticket.answer_at > now);
+                    return Ok(AdmittedLogin {
+                        throttle,
+                        ticket: Some(ticket),
+                        _gate_permit: gate_permit,
+                        _permit: permit,
+                    });
+                }
+                Err(delayed) => delayed,
+            };
+            drop((gate_permit, permit));
+            pending.set_delayed(true);
+            let deadline = *deadline.get_or_insert(now + WAIT_MAX);
+            let is_late = delayed.slot > deadline;
+            let until = if is_late { deadline } else { delayed.slot.max(now) + random_delay() };
+            tokio::select! {
+                () = sleep_until(until) => {}
+                () = pending.abandoned() => return Err(Checked::Abandoned),
+            }
+            if is_late {
+                return Err(Checked::Throttled(delayed.reason));
+            }
+            drawn_slot = Some(delayed.slot);
+        }
+    }
+
+    /// Waits until fewer than [`CHECKS_PER_ADDRESS`] logins of the address are being checked. A known login does not
+    /// wait.
+    async fn enter_gate(&self, address: Option<IpAddr>, attempt: &Attempt) -> Option<GatePermit<'_>> {
+        let is_known = self.throttle.lock().is_known(attempt);
+        match address.filter(|_| !is_known) {
+            Some(address) => Some(self.gates.enter(network(address)).await),
+            None => None,
+        }
+    }
+
+    /// Takes one of the `auth-waiting-max` permits, if one is free.
+    fn permit(&self) -> Result<SemaphorePermit<'_>, Checked> {
+        self.permits.try_acquire().map_err(|_| Checked::TooManyLogins)
+    }
+}
+
+/// Returns a random duration of at most [`DRAW_WINDOW`].
+fn random_delay() -> Duration {
+    let random = getrandom::u32().expect("the system has a source of randomness");
+    DRAW_WINDOW.mul_f64(f64::from(random) / f64::from(u32::MAX))
+}

@@ -1,0 +1,95 @@
+//! Logins in progress.
+
+use super::{LoginResult, Shared};
+use crate::auth::keyed_digest::Digest;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+/// Receives the progress of a login, for one of the clients that wait for it.
+pub(super) type ProgressReceiver = watch::Receiver<Progress>;
+
+/// The progress of a login.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Progress {
+    /// Whether the throttle delays the check or a refusal. This is decided before the check.
+    pub(super) is_delayed: bool,
+    pub(super) result: Option<LoginResult>,
+}
+
+/// A login in progress, which equal logins join. Dropping it removes it from the map of logins in progress.
+pub(super) struct Pending {
+    shared: Arc<Shared>,
+    digest: Digest,
+    progress: watch::Sender<Progress>,
+    /// Whether this login has left the map, so that the next equal login starts a new check.
+    is_withdrawn: bool,
+}
+
+impl Pending {
+    pub(super) fn new(shared: Arc<Shared>, digest: Digest, progress: watch::Sender<Progress>) -> Pending {
+        Pending { shared, digest, progress, is_withdrawn: false }
+    }
+
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+
+    /// Notifies the waiting clients whether the throttle delays the check or a refusal.
+    pub(super) fn set_delayed(&self, is_delayed: bool) {
+        self.progress.send_if_modified(|progress| {
+            let is_modified = progress.is_delayed != is_delayed;
+            progress.is_delayed = is_delayed;
+            is_modified
+        });
+    }
+
+    /// Completes when all clients have left. The login is then withdrawn and must not be checked.
+    pub(super) async fn abandoned(&mut self) {
+        loop {
+            self.progress.closed().await;
+            if self.withdraw(0) {
+                return;
+            }
+        }
+    }
+
+    /// Delays a refusal until `answer_at`. The login stays in progress even if its clients have disconnected, so that a
+    /// client that repeats the login does not cause another check before that time. At most `auth-waiting-max` logins
+    /// without clients are kept.
+    pub(super) async fn delay_until(&mut self, answer_at: Instant) {
+        tokio::select! {
+            () = sleep_until(answer_at) => return,
+            () = self.progress.closed() => {}
+        }
+        if !self.withdraw(self.shared.options.auth_waiting_max) {
+            sleep_until(answer_at).await;
+        }
+    }
+
+    /// Sends the result to all waiting clients. A later equal login starts a new check.
+    pub(super) fn publish(self, result: LoginResult) {
+        let progress = self.progress.clone();
+        drop(self);
+        progress.send_modify(|progress| progress.result = Some(result));
+    }
+
+    /// Withdraws a login without clients if more than `kept_max` logins are in progress, and returns whether it did.
+    fn withdraw(&mut self, kept_max: usize) -> bool {
+        let mut in_progress = self.shared.in_progress.lock();
+        // Clients join under the same lock.
+        if self.progress.receiver_count() == 0 && in_progress.len() > kept_max {
+            in_progress.remove(&self.digest);
+            self.is_withdrawn = true;
+        }
+        self.is_withdrawn
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.is_withdrawn {
+            self.shared.in_progress.lock().remove(&self.digest);
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! A source that accepts clients without credentials as anonymous.
+
+use crate::auth::source::{Check, Decision, Source};
+use crate::auth::{Credentials, Principal};
+
+/// Accepts clients that send no credentials. If no other source is configured, accepts every client as anonymous: a
+/// login then proves nothing, so it names no user.
+#[derive(Debug)]
+pub(crate) struct Anonymous {
+    /// Whether no other source is configured.
+    pub(crate) is_alone: bool,
+}
+
+impl Source for Anonymous {
+    fn name(&self) -> &'static str {
+        "anonymous"
+    }
+
+    fn reads_tokens(&self) -> bool {
+        false
+    }
+
+    fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
+        let is_accepted = self.is_alone || credentials.is_empty();
+        let decision = if is_accepted { Decision::Known(Principal::anonymous()) } else { Decision::Unknown };
+        Box::pin(std::future::ready(decision))
+    }
+}

@@ -1,0 +1,275 @@
+//! Users authenticated by signed tokens (JWT).
+//!
+//! ```text
+//!  token ─► signed (parts, header) ─► keys: fixed, key_file, key_url ─► rules (time, issuer, audience) ─► Principal
+//! ```
+
+mod key_file;
+mod key_url;
+mod keys;
+mod rules;
+mod signed;
+#[cfg(test)]
+mod tests;
+
+use crate::auth::fetch::{Client, Url};
+use crate::auth::now::Now;
+use crate::auth::password::hash_pool::cores;
+use crate::auth::source::{Check, Decision, Source};
+use crate::auth::{Credentials, Principal, Secret};
+use key_file::KeyFile;
+use key_url::{FetchReason, KeyUrl};
+use keys::{Fit, Key};
+use signed::Signed;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+const NAME: &str = "token";
+
+/// Reason for refusing a token, for the log. The texts are fixed, so they cannot contain a part of the token.
+type Reason = &'static str;
+
+/// Location of a key set (JWKS).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Jwks {
+    /// A file, which is read again when it changes.
+    File(PathBuf),
+    /// A URL, which is fetched again when keys are old or missing.
+    Url(Url),
+}
+
+impl FromStr for Jwks {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Jwks, &'static str> {
+        let is_url = text.contains("://");
+        if is_url { text.parse().map(Jwks::Url) } else { Ok(Jwks::File(text.into())) }
+    }
+}
+
+/// Which tokens are accepted. `Debug` shows no secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Shared secrets of at least 32 bytes, for HS256, HS384 and HS512 (`jwt-secret`); several during a key rotation.
+    pub secrets: Vec<Secret>,
+    /// Files with public keys in PEM (`jwt-key-file`): RSA for RS256 to RS512 and PS256 to PS512, P-256 for ES256,
+    /// P-384 for ES384, Ed25519 for EdDSA.
+    pub key_files: Vec<PathBuf>,
+    /// Locations of key sets (`jwt-jwks`).
+    pub jwks: Vec<Jwks>,
+    /// Age after which keys from a URL are fetched again (`jwt-jwks-refresh`, 10 min).
+    pub jwks_refresh: Duration,
+    /// Accepted issuers of tokens (`jwt-issuer`); any, if empty.
+    pub issuers: Vec<String>,
+    /// Accepted audiences of tokens (`jwt-audience`); any or none, if empty.
+    pub audiences: Vec<String>,
+    /// Tolerance for clock differences (`jwt-leeway`, 0 s).
+    pub leeway: Duration,
+    /// Path of the claim with the user name (`jwt-name-claim`, `sub`); dots separate the names of nested objects.
+    pub name_claim: String,
+    /// Path of the claim with the user's roles (`jwt-roles-claim`, `roles`): a list, or a string with spaces or commas.
+    pub roles_claim: String,
+    /// Whether a token must have an expiry time (`jwt-require-exp`, true).
+    pub require_exp: bool,
+    /// Time limit for fetching keys (`jwt-timeout`, 5 s).
+    pub timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            secrets: Vec::new(),
+            key_files: Vec::new(),
+            jwks: Vec::new(),
+            jwks_refresh: Duration::from_secs(600),
+            issuers: Vec::new(),
+            audiences: Vec::new(),
+            leeway: Duration::ZERO,
+            name_claim: "sub".to_owned(),
+            roles_claim: "roles".to_owned(),
+            require_exp: true,
+            timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Options {
+    /// Returns whether nothing is configured that could verify a token.
+    pub fn is_empty(&self) -> bool {
+        self.secrets.is_empty() && self.key_files.is_empty() && self.jwks.is_empty()
+    }
+}
+
+/// A source that accepts signed tokens.
+#[derive(Debug)]
+pub struct Tokens {
+    options: Options,
+    fixed: Vec<Key>,
+    key_sets: Vec<KeySet>,
+    /// Permits for verifying a signature, one for each core: this can take a few 100 µs on a thread that runs
+    /// connections.
+    permits: Semaphore,
+}
+
+/// A set of keys that can change.
+#[derive(Debug)]
+enum KeySet {
+    File(KeyFile),
+    Url(KeyUrl),
+}
+
+/// The reason why a token is not accepted.
+#[derive(Debug)]
+enum TokenError {
+    Invalid(Reason),
+    KeysUnavailable(String),
+}
+
+impl From<Reason> for TokenError {
+    fn from(reason: Reason) -> TokenError {
+        TokenError::Invalid(reason)
+    }
+}
+
+impl Tokens {
+    /// Reads secrets and files. Keys at URLs are fetched by the first login that needs them.
+    ///
+    /// # Errors
+    /// A secret is too short or is not a secret, or a file cannot be read or contains no usable key. The text names the
+    /// option.
+    pub fn new(options: Options, client: Client) -> Result<Tokens, String> {
+        install_provider();
+        let mut fixed = options.secrets.iter().map(Key::from_secret).collect::<Result<Vec<Key>, _>>()?;
+        for path in &options.key_files {
+            let text = key_file::read(path).and_then(|bytes| {
+                String::from_utf8(bytes)
+                    .map_err(|_| "the file is not UTF-8: expected a key in PEM".to_owned())
+            });
+            let keys = text.and_then(|text| Key::from_pem(&text));
+            fixed.extend(keys.map_err(|error| format!("jwt-key-file: {}: {error}", path.display()))?);
+        }
+        let key_sets = options
+            .jwks
+            .iter()
+            .map(|jwks| KeySet::open(jwks, &options, &client))
+            .collect::<Result<_, _>>()?;
+        let permits = Semaphore::new(cores());
+        Ok(Tokens { options, fixed, key_sets, permits })
+    }
+
+    async fn decide(&self, token: &str) -> Decision {
+        match self.authenticate(token).await {
+            Ok(principal) => Decision::Known(principal),
+            Err(TokenError::Invalid(reason)) => Decision::Refused(reason.to_owned()),
+            Err(TokenError::KeysUnavailable(reason)) => Decision::Unavailable(reason),
+        }
+    }
+
+    async fn authenticate(&self, token: &str) -> Result<Principal, TokenError> {
+        let signed = Signed::parse(token)?;
+        match self.verify(&signed).await? {
+            Fit::Match => Ok(rules::check(&self.options, &signed.claims()?, Now::read())?),
+            Fit::NoMatch => Err(TokenError::Invalid("bad signature")),
+            Fit::NoAlgorithm => Err(TokenError::Invalid("algorithm not allowed: no key supports it")),
+            Fit::NoKey => Err(TokenError::Invalid("unknown key")),
+        }
+    }
+
+    /// Runs `verify` once a permit is free. Yields before that, so that the runtime polls its sockets and many tokens
+    /// do not delay connections.
+    async fn with_permit<T>(&self, verify: impl FnOnce() -> T) -> T {
+        // The semaphore is never closed.
+        let _permit = self.permits.acquire().await;
+        tokio::task::yield_now().await;
+        verify()
+    }
+
+    /// Tries the keys, first the fixed ones, which need no fetch.
+    async fn verify(&self, signed: &Signed<'_>) -> Result<Fit, TokenError> {
+        let fixed = match self.fixed.is_empty() {
+            true => Fit::NoKey,
+            false => self.with_permit(|| Fit::of(self.fixed.iter(), signed)).await,
+        };
+        if fixed == Fit::Match {
+            return Ok(fixed);
+        }
+        let (found, missing) = self.check_key_sets(signed, FetchReason::Lookup).await;
+        // Only the keys of a set with the token's key ID count. If no key has it, the token may be signed with a new
+        // key.
+        let is_new = signed.kid.is_some() && found == Fit::NoKey;
+        let (found, missing) = if is_new {
+            self.check_key_sets(signed, FetchReason::UnknownKey).await
+        } else {
+            (found, missing)
+        };
+        match (found, missing) {
+            (Fit::Match, _) => Ok(found),
+            (_, Some(url)) => {
+                Err(TokenError::KeysUnavailable(format!("the keys at {url} cannot be fetched")))
+            }
+            // The algorithms of the fixed keys say nothing about the missing key of a set.
+            (Fit::NoKey, None) if fixed == Fit::NoAlgorithm && !self.key_sets.is_empty() => Ok(found),
+            (found, None) => Ok(found.max(fixed)),
+        }
+    }
+
+    /// Returns the best fit of the key sets, and the URL of one that has never been fetched successfully.
+    async fn check_key_sets(&self, signed: &Signed<'_>, reason: FetchReason) -> (Fit, Option<&Url>) {
+        let (mut fit, mut missing) = (Fit::NoKey, None);
+        for key_set in &self.key_sets {
+            match key_set.keys(reason).await {
+                Ok(keys) => fit = fit.max(self.with_permit(|| Fit::of_set(&keys, signed)).await),
+                Err(url) => missing = Some(url),
+            }
+            if fit == Fit::Match {
+                break;
+            }
+        }
+        (fit, missing)
+    }
+}
+
+impl KeySet {
+    fn open(jwks: &Jwks, options: &Options, client: &Client) -> Result<KeySet, String> {
+        match jwks {
+            Jwks::File(path) => KeyFile::open(path)
+                .map(KeySet::File)
+                .map_err(|error| format!("jwt-jwks: {}: {error}", path.display())),
+            Jwks::Url(url) => Ok(KeySet::Url(KeyUrl::new(
+                url.clone(),
+                client.clone(),
+                options.timeout,
+                options.jwks_refresh,
+            ))),
+        }
+    }
+
+    async fn keys(&self, reason: FetchReason) -> Result<Arc<[Key]>, &Url> {
+        match self {
+            KeySet::File(file) => Ok(file.keys()),
+            KeySet::Url(url) => url.keys(reason).await.ok_or_else(|| url.url()),
+        }
+    }
+}
+
+impl Source for Tokens {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
+        match credentials.token() {
+            Some(token) => Box::pin(self.decide(token)),
+            None => Box::pin(std::future::ready(Decision::Unknown)),
+        }
+    }
+}
+
+/// Installs the crypto provider. jsonwebtoken would panic at first use if other crates enable a second one.
+fn install_provider() {
+    // A provider that is already installed is not an error.
+    let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+}

@@ -1,0 +1,228 @@
+//! The consumers of one queue: their credit and their round robin.
+//!
+//! A consumer is *willing* while it has credit, in messages and in bytes, and its outbound queue has space. The credit
+//! in bytes is spent when the outstanding bytes reach it. The message that exceeds it is still delivered: one message
+//! is always allowed, however large, and no consumer has to be skipped because of the size of a message.
+//!
+//! ```text
+//!   willing ── outstanding reaches prefetch ──> spent ── settled ──> willing
+//!   willing ── outbound queue has no space ──> paused ── resume ──> willing
+//! ```
+//!
+//! Willing consumers take turns, in one sequence of turn numbers. Text-only consumers are listed apart, so that the
+//! next consumer for a binary message is found without skipping them.
+
+use super::backlog::Item;
+use crate::broker::{ConsumerOptions, Subscriber};
+use crate::budget::btree_allocation;
+use crate::outbound_queue::{Delivery, Tag};
+use crate::work;
+use std::collections::BTreeMap;
+
+/// The id of a consumer within its queue; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ConsumerId(pub(crate) u64);
+
+/// All consumers of one queue.
+#[derive(Debug, Default)]
+pub(crate) struct Consumers {
+    by_id: BTreeMap<ConsumerId, Consumer>,
+    /// The willing consumers that take every message, by turn.
+    turns: BTreeMap<u64, ConsumerId>,
+    /// The willing consumers that are text only, by turn. No turn number is in both maps.
+    text_turns: BTreeMap<u64, ConsumerId>,
+    /// Number of consumers that are text only.
+    text_only: usize,
+    last_id: u64,
+    last_turn: u64,
+}
+
+#[derive(Debug)]
+struct Consumer {
+    subscriber: Subscriber,
+    options: ConsumerOptions,
+    outstanding: BTreeMap<Tag, Item>,
+    outstanding_bytes: usize,
+    paused: bool,
+    turn: Option<u64>,
+}
+
+impl Consumer {
+    fn is_willing(&self) -> bool {
+        let spent = self.outstanding.len() >= self.options.prefetch.max(1) as usize
+            || self.outstanding_bytes >= self.options.prefetch_bytes;
+        !self.paused && (self.outstanding.is_empty() || !spent)
+    }
+
+    /// Marks these messages as not sent.
+    fn mark_unwritten<'a>(&mut self, tags: impl IntoIterator<Item = &'a Tag>) {
+        for tag in tags {
+            if let Some(item) = self.outstanding.get_mut(tag) {
+                item.sent -= 1;
+            }
+        }
+    }
+}
+
+impl Consumers {
+    /// Adds a consumer; its turn is the last.
+    pub(crate) fn add(&mut self, subscriber: Subscriber, options: ConsumerOptions) -> ConsumerId {
+        self.last_id += 1;
+        let id = ConsumerId(self.last_id);
+        self.text_only += usize::from(options.text_only);
+        let outstanding = BTreeMap::new();
+        let consumer =
+            Consumer { subscriber, options, outstanding, outstanding_bytes: 0, paused: false, turn: None };
+        self.by_id.insert(id, consumer);
+        self.update_turn(id);
+        id
+    }
+
+    /// Removes a consumer, and withdraws the deliveries that still wait in its outbound queue. Returns its outstanding
+    /// messages, in order.
+    pub(crate) fn remove(&mut self, id: ConsumerId) -> Vec<Item> {
+        let Some(mut consumer) = self.by_id.remove(&id) else { return Vec::new() };
+        self.text_only -= usize::from(consumer.options.text_only);
+        if let Some(turn) = consumer.turn {
+            self.turns_for(consumer.options).remove(&turn);
+        }
+        work::add(consumer.outstanding.len() * work::QUEUE_MESSAGE);
+        let unwritten = consumer.subscriber.outbound_queue.withdraw(consumer.subscriber.key);
+        consumer.mark_unwritten(&unwritten);
+        consumer.outstanding.into_values().collect()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// Returns the bytes that `count` consumers of one queue take, without their messages.
+    pub(crate) const fn bytes(count: usize) -> usize {
+        btree_allocation(count, size_of::<(ConsumerId, Consumer)>())
+            + btree_allocation(count, size_of::<(u64, ConsumerId)>())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Returns whether there are consumers and all of them are text only.
+    pub(crate) fn are_all_text_only(&self) -> bool {
+        self.text_only > 0 && self.text_only == self.by_id.len()
+    }
+
+    /// Returns the next two willing consumers by turn.
+    pub(crate) fn next_two(&self) -> (Option<ConsumerId>, Option<ConsumerId>) {
+        if self.text_turns.is_empty() {
+            return self.next_two_for_binary();
+        }
+        let (mut all, mut text) = (self.turns.iter().peekable(), self.text_turns.iter().peekable());
+        let mut next = || {
+            let text_is_next = match (all.peek(), text.peek()) {
+                (Some((turn, _)), Some((text_turn, _))) => text_turn < turn,
+                (all, _) => all.is_none(),
+            };
+            let next = if text_is_next { text.next() } else { all.next() };
+            next.map(|(_, &id)| id)
+        };
+        (next(), next())
+    }
+
+    /// Returns the next two willing consumers by turn among those that take every message.
+    pub(crate) fn next_two_for_binary(&self) -> (Option<ConsumerId>, Option<ConsumerId>) {
+        let mut turns = self.turns.values().copied();
+        (turns.next(), turns.next())
+    }
+
+    /// Pushes a message to a consumer. Returns `false`, and marks the consumer as paused, if its outbound queue has no
+    /// space. After `true` the caller passes the message to [`mark_outstanding`](Consumers::mark_outstanding).
+    pub(crate) fn offer(&mut self, id: ConsumerId, item: &Item) -> bool {
+        let Some(consumer) = self.by_id.get_mut(&id) else { return false };
+        let delivery = Delivery {
+            message: item.message.clone(),
+            key: consumer.subscriber.key,
+            count: item.sent.saturating_add(1),
+            tag: item.position,
+        };
+        let is_accepted = consumer.subscriber.outbound_queue.try_push(delivery);
+        if !is_accepted {
+            self.pause(id);
+        }
+        is_accepted
+    }
+
+    /// Stores a message as outstanding at the consumer; its next turn is the last.
+    pub(crate) fn mark_outstanding(&mut self, id: ConsumerId, mut item: Item) {
+        let Some(consumer) = self.by_id.get_mut(&id) else { return };
+        item.sent = item.sent.saturating_add(1);
+        consumer.outstanding_bytes += item.message.size();
+        consumer.outstanding.insert(item.position, item);
+        let options = consumer.options;
+        if let Some(turn) = consumer.turn.take() {
+            self.turns_for(options).remove(&turn);
+        }
+        self.update_turn(id);
+    }
+
+    /// Removes and returns a message that is outstanding at the consumer.
+    pub(crate) fn settle(&mut self, id: ConsumerId, tag: Tag) -> Option<Item> {
+        let consumer = self.by_id.get_mut(&id)?;
+        let item = consumer.outstanding.remove(&tag)?;
+        consumer.outstanding_bytes -= item.message.size();
+        self.update_turn(id);
+        Some(item)
+    }
+
+    /// Marks messages as not sent to the consumer, which is about to leave. It gets nothing more, and keeps these
+    /// messages until it is removed.
+    pub(crate) fn mark_unwritten(&mut self, id: ConsumerId, tags: &[Tag]) {
+        self.pause(id);
+        let Some(consumer) = self.by_id.get_mut(&id) else { return };
+        work::add(tags.len() * work::QUEUE_MESSAGE);
+        consumer.mark_unwritten(tags);
+    }
+
+    /// Returns whether the message is outstanding at the consumer.
+    pub(crate) fn is_outstanding(&self, id: ConsumerId, tag: Tag) -> bool {
+        self.by_id.get(&id).is_some_and(|consumer| consumer.outstanding.contains_key(&tag))
+    }
+
+    /// Marks the consumer as paused: it gets nothing more until it is [`resume`](Consumers::resume)d.
+    pub(crate) fn pause(&mut self, id: ConsumerId) {
+        if let Some(consumer) = self.by_id.get_mut(&id) {
+            consumer.paused = true;
+            self.update_turn(id);
+        }
+    }
+
+    /// Marks a paused consumer as able to receive again, because its outbound queue has space.
+    pub(crate) fn resume(&mut self, id: ConsumerId) {
+        if let Some(consumer) = self.by_id.get_mut(&id) {
+            consumer.paused = false;
+            self.update_turn(id);
+        }
+    }
+
+    /// Gives a turn to a consumer that has become willing, and takes it from one that no longer is.
+    fn update_turn(&mut self, id: ConsumerId) {
+        let Some(consumer) = self.by_id.get_mut(&id) else { return };
+        let options = consumer.options;
+        match (consumer.is_willing(), consumer.turn) {
+            (true, None) => {
+                self.last_turn += 1;
+                let turn = self.last_turn;
+                consumer.turn = Some(turn);
+                self.turns_for(options).insert(turn, id);
+            }
+            (false, Some(turn)) => {
+                consumer.turn = None;
+                self.turns_for(options).remove(&turn);
+            }
+            _ => {}
+        }
+    }
+
+    fn turns_for(&mut self, options: ConsumerOptions) -> &mut BTreeMap<u64, ConsumerId> {
+        if options.text_only { &mut self.text_turns } else { &mut self.turns }
+    }
+}

@@ -1,0 +1,90 @@
+//! Dead letters: messages that failed too often, that a consumer rejected, or that no consumer of the queue can take.
+//!
+//! A message of `/queue/NAME` moves to `/queue/dead.NAME`. Its headers then contain the reason, its origin and the
+//! number of deliveries. A message of a dead letter queue stays where it is. A message of a temporary queue is dropped,
+//! because no client could find its dead letter queue.
+
+use super::backlog::Item;
+use crate::broker::context::BrokerContext;
+use crate::broker::{Options, Settlement};
+use crate::destination::{Destination, DestinationKind};
+use crate::outbound_queue::Message;
+
+/// The beginning of the name of a dead letter queue.
+const DEAD_PREFIX: &str = "dead.";
+
+/// A message that was removed from its queue, and the reason.
+#[derive(Debug)]
+pub(crate) struct Undeliverable {
+    pub(crate) item: Item,
+    pub(crate) reason: Reason,
+}
+
+/// The reason why a message cannot stay in its queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reason {
+    /// Too many of its deliveries failed.
+    MaxDeliveries,
+    /// A consumer rejected it (NACK with `requeue:false`).
+    Rejected,
+    /// Its body is not UTF-8, and all consumers are text only.
+    NotText,
+}
+
+impl Reason {
+    /// Returns why a message of `queue` whose delivery failed becomes a dead letter, or `None` if it stays there.
+    pub(crate) fn of(
+        queue: &Destination,
+        item: &Item,
+        settlement: Settlement,
+        options: &Options,
+    ) -> Option<Reason> {
+        if is_dead_letter_queue(queue) {
+            None
+        } else if settlement == Settlement::Rejected {
+            Some(Reason::Rejected)
+        } else {
+            (item.failed >= options.max_deliveries).then_some(Reason::MaxDeliveries)
+        }
+    }
+
+    /// Returns the value of the header `dead-reason`.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Reason::MaxDeliveries => "max-deliveries",
+            Reason::Rejected => "rejected",
+            Reason::NotText => "not-text",
+        }
+    }
+}
+
+/// Returns whether `queue` is a dead letter queue: its messages stay there however often they are requeued, even if no
+/// consumer can take them.
+pub(crate) fn is_dead_letter_queue(queue: &Destination) -> bool {
+    queue.kind() == DestinationKind::Queue && queue.name().starts_with(DEAD_PREFIX)
+}
+
+/// Returns the dead letter queue of `queue`, or `None` if it has none.
+pub(crate) fn dead_letter_queue(queue: &Destination) -> Option<Destination> {
+    if queue.kind() != DestinationKind::Queue {
+        return None;
+    }
+    let text = format!("{}{DEAD_PREFIX}{}", DestinationKind::Queue.prefix(), queue.name());
+    Some(Destination::parse(&text, usize::MAX).expect("a queue name with a prefix is a valid name"))
+}
+
+/// Creates the dead letter of a message, addressed to `to`.
+pub(crate) fn dead_letter(
+    context: &BrokerContext,
+    Undeliverable { item, reason }: &Undeliverable,
+    origin: &Destination,
+    to: &Destination,
+) -> Message {
+    let deliveries = item.sent.to_string();
+    let extra = [
+        ("dead-reason", reason.as_str()),
+        ("dead-origin", origin.as_str()),
+        ("dead-deliveries", &deliveries),
+    ];
+    item.message.readdressed(&context.ids.next(), to.as_str(), &extra, |bytes| context.budget.charge(bytes))
+}

@@ -1,0 +1,410 @@
+//! A work queue: each message goes to one consumer, and is stored while there is none.
+//!
+//! ```text
+//!              publish                    delivered               Accepted
+//!   (nowhere) ─────────> in the backlog ──────────────> outstanding ─────────> (nowhere)
+//!                          │   ^    Returned, Unwritten,      │
+//!                          │   └── Lost, consumer removed ────┤
+//!                          │                                  └─ Rejected, or failed too often ─> dead letter
+//!                          └─ not text, and all consumers are text only ─────────────> dead letter
+//! ```
+//!
+//! A message that none of the consumers can take stays in the backlog of a dead letter queue only. Code that adds a
+//! message or changes the consumers calls [`remove_undeliverable`](Queue::remove_undeliverable). A consumer can get a
+//! message again that it has returned.
+//!
+//! A delivery fails when it is NACKed (`Returned`), or when the client was working on it as its connection was lost
+//! (`Lost`). Only failed deliveries count for `max-deliveries`, because a message that was sent need not have been
+//! worked on. When a consumer is removed, all its other deliveries are requeued and not counted as failed. The number
+//! of times that a message was sent is counted separately, for `delivery-count`.
+//!
+//! All operations run under the queue's lock. No second queue is locked meanwhile: dead letters are returned to the
+//! caller. Outbound queues are locked last and call no other code.
+
+use super::backlog::{BackoffScope, Item};
+use super::backoff::backoff;
+use super::consumer::{ConsumerId, Consumers};
+use super::dead_letter::{Reason, Undeliverable, is_dead_letter_queue};
+use super::dispatch::dispatch;
+use super::partitioned_backlog::PartitionedBacklog;
+use super::queue_memory::QueueMemory;
+use super::queue_usage::QueueUsage;
+use crate::broker::context::BrokerContext;
+use crate::broker::{BrokerError, ConsumerOptions, Settlement, Subscriber};
+use crate::budget::Budget;
+use crate::destination::{Destination, DestinationKind};
+use crate::outbound_queue::{Message, Tag};
+use crate::work;
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+/// A work queue, or a temporary queue of one session.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    destination: Destination,
+    context: Arc<BrokerContext>,
+    weak_self: Weak<Queue>,
+    state: Mutex<State>,
+}
+
+/// The error of an operation on a queue that is closed and removed from the map, or about to be: look it up again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct QueueClosed;
+
+#[derive(Debug)]
+struct State {
+    backlog: PartitionedBacklog,
+    consumers: Consumers,
+    last_position: Tag,
+    /// The messages in the backlog and outstanding.
+    usage: QueueUsage,
+    /// The space reserved by transactions that are being applied.
+    reserved: QueueUsage,
+    /// The timers that are set, each earlier than those set before it.
+    timers: BTreeSet<Instant>,
+    is_closed: bool,
+    memory: QueueMemory,
+}
+
+impl Queue {
+    /// Creates a queue whose own memory is charged to `budget`.
+    pub(crate) fn new(
+        destination: Destination,
+        context: &Arc<BrokerContext>,
+        budget: &Arc<Budget>,
+    ) -> Arc<Queue> {
+        let state = State {
+            backlog: PartitionedBacklog::default(),
+            consumers: Consumers::default(),
+            last_position: 0,
+            usage: QueueUsage::default(),
+            reserved: QueueUsage::default(),
+            timers: BTreeSet::new(),
+            is_closed: false,
+            memory: QueueMemory::new(&destination, context, budget),
+        };
+        context.metrics.queues.inc();
+        Arc::new_cyclic(|weak_self| Queue {
+            destination,
+            context: context.clone(),
+            weak_self: weak_self.clone(),
+            state: Mutex::new(state),
+        })
+    }
+
+    pub(crate) fn destination(&self) -> &Destination {
+        &self.destination
+    }
+
+    /// Adds a message, if the queue has space for it. Returns the messages that no consumer can take; they are removed
+    /// from the queue.
+    pub(crate) fn publish(
+        &self,
+        message: &Message,
+        now: Instant,
+    ) -> Result<Result<Vec<Undeliverable>, BrokerError>, QueueClosed> {
+        self.if_open(|state| {
+            self.check_capacity(state, message.size())?;
+            self.append(state, message.clone());
+            let undeliverable = self.remove_undeliverable(state);
+            self.deliver(state, Some(now));
+            Ok(undeliverable)
+        })
+    }
+
+    /// Reserves space for a message of `bytes` bytes. Until the space is used or [`released`](Queue::release), the
+    /// queue is not removed as idle.
+    pub(crate) fn reserve(&self, bytes: usize) -> Result<Result<(), BrokerError>, QueueClosed> {
+        self.if_open(|state| {
+            self.check_capacity(state, bytes)?;
+            state.reserved.add(bytes);
+            Ok(())
+        })
+    }
+
+    /// Releases a reservation.
+    pub(crate) fn release(&self, bytes: usize) {
+        self.state.lock().reserved.remove(bytes);
+    }
+
+    /// Adds a message for which space was reserved, as [`publish`](Queue::publish) does. Only a temporary queue can
+    /// have been closed in the meantime.
+    pub(crate) fn publish_reserved(
+        &self,
+        message: &Message,
+        now: Instant,
+    ) -> Result<Vec<Undeliverable>, QueueClosed> {
+        self.if_open(|state| {
+            state.reserved.remove(message.size());
+            self.append(state, message.clone());
+            let undeliverable = self.remove_undeliverable(state);
+            self.deliver(state, Some(now));
+            undeliverable
+        })
+    }
+
+    /// Adds a dead letter. Drops the oldest messages that are not outstanding until there is space. Returns the number
+    /// of dropped messages, including the new one if there is no space at all.
+    pub(crate) fn push_dead_letter(&self, dead_letter: &Message) -> Result<u64, QueueClosed> {
+        self.if_open(|state| {
+            let mut dropped = 0;
+            while self.check_capacity(state, dead_letter.size()).is_err() {
+                dropped += 1;
+                match state.backlog.oldest() {
+                    Some(oldest) => {
+                        let oldest = state.backlog.take(oldest);
+                        self.count_removed(state, &oldest);
+                    }
+                    None => return dropped,
+                }
+            }
+            self.append(state, dead_letter.clone());
+            self.deliver(state, None);
+            dropped
+        })
+    }
+
+    /// Adds a consumer and delivers the messages that its credit allows. Returns the messages that no consumer can
+    /// take; they are removed from the queue.
+    pub(crate) fn subscribe(
+        &self,
+        subscriber: &Subscriber,
+        options: ConsumerOptions,
+        now: Instant,
+    ) -> Result<(ConsumerId, Vec<Undeliverable>), QueueClosed> {
+        self.if_open(|state| {
+            if options.text_only {
+                state.backlog.partition_by_text();
+            }
+            let id = state.consumers.add(subscriber.clone(), options);
+            state.memory.set_consumers(state.consumers.len());
+            let undeliverable = self.remove_undeliverable(state);
+            self.deliver(state, Some(now));
+            (id, undeliverable)
+        })
+    }
+
+    /// Settles deliveries that are outstanding at the consumer; other tags are ignored. Returns the messages that
+    /// failed too often or were rejected; they are removed from the queue.
+    pub(crate) fn settle(
+        &self,
+        id: ConsumerId,
+        tags: &[Tag],
+        settlement: Settlement,
+        now: Instant,
+    ) -> Vec<Undeliverable> {
+        let (mut undeliverable, options) = (Vec::new(), &self.context.options);
+        let mut state = self.state.lock();
+        if matches!(settlement, Settlement::Unwritten | Settlement::Lost) {
+            state.consumers.pause(id);
+        }
+        for &tag in tags {
+            let Some(mut item) = state.consumers.settle(id, tag) else { continue };
+            match settlement {
+                Settlement::Accepted => self.count_removed(&mut state, &item),
+                Settlement::Unwritten => {
+                    item.sent -= 1;
+                    item.returned_by = None;
+                    state.backlog.requeue(item);
+                }
+                Settlement::Returned | Settlement::Rejected | Settlement::Lost => {
+                    item.failed = item.failed.saturating_add(1);
+                    if let Some(reason) = Reason::of(&self.destination, &item, settlement, options) {
+                        self.count_removed(&mut state, &item);
+                        undeliverable.push(Undeliverable { item, reason });
+                    } else if settlement == Settlement::Lost {
+                        item.returned_by = None;
+                        state.backlog.requeue(item);
+                    } else {
+                        self.requeue(&mut state, item, id, now);
+                    }
+                }
+            }
+        }
+        self.deliver(&mut state, Some(now));
+        undeliverable
+    }
+
+    /// Marks deliveries of a consumer that is about to leave as not sent. They are requeued when it leaves, together
+    /// with all its other deliveries, so that another consumer gets them in order.
+    pub(crate) fn mark_unwritten(&self, id: ConsumerId, tags: &[Tag]) {
+        self.state.lock().consumers.mark_unwritten(id, tags);
+    }
+
+    /// Returns whether all these messages are outstanding at the consumer.
+    pub(crate) fn has_outstanding(&self, id: ConsumerId, tags: &[Tag]) -> bool {
+        let state = self.state.lock();
+        tags.iter().all(|&tag| state.consumers.is_outstanding(id, tag))
+    }
+
+    /// Resumes a consumer whose outbound queue has space again.
+    pub(crate) fn resume(&self, id: ConsumerId, now: Instant) {
+        let mut state = self.state.lock();
+        state.consumers.resume(id);
+        self.deliver(&mut state, Some(now));
+    }
+
+    /// Removes a consumer and requeues its deliveries for the others; those still in its outbound queue do not count as
+    /// sent. No delivery fails by that: the one that a lost client was working on is settled as `Lost` before. Returns
+    /// the messages that no remaining consumer can take; they are removed from the queue.
+    pub(crate) fn leave(&self, id: ConsumerId) -> Vec<Undeliverable> {
+        let mut state = self.state.lock();
+        let outstanding = state.consumers.remove(id);
+        let consumers = state.consumers.len();
+        state.memory.set_consumers(consumers);
+        if consumers == 0 && self.destination.kind() != DestinationKind::TempQueue {
+            state.memory.charge_to(&self.context.budget);
+        }
+        for mut item in outstanding {
+            item.returned_by = None;
+            state.backlog.requeue(item);
+        }
+        let undeliverable = self.remove_undeliverable(&mut state);
+        self.deliver(&mut state, None);
+        undeliverable
+    }
+
+    /// Handles the expiry of the timer that was set for `at`.
+    pub(crate) fn expire(&self, at: Instant, now: Instant) {
+        let mut state = self.state.lock();
+        state.timers.remove(&at);
+        self.deliver(&mut state, Some(now));
+    }
+
+    /// Closes the queue if it has no messages, consumers and reservations. Returns `true` to the one caller that must
+    /// remove it from the map. A temporary queue stays until its session closes it.
+    pub(crate) fn remove_if_idle(&self) -> bool {
+        let mut state = self.state.lock();
+        let is_idle = state.consumers.is_empty() && state.usage.messages == 0 && state.reserved.messages == 0;
+        if state.is_closed || !is_idle || self.destination.kind() == DestinationKind::TempQueue {
+            return false;
+        }
+        self.mark_closed(&mut state);
+        true
+    }
+
+    /// Closes the queue and drops its messages. Returns how many of them were not outstanding.
+    pub(crate) fn close(&self) -> u64 {
+        let mut state = self.state.lock();
+        self.mark_closed(&mut state);
+        let dropped = state.backlog.len() as u64;
+        work::add(state.usage.messages * work::QUEUE_MESSAGE);
+        self.context.metrics.queue_messages.dec_by(state.usage.messages as i64);
+        self.context.metrics.queue_bytes.dec_by(state.usage.bytes as i64);
+        state.usage = QueueUsage::default();
+        state.memory.set_messages(0);
+        state.memory.set_consumers(0);
+        let removed = (std::mem::take(&mut state.backlog), std::mem::take(&mut state.consumers));
+        drop(state);
+        drop(removed);
+        dropped
+    }
+
+    /// Closes the queue: it accepts no messages and no consumers from now on. Drops up to `max` of the messages that
+    /// are not outstanding, and returns their number.
+    pub(crate) fn close_partly(&self, max: usize) -> usize {
+        let mut state = self.state.lock();
+        self.mark_closed(&mut state);
+        let removed: Vec<Item> = std::iter::from_fn(|| state.backlog.take_any()).take(max).collect();
+        removed.iter().for_each(|item| self.count_removed(&mut state, item));
+        let messages = state.usage.messages;
+        state.memory.set_messages(messages);
+        drop(state);
+        work::add(removed.len() * work::QUEUE_MESSAGE);
+        removed.len()
+    }
+
+    fn mark_closed(&self, state: &mut State) {
+        if !std::mem::replace(&mut state.is_closed, true) {
+            self.context.metrics.queues.dec();
+        }
+    }
+
+    fn if_open<T>(&self, action: impl FnOnce(&mut State) -> T) -> Result<T, QueueClosed> {
+        let mut state = self.state.lock();
+        if state.is_closed { Err(QueueClosed) } else { Ok(action(&mut state)) }
+    }
+
+    /// Checks that one more message of `bytes` bytes fits within the limits.
+    fn check_capacity(&self, state: &State, bytes: usize) -> Result<(), BrokerError> {
+        state.usage.with(state.reserved).check_capacity(
+            bytes,
+            &self.context.options,
+            self.destination.as_str(),
+        )
+    }
+
+    fn append(&self, state: &mut State, message: Message) {
+        state.last_position += 1;
+        state.usage.add(message.size());
+        self.context.metrics.queue_messages.inc();
+        self.context.metrics.queue_bytes.inc_by(message.size() as i64);
+        state.backlog.push(Item {
+            position: state.last_position,
+            message,
+            sent: 0,
+            failed: 0,
+            returned_by: None,
+        });
+    }
+
+    fn count_removed(&self, state: &mut State, item: &Item) {
+        state.usage.remove(item.message.size());
+        self.context.metrics.queue_messages.dec();
+        self.context.metrics.queue_bytes.dec_by(item.message.size() as i64);
+    }
+
+    /// Removes and returns the messages that are not text, if there are consumers and all are text only. A dead letter
+    /// queue keeps them.
+    fn remove_undeliverable(&self, state: &mut State) -> Vec<Undeliverable> {
+        let is_binary_undeliverable = state.backlog.has_binary() && state.consumers.are_all_text_only();
+        if !is_binary_undeliverable || is_dead_letter_queue(&self.destination) {
+            return Vec::new();
+        }
+        let items = state.backlog.take_binary();
+        items.iter().for_each(|item| self.count_removed(state, item));
+        items.into_iter().map(|item| Undeliverable { item, reason: Reason::NotText }).collect()
+    }
+
+    /// Requeues a message at its position. The consumer that returned it gets it again at once the first time, and
+    /// after a backoff later. Other consumers need not wait, unless the message has reached `max-deliveries`, which
+    /// only happens in a dead letter queue.
+    fn requeue(&self, state: &mut State, mut item: Item, from: ConsumerId, now: Instant) {
+        let options = &self.context.options;
+        let backoff = backoff(options, item.failed);
+        let scope =
+            if item.failed >= options.max_deliveries { BackoffScope::All } else { BackoffScope::One(from) };
+        item.returned_by = Some(from);
+        if backoff.is_zero() {
+            state.backlog.requeue(item);
+        } else {
+            state.backlog.delay(item, scope, now + backoff);
+        }
+    }
+
+    /// Brings the queue up to date: makes messages ready whose backoff is over, delivers what can be delivered, and
+    /// sets a timer for the next backoff.
+    fn deliver(&self, state: &mut State, now: Option<Instant>) {
+        if let Some(now) = now {
+            state.backlog.promote(now);
+        }
+        dispatch(&mut state.backlog, &mut state.consumers, &self.context.metrics);
+        if let Some(due) = state.backlog.next_due()
+            && state.timers.first().is_none_or(|&timer| due < timer)
+        {
+            state.timers.insert(due);
+            self.context.timers.set(due, self.weak_self.clone());
+        }
+        let messages = state.usage.messages;
+        state.memory.set_messages(messages);
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // A broker that is dropped as a whole must leave its gauges at zero.
+        self.close();
+    }
+}

@@ -1,0 +1,277 @@
+//! All queues by name.
+//!
+//! The map's guards are never held while a queue is locked or the map is accessed again, and no two queues are ever
+//! locked together.
+
+use super::consumer::ConsumerId;
+use super::dead_letter::{Undeliverable, dead_letter, dead_letter_queue};
+use super::dead_letter_log::DeadLetterOutcome;
+use super::queue::{Queue, QueueClosed};
+use crate::broker::context::BrokerContext;
+use crate::broker::{BrokerError, ConsumerOptions, Settlement, Subscriber};
+use crate::budget::Budget;
+use crate::destination::{Destination, DestinationKind};
+use crate::outbound_queue::{Message, Tag};
+use crate::work;
+use dashmap::{DashMap, Entry};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Instant;
+
+/// The map of work queues and temporary queues.
+#[derive(Debug)]
+pub(crate) struct Queues {
+    context: Arc<BrokerContext>,
+    map: DashMap<Arc<str>, Arc<Queue>>,
+    /// Number of work queues in the map; temporary queues do not count.
+    count: AtomicUsize,
+}
+
+impl Queues {
+    pub(crate) fn new(context: Arc<BrokerContext>) -> Queues {
+        Queues { context, map: DashMap::new(), count: AtomicUsize::new(0) }
+    }
+
+    /// Adds a message to a queue, which is created if it does not exist. Returns `false` if the message was for a
+    /// temporary queue that has been closed: the message is dropped and counted.
+    pub(crate) fn publish(
+        &self,
+        to: &Destination,
+        message: &Message,
+        now: Instant,
+    ) -> Result<bool, BrokerError> {
+        loop {
+            let Some(queue) = self.find_or_create(to, &self.context.budget)? else {
+                self.context.metrics.messages_dropped.inc();
+                return Ok(false);
+            };
+            match queue.publish(message, now) {
+                Ok(Ok(undeliverable)) => {
+                    self.push_dead_letters(&queue, undeliverable);
+                    return Ok(true);
+                }
+                Ok(Err(broker_error)) => {
+                    self.remove_if_idle(&queue);
+                    return Err(broker_error);
+                }
+                Err(QueueClosed) => self.remove(&queue),
+            }
+        }
+    }
+
+    /// Adds a message to the queue that reserved space for it. Returns `false` if it was a temporary queue that has
+    /// been closed.
+    pub(crate) fn publish_reserved(&self, queue: &Queue, message: &Message, now: Instant) -> bool {
+        match queue.publish_reserved(message, now) {
+            Ok(undeliverable) => self.push_dead_letters(queue, undeliverable),
+            Err(QueueClosed) => return false,
+        }
+        true
+    }
+
+    /// Reserves space for a message of `bytes` bytes. Returns `None` if the temporary queue has been closed.
+    pub(crate) fn reserve(&self, to: &Destination, bytes: usize) -> Result<Option<Arc<Queue>>, BrokerError> {
+        loop {
+            let Some(queue) = self.find_or_create(to, &self.context.budget)? else { return Ok(None) };
+            match queue.reserve(bytes) {
+                Ok(Ok(())) => return Ok(Some(queue)),
+                Ok(Err(broker_error)) => {
+                    self.remove_if_idle(&queue);
+                    return Err(broker_error);
+                }
+                Err(QueueClosed) => self.remove(&queue),
+            }
+        }
+    }
+
+    /// Releases a reservation.
+    pub(crate) fn release(&self, queue: &Arc<Queue>, bytes: usize) {
+        queue.release(bytes);
+        self.remove_if_idle(queue);
+    }
+
+    /// Subscribes to a queue. A temporary queue must be open.
+    pub(crate) fn subscribe(
+        &self,
+        to: &Destination,
+        subscriber: &Subscriber,
+        options: ConsumerOptions,
+        now: Instant,
+    ) -> Result<(Arc<Queue>, ConsumerId), BrokerError> {
+        loop {
+            let Some(queue) = self.find_or_create(to, &self.context.share)? else {
+                return Err(BrokerError {
+                    summary: "no such queue",
+                    detail: format!(
+                        "The temporary queue {:?} is not open. Only the session that opened a temporary queue can \
+                         subscribe to it, and the queue is closed at the end of that session.",
+                        to.as_str()
+                    ),
+                    limit: None,
+                });
+            };
+            match queue.subscribe(subscriber, options, now) {
+                Ok((id, undeliverable)) => {
+                    self.push_dead_letters(&queue, undeliverable);
+                    return Ok((queue, id));
+                }
+                Err(QueueClosed) => self.remove(&queue),
+            }
+        }
+    }
+
+    /// Settles deliveries, and moves messages that cannot stay to the dead letter queue.
+    pub(crate) fn settle(
+        &self,
+        queue: &Arc<Queue>,
+        id: ConsumerId,
+        tags: &[Tag],
+        settlement: Settlement,
+        now: Instant,
+    ) {
+        work::add(tags.len() * work::QUEUE_MESSAGE);
+        let undeliverable = queue.settle(id, tags, settlement, now);
+        self.push_dead_letters(queue, undeliverable);
+    }
+
+    /// Ends a subscription.
+    pub(crate) fn leave(&self, queue: &Arc<Queue>, id: ConsumerId) {
+        let undeliverable = queue.leave(id);
+        self.push_dead_letters(queue, undeliverable);
+        self.remove_if_idle(queue);
+    }
+
+    /// Opens a temporary queue. If a queue is open under this address, that queue is closed: addresses are used once.
+    pub(crate) fn open_temp(&self, address: &Destination) -> Arc<Queue> {
+        let queue = Queue::new(address.clone(), &self.context, &self.context.share);
+        let replaced = self.map.insert(address.text().clone(), queue.clone());
+        if let Some(replaced) = replaced {
+            self.drop_contents(&replaced);
+        }
+        queue
+    }
+
+    /// Closes a temporary queue. Its messages that are not outstanding are counted as dropped.
+    pub(crate) fn close_temp(&self, queue: &Arc<Queue>) {
+        self.drop_contents(queue);
+        self.remove(queue);
+    }
+
+    /// Closes a temporary queue as [`Queues::close_temp`] does, but drops at most `max` of its messages. Returns
+    /// whether all messages that are not outstanding have been dropped.
+    pub(crate) fn close_temp_partly(&self, queue: &Arc<Queue>, max: usize) -> bool {
+        self.remove(queue);
+        let dropped = queue.close_partly(max);
+        self.context.metrics.messages_dropped.inc_by(dropped as u64);
+        dropped < max
+    }
+
+    /// Makes messages ready whose backoff is over, and delivers them.
+    pub(crate) fn expire(&self, now: Instant) {
+        for (at, queue) in self.context.timers.due(now) {
+            queue.expire(at, now);
+        }
+    }
+
+    /// Returns the number of all queues, and of those that count for `queues-max`.
+    pub(crate) fn count(&self) -> (usize, usize) {
+        (self.map.len(), self.count.load(Relaxed))
+    }
+
+    fn drop_contents(&self, queue: &Queue) {
+        self.context.metrics.messages_dropped.inc_by(queue.close());
+    }
+
+    fn push_dead_letters(&self, origin: &Queue, undeliverable: Vec<Undeliverable>) {
+        let origin = origin.destination();
+        let log = &self.context.dead_letter_log;
+        work::add(undeliverable.len() * work::FRAME);
+        for undeliverable in undeliverable {
+            let Some(to) = dead_letter_queue(origin) else {
+                self.context.metrics.messages_dropped.inc();
+                continue;
+            };
+            let letter = dead_letter(&self.context, &undeliverable, origin, &to);
+            match self.push_dead_letter(&to, &letter) {
+                Ok(dropped) => {
+                    self.context.metrics.dead_letters.inc();
+                    self.context.metrics.messages_dropped.inc_by(dropped);
+                    log.add(origin, DeadLetterOutcome::Moved(undeliverable.reason));
+                }
+                Err(broker_error) => {
+                    self.context.metrics.messages_dropped.inc();
+                    log.add(
+                        origin,
+                        DeadLetterOutcome::Dropped { limit: broker_error.limit.unwrap_or_default() },
+                    );
+                }
+            }
+        }
+    }
+
+    fn push_dead_letter(&self, to: &Destination, letter: &Message) -> Result<u64, BrokerError> {
+        loop {
+            let Some(queue) = self.find_or_create(to, &self.context.budget)? else { return Ok(1) };
+            match queue.push_dead_letter(letter) {
+                Ok(dropped) => {
+                    self.remove_if_idle(&queue);
+                    return Ok(dropped);
+                }
+                Err(QueueClosed) => self.remove(&queue),
+            }
+        }
+    }
+
+    /// Returns whether a queue of that name exists.
+    pub(crate) fn contains(&self, destination: &Destination) -> bool {
+        self.map.contains_key(destination.as_str())
+    }
+
+    /// Returns the queue, or `None` if it is a temporary queue that does not exist. Other queues are created and
+    /// charged to `budget`.
+    fn find_or_create(
+        &self,
+        destination: &Destination,
+        budget: &Arc<Budget>,
+    ) -> Result<Option<Arc<Queue>>, BrokerError> {
+        if let Some(queue) = self.map.get(destination.as_str()) {
+            return Ok(Some(queue.clone()));
+        }
+        if destination.kind() == DestinationKind::TempQueue {
+            return Ok(None);
+        }
+        match self.map.entry(destination.text().clone()) {
+            Entry::Occupied(queue) => Ok(Some(queue.get().clone())),
+            Entry::Vacant(vacant) => {
+                let max = self.context.options.queues_max;
+                let increment = |count: usize| (count < max).then_some(count + 1);
+                if self.count.fetch_update(Relaxed, Relaxed, increment).is_err() {
+                    let usage = format!(
+                        "The queue {:?} cannot be created because there are {max} queues",
+                        destination.as_str()
+                    );
+                    return Err(BrokerError::full("queues-max", max, &usage));
+                }
+                let queue = Queue::new(destination.clone(), &self.context, budget);
+                Ok(Some(vacant.insert(queue).clone()))
+            }
+        }
+    }
+
+    /// Removes a queue from the map if it is idle.
+    fn remove_if_idle(&self, queue: &Arc<Queue>) {
+        if queue.remove_if_idle() {
+            self.remove(queue);
+        }
+    }
+
+    /// Removes a closed queue from the map, unless a new queue of that name is already there. Any number of callers may
+    /// find the same closed queue; only the one that removes it counts it.
+    fn remove(&self, closed: &Arc<Queue>) {
+        let destination = closed.destination();
+        let removed = self.map.remove_if(destination.as_str(), |_, queue| Arc::ptr_eq(queue, closed));
+        if removed.is_some() && destination.kind() == DestinationKind::Queue {
+            self.count.fetch_sub(1, Relaxed);
+        }
+    }
+}

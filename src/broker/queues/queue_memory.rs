@@ -1,0 +1,71 @@
+//! The memory of a queue, without its messages.
+
+use super::backlog::Item;
+use super::consumer::Consumers;
+use super::queue::Queue;
+use crate::broker::context::BrokerContext;
+use crate::budget::{Budget, Charge, allocation, shared_allocation, table_entry};
+use crate::destination::Destination;
+use std::sync::Arc;
+
+/// The charges of one queue.
+#[derive(Debug)]
+pub(crate) struct QueueMemory {
+    /// The charge for the lists of messages, without the messages.
+    messages: Charge,
+    /// The charge for the lists of consumers.
+    consumers: Charge,
+    /// The charge for the queue itself.
+    own: Charge,
+}
+
+/// Smallest change in bytes that updates the charge for the lists of messages.
+const STEP_BYTES: usize = 16 * 1024;
+/// Bytes that a message takes in the lists, spare capacity included.
+const ITEM_BYTES: usize = size_of::<Item>() * 3 / 2;
+/// Capacity of a new list, in messages.
+const FIRST_ITEMS: usize = 4;
+
+impl QueueMemory {
+    /// Returns the bytes that a queue of this name takes: its entry in the map and the first list of messages, but no
+    /// message.
+    pub(crate) fn bytes(destination: &Destination) -> usize {
+        shared_allocation(size_of::<Queue>())
+            + shared_allocation(destination.as_str().len())
+            + table_entry(size_of::<(Arc<str>, Arc<Queue>)>())
+            + allocation(FIRST_ITEMS * size_of::<Item>())
+    }
+
+    /// Creates the charges of a queue whose own memory is charged to `budget`.
+    pub(crate) fn new(
+        destination: &Destination,
+        context: &BrokerContext,
+        budget: &Arc<Budget>,
+    ) -> QueueMemory {
+        QueueMemory {
+            messages: context.budget.charge(0),
+            consumers: context.share.charge(0),
+            own: budget.charge(QueueMemory::bytes(destination)),
+        }
+    }
+
+    /// Adjusts the charge to `count` messages, outstanding ones included.
+    pub(crate) fn set_messages(&mut self, count: usize) {
+        let (bytes, charged) = (count * ITEM_BYTES, self.messages.bytes());
+        if bytes.abs_diff(charged) >= STEP_BYTES || (bytes == 0 && charged > 0) {
+            self.messages.resize(bytes);
+        }
+    }
+
+    /// Charges the queue itself to `budget`, because only its messages keep it alive and no subscription does.
+    /// Otherwise queues that clients have left behind would fill the share of subscriptions, and no consumer could
+    /// subscribe to drain them.
+    pub(crate) fn charge_to(&mut self, budget: &Arc<Budget>) {
+        self.own = budget.charge(self.own.bytes());
+    }
+
+    /// Adjusts the charge to `count` consumers.
+    pub(crate) fn set_consumers(&mut self, count: usize) {
+        self.consumers.resize(Consumers::bytes(count));
+    }
+}

@@ -1,0 +1,49 @@
+//! The usage of a queue, and the check of its limits.
+
+use crate::broker::{BrokerError, Options};
+
+/// A number of messages and their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct QueueUsage {
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+}
+
+impl QueueUsage {
+    /// Adds one message.
+    pub(crate) fn add(&mut self, bytes: usize) {
+        self.messages += 1;
+        self.bytes += bytes;
+    }
+
+    /// Subtracts one message.
+    pub(crate) fn remove(&mut self, bytes: usize) {
+        self.messages -= 1;
+        self.bytes -= bytes;
+    }
+
+    /// Returns the sum of both.
+    pub(crate) fn with(self, other: QueueUsage) -> QueueUsage {
+        QueueUsage { messages: self.messages + other.messages, bytes: self.bytes + other.bytes }
+    }
+
+    /// Checks that the queue `name`, which has this usage, can take one more message of `bytes` bytes.
+    pub(crate) fn check_capacity(
+        self,
+        bytes: usize,
+        options: &Options,
+        name: &str,
+    ) -> Result<(), BrokerError> {
+        let QueueUsage { messages, bytes: used } = self;
+        let &Options { queue_messages_max, queue_bytes_max, .. } = options;
+        if messages >= queue_messages_max {
+            let usage = format!("The queue {name:?} has {messages} messages");
+            return Err(BrokerError::full("queue-messages-max", queue_messages_max, &usage));
+        }
+        if bytes > queue_bytes_max.saturating_sub(used) {
+            let usage = format!("The queue {name:?} has {used} bytes, and the message has {bytes} bytes");
+            return Err(BrokerError::full("queue-bytes-max", queue_bytes_max, &usage));
+        }
+        Ok(())
+    }
+}

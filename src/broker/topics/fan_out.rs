@@ -1,0 +1,61 @@
+//! The hot loop: one message to many subscribers.
+//!
+//! Each subscriber costs one push of a pointer and a key. There is no formatting, and no allocation except for the list
+//! of congested receivers.
+
+use crate::broker::{Congested, Subscriber};
+use crate::outbound_queue::{Delivery, Message, OutboundQueue, Pushed};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The result of pushing one message to its subscribers.
+#[derive(Debug, Default)]
+pub(crate) struct FanOutResult {
+    /// Number of subscriptions whose outbound queue accepted the message.
+    pub(crate) reached: usize,
+    /// The receivers whose outbound queue is above half. A receiver may be in the list several times.
+    pub(crate) congested: Vec<Arc<OutboundQueue>>,
+    /// Number of connections that the subscribers belong to. While no receiver is congested, subscriptions are counted
+    /// instead, which is cheaper.
+    pub(crate) receivers: usize,
+}
+
+/// Pushes `message` to every member.
+pub(crate) fn fan_out(members: &[Subscriber], message: &Message, now: Instant, result: &mut FanOutResult) {
+    for member in members {
+        let delivery = Delivery { message: message.clone(), key: member.key, count: 1, tag: 0 };
+        match member.outbound_queue.push(delivery, now) {
+            Pushed::Accepted => result.reached += 1,
+            Pushed::Congested => {
+                result.reached += 1;
+                result.congested.push(member.outbound_queue.clone());
+            }
+            Pushed::Gone => {}
+        }
+    }
+    result.receivers += if result.congested.is_empty() { members.len() } else { connections(members) };
+}
+
+/// Returns the number of connections of the members: many subscriptions of one client are one receiver.
+fn connections(members: &[Subscriber]) -> usize {
+    members.iter().map(|member| Arc::as_ptr(&member.outbound_queue)).collect::<HashSet<_>>().len()
+}
+
+impl FanOutResult {
+    /// Returns the receivers to wait for: each once, and only within its grace period. `is_widespread` is set if more
+    /// than half of the connections that get the message are congested.
+    pub(crate) fn into_congested(mut self, now: Instant) -> Vec<Congested> {
+        if self.congested.is_empty() {
+            return Vec::new();
+        }
+        let mut seen_queues = HashSet::with_capacity(self.congested.len());
+        self.congested.retain(|outbound_queue| seen_queues.insert(Arc::as_ptr(outbound_queue)));
+        let is_widespread = self.congested.len() * 2 > self.receivers;
+        self.congested
+            .into_iter()
+            .filter(|outbound_queue| outbound_queue.grace_ends(is_widespread) > now)
+            .map(|outbound_queue| Congested { outbound_queue, is_widespread })
+            .collect()
+    }
+}

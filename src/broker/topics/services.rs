@@ -1,0 +1,72 @@
+//! Publishing to services: one of all subscribers, by name or by pattern, gets the message.
+
+use super::fan_out::FanOutResult;
+use crate::broker::publication::Publication;
+use crate::broker::{BrokerState, Subscriber};
+use crate::outbound_queue::{Delivery, Message, Pushed};
+use std::time::Instant;
+
+/// Publishes to the next service in round robin. No service is reached if there is none.
+pub(crate) fn publish(shared: &BrokerState, publication: &Publication<'_>, now: Instant) -> FanOutResult {
+    let mut message = None;
+    let result = shared.services.with_topic(publication.destination, |topic, patterns| {
+        let message = message.get_or_insert_with(|| shared.context.message(publication.content()));
+        topic.choose(patterns, &shared.turn, |groups, turn| push_to_next(groups, turn, message, now))
+    });
+    result.unwrap_or_default()
+}
+
+/// Pushes the message to the first member in round robin that can take it and whose outbound queue is at or below half.
+/// If there is none, pushes it to the member with the fewest bytes above half, for which the publisher should wait.
+fn push_to_next(groups: &[&[Subscriber]], turn: &mut u32, message: &Message, now: Instant) -> FanOutResult {
+    let count: usize = groups.iter().map(|members| members.len()).sum();
+    let mut above_half = Vec::new();
+    for step in 0..count {
+        let index = (*turn as usize).wrapping_add(step) % count;
+        let member = member_at(groups, index);
+        if member.outbound_queue.is_text_only() && !message.is_text() {
+            continue;
+        }
+        match member.outbound_queue.bytes_above_half() {
+            None => {}
+            // A queue that this message brings above half is not skipped: only the next message finds it congested.
+            Some(0) if push(member, message, now) != Pushed::Gone => {
+                *turn = next(index);
+                return FanOutResult { reached: 1, receivers: 1, ..FanOutResult::default() };
+            }
+            Some(0) => {}
+            Some(bytes_above_half) => above_half.push((bytes_above_half, index)),
+        }
+    }
+    above_half.sort_by_key(|(bytes_above_half, _)| *bytes_above_half);
+    for (_, index) in above_half {
+        let member = member_at(groups, index);
+        let congested = match push(member, message, now) {
+            Pushed::Gone => continue,
+            Pushed::Congested => vec![member.outbound_queue.clone()],
+            Pushed::Accepted => Vec::new(),
+        };
+        *turn = next(index);
+        return FanOutResult { reached: 1, receivers: 1, congested };
+    }
+    FanOutResult::default()
+}
+
+fn push(member: &Subscriber, message: &Message, now: Instant) -> Pushed {
+    member.outbound_queue.push(Delivery { message: message.clone(), key: member.key, count: 1, tag: 0 }, now)
+}
+
+fn next(index: usize) -> u32 {
+    u32::try_from(index + 1).unwrap_or(0)
+}
+
+/// Returns the member at `index`, counted through all groups.
+fn member_at<'a>(groups: &[&'a [Subscriber]], mut index: usize) -> &'a Subscriber {
+    for members in groups {
+        match members.get(index) {
+            Some(member) => return member,
+            None => index -= members.len(),
+        }
+    }
+    unreachable!("the index is less than the number of members")
+}

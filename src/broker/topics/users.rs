@@ -1,0 +1,124 @@
+//! Publishing to users: to all sessions of each user, or to one session.
+//!
+//! A user's destination is a topic in a separate family, under the name of its owner: `/user/alice/queue/x`. The
+//! destination of a session that is identified by its id alone, `/user/~ID/queue/x`, is routed to that of the session's
+//! owner, where only this session gets the message.
+
+use super::fan_out::FanOutResult;
+use super::topic_map::Topics;
+use crate::broker::publication::{Content, Multicast, Publication};
+use crate::broker::{BrokerState, Subscriber};
+use crate::destination::{Destination, Owner};
+use crate::outbound_queue::{Delivery, Message, OutboundQueue, Pushed};
+use crate::work;
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Work of finding the sessions of one user, see [`crate::work`].
+pub(crate) const OWNER_WORK: usize = 4;
+
+/// One message on its way to users, and its results so far.
+struct UserDelivery<'a> {
+    topics: &'a Topics,
+    content: Content<'a>,
+    now: Instant,
+    /// Encoded when the first subscriber is found.
+    message: Option<Message>,
+    result: FanOutResult,
+    sessions: usize,
+    /// The outbound queues of one user that accepted the message. A session with many subscriptions counts once.
+    receivers: Vec<*const OutboundQueue>,
+}
+
+/// Publishes to one user. Returns the result, and the number of sessions that got the message.
+pub(crate) fn publish(
+    shared: &BrokerState,
+    publication: &Publication<'_>,
+    now: Instant,
+) -> (FanOutResult, usize) {
+    let mut delivery = UserDelivery::new(shared, publication.content(), now);
+    delivery.send(shared, publication.destination, publication.to_session);
+    (delivery.result, delivery.sessions)
+}
+
+/// Publishes to many users. Returns the result, and the number of sessions that got the message.
+pub(crate) fn publish_to_all(
+    shared: &BrokerState,
+    multicast: &Multicast<'_>,
+    now: Instant,
+) -> (FanOutResult, usize) {
+    let mut delivery = UserDelivery::new(shared, multicast.content(), now);
+    let mut seen_owners: HashSet<&Owner> = HashSet::with_capacity(multicast.owners.len());
+    work::add(multicast.owners.len() * OWNER_WORK);
+    for owner in multicast.owners {
+        if seen_owners.insert(owner)
+            && let Some(destination) = multicast.path.of(owner)
+        {
+            delivery.send(shared, &destination, None);
+        }
+    }
+    (delivery.result, delivery.sessions)
+}
+
+impl<'a> UserDelivery<'a> {
+    fn new(shared: &'a BrokerState, content: Content<'a>, now: Instant) -> UserDelivery<'a> {
+        let topics = &shared.users;
+        let (result, receivers) = (FanOutResult::default(), Vec::new());
+        UserDelivery { topics, content, now, message: None, result, sessions: 0, receivers }
+    }
+
+    /// Pushes to one destination, and there only to the session `to_session`, if it is given.
+    fn send(&mut self, shared: &BrokerState, destination: &Destination, to_session: Option<&str>) {
+        let (destination, only_session) = match destination.session() {
+            Some(id) if to_session.is_some_and(|other| other != id) => return,
+            Some(id) => (owner_destination(shared, destination, id), Some(id)),
+            None => (Cow::Borrowed(destination), to_session),
+        };
+        let topics = self.topics;
+        topics.with_topic(&destination, |topic, patterns| {
+            let content = self.content;
+            let message = self.message.get_or_insert_with(|| shared.context.message(content)).clone();
+            let is_closed =
+                topic.with_subscribers(patterns, |members| self.push(members, only_session, &message))?;
+            Some(((), is_closed))
+        });
+        self.receivers.sort_unstable();
+        self.receivers.dedup();
+        self.sessions += self.receivers.len();
+        self.result.receivers += self.receivers.len();
+        self.receivers.clear();
+    }
+
+    fn push(&mut self, members: &[Subscriber], only_session: Option<&str>, message: &Message) {
+        for member in members {
+            if only_session.is_some_and(|id| !is_session(&member.outbound_queue, id)) {
+                continue;
+            }
+            let delivery = Delivery { message: message.clone(), key: member.key, count: 1, tag: 0 };
+            match member.outbound_queue.push(delivery, self.now) {
+                Pushed::Accepted => {}
+                Pushed::Congested => self.result.congested.push(member.outbound_queue.clone()),
+                Pushed::Gone => continue,
+            }
+            self.result.reached += 1;
+            self.receivers.push(Arc::as_ptr(&member.outbound_queue));
+        }
+    }
+}
+
+/// Returns the destination where the session of this id gets messages for `/user/~ID/…`.
+fn owner_destination<'a>(
+    shared: &BrokerState,
+    destination: &'a Destination,
+    id: &str,
+) -> Cow<'a, Destination> {
+    let owner = shared.sessions.get(id).map(|label| Owner::of(label.user.as_deref(), id));
+    let owned = owner.and_then(|owner| destination.of(&owner));
+    owned.map_or(Cow::Borrowed(destination), Cow::Owned)
+}
+
+fn is_session(outbound_queue: &OutboundQueue, id: &str) -> bool {
+    outbound_queue.label().is_some_and(|label| *label.session == *id)
+}

@@ -1,0 +1,238 @@
+//! Authentication of a connection's client: logins, token renewals, and new decisions when rules or users change.
+//!
+//! The connection handles no frames while an authentication is pending.
+
+use super::peer::agent_for_log;
+use super::task::Connection;
+use crate::auth::{Cause, Credentials, Principal, Refused};
+use crate::outbound_queue::Label;
+use crate::session::{Action, Receipt};
+use crate::wire::Wire;
+use crate::work;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Most denied requests of one connection that are logged. Further ones are only counted.
+const DENIED_LOGGED_MAX: u64 = 10;
+
+type AuthenticationFuture = Pin<Box<dyn Future<Output = Result<Principal, Refused>> + Send>>;
+
+/// An authentication request in flight.
+pub(super) struct PendingAuthentication {
+    future: AuthenticationFuture,
+    kind: AuthenticationKind,
+}
+
+enum AuthenticationKind {
+    Login {
+        /// The name of the client's program.
+        agent: Option<Box<str>>,
+        /// Cancelled when the client sends nothing more.
+        input_ended: CancellationToken,
+    },
+    Renewal(Option<Receipt>),
+}
+
+/// Logs one line at a level that depends on the connection. A macro, because levels are constants in `tracing`.
+macro_rules! log_signed_in {
+    ($level:ident, $connection:expr, $agent:expr) => {
+        tracing::$level!(
+            user = $connection.session.user(),
+            source = $connection.session.principal().source,
+            address = %$connection.address,
+            transport = $connection.wire.name(),
+            agent = $agent,
+            session = $connection.session.id(),
+            "signed in"
+        )
+    };
+}
+
+impl<W: Wire> Connection<W> {
+    /// Starts the authentication or token renewal that the session requests.
+    pub(super) fn authenticate(&mut self, action: Action) {
+        match action {
+            Action::Authenticate(credentials) => self.start_login(credentials),
+            Action::Agent(agent) => self.set_agent(&agent),
+            Action::Renew { credentials, receipt } => self.start_renewal(credentials, receipt),
+            _ => {}
+        }
+    }
+
+    /// Starts to authenticate the client with the credentials from CONNECT and from the handshake before it.
+    fn start_login(&mut self, credentials: Credentials) {
+        work::add(work::AUTHENTICATION);
+        let authenticator = self.context.authenticator.clone();
+        let mut handshake = self.handshake.take().unwrap_or_default();
+        let agent = handshake.agent.clone();
+        if agent.is_some() {
+            // The agent is no credential and must not make two equal logins differ.
+            Arc::make_mut(&mut handshake).agent = None;
+        }
+        let credentials = Credentials { handshake, ..credentials };
+        let input_ended = CancellationToken::new();
+        let client_left = input_ended.clone().cancelled_owned();
+        let future =
+            Box::pin(async move { authenticator.authenticate_until(client_left, credentials).await });
+        self.pending_authentication =
+            Some(PendingAuthentication { future, kind: AuthenticationKind::Login { agent, input_ended } });
+        self.notify_input_ended();
+    }
+
+    /// Records the name of the client's program from CONNECT.
+    fn set_agent(&mut self, agent: &str) {
+        if let Some(PendingAuthentication { kind: AuthenticationKind::Login { agent: known, .. }, .. }) =
+            &mut self.pending_authentication
+        {
+            *known = agent_for_log(agent).or(known.take());
+        }
+    }
+
+    /// Starts to check a new token of the client.
+    fn start_renewal(&mut self, credentials: Credentials, receipt: Option<Receipt>) {
+        work::add(work::AUTHENTICATION);
+        let authenticator = self.context.authenticator.clone();
+        let future = Box::pin(async move { authenticator.renew(credentials).await });
+        self.pending_authentication =
+            Some(PendingAuthentication { future, kind: AuthenticationKind::Renewal(receipt) });
+    }
+
+    /// Notifies the pending login once the client's input has ended. A login that the throttle holds back is then
+    /// answered at once, so that the connection permit is released.
+    pub(super) fn notify_input_ended(&self) {
+        if let Some(PendingAuthentication { kind: AuthenticationKind::Login { input_ended, .. }, .. }) =
+            &self.pending_authentication
+            && self.input_ended.is_some()
+        {
+            input_ended.cancel();
+        }
+    }
+
+    /// Handles the result of the pending authentication if it is available. Returns whether it was.
+    pub(super) fn poll_authentication(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let Some(pending_authentication) = &mut self.pending_authentication else { return false };
+        let Poll::Ready(result) = pending_authentication.future.as_mut().poll(cx) else { return false };
+        let Some(pending_authentication) = self.pending_authentication.take() else { return false };
+        if let Err(refused) = &result {
+            self.log_failed_login(refused, now);
+        }
+        let mut actions = Vec::new();
+        match pending_authentication.kind {
+            AuthenticationKind::Renewal(receipt) => {
+                self.session.token_renewed(result, receipt, &mut actions);
+                self.execute(actions, now);
+            }
+            AuthenticationKind::Login { agent, .. } => {
+                self.context.metrics.login(login_label(&result));
+                let (permissions, access_version) = self.context.permissions();
+                self.access_version = access_version;
+                self.session.authenticated(result, permissions, now, &mut actions);
+                self.execute(actions, now);
+                if self.established {
+                    self.log_signed_in(agent.as_deref());
+                }
+            }
+        }
+        true
+    }
+
+    /// Logs that the client has signed in: at debug if its address is in `health-check-from`, otherwise at info.
+    fn log_signed_in(&self, agent: Option<&str>) {
+        if self.context.is_health_check(self.address) {
+            log_signed_in!(debug, self, agent);
+        } else {
+            log_signed_in!(info, self, agent);
+        }
+    }
+
+    /// Logs a failed login or token. A source that cannot be reached gets a warning of its own. If a client fails again
+    /// and again, the log shows the first failures and sums up the others ([`super::log::logins`]).
+    fn log_failed_login(&mut self, refused: &Refused, now: Instant) {
+        let (reason, address, log) = (refused.reason.as_str(), self.address, &self.context.login_log);
+        let is_logged = match refused.cause {
+            Cause::Source(source) => {
+                self.context.metrics.source_failed(source);
+                let logins = log.record_unavailable(source, now);
+                if let Some(logins) = logins {
+                    tracing::warn!(source, reason, logins, "logins cannot be checked");
+                }
+                tracing::debug!(reason, %address, "{}", refused.summary);
+                logins.is_some()
+            }
+            Cause::Credentials | Cause::Busy => {
+                let is_logged = log.record_failure(address, now);
+                if is_logged {
+                    tracing::info!(reason, %address, "{}", refused.summary);
+                } else {
+                    tracing::debug!(reason, %address, "{}", refused.summary);
+                }
+                is_logged
+            }
+        };
+        self.login_failure_suppressed = !is_logged;
+    }
+
+    /// Labels the outbound queue with the session and the user, and registers the session as online.
+    pub(super) fn register_online(&mut self, now: Instant) {
+        let principal = self.session.principal();
+        self.outbound_queue
+            .set_label(Arc::new(Label { session: self.session.id().into(), user: principal.name.clone() }));
+        self.registration = Some(self.context.broker.register_session(&self.outbound_queue, now));
+    }
+
+    /// Ends the session if the client's token has expired. Otherwise applies the current rules and the current state of
+    /// the user, if these have changed since the last check.
+    pub(super) fn recheck_access(&mut self, now: Instant) {
+        if !self.established || self.ending.is_some() {
+            return;
+        }
+        let mut actions = Vec::new();
+        if self.session.is_expired(now) {
+            self.session.expire(now, &mut actions);
+        } else if self.access_version != self.context.access_version() {
+            let (permissions, access_version) = self.context.permissions();
+            self.access_version = access_version;
+            let principal = self.context.authenticator.refresh(self.session.principal());
+            if principal.as_ref() != Some(self.session.principal()) {
+                self.session.update_principal(principal, &mut actions);
+            }
+            self.session.set_permissions(permissions, &mut actions);
+        } else {
+            return;
+        }
+        self.execute(actions, now);
+    }
+
+    /// Counts and logs a request that a rule forbids. Only the first [`DENIED_LOGGED_MAX`] are logged, because a client
+    /// that keeps its connection after a refusal could fill the log.
+    pub(super) fn log_denied(&mut self, action: &Action) {
+        let Action::AccessDenied { verb, destination, denied } = action else { return };
+        self.context.metrics.access_denied.inc();
+        self.requests_denied += 1;
+        if self.requests_denied <= DENIED_LOGGED_MAX {
+            tracing::info!(
+                verb = verb.as_str(),
+                destination = &**destination,
+                rule = &*denied.rule,
+                user = self.session.user(),
+                address = %self.address,
+                session = self.session.id(),
+                "access denied"
+            );
+        }
+    }
+}
+
+/// Returns the label of a login in the metrics.
+fn login_label(result: &Result<Principal, Refused>) -> &'static str {
+    match result.as_ref().map_err(|refused| refused.cause) {
+        Ok(_) => "accepted",
+        Err(Cause::Credentials) => "refused",
+        Err(Cause::Busy) => "busy",
+        Err(Cause::Source(_)) => "unavailable",
+    }
+}

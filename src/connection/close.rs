@@ -1,0 +1,284 @@
+//! Closing a connection: releases its subscriptions, delivers the last frame, then closes the socket.
+//!
+//! ```text
+//!  Flush --all written--> HalfClose --FIN sent--> Linger --client's FIN, or time is up--> Done
+//!    |                                                                                     ^
+//!    +-- socket failed, or time is up ------------------------------------------------------+
+//! ```
+//!
+//! Releasing begins with the outbound queue: once it is closed, the broker gives this connection no more deliveries.
+//! Unsent deliveries are requeued and the rest of a COMMIT is applied next. Then subscriptions and temporary queues are
+//! dropped one by one, over as many polls as necessary. If the task is dropped meanwhile, the rest is released at once.
+//!
+//! Deliveries that were not settled go back to their work queues. If the client was lost, the oldest delivery of each
+//! subscription that it had been sent and had not settled counts as failed. All others are requeued without counting.
+//!
+//! Flushing continues while the client keeps reading: at most `linger` without progress, and at most [`FLUSH_LINGERS`]
+//! times `linger` in all. When the broker stops, it continues until the drain time is over.
+//!
+//! Closing a socket with unread input resets it, which can destroy the last frame on its way. The connection therefore
+//! reads and discards input until the client closes its side too.
+
+use super::task::Connection;
+use crate::broker::Settlement;
+use crate::outbound_queue::{Key, Tag};
+use crate::session::Closing;
+use crate::wire::{CloseInfo, Wire};
+use crate::work;
+use std::collections::HashSet;
+use std::task::{Context, Poll};
+use std::time::Instant;
+use stompbox_frames::stomp::Decoder;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Flush,
+    HalfClose,
+    Linger,
+    Done,
+}
+
+/// A flush that makes progress may take at most this many times `linger`.
+const FLUSH_LINGERS: u32 = 12;
+/// Deliveries that are requeued, or messages of a temporary queue that are dropped, between two checks of the poll
+/// budget.
+const RELEASE_STEP: usize = 256;
+
+/// A connection that is ending.
+#[derive(Debug)]
+pub(super) struct Ending {
+    pub(super) closing: Closing,
+    /// Time at which the current phase ends at the latest.
+    until: Instant,
+    phase: Phase,
+    /// Deliveries of work queues that were still in the outbound queue, ordered by subscription. They are requeued
+    /// before the subscriptions are dropped.
+    unsent: std::vec::IntoIter<(Key, Tag)>,
+}
+
+impl<W: Wire> Connection<W> {
+    /// Starts to release everything and to close the connection. Only the first call has an effect.
+    pub(super) fn begin_ending(&mut self, closing: Closing, now: Instant) {
+        if self.ending.is_some() {
+            return;
+        }
+        self.finish_session(closing, now);
+        // A subscription with messages on their way to the socket stays until they are written, because the broker must
+        // not give them to another client before.
+        let keys_in_output = self.keys_in_output();
+        self.subscriptions.move_to(&mut self.ending_subscriptions, |key| keys_in_output.contains(&key));
+        let unsent = self.begin_release();
+        self.wire.write_close(close_info_of(closing), &mut self.out);
+        self.progress_at = now;
+        let until = match self.context.drain_until() {
+            Some(drained) => drained,
+            None => now + self.context.options.linger * FLUSH_LINGERS,
+        };
+        self.ending = Some(Box::new(Ending { closing, until, phase: Phase::Flush, unsent }));
+    }
+
+    /// Returns the time at which the current phase ends at the latest.
+    pub(super) fn ends_at(&self, ending: &Ending) -> Instant {
+        match ending.phase {
+            Phase::Flush if ending.closing != Closing::Shutdown => {
+                ending.until.min(self.progress_at + self.context.options.linger)
+            }
+            _ => ending.until,
+        }
+    }
+
+    /// Returns the reason of a connection that the client has closed or reset.
+    pub(super) fn disconnect_reason(&self) -> Closing {
+        if self.wire.is_raw_stream() && self.bytes_received == 0 {
+            Closing::NoData
+        } else {
+            Closing::PeerLeft
+        }
+    }
+
+    /// Ends a connection whose socket is closed or has failed: drops the output and releases everything, without
+    /// flushing.
+    pub(super) fn end_at_once(&mut self, now: Instant) {
+        self.cut_output(now);
+        if let Some(ending) = &mut self.ending {
+            (ending.until, ending.phase) = (now, Phase::Done);
+            return;
+        }
+        let closing = self.disconnect_reason();
+        self.finish_session(closing, now);
+        let unsent = self.begin_release();
+        self.ending = Some(Box::new(Ending { closing, until: now, phase: Phase::Done, unsent }));
+    }
+
+    /// Ends the session unless it has ended already, and counts the deliveries that are lost.
+    fn finish_session(&mut self, closing: Closing, now: Instant) {
+        let lost = self.session.finish(closing);
+        self.count_lost(&lost, now);
+    }
+
+    /// Requeues the deliveries that the client was working on when it was lost, and counts them as failed. Leaves out
+    /// those that are not written yet, because the client has not received them.
+    pub(super) fn count_lost(&mut self, deliveries: &[(Key, Tag)], now: Instant) {
+        if deliveries.is_empty() {
+            return;
+        }
+        let unwritten: HashSet<(Key, Tag)> = self.out.unwritten().map(|mark| (mark.key, mark.tag)).collect();
+        let written = deliveries.iter().copied().filter(|delivery| !unwritten.contains(delivery));
+        self.settle(&written.collect::<Vec<_>>(), Settlement::Lost, now);
+    }
+
+    /// Drops the output except the frame in flight, because the connection ends. Deliveries of work queues in it are
+    /// requeued as unsent, together with their subscription.
+    pub(super) fn cut_output(&mut self, now: Instant) {
+        let mut unsent: Vec<(Key, Tag)> = Vec::new();
+        self.out.cut(|mark| unsent.push((mark.key, mark.tag)));
+        self.return_unsent(unsent, now);
+    }
+
+    /// Closes the outbound queue and releases everything that takes little work. Returns the deliveries of work queues
+    /// that were in the outbound queue, ordered by subscription.
+    fn begin_release(&mut self) -> std::vec::IntoIter<(Key, Tag)> {
+        let deliveries = self.outbound_queue.close();
+        work::add(deliveries.len());
+        let mut unsent: Vec<(Key, Tag)> = deliveries
+            .iter()
+            .filter(|delivery| delivery.tag != 0)
+            .map(|delivery| (delivery.key, delivery.tag))
+            .collect();
+        drop(deliveries);
+        unsent.sort_by_key(|(key, _)| *key);
+        self.held_charge.resize(0);
+        // The connection reads no further input, so its input buffers are freed.
+        self.decoder = Decoder::new(self.context.options.connect_limits);
+        let input_bytes = self.input_bytes();
+        self.input.charge_mut().resize(input_bytes);
+        self.input.finish();
+        self.next_temp_queue = None;
+        self.pending_authentication = None;
+        self.registration = None;
+        self.pause = Default::default();
+        self.parked_charge.resize(self.session.parked_bytes());
+        self.count_transactions(0);
+        unsent.into_iter()
+    }
+
+    /// Requeues unsent deliveries, then finishes a COMMIT, then drops subscriptions, then temporary queues, until the
+    /// poll budget is used up. Returns whether everything is released, except subscriptions whose messages are on their
+    /// way to the socket.
+    fn release(&mut self, now: Instant) -> bool {
+        while !self.is_released() {
+            if self.poll_budget.is_used_up() {
+                return false;
+            }
+            let step = self.ending.iter_mut().flat_map(|ending| ending.unsent.by_ref().take(RELEASE_STEP));
+            let unsent: Vec<(Key, Tag)> = step.collect();
+            if !unsent.is_empty() {
+                self.return_unsent(unsent, now);
+            } else if self.has_deferred_work() {
+                self.run_deferred_step_while_ending(now);
+            } else if let Some(subscription) = self.subscriptions.pop_first() {
+                drop(subscription);
+            } else if self.temp_queues.last().is_none_or(|temp| temp.close_partly(RELEASE_STEP)) {
+                self.temp_queues.pop();
+            }
+            // Time spent on releasing does not count as a stall of the client.
+            self.progress_at = now;
+        }
+        self.temp_queues = Vec::new();
+        self.subscription_charge.resize(0);
+        self.subscription_bytes = 0;
+        true
+    }
+
+    fn is_released(&self) -> bool {
+        let is_returned = self.ending.as_ref().is_none_or(|ending| ending.unsent.as_slice().is_empty());
+        is_returned
+            && !self.has_deferred_work()
+            && self.subscriptions.is_empty()
+            && self.temp_queues.is_empty()
+    }
+
+    /// Requeues deliveries that were not sent because the connection ends. They go back when their subscription is
+    /// dropped, which happens next. Those of a subscription in `ending_subscriptions` go back at once.
+    pub(super) fn return_unsent(&self, mut deliveries: Vec<(Key, Tag)>, now: Instant) {
+        deliveries.retain(|(_, tag)| *tag != 0);
+        deliveries.sort_by_key(|(key, _)| *key);
+        for run in deliveries.chunk_by(|left, right| left.0 == right.0) {
+            match self.subscriptions.get(run[0].0) {
+                Some(subscription) => {
+                    subscription.mark_unwritten(&run.iter().map(|(_, tag)| *tag).collect::<Vec<_>>());
+                }
+                None => self.settle(run, Settlement::Unwritten, now),
+            }
+        }
+    }
+
+    /// Continues closing. Returns `Ready` when the connection is closed, and `None` if the poll budget is used up
+    /// before.
+    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Option<Poll<()>> {
+        loop {
+            let now = Instant::now();
+            if !self.release(now) {
+                return None;
+            }
+            let Some(ending) = &self.ending else { return Some(Poll::Ready(())) };
+            let phase = if now >= self.ends_at(ending) { Phase::Done } else { ending.phase };
+            if phase != Phase::Flush {
+                self.ending_subscriptions.move_to(&mut self.subscriptions, |_| true);
+            }
+            if phase == Phase::Done {
+                self.cut_output(now);
+                return self.release(now).then_some(Poll::Ready(()));
+            }
+            let done = match phase {
+                Phase::Flush => {
+                    self.write(cx, now);
+                    self.out.pending() == 0
+                }
+                Phase::HalfClose => self.wire.poll_shutdown(cx).is_ready(),
+                _ => self.wire.poll_discard(cx).is_ready(),
+            };
+            let Some(ending) = &mut self.ending else { return Some(Poll::Ready(())) };
+            // A failed write has moved the phase to `Done` already.
+            if done && ending.phase != Phase::Done {
+                ending.phase = phase.next();
+                ending.until = ending.until.min(now + self.context.options.linger);
+            } else if ending.phase != Phase::Done
+                && self.is_released()
+                && self.poll_timer(cx, now).is_pending()
+            {
+                return Some(Poll::Pending);
+            }
+        }
+    }
+}
+
+/// Returns the close code and reason for each way in which a connection ends (RFC 6455 §7.4.1).
+fn close_info_of(closing: Closing) -> CloseInfo {
+    let (code, reason) = match closing {
+        Closing::Disconnected | Closing::PeerLeft | Closing::NoData => (1000, ""),
+        Closing::Shutdown => (1001, "shutting down"),
+        Closing::Limit("frame-bytes-max" | "connect-frame-bytes-max" | "ws-message-bytes-max") => {
+            (1009, "too big")
+        }
+        Closing::SlowConsumer(_) => (1008, "slow consumer"),
+        Closing::HeartbeatLost => (1002, "heartbeat lost"),
+        Closing::ConnectTimeout => (1002, "no CONNECT in time"),
+        Closing::Unauthenticated => (1002, "not authenticated"),
+        Closing::Expired => (1008, "access has ended"),
+        Closing::AccessDenied => (1008, "access denied"),
+        Closing::Limit(_) => (1002, "limit exceeded"),
+        Closing::Rejected | Closing::NotSettled | Closing::WrongProtocol => (1002, "protocol error"),
+    };
+    CloseInfo { code, reason }
+}
+
+impl Phase {
+    fn next(self) -> Phase {
+        match self {
+            Phase::Flush => Phase::HalfClose,
+            Phase::HalfClose => Phase::Linger,
+            Phase::Linger | Phase::Done => Phase::Done,
+        }
+    }
+}

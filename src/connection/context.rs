@@ -1,0 +1,308 @@
+//! State that all connections share: the broker, memory budgets, limits, options and metrics.
+
+use super::log::ignored_headers::IgnoredHeaders;
+use super::log::logins::{LoginLog, Summary};
+use super::wrong_protocol::WrongProtocols;
+use crate::auth::Authenticator;
+use crate::broker::Broker;
+use crate::budget::Budget;
+use crate::limits::connection_limiter::{ConnectionLimiter, ConnectionPermit};
+use crate::limits::head_memory::HeadMemory;
+use crate::limits::input::InputShare;
+use crate::limits::limit_warnings::{InputRejections, log_limit_reached};
+use crate::limits::log_limit::LogLimit;
+use crate::metrics::Metrics;
+use crate::networks::Networks;
+use crate::outbound_queue::{self, OutboundQueue};
+use crate::permissions::Permissions;
+use crate::session;
+use dashmap::DashMap;
+use parking_lot::Mutex;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, Instant};
+use stompbox_frames::stomp::Limits;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+/// The memory for unauthenticated clients is the byte budget divided by this. It is not a part of the byte budget but
+/// comes in addition to it.
+const UNAUTHENTICATED_DIVISOR: usize = 16;
+
+/// Options of connections: limits, timeouts and settings of sockets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Most connections in total (`connections-max`).
+    pub connections_max: usize,
+    /// Most connections from one address; 0 means no separate limit (`connections-per-address-max`).
+    pub connections_per_address_max: usize,
+    /// Limits of a frame before CONNECTED (`connect-frame-bytes-max` and the header limits).
+    pub connect_limits: Limits,
+    /// Limits of a frame after CONNECTED (`frame-bytes-max` and the header limits).
+    pub limits: Limits,
+    /// Credit of a work queue's consumer in bytes (`prefetch-bytes`).
+    pub prefetch_bytes: usize,
+    /// Longest time for which a receiver may read nothing while data waits for it (`stall-timeout`).
+    pub stall_timeout: Duration,
+    /// Whether an LF follows the NUL of each frame over TCP (`trailing-lf`).
+    pub trailing_lf: bool,
+    /// Time allowed for the last frame to reach the client (`linger`).
+    pub linger: Duration,
+    /// Time after which unacknowledged bytes end a connection; zero means the default of the system
+    /// (`tcp-user-timeout`).
+    pub tcp_user_timeout: Duration,
+    /// Time after which a silent connection is probed; zero disables probes (`tcp-keepalive`).
+    pub tcp_keepalive: Duration,
+    /// Most connections that may wait to be accepted (`backlog`).
+    pub backlog: i32,
+    /// Whether clients on bare TCP are sent an ERROR frame when the broker stops (`shutdown-error`).
+    pub shutdown_error: bool,
+    /// Networks whose clients may be health checks (`health-check-from`).
+    pub health_check_from: Networks,
+}
+
+/// The state that all connections share.
+pub struct ConnectionContext {
+    /// The broker, which routes messages to subscribers.
+    pub broker: Broker,
+    /// The broker-wide byte budget.
+    pub budget: Arc<Budget>,
+    /// The memory that all unauthenticated clients may hold together. It is separate, so that they cannot use up the
+    /// memory of others.
+    pub unauthenticated: Arc<Budget>,
+    /// The part of `unauthenticated` for input that the broker has not handled yet.
+    pub unauthenticated_input: Arc<InputShare>,
+    /// The share of the budget for input of signed-in clients that the broker has not handled yet.
+    pub input: Arc<InputShare>,
+    /// The memory for the heads of HTTP requests.
+    pub heads: Arc<HeadMemory>,
+    /// Limits the log lines about unfinished input that was rejected.
+    pub(super) input_rejections: InputRejections,
+    /// The metrics of the broker.
+    pub metrics: Arc<Metrics>,
+    /// The authenticator, which checks the credentials of clients.
+    pub authenticator: Authenticator,
+    /// The permission rules in effect.
+    permissions: Mutex<Arc<Permissions>>,
+    /// Version of the rules and users. It is increased whenever either changes.
+    access_version: AtomicU64,
+    /// The generation of the users after the last reload.
+    users_generation: AtomicU64,
+    /// Options that apply to all connections.
+    pub options: Options,
+    /// Options that apply to all STOMP sessions.
+    pub session: Arc<session::Options>,
+    /// Options of outbound queues.
+    pub outbound_queue: outbound_queue::Options,
+    /// Limits the log lines about ignored headers.
+    pub(super) ignored_headers: IgnoredHeaders,
+    /// Limits the log lines about clients that speak the wrong protocol for their port.
+    pub wrong_protocols: WrongProtocols,
+    /// The tasks of all connections.
+    pub tasks: TaskTracker,
+    /// Permits to poll connections that have used up their poll budget, one for each worker thread.
+    pub(super) poll_permits: Arc<Semaphore>,
+    pub(super) new_temp_address: Arc<dyn Fn() -> String + Send + Sync>,
+    pub(super) login_log: LoginLog,
+    connection_limiter: Arc<ConnectionLimiter>,
+    limit_log: LogLimit,
+    outbound_queues: DashMap<u64, Weak<OutboundQueue>>,
+    next_connection_number: AtomicU64,
+    /// Set when the broker stops: the time by which its clients must be disconnected.
+    drain_until: OnceLock<Instant>,
+}
+
+impl std::fmt::Debug for ConnectionContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConnectionContext").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// The modules and options from which a [`ConnectionContext`] is created.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Parts {
+    pub broker: Broker,
+    pub budget: Arc<Budget>,
+    pub metrics: Arc<Metrics>,
+    pub authenticator: Authenticator,
+    pub permissions: Permissions,
+    pub options: Options,
+    pub session: session::Options,
+    pub outbound_queue: outbound_queue::Options,
+    /// The node's random name, which is a part of the addresses of temporary queues.
+    pub node: String,
+}
+
+impl ConnectionContext {
+    /// Creates a context without connections.
+    pub fn new(parts: Parts) -> Arc<ConnectionContext> {
+        let connection_limiter =
+            ConnectionLimiter::new(parts.options.connections_max, parts.options.connections_per_address_max);
+        let node = parts.node;
+        let unauthenticated = Budget::new(parts.budget.bytes_max() / UNAUTHENTICATED_DIVISOR);
+        let stall_timeout = parts.options.stall_timeout;
+        Arc::new(ConnectionContext {
+            broker: parts.broker,
+            authenticator: parts.authenticator.with_budget(unauthenticated.clone()),
+            unauthenticated_input: InputShare::new(unauthenticated.clone(), stall_timeout),
+            unauthenticated,
+            input: InputShare::new(parts.budget.share(), stall_timeout),
+            heads: HeadMemory::new(&parts.budget, parts.metrics.clone()),
+            input_rejections: InputRejections::default(),
+            budget: parts.budget,
+            metrics: parts.metrics,
+            permissions: Mutex::new(Arc::new(parts.permissions)),
+            access_version: AtomicU64::new(1),
+            users_generation: AtomicU64::new(0),
+            options: parts.options,
+            session: Arc::new(session::Options { boot_id: node.as_str().into(), ..parts.session }),
+            outbound_queue: parts.outbound_queue,
+            ignored_headers: IgnoredHeaders::default(),
+            wrong_protocols: WrongProtocols::default(),
+            tasks: TaskTracker::new(),
+            login_log: LoginLog::default(),
+            poll_permits: Arc::new(Semaphore::new(worker_threads())),
+            new_temp_address: Arc::new(move || format!("~{node}-{}", random_name())),
+            connection_limiter,
+            limit_log: LogLimit::default(),
+            outbound_queues: DashMap::new(),
+            next_connection_number: AtomicU64::new(0),
+            drain_until: OnceLock::new(),
+        })
+    }
+
+    /// Takes a permit for a client at `address`.
+    ///
+    /// # Errors
+    /// Returns the name of the option whose limit is reached. A caller that rejects the client reports that to
+    /// [`ConnectionContext::report_limit_reached`].
+    pub fn admit(&self, address: IpAddr) -> Result<ConnectionPermit, &'static str> {
+        self.connection_limiter.acquire(address)
+    }
+
+    /// Takes a permit for a connection of a proxy, which carries requests of many clients. The limit per address does
+    /// not apply to it.
+    ///
+    /// # Errors
+    /// Returns the name of the option whose limit is reached.
+    pub fn proxy_permit(&self, address: IpAddr) -> Result<ConnectionPermit, &'static str> {
+        self.connection_limiter.acquire_for_proxy(address)
+    }
+
+    /// Counts and logs that the client at `address` is rejected because `limit` is reached.
+    pub fn report_limit_reached(&self, limit: &'static str, address: IpAddr) {
+        self.metrics.limit_hit(limit);
+        log_limit_reached(&self.limit_log, limit, address);
+    }
+
+    /// Returns whether clients at `address` may be health checks (`health-check-from`).
+    pub fn is_health_check(&self, address: IpAddr) -> bool {
+        self.options.health_check_from.contains(address)
+    }
+
+    /// Stops all connections: wakes each of them to end by `drain_until`. Connections that are accepted later end as
+    /// soon as they are polled.
+    pub fn stop(&self, drain_until: Instant) {
+        let _ = self.drain_until.set(drain_until);
+        self.wake_connections();
+    }
+
+    /// Returns the permission rules in effect and their version.
+    pub(super) fn permissions(&self) -> (Arc<Permissions>, u64) {
+        let permissions = self.permissions.lock();
+        (permissions.clone(), self.access_version.load(Ordering::Acquire))
+    }
+
+    /// Returns the version of the rules and users. A connection that was checked with another version checks its client
+    /// again.
+    pub(super) fn access_version(&self) -> u64 {
+        self.access_version.load(Ordering::Acquire)
+    }
+
+    /// Replaces the permission rules. The new rules apply to existing subscriptions as well.
+    pub fn set_permissions(&self, permissions: Permissions) {
+        *self.permissions.lock() = Arc::new(permissions);
+        self.permissions_changed();
+    }
+
+    /// Reloads the users of all sources. If any user has changed, all connections check their clients again.
+    pub async fn reload_users(&self) {
+        if let Err(error) = self.authenticator.reload().await {
+            tracing::debug!(error, "the users were not reloaded");
+        }
+        let generation = self.authenticator.generation();
+        if self.users_generation.swap(generation, Ordering::AcqRel) != generation {
+            self.permissions_changed();
+        }
+    }
+
+    /// Makes all connections check their clients again, because rules or users have changed.
+    pub fn permissions_changed(&self) {
+        let permissions = self.permissions.lock();
+        self.access_version.fetch_add(1, Ordering::AcqRel);
+        drop(permissions);
+        self.wake_connections();
+    }
+
+    /// Logs the number of failed logins that had no line of their own, if a summary is due.
+    pub fn log_refused_logins(&self, now: Instant) {
+        self.login_log.summaries(now).iter().for_each(log_summary);
+    }
+
+    /// Logs the summaries that [`ConnectionContext::log_refused_logins`] would log later, because the broker stops.
+    pub fn log_last_refused_logins(&self, now: Instant) {
+        self.login_log.final_summaries(now).iter().for_each(log_summary);
+    }
+
+    fn wake_connections(&self) {
+        let outbound_queues: Vec<_> =
+            self.outbound_queues.iter().filter_map(|entry| entry.upgrade()).collect();
+        outbound_queues.iter().for_each(|outbound_queue| outbound_queue.wake_receiver());
+    }
+
+    /// Returns whether [`ConnectionContext::stop`] was called.
+    pub fn is_stopping(&self) -> bool {
+        self.drain_until.get().is_some()
+    }
+
+    /// Returns the time by which clients must be disconnected; `None` unless the broker is stopping.
+    pub(super) fn drain_until(&self) -> Option<Instant> {
+        self.drain_until.get().copied()
+    }
+
+    /// Registers the outbound queue of a connection, so that the connection is woken when the broker stops or when
+    /// rules or users change. Returns the number under which it is registered.
+    pub(super) fn register(&self, outbound_queue: &Arc<OutboundQueue>) -> u64 {
+        let number = self.next_connection_number.fetch_add(1, Ordering::Relaxed);
+        self.outbound_queues.insert(number, Arc::downgrade(outbound_queue));
+        number
+    }
+
+    /// Removes the outbound queue of a connection that has ended.
+    pub(super) fn unregister(&self, number: u64) {
+        self.outbound_queues.remove(&number);
+    }
+}
+
+fn log_summary(summary: &Summary) {
+    let (logins, seconds) = (summary.logins, summary.time.as_secs());
+    let address = summary.address.map(tracing::field::display);
+    tracing::info!(logins, seconds, address, "further failed logins were not logged individually");
+}
+
+/// Returns the number of worker threads of the current runtime, or 1 outside of a runtime.
+fn worker_threads() -> usize {
+    tokio::runtime::Handle::try_current().map_or(1, |runtime| runtime.metrics().num_workers())
+}
+
+/// Returns 128 random bits in hexadecimal, for a session id or the secret part of a temporary queue's address.
+///
+/// # Panics
+/// The system has no source of randomness.
+pub fn random_name() -> String {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("the system has a source of randomness");
+    format!("{:032x}", u128::from_ne_bytes(bytes))
+}

@@ -1,0 +1,252 @@
+//! The reading side of a connection: turns bytes into frames and frames into actions, and handles the end of the input.
+
+use super::executor::ActionError;
+use super::task::Connection;
+use crate::broker::BrokerError;
+use crate::limits::input::{Growth, HELD_BYTES_MIN};
+use crate::session::{Closing, ErrorReply, RejectedAction, Session};
+use crate::wire::{ReadEnd, Wire};
+use crate::work;
+use std::task::{Context, Poll};
+use std::time::Instant;
+use stompbox_frames::stomp::{Command, Frame};
+
+const MEMORY_OPTION: &str = "memory-bytes-max";
+const STALL_OPTION: &str = "stall-timeout";
+const NO_MEMORY: &str = "The memory of the broker is full (memory-bytes-max). Send again when consumers have \
+                         caught up, or raise memory-bytes-max.";
+/// Most bytes that are read ahead from a client during its authentication, in order to detect that it has gone.
+const READ_AHEAD_BYTES_MAX: usize = 16 * 1024;
+
+impl<W: Wire> Connection<W> {
+    /// Handles buffered frames, then reads once unless reading is paused. Returns whether there was progress.
+    pub(super) fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let before = self.frames_received;
+        let mut progressed = self.handle_frames(cx, now);
+        if self.output_failed.is_some() && self.leaves_answers_unread() && self.ending.is_none() {
+            self.end_at_once(now);
+            return true;
+        }
+        if self.input_ended.is_none() && (self.may_read(cx, now) || self.reads_ahead()) {
+            let Connection { wire, out, decoder, bytes_received, first_bytes, .. } = self;
+            let is_raw_stream = wire.is_raw_stream();
+            let mut bytes_read = 0;
+            let read = wire.poll_read(cx, out, &mut |bytes| {
+                bytes_read += bytes.len() as u64;
+                first_bytes.feed(is_raw_stream, bytes, |bytes| decoder.feed(bytes));
+            });
+            *bytes_received += bytes_read;
+            work::add(work::SYSTEM_CALL);
+            work::add_bytes(bytes_read as usize);
+            self.context.metrics.bytes_received.inc_by(bytes_read);
+            if let Some(found) = self.first_bytes.not_stomp() {
+                self.reject_first_bytes(found, now);
+                return true;
+            }
+            match read {
+                Poll::Pending if self.last_input_deadline().is_some_and(|until| now >= until) => {
+                    self.end_at_once(now);
+                    progressed = true;
+                }
+                Poll::Pending => {}
+                Poll::Ready(Ok(message_bytes)) => {
+                    self.input.receive(message_bytes);
+                    self.session.note_input(now);
+                    self.handle_frames(cx, now);
+                    progressed = true;
+                }
+                Poll::Ready(Err(end)) => {
+                    self.input_ended = Some(end);
+                    self.notify_input_ended();
+                    self.handle_frames(cx, now);
+                    progressed = true;
+                }
+            }
+        }
+        if (self.may_read(cx, now) || self.has_left_during_login())
+            && let Some(end) = self.input_ended.take()
+        {
+            self.end_of_input(end, now);
+            progressed = true;
+        }
+        self.context.metrics.frames_received.inc_by(self.frames_received - before);
+        progressed
+    }
+
+    /// Returns whether the connection reads only to detect that the client has gone. Authentication may take long, and
+    /// a client that does not wait for it must not keep its connection permit.
+    fn reads_ahead(&self) -> bool {
+        self.pending_authentication.is_some()
+            && self.ending.is_none()
+            && self.decoder.buffered() < READ_AHEAD_BYTES_MAX
+    }
+
+    /// Returns whether the client has gone during its authentication. Frames that it sent before it closed are handled
+    /// first. A client that has closed only its sending side may still wait for the answer;
+    /// [`Connection::notify_input_ended`] bounds that wait.
+    fn has_left_during_login(&self) -> bool {
+        let has_gone = match &self.input_ended {
+            Some(ReadEnd::Failed(_)) => true,
+            Some(ReadEnd::Closed) => self.decoder.buffered() == 0 && !self.wire.supports_half_close(),
+            _ => false,
+        };
+        has_gone && self.pending_authentication.is_some() && self.ending.is_none()
+    }
+
+    fn handle_frames(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let mut progressed = self.run_deferred_steps(cx, now);
+        while self.may_read(cx, now) {
+            let mut actions = Vec::new();
+            match self.decoder.next() {
+                Ok(None) => {
+                    self.admit_input(cx, now);
+                    break;
+                }
+                Ok(Some(frame)) => {
+                    self.input.finish();
+                    self.frames_received += 1;
+                    work::add(work::FRAME);
+                    match self.check_memory(&frame) {
+                        Ok(()) => self.session.handle(frame, now, &mut actions),
+                        Err(error) => self.reject(error, &mut actions),
+                    }
+                }
+                Err(_) if self.ending.is_some() => break,
+                Err(mut error) => {
+                    if !self.established && error.limit == Some("frame-bytes-max") {
+                        error.rename_limit("connect-frame-bytes-max");
+                    }
+                    self.session.malformed(&error, &mut actions);
+                }
+            }
+            progressed = true;
+            self.execute(actions, now);
+            self.run_deferred_steps(cx, now);
+        }
+        progressed
+    }
+
+    /// Returns the number of bytes that were read and are not handled yet.
+    pub(super) fn input_bytes(&self) -> usize {
+        self.decoder.buffered() + self.wire.held_bytes()
+    }
+
+    /// Charges the unfinished frame. Ends the connection if there is no memory for it. If there may be some later, the
+    /// connection does not read until then.
+    fn admit_input(&mut self, cx: &mut Context<'_>, now: Instant) {
+        if self.input.grow(self.input_bytes(), now) == Growth::Rejected {
+            return self.end_out_of_memory(now);
+        }
+        // Registers the waker. If the input was dropped just now, the next iteration handles that.
+        if self.input.poll_dropped(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// Checks that the byte budget has enough free memory for the frame of an authenticated client, unless that is
+    /// checked when the frame is handled.
+    ///
+    /// # Errors
+    /// There is not enough memory.
+    fn check_memory(&mut self, frame: &Frame) -> Result<(), ActionError> {
+        let (rejected_action, broker_error) = match frame.command {
+            Command::Send if self.established && self.has_no_memory() => {
+                let detail = NO_MEMORY.to_owned();
+                (
+                    RejectedAction::Publish,
+                    BrokerError { summary: "memory limit reached", detail, limit: Some(MEMORY_OPTION) },
+                )
+            }
+            Command::Begin if self.established => {
+                match self.context.broker.check_begin(Session::begin_bytes(frame)) {
+                    Ok(()) => return Ok(()),
+                    Err(broker_error) => (RejectedAction::Other, broker_error),
+                }
+            }
+            _ => return Ok(()),
+        };
+        Err(ActionError {
+            rejected_action,
+            receipt: frame.header("receipt").map(|receipt| receipt.into()),
+            broker_error,
+        })
+    }
+
+    /// Returns whether the byte budget is used up. The received part of a frame is not counted twice.
+    fn has_no_memory(&mut self) -> bool {
+        if self.context.budget.is_exhausted() {
+            self.charge_held_memory();
+        }
+        self.context.budget.is_exhausted()
+    }
+
+    fn end_of_input(&mut self, end: ReadEnd, now: Instant) {
+        match end {
+            // After a failed write nothing can be sent, and the system may report the reset as an ordinary end.
+            ReadEnd::Closed if self.output_failed.is_none() => {
+                self.begin_ending(self.disconnect_reason(), now)
+            }
+            ReadEnd::Closed | ReadEnd::Failed(_) => self.end_at_once(now),
+            ReadEnd::ProtocolError(reason) => {
+                tracing::debug!(address = %self.address, reason, "the client violated the protocol of its transport");
+                self.begin_ending(Closing::Rejected, now);
+            }
+            ReadEnd::Limit(option) => {
+                let detail = format!(
+                    "The message exceeds the limit {option}. Send smaller messages, or raise {option}."
+                );
+                let reply = ErrorReply { summary: "message too large", detail: &detail };
+                self.end_with(reply, Closing::Limit(option), now);
+            }
+        }
+    }
+
+    /// Closes a connection whose unfinished input does not fit into its part of the budget.
+    pub(super) fn end_out_of_memory(&mut self, now: Instant) {
+        let detail = if !self.established {
+            "The memory for unauthenticated clients is full (a part of memory-bytes-max). Send CONNECT without delay, \
+             reconnect later, or raise memory-bytes-max."
+                .to_owned()
+        } else if self.context.budget.is_exhausted() {
+            NO_MEMORY.to_owned()
+        } else {
+            format!(
+                "{} bytes of an unfinished frame have arrived, and the memory for the input of all clients is full ({} \
+                 bytes, a quarter of memory-bytes-max). Send the frame again later, send smaller frames, or raise \
+                 memory-bytes-max.",
+                self.input_bytes(),
+                self.context.input.budget().bytes_max()
+            )
+        };
+        self.end_input(MEMORY_OPTION, &detail, now);
+    }
+
+    /// Closes a connection whose unfinished input was dropped in favour of other clients.
+    pub(super) fn end_for_dropped_input(&mut self, now: Instant) {
+        let detail = format!(
+            "{} bytes of an unfinished frame have arrived, the rest stalled, and the memory was needed for other \
+             clients (a part of memory-bytes-max is reserved for unfinished frames). Send frames without pauses, or \
+             raise memory-bytes-max.",
+            self.input_bytes()
+        );
+        self.end_input(MEMORY_OPTION, &detail, now);
+    }
+
+    /// Closes a connection whose unfinished input has stalled for too long.
+    pub(super) fn end_for_stalled_input(&mut self, now: Instant) {
+        let detail = format!(
+            "{} bytes of an unfinished frame have arrived, but fewer than {HELD_BYTES_MIN} of them in the last {} \
+             seconds (stall-timeout). Send frames without pauses, or raise stall-timeout.",
+            self.input_bytes(),
+            self.context.options.stall_timeout.as_secs_f64()
+        );
+        self.end_input(STALL_OPTION, &detail, now);
+    }
+
+    /// Logs that unfinished input is rejected, and closes the connection with an ERROR.
+    fn end_input(&mut self, limit: &'static str, detail: &str, now: Instant) {
+        let summary = if limit == STALL_OPTION { "unfinished frame" } else { "memory limit reached" };
+        self.context.input_rejections.log(limit, self.address);
+        self.end_with(ErrorReply { summary, detail }, Closing::Limit(limit), now);
+    }
+}

@@ -1,0 +1,59 @@
+//! Logs and counts a connection that has ended.
+
+use crate::connection::task::Connection;
+use crate::session::Closing;
+use crate::wire::Wire;
+
+/// Most frames received from a health check that signs in, by the way it ends: CONNECT, and DISCONNECT if it sends one.
+const CHECK_FRAMES: [(Closing, u64); 2] = [(Closing::Disconnected, 2), (Closing::PeerLeft, 1)];
+
+/// Logs one line at a level that depends on the connection. A macro, because levels are constants in `tracing`.
+macro_rules! log_closed {
+    ($level:ident, $connection:expr, $closing:expr) => {
+        tracing::$level!(
+            reason = $closing.as_str(),
+            limit = $closing.limit(),
+            error = $connection.session.error_summary(),
+            user = $connection.session.user(),
+            address = %$connection.address,
+            transport = $connection.wire.name(),
+            session = $connection.session.id(),
+            seconds = $connection.seconds(),
+            frames_received = $connection.frames_received,
+            bytes_received = $connection.bytes_received,
+            frames_sent = $connection.frames_sent,
+            bytes_sent = $connection.out.written(),
+            skipped = $connection.messages_skipped,
+            "connection closed"
+        )
+    };
+}
+
+impl<W: Wire> Connection<W> {
+    /// Counts and logs the end of the connection.
+    pub(crate) fn report(&mut self) {
+        let closing = self.ending.as_ref().map_or(Closing::PeerLeft, |ending| ending.closing);
+        self.context.unregister(self.connection_number);
+        self.context.metrics.closed(self.wire.name(), closing.as_str());
+        match self.is_routine(closing) {
+            true => log_closed!(debug, self, closing),
+            false => log_closed!(info, self, closing),
+        }
+    }
+
+    /// Returns whether the line is logged at debug only. That holds for a connection without a byte, for a health check
+    /// from an address in `health-check-from` that only signed in and left, and for failed logins that are summed up.
+    fn is_routine(&self, closing: Closing) -> bool {
+        let frames_max = CHECK_FRAMES.iter().find(|(end, _)| *end == closing).map(|(_, frames)| *frames);
+        let is_check = frames_max.is_some_and(|frames_max| self.frames_received <= frames_max);
+        // The wrong protocol was logged when it was found, with the remedy.
+        let is_logged_elsewhere =
+            self.login_failure_suppressed || matches!(closing, Closing::NoData | Closing::WrongProtocol);
+        is_logged_elsewhere || is_check && self.context.is_health_check(self.address)
+    }
+
+    /// Returns the duration of the connection, in seconds to the millisecond.
+    fn seconds(&self) -> f64 {
+        (self.began_at.elapsed().as_secs_f64() * 1000.0).round() / 1000.0
+    }
+}

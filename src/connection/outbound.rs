@@ -1,0 +1,192 @@
+//! The writing side of a connection: takes deliveries out of the outbound queue, turns them into frames, and writes
+//! these to the socket.
+
+use super::task::Connection;
+use crate::broker::Settlement;
+use crate::outbound_queue::{Delivery, Key, Tag};
+use crate::session::{DeliveryAction, Slowness};
+use crate::wire::output_buffer::AwaitedWrite;
+use crate::wire::{OutgoingFrame, Tail, Wire};
+use crate::work;
+use bytes::BytesMut;
+use std::collections::HashSet;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+/// Most unsettled broadcasts that a session may have while the byte budget is nearly used up.
+const UNSETTLED_BROADCASTS_MAX: usize = 2048;
+/// Memory of their records, in bytes.
+const UNSETTLED_BYTES: usize = UNSETTLED_BROADCASTS_MAX * 32;
+
+impl<W: Wire> Connection<W> {
+    /// Turns about `batch_bytes` bytes of deliveries into frames. Returns whether there may be more deliveries; if not,
+    /// the next one wakes the task.
+    pub(super) fn receive(&mut self, cx: &mut Context<'_>, batch_bytes: usize, now: Instant) -> bool {
+        let mut batch = Vec::new();
+        let drained = match self.outbound_queue.poll_take(cx, &mut batch, batch_bytes, now) {
+            Poll::Pending => return false,
+            Poll::Ready(Err(_)) => {
+                self.end_slow_consumer(Slowness::Overflow, now);
+                return true;
+            }
+            Poll::Ready(Ok(drained)) => drained,
+        };
+        if batch.is_empty() {
+            // All waiting deliveries were withdrawn, which has made room in the outbound queue.
+            self.resume_blocked_queues(now);
+        }
+        work::add(batch.len() * work::DELIVERY);
+        let mut prefix = BytesMut::with_capacity(128);
+        let mut delivered = 0;
+        for (position, delivery) in batch.iter().enumerate() {
+            if !self.carries(delivery) {
+                continue;
+            }
+            prefix.clear();
+            match self.session.deliver(delivery, &mut prefix) {
+                DeliveryAction::Write { settle_when_written } => {
+                    self.write_delivery(delivery, &prefix, settle_when_written);
+                    delivered += 1;
+                }
+                DeliveryAction::Skip => {}
+                full @ (DeliveryAction::UnsettledCountExceeded | DeliveryAction::UnsettledBytesExceeded) => {
+                    let unsent =
+                        batch[position..].iter().map(|delivery| (delivery.key, delivery.tag)).collect();
+                    self.return_unsent(unsent, now);
+                    let many = full == DeliveryAction::UnsettledCountExceeded;
+                    let slowness =
+                        if many { Slowness::Unsettled(delivery.key) } else { Slowness::UnsettledBytes };
+                    self.end_slow_consumer(slowness, now);
+                    break;
+                }
+            }
+        }
+        self.context.metrics.deliveries.inc_by(delivered);
+        if self.ending.is_none() && batch.iter().any(|delivery| delivery.tag == 0) {
+            self.end_near_budget(now);
+        }
+        !drained
+    }
+
+    /// Closes the connection as a slow consumer if the byte budget is nearly used up and the client does not acknowledge
+    /// broadcasts. They could use up the memory, and the broker would reject the messages of publishers. Deliveries of
+    /// work queues do not count: the credit of their consumers bounds them.
+    fn end_near_budget(&mut self, now: Instant) {
+        if self.session.held_bytes() <= UNSETTLED_BYTES {
+            return;
+        }
+        self.charge_held_memory();
+        if self.context.budget.is_nearly_exhausted()
+            && self.session.unsettled_broadcasts() > UNSETTLED_BROADCASTS_MAX
+        {
+            self.end_slow_consumer(Slowness::UnsettledMemory, now);
+        }
+    }
+
+    /// Returns whether the wire can carry the message unchanged. Work queues give messages that it cannot carry to
+    /// other consumers, so only broadcasts are skipped here.
+    fn carries(&mut self, delivery: &Delivery) -> bool {
+        let carries = self.wire.carries_binary() || delivery.message.is_text();
+        if !carries {
+            self.context.metrics.messages_skipped.inc();
+            self.messages_skipped += 1;
+            // Logged once. The log line at the end of the connection has the number of skipped messages.
+            if self.messages_skipped == 1 {
+                tracing::warn!(
+                    destination = delivery.message.destination(),
+                    message = delivery.message.id(),
+                    session = self.session.id(),
+                    transport = self.wire.name(),
+                    "skipped a message that is not UTF-8: this transport carries text only"
+                );
+            }
+        }
+        carries
+    }
+
+    fn write_delivery(&mut self, delivery: &Delivery, prefix: &[u8], settles: bool) {
+        let mark =
+            (delivery.tag != 0).then_some(AwaitedWrite { key: delivery.key, tag: delivery.tag, settles });
+        let tail = Tail::Shared(&delivery.message, self.session.version());
+        self.wire.write_frame(
+            OutgoingFrame { prefix, tail, text: delivery.message.is_text(), mark },
+            &mut self.out,
+        );
+    }
+
+    /// Writes until the socket accepts no more bytes or nothing is left. Returns whether any byte was written.
+    ///
+    /// A client that was killed, or that closes with messages unread, resets the connection, and the next write fails.
+    /// Frames that it sent before, such as acknowledgements, may still be in the socket's buffer: they are read first.
+    pub(super) fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        if self.output_failed.is_some() && self.ending.is_some() {
+            self.end_at_once(now);
+        }
+        if self.out.pending() == 0 || self.output_failed.is_some() {
+            return false;
+        }
+        let mut written = 0;
+        let mut settled: Vec<(Key, Tag)> = Vec::new();
+        while self.out.pending() > 0 {
+            work::add(work::SYSTEM_CALL);
+            match self.wire.poll_write(cx, &mut self.out) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(bytes)) if bytes > 0 => {
+                    self.out.advance(bytes, |mark| {
+                        if mark.settles {
+                            settled.push((mark.key, mark.tag));
+                        }
+                    });
+                    written += bytes;
+                }
+                Poll::Ready(_) if self.ending.is_none() => {
+                    self.output_failed = Some(now);
+                    break;
+                }
+                Poll::Ready(_) => {
+                    self.end_at_once(now);
+                    break;
+                }
+            }
+        }
+        if written == 0 {
+            return false;
+        }
+        work::add_bytes(written);
+        if self.out.pending() == 0 {
+            self.answers_bytes = 0;
+        }
+        self.progress_at = now;
+        self.session.note_output(now);
+        let frames = self.out.take_frames_written();
+        self.frames_sent += frames;
+        self.context.metrics.frames_sent.inc_by(frames);
+        self.context.metrics.bytes_sent.inc_by(written as u64);
+        if !settled.is_empty() {
+            self.settle(&settled, Settlement::Accepted, now);
+        }
+        self.drop_written_subscriptions();
+        self.resume_blocked_queues(now);
+        true
+    }
+
+    /// Returns the subscriptions that have deliveries of work queues in the output.
+    pub(super) fn keys_in_output(&self) -> HashSet<Key> {
+        work::add_visits(self.out.frames_unwritten());
+        self.out.unwritten().map(|mark| mark.key).collect()
+    }
+
+    /// Drops the ended subscriptions whose messages are all written, unless a COMMIT in progress may settle their
+    /// deliveries. A connection that is ending drops them together with its others.
+    pub(super) fn drop_written_subscriptions(&mut self) {
+        if self.ending_subscriptions.is_empty() || self.commit.is_some() {
+            return;
+        }
+        let keys_in_output = self.keys_in_output();
+        if self.ending.is_none() {
+            self.ending_subscriptions.retain(|key| keys_in_output.contains(&key));
+        } else {
+            self.ending_subscriptions.move_to(&mut self.subscriptions, |key| !keys_in_output.contains(&key));
+        }
+    }
+}

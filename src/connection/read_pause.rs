@@ -1,0 +1,122 @@
+//! Read backpressure: when a connection does not read, and when it acts again without an event.
+
+use super::task::Connection;
+use crate::broker::Congested;
+use crate::wire::Wire;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// Bytes of answers (not of messages) that a client may leave unread. From then on the connection does not read from
+/// it.
+const UNREAD_BYTES_MAX: usize = 256 * 1024;
+/// Time to wait for the end of the input after the output failed.
+const LAST_INPUT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Interval at which a pause for the byte budget is checked.
+const BUDGET_CHECK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// The reasons that pause the reading of a connection.
+#[derive(Debug, Default)]
+pub(super) struct ReadPause {
+    /// Receivers of published messages that are behind.
+    pub(super) congested: Vec<Congested>,
+    /// Set while the byte budget is nearly used up: the time at which the pause ends at the latest.
+    pub(super) budget_until: Option<Instant>,
+}
+
+impl ReadPause {
+    /// Returns whether there is a reason to pause.
+    pub(super) fn is_active(&self) -> bool {
+        !self.congested.is_empty() || self.budget_until.is_some()
+    }
+}
+
+impl<W: Wire> Connection<W> {
+    /// Returns whether the connection handles no input at the moment, so that silence of the client means nothing.
+    pub(super) fn ignores_input(&self) -> bool {
+        self.pause.is_active()
+            || self.commit.is_some()
+            || self.pending_authentication.is_some()
+            || self.leaves_answers_unread()
+    }
+
+    /// Returns whether the client does not read its answers.
+    pub(super) fn leaves_answers_unread(&self) -> bool {
+        self.answers_bytes >= UNREAD_BYTES_MAX
+    }
+
+    /// Returns whether the next frame may be handled; [`super::task`] lists the reasons against it.
+    pub(super) fn may_read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        // The pause that the portions wait for is not polled: the end of it must wake the task.
+        !self.session.has_deferred_work()
+            && self.poll_pause(cx, now).is_ready()
+            && self.ending.is_none()
+            && !self.poll_budget.is_used_up()
+            && !self.ignores_input()
+            && self.input.retry_at().is_none_or(|until| now >= until)
+    }
+
+    pub(super) fn poll_pause(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+        while let Some(receiver) = self.pause.congested.last() {
+            if receiver.outbound_queue.poll_drained(cx, receiver.is_widespread, now).is_pending() {
+                return Poll::Pending;
+            }
+            self.pause.congested.pop();
+        }
+        if let Some(until) = self.pause.budget_until {
+            if now < until && self.context.budget.is_nearly_exhausted() && !self.input_has_ended() {
+                return Poll::Pending;
+            }
+            self.pause.budget_until = None;
+        }
+        Poll::Ready(())
+    }
+
+    /// Returns whether the client sends nothing more. The remaining input is finite, and throttling it would only delay
+    /// the end of the connection.
+    fn input_has_ended(&self) -> bool {
+        self.input_ended.is_some() || self.output_failed.is_some() || self.wire.input_has_ended()
+    }
+
+    /// Returns the time at which a client that does not read its pending output is too slow.
+    pub(super) fn stalls_at(&self) -> Option<Instant> {
+        (self.out.pending() > 0).then(|| self.progress_at + self.context.options.stall_timeout)
+    }
+
+    /// Returns the time until which the connection waits for the end of the input after its output failed. The input
+    /// ends as well, but the runtime may report the failed write before the input that arrived just before it.
+    pub(super) fn last_input_deadline(&self) -> Option<Instant> {
+        self.output_failed.map(|at| at + LAST_INPUT_TIMEOUT)
+    }
+
+    /// Returns the earliest time at which the connection must act without an event.
+    fn deadline(&self, now: Instant) -> Option<Instant> {
+        if let Some(ending) = &self.ending {
+            return Some(self.ends_at(ending));
+        }
+        let silence = match self.timeout_confirmed_at {
+            Some(at) => Some(at),
+            None => {
+                let stalls = [self.stalls_at(), self.input.stalls_at()];
+                stalls.into_iter().chain([self.session.deadline()]).flatten().min()
+            }
+        };
+        let grace = self
+            .pause
+            .congested
+            .last()
+            .map(|receiver| receiver.outbound_queue.grace_ends(receiver.is_widespread));
+        let budget = self.pause.budget_until.map(|until| until.min(now + BUDGET_CHECK_INTERVAL));
+        // While reading is paused, neither the end of the input nor memory for it is waited for.
+        let input = [self.last_input_deadline(), self.input.retry_at()].into_iter().flatten().min();
+        let input = input.filter(|_| !self.ignores_input());
+        [silence, grace, budget, input, self.wire.deadline()].into_iter().flatten().min()
+    }
+
+    /// Returns `Ready` when a deadline has passed. Otherwise the task is woken when one passes.
+    pub(super) fn poll_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+        match self.deadline(now) {
+            Some(deadline) => self.timer.poll(cx, now, deadline),
+            None => Poll::Pending,
+        }
+    }
+}

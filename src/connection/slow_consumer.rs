@@ -1,0 +1,46 @@
+//! Ends the connection of a client that is too slow, with an ERROR.
+
+use super::task::Connection;
+use crate::session::{Closing, ErrorReply, Slowness};
+use crate::wire::Wire;
+use std::time::Instant;
+
+impl<W: Wire> Connection<W> {
+    /// Ends the output of a slow client with an ERROR after the frame in flight.
+    pub(super) fn end_slow_consumer(&mut self, slowness: Slowness, now: Instant) {
+        let option = slowness.option();
+        self.context.metrics.limit_hit(option);
+        let detail = match slowness {
+            Slowness::Overflow => format!(
+                "More than {} bytes were waiting for this client, which exceeds {option}. Unsent messages were \
+                 dropped. Read faster, subscribe to fewer destinations, or raise {option}.",
+                self.context.outbound_queue.outbound_queue_bytes_max
+            ),
+            Slowness::Stalled => format!(
+                "This client read nothing for {:?} ({option}) while at least {} bytes were waiting for it. Unsent \
+                 messages were dropped. Read without long pauses, or raise {option}.",
+                self.context.options.stall_timeout,
+                self.out.pending()
+            ),
+            Slowness::Unsettled(key) => self.session.too_many_unsettled(key),
+            Slowness::UnsettledBytes => format!(
+                "{} deliveries to this session wait for an ACK or NACK of this client. They use {} bytes, and {option} \
+                 allows {}. Unsent messages were dropped. Acknowledge messages as they are handled, subscribe with \
+                 ack:auto, or raise {option}.",
+                self.session.unsettled(),
+                self.session.held_bytes(),
+                self.context.session.subscription_bytes_max
+            ),
+            Slowness::UnsettledMemory => format!(
+                "{} broadcast messages wait for an ACK or NACK of this client, and the memory of the broker is \
+                 nearly full ({} bytes are in use, {option}). Unsent messages were dropped. Acknowledge messages as they \
+                 are handled, subscribe with ack:auto, or raise {option}.",
+                self.session.unsettled_broadcasts(),
+                self.context.budget.used()
+            ),
+        };
+        self.cut_output(now);
+        let reply = ErrorReply { summary: "slow consumer", detail: &detail };
+        self.end_with(reply, Closing::SlowConsumer(slowness), now);
+    }
+}

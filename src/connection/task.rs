@@ -1,0 +1,394 @@
+//! The connection task, which owns one socket and one STOMP session. It is the same for every [`Wire`].
+//!
+//! ```text
+//!                   +------------------ one poll iteration ------------------+
+//! outbound queue -> | receive: deliveries to frames -> write: once per batch | -> socket
+//!         socket -> | read: bytes to frames -> session -> execute actions    | -> broker
+//!                   +--------------------------------------------------------+
+//! ```
+//!
+//! Reading pauses (backpressure):
+//! - while an authentication is pending, except to detect that the client has gone;
+//! - while a COMMIT is in progress, or parked frames are checked against new rules;
+//! - while the connection waits for receivers of messages that it published (`slow-consumer-grace`);
+//! - while the byte budget is nearly used up;
+//! - while the client does not read its answers.
+//!
+//! Writing never waits for reading.
+
+use super::authentication::PendingAuthentication;
+use super::close::Ending;
+use super::context::{ConnectionContext, random_name};
+use super::executor::commit::PendingCommit;
+use super::executor::subscription_map::SubscriptionMap;
+use super::peer::Peer;
+use super::poll_budget::{PollBudget, PollQueuePosition};
+use super::read_pause::ReadPause;
+use super::timer::Timer;
+use crate::auth::Handshake;
+use crate::broker::{SessionRegistration, Settlement, Subscription, TempQueue};
+use crate::budget::Charge;
+use crate::destination::Destination;
+use crate::limits::connection_limiter::ConnectionPermit;
+use crate::limits::input::{HELD_BYTES_MIN, Input, TIMEOUT_CONFIRMATION};
+use crate::outbound_queue::{Key, OutboundQueue, Tag, batch_wakes};
+use crate::session::{Closing, ErrorReply, Session, Slowness};
+use crate::wire::first_bytes::FirstBytes;
+use crate::wire::output_buffer::OutputBuffer;
+use crate::wire::{ReadEnd, Wire};
+use crate::work;
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+use stompbox_frames::stomp::Decoder;
+
+/// Bytes of deliveries that are encoded as frames ahead of the socket.
+const BATCH_BYTES: usize = 128 * 1024;
+/// Most iterations of one poll, regardless of their work.
+const ITERATIONS_MAX: usize = 16;
+
+/// Creates the task that serves one client from the first byte to the last.
+pub fn serve<W: Wire>(context: Arc<ConnectionContext>, wire: W, peer: Peer) -> ConnectionTask<W> {
+    context.metrics.opened(wire.name());
+    let Peer { permit, handshake } = peer;
+    let mut connection = Connection::new(context, wire, permit.address(), handshake);
+    connection.wire.open(&mut connection.out);
+    ConnectionTask { connection, permit: Some(permit) }
+}
+
+/// The task that serves one client. It is not an `async fn`, because such a future would store its arguments in
+/// addition to the connection that is made from them.
+pub struct ConnectionTask<W> {
+    connection: Connection<W>,
+    permit: Option<ConnectionPermit>,
+}
+
+impl<W: Wire> Future for ConnectionTask<W> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.connection.poll(cx));
+        // Releases the permit before the log line is written: a client that waits for this line may reconnect at once.
+        drop(self.permit.take());
+        self.connection.report();
+        Poll::Ready(())
+    }
+}
+
+/// The connection of one client.
+///
+/// `repr(C)`: fields are ordered hot-first, beginning with those that every poll of a receiver touches; only the socket
+/// in `wire` comes later. With many connections each cache line is a miss.
+#[repr(C)]
+pub(super) struct Connection<W> {
+    pub(super) context: Arc<ConnectionContext>,
+    pub(super) outbound_queue: Arc<OutboundQueue>,
+    /// Time at which the socket last accepted bytes, or at which there was nothing to write or the wire was not
+    /// writable.
+    pub(super) progress_at: Instant,
+    /// Time at which a detected timeout takes effect if it still holds then.
+    pub(super) timeout_confirmed_at: Option<Instant>,
+    pub(super) timer: Timer,
+    /// Version of the rules and users with which the client was last checked.
+    pub(super) access_version: u64,
+    /// The remaining budget of the current poll.
+    pub(super) poll_budget: PollBudget,
+    pub(super) frames_sent: u64,
+    pub(super) frames_received: u64,
+    /// Bytes of answers (RECEIPT, ERROR) appended since the output was last empty.
+    pub(super) answers_bytes: usize,
+    /// The COMMIT in progress.
+    pub(super) commit: Option<Box<PendingCommit>>,
+    /// Subscriptions that have ended, but have messages on their way to the socket that settle when they are written.
+    pub(super) ending_subscriptions: SubscriptionMap<Subscription>,
+    pub(super) pause: ReadPause,
+    /// Whether the client has signed in, so that the limits of such clients apply.
+    pub(super) established: bool,
+    /// Time at which writing failed. Input that the client sent before is still handled, then the connection ends.
+    pub(super) output_failed: Option<Instant>,
+    /// Whether the log line of the failed login was suppressed. The end of the connection is then logged at debug.
+    pub(super) login_failure_suppressed: bool,
+    pub(super) ending: Option<Box<Ending>>,
+    /// The authentication in flight. No frame is handled until it is complete.
+    pub(super) pending_authentication: Option<PendingAuthentication>,
+    /// How the input ended. Input that arrived before is handled first.
+    pub(super) input_ended: Option<ReadEnd>,
+    /// The charge for the output and the session's lists.
+    pub(super) held_charge: Charge,
+    /// The charge for unfinished frames, and for frames that are not handled yet.
+    pub(super) input: Input,
+    pub(super) out: OutputBuffer,
+    /// Position in the queue of connections that used up their poll budget; `None` if this connection did not.
+    queue_position: Option<Box<PollQueuePosition>>,
+    pub(super) session: Session,
+    pub(super) decoder: Decoder,
+    pub(super) wire: W,
+    pub(super) subscriptions: SubscriptionMap<Subscription>,
+    pub(super) temp_queues: Vec<TempQueue>,
+    /// The temporary queue that the next subscription opens.
+    pub(super) next_temp_queue: Option<Destination>,
+    /// The charge for the lists of subscriptions of this connection and its session, and for open transactions.
+    pub(super) subscription_charge: Charge,
+    /// Bytes that the broker holds for subscriptions and temporary queues of this connection, as if no other session
+    /// shared them.
+    pub(super) subscription_bytes: usize,
+    /// Credentials and other information that the client sent before CONNECT. Taken when the login begins.
+    pub(super) handshake: Option<Arc<Handshake>>,
+    /// The registration of the session as online.
+    pub(super) registration: Option<SessionRegistration>,
+    pub(super) parked_charge: Charge,
+    pub(super) transactions: usize,
+    /// Checks whether the input is STOMP, until that is decided.
+    pub(super) first_bytes: FirstBytes,
+    pub(super) address: IpAddr,
+    pub(super) connection_number: u64,
+    pub(super) began_at: Instant,
+    pub(super) bytes_received: u64,
+    /// Broadcasts that the wire could not carry.
+    pub(super) messages_skipped: u64,
+    /// Requests that a rule denied.
+    pub(super) requests_denied: u64,
+}
+
+impl<W: Wire> Connection<W> {
+    pub(super) fn new(
+        context: Arc<ConnectionContext>,
+        wire: W,
+        address: IpAddr,
+        handshake: Arc<Handshake>,
+    ) -> Connection<W> {
+        let now = Instant::now();
+        let (held_charge, input) =
+            (context.unauthenticated.charge(0), context.unauthenticated_input.input(0));
+        let outbound_queue =
+            OutboundQueue::new(context.outbound_queue, &context.budget, context.metrics.clone(), now);
+        Connection {
+            connection_number: context.register(&outbound_queue),
+            session: Session::new(
+                context.session.clone(),
+                random_name(),
+                context.new_temp_address.clone(),
+                now,
+            ),
+            decoder: Decoder::new(context.options.connect_limits),
+            parked_charge: context.budget.charge(0),
+            subscription_charge: context.broker.subscription_budget().charge(0),
+            subscription_bytes: 0,
+            next_temp_queue: None,
+            context,
+            wire,
+            address,
+            outbound_queue,
+            out: OutputBuffer::default(),
+            subscriptions: SubscriptionMap::default(),
+            commit: None,
+            ending_subscriptions: SubscriptionMap::default(),
+            temp_queues: Vec::new(),
+            first_bytes: FirstBytes::default(),
+            handshake: Some(handshake),
+            pending_authentication: None,
+            registration: None,
+            access_version: 0,
+            pause: ReadPause::default(),
+            transactions: 0,
+            poll_budget: PollBudget::new(now),
+            queue_position: None,
+            established: false,
+            output_failed: None,
+            login_failure_suppressed: false,
+            ending: None,
+            input_ended: None,
+            answers_bytes: 0,
+            held_charge,
+            input,
+            timeout_confirmed_at: None,
+            timer: Timer::new(now),
+            progress_at: now,
+            began_at: now,
+            frames_received: 0,
+            bytes_received: 0,
+            frames_sent: 0,
+            messages_skipped: 0,
+            requests_denied: 0,
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(position) = &mut self.queue_position {
+            ready!(position.poll(cx));
+        }
+        let Some(polled) = self.poll_within_budget(cx) else {
+            if self.ending.is_none() && !self.charge_held_memory() {
+                self.end_out_of_memory(Instant::now());
+            }
+            let position = self
+                .queue_position
+                .get_or_insert_with(|| Box::new(PollQueuePosition::new(&self.context.poll_permits)));
+            position.requeue();
+            // Does not return `Ready` here: even with a permit it first lets the runtime poll its sockets.
+            ready!(position.poll(cx));
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        };
+        self.queue_position = None;
+        polled
+    }
+
+    /// Does all work that is ready. Returns `None` if the poll budget is used up before.
+    fn poll_within_budget(&mut self, cx: &mut Context<'_>) -> Option<Poll<()>> {
+        for iteration in 0..ITERATIONS_MAX {
+            let _wake_batch = batch_wakes();
+            let now = Instant::now();
+            if iteration == 0 {
+                self.poll_budget = PollBudget::new(now);
+            }
+            if self.ending.is_none() && self.context.is_stopping() {
+                self.shut_down(cx, now);
+            }
+            if self.ending.is_none() && self.input.poll_dropped(cx).is_ready() {
+                self.end_for_dropped_input(now);
+            }
+            if self.ending.is_some() {
+                return self.poll_end(cx);
+            }
+            self.recheck_access(now);
+            let writable = self.output_failed.is_none() && self.wire.poll_ready(cx).is_ready();
+            if self.out.pending() == 0 || !writable {
+                // Nothing was pending, or the wire was not writable: this is not a stall, so the stall clock restarts.
+                self.progress_at = now;
+            }
+            let batch_bytes = if writable { BATCH_BYTES.saturating_sub(self.out.pending()) } else { 0 };
+            let mut progressed = self.receive(cx, batch_bytes, now);
+            // Writing makes room for more deliveries only if there was none before.
+            progressed |= self.write(cx, now) && batch_bytes == 0;
+            progressed |= self.poll_authentication(cx, now);
+            progressed |= self.read(cx, now);
+            // After reading, because a process that was suspended must handle the input that has arrived before it
+            // checks for silence.
+            let pending = self.out.pending();
+            self.handle_timeouts(now);
+            if self.ending.is_some() {
+                continue;
+            }
+            progressed |= self.out.pending() != pending;
+            if self.poll_budget.is_used_up() {
+                return None;
+            }
+            if !progressed && !self.context.is_stopping() && self.poll_timer(cx, now).is_pending() {
+                if self.charge_held_memory() {
+                    return Some(Poll::Pending);
+                }
+                self.end_out_of_memory(now);
+            }
+        }
+        None
+    }
+
+    /// Resumes the work queues that found no room in the outbound queue.
+    pub(super) fn resume_blocked_queues(&self, now: Instant) {
+        if self.outbound_queue.take_blocked() {
+            for subscription in self.subscriptions.values() {
+                work::add(1);
+                subscription.resume(now);
+            }
+        }
+    }
+
+    /// Settles deliveries of work queues, one call per run of the same subscription.
+    pub(super) fn settle(&self, deliveries: &[(Key, Tag)], settlement: Settlement, now: Instant) {
+        for run in deliveries.chunk_by(|left, right| left.0 == right.0) {
+            let key = run[0].0;
+            if let Some(subscription) =
+                self.subscriptions.get(key).or_else(|| self.ending_subscriptions.get(key))
+            {
+                let tags: Vec<Tag> = run.iter().map(|(_, tag)| *tag).collect();
+                subscription.settle(&tags, settlement, now);
+            }
+        }
+    }
+
+    /// Charges the memory held outside the outbound queue, once it is more than a few small frames. Returns `false` if
+    /// the client is unauthenticated and holds charged memory while the memory for unauthenticated clients is
+    /// exhausted.
+    pub(super) fn charge_held_memory(&mut self) -> bool {
+        adjust(&mut self.held_charge, self.out.held_bytes() + self.session.held_bytes());
+        let input_bytes = self.input_bytes();
+        // Complete frames that wait because reading is paused are not rejected. Other input is charged before it grows.
+        if self.ignores_input() {
+            self.input.finish();
+            adjust(self.input.charge_mut(), input_bytes);
+        } else if input_bytes < self.input.bytes() {
+            adjust(self.input.charge_mut(), input_bytes);
+        }
+        let holds_nothing = self.held_charge.bytes() + self.input.bytes() == 0;
+        holds_nothing || self.established || !self.context.unauthenticated.is_exhausted()
+    }
+
+    /// Sends heartbeats that are due and handles timeouts.
+    fn handle_timeouts(&mut self, now: Instant) {
+        if self.wire.deadline().is_some_and(|at| now >= at) {
+            self.wire.expire(now, &mut self.out);
+        }
+        let output_stalled = self.stalls_at().is_some_and(|at| now >= at);
+        let input_stalled = self.input.stalls_at().is_some_and(|at| now >= at);
+        let due = output_stalled || input_stalled || self.session.deadline().is_some_and(|at| now >= at);
+        if self.ending.is_some() || !due {
+            self.timeout_confirmed_at = None;
+            return;
+        }
+        // A process that was suspended observes the elapsed time before the input that arrived meanwhile.
+        match self.timeout_confirmed_at {
+            None => return self.timeout_confirmed_at = Some(now + TIMEOUT_CONFIRMATION),
+            Some(at) if now < at => return,
+            Some(_) => self.timeout_confirmed_at = None,
+        }
+        if output_stalled {
+            return self.end_slow_consumer(Slowness::Stalled, now);
+        }
+        if input_stalled {
+            return self.end_for_stalled_input(now);
+        }
+        if self.ignores_input() {
+            // The connection did not read meanwhile, so missing input is not silence of the client.
+            self.session.note_input(now);
+        }
+        let mut actions = Vec::new();
+        self.session.expire(now, &mut actions);
+        self.execute(actions, now);
+    }
+
+    /// Ends the connection with an ERROR that does not answer a frame of the client.
+    pub(super) fn end_with(&mut self, reply: ErrorReply<'_>, closing: Closing, now: Instant) {
+        let mut actions = Vec::new();
+        self.session.close_with_error(None, reply, closing, &mut actions);
+        self.execute(actions, now);
+        // A session that is closed already emits no action, but the connection must still end.
+        self.begin_ending(closing, now);
+    }
+
+    fn shut_down(&mut self, cx: &mut Context<'_>, now: Instant) {
+        // Waiting deliveries are still sent: their size is bounded, and so is the time that sending may take.
+        self.receive(cx, usize::MAX, now);
+        if self.ending.is_some() {
+            return;
+        }
+        // Clients with automatic reconnection give up after an ERROR, because they attribute it to themselves.
+        if self.wire.reports_shutdown_in_close() || !self.context.options.shutdown_error {
+            return self.begin_ending(Closing::Shutdown, now);
+        }
+        let reply =
+            ErrorReply { summary: "shutting down", detail: "The broker is shutting down. Reconnect later." };
+        self.end_with(reply, Closing::Shutdown, now);
+    }
+}
+
+/// Changes a charge to `bytes` if the difference is at least [`HELD_BYTES_MIN`]. Fewer bytes than that are not charged.
+fn adjust(charge: &mut Charge, bytes: usize) {
+    let bytes = if bytes < HELD_BYTES_MIN { 0 } else { bytes };
+    if bytes.abs_diff(charge.bytes()) >= HELD_BYTES_MIN || bytes == 0 {
+        charge.resize(bytes);
+    }
+}

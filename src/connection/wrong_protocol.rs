@@ -1,0 +1,68 @@
+//! Handles clients that speak the wrong protocol for their port.
+
+use super::task::Connection;
+use crate::limits::log_limit::LogLimit;
+use crate::session::{Closing, ErrorReply};
+use crate::wire::Wire;
+use crate::wire::first_bytes::NotStomp;
+use crate::wire::protocol::{Port, Protocol};
+use std::net::IpAddr;
+use std::time::Instant;
+
+/// Limits the log lines about such clients. Each protocol has a limit of its own, so that a port scan hides no other.
+#[derive(Debug, Default)]
+pub struct WrongProtocols {
+    limits: [LogLimit; Protocol::COUNT],
+}
+
+impl WrongProtocols {
+    /// Logs the protocol and the remedy, at most once a second for each protocol.
+    pub fn log(&self, protocol: Protocol, port: Port, address: IpAddr) {
+        let option = match port {
+            Port::Stomp => "tcp",
+            Port::Http => "http",
+        };
+        let name = protocol.name();
+        match self.limits[protocol.index()].due(Instant::now()) {
+            Some(others) => tracing::warn!(
+                protocol = name,
+                option,
+                %address,
+                others,
+                "wrong protocol for this port: {}",
+                protocol.remedy()
+            ),
+            None => {
+                tracing::debug!(protocol = name, option, %address, "another client uses the wrong protocol")
+            }
+        }
+    }
+}
+
+impl<W: Wire> Connection<W> {
+    /// Ends a connection whose first bytes are not STOMP, with an answer that names the reason.
+    pub(super) fn reject_first_bytes(&mut self, found: NotStomp, now: Instant) {
+        match found {
+            NotStomp::Foreign(protocol) => {
+                self.context.wrong_protocols.log(protocol, Port::Stomp, self.address);
+                self.out.copy(&protocol.answer(Port::Stomp, self.context.options.trailing_lf));
+                self.out.end_frame(None);
+                self.begin_ending(Closing::WrongProtocol, now);
+            }
+            NotStomp::Other => {
+                let detail = format!(
+                    "The connection began with \"{}\", which is not a STOMP frame. Expected STOMP 1.0, 1.1 or 1.2: the \
+                     first frame is CONNECT, in capitals on a line of its own, followed by headers, a blank line and a \
+                     NUL byte. Use a client for STOMP.",
+                    self.first_bytes.display()
+                );
+                let reply = ErrorReply { summary: "not STOMP", detail: &detail };
+                if !self.wire.is_raw_stream() {
+                    return self.end_with(reply, Closing::Rejected, now);
+                }
+                self.context.wrong_protocols.log(Protocol::Unknown, Port::Stomp, self.address);
+                self.end_with(reply, Closing::WrongProtocol, now);
+            }
+        }
+    }
+}

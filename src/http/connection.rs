@@ -1,0 +1,159 @@
+//! State that the requests of one HTTP connection share: its permit, whether a receiver is attached, and a way to end
+//! it.
+
+use crate::limits::connection_limiter::ConnectionPermit;
+use parking_lot::Mutex;
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+
+/// How an HTTP connection was admitted.
+#[derive(Debug)]
+pub enum Admission {
+    /// With a connection permit. An upgrade takes it over.
+    ConnectionPermit(ConnectionPermit),
+    /// On a spare socket, without a connection permit, because the limit of this option is reached.
+    Spare(&'static str, OwnedSemaphorePermit),
+}
+
+/// The shared state of one HTTP connection.
+#[derive(Debug)]
+pub struct HttpConnection {
+    admission: Mutex<Option<Admission>>,
+    aborted: Notify,
+    receivers: AtomicUsize,
+    /// Whether a request is being answered, so that further input may be its body.
+    is_answering: AtomicBool,
+    /// Whether an answer has begun or ended since the last call of [`HttpConnection::answering_changed`].
+    answering_changed: AtomicBool,
+}
+
+/// A mark on a connection that a receiver of a SockJS session is attached to it, until the mark is dropped.
+#[derive(Debug)]
+pub struct Attached(Arc<HttpConnection>);
+
+/// The reason why a request cannot be upgraded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpgradeError {
+    /// The limit of this option is reached.
+    LimitReached(&'static str),
+    /// The connection was upgraded already.
+    AlreadyUpgraded,
+}
+
+impl HttpConnection {
+    /// Creates the state of a connection that was admitted as `admission` says.
+    pub fn new(admission: Admission) -> HttpConnection {
+        HttpConnection {
+            admission: Mutex::new(Some(admission)),
+            aborted: Notify::new(),
+            receivers: AtomicUsize::new(0),
+            is_answering: AtomicBool::new(false),
+            answering_changed: AtomicBool::new(false),
+        }
+    }
+
+    /// Answers a request, whose head is complete, by running `answer`.
+    pub async fn answer<T>(&self, answer: impl Future<Output = T>) -> T {
+        self.set_answering(true);
+        let answer = answer.await;
+        self.set_answering(false);
+        answer
+    }
+
+    fn set_answering(&self, is_answering: bool) {
+        self.is_answering.store(is_answering, Ordering::Relaxed);
+        self.answering_changed.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether [`HttpConnection::answer`] is running.
+    pub(crate) fn is_answering(&self) -> bool {
+        self.is_answering.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether [`HttpConnection::answer`] has begun or ended since the last call, and resets that.
+    pub(crate) fn answering_changed(&self) -> bool {
+        self.answering_changed.swap(false, Ordering::Relaxed)
+    }
+
+    /// Takes the permit for an upgrade by the client at `address`, which may be behind a proxy.
+    ///
+    /// # Errors
+    /// There is no permit, or `address` has too many connections. In the latter case the HTTP connection keeps its
+    /// permit.
+    pub fn take_permit(&self, address: IpAddr) -> Result<ConnectionPermit, UpgradeError> {
+        let mut admission = self.admission.lock();
+        let permit = match &*admission {
+            Some(Admission::ConnectionPermit(permit)) => {
+                permit.for_address(address).map_err(UpgradeError::LimitReached)?
+            }
+            Some(Admission::Spare(limit, _)) => return Err(UpgradeError::LimitReached(limit)),
+            None => return Err(UpgradeError::AlreadyUpgraded),
+        };
+        *admission = None;
+        Ok(permit)
+    }
+
+    /// Returns the option whose limit left this connection without a permit; `None` if it was admitted with one.
+    pub fn limit(&self) -> Option<&'static str> {
+        match &*self.admission.lock() {
+            Some(Admission::Spare(limit, _)) => Some(limit),
+            _ => None,
+        }
+    }
+
+    /// Marks the connection as having a receiver attached, until the result is dropped. Such a connection ends when its
+    /// client closes it, even with unread input.
+    pub fn attach(self: &Arc<HttpConnection>) -> Attached {
+        self.receivers.fetch_add(1, Ordering::Relaxed);
+        Attached(self.clone())
+    }
+
+    /// Returns whether a receiver is attached.
+    pub fn has_receiver(&self) -> bool {
+        self.receivers.load(Ordering::Relaxed) > 0
+    }
+
+    /// Ends the connection at once, even if it is writing.
+    pub fn abort(&self) {
+        self.aborted.notify_one();
+    }
+
+    /// Waits until [`HttpConnection::abort`] is called.
+    pub async fn aborted(&self) {
+        self.aborted.notified().await;
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        self.0.receivers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::connection_limiter::ConnectionLimiter;
+
+    #[test]
+    fn rejected_upgrade_keeps_the_permit_of_the_http_connection() {
+        let [proxy, full, other] = [1, 2, 3].map(|last| IpAddr::from([127, 0, 0, last]));
+        let connection_limiter = ConnectionLimiter::new(10, 1);
+        let _taken = connection_limiter.acquire(full).expect("the first permit of this address");
+        let connection = HttpConnection::new(Admission::ConnectionPermit(
+            connection_limiter.acquire_for_proxy(proxy).expect("a permit is available"),
+        ));
+        let limit = UpgradeError::LimitReached("connections-per-address-max");
+        assert_eq!(connection.take_permit(full).expect_err("the second permit of this address"), limit);
+        assert_eq!(connection.take_permit(full).expect_err("the second attempt"), limit);
+        let permit = connection.take_permit(other).expect("the connection is still usable");
+        assert_eq!((permit.address(), connection_limiter.in_use()), (other, 2));
+        assert_eq!(
+            connection.take_permit(other).expect_err("the permit is already taken"),
+            UpgradeError::AlreadyUpgraded
+        );
+    }
+}

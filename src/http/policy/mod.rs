@@ -1,0 +1,7 @@
+//! Which requests are accepted: by the host they name, the page they come from, and the proxy that forwards them.
+
+pub(crate) mod forwarded;
+pub(crate) mod host;
+pub(crate) mod host_policy;
+pub(crate) mod origin;
+pub(crate) mod proxy_user;

@@ -1,0 +1,115 @@
+//! The entries of the option `allowed-origins`, and the syntax of the parts of an origin.
+
+use super::Origin;
+use crate::http::policy::host::{Host, HostPattern, parse_port, split_port};
+use std::fmt;
+
+/// The schemes of web pages with their default ports.
+const WEB: [(&str, u16); 2] = [("http", 80), ("https", 443)];
+/// The schemes of WebSockets with those of the pages that open them.
+pub(super) const SOCKETS: [(&str, &str); 2] = [("ws", "http"), ("wss", "https")];
+
+/// An entry of the option `allowed-origins`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pattern {
+    scheme: String,
+    pub(super) host: HostPattern,
+    port: PortPattern,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PortPattern {
+    Any,
+    /// The same port as in [`Origin`].
+    Exactly(Option<u16>),
+}
+
+impl Pattern {
+    pub(super) fn parse(text: &str) -> Result<Pattern, String> {
+        Pattern::read(text).ok_or_else(|| {
+            format!(
+                "invalid origin {text:?}: expected a scheme and a host without a path, such as \
+                 https://app.example.com, http://*.example.com:8080, https://app.example.com:* (any port) or \
+                 file://, or null, or * for every origin; the scheme is that of the page (not ws), letters beyond \
+                 ASCII are written as xn--"
+            )
+        })
+    }
+
+    fn read(text: &str) -> Option<Pattern> {
+        let (scheme, authority) = split_origin(text)?;
+        if SOCKETS.iter().any(|(socket, _)| *socket == scheme) {
+            return None;
+        }
+        if default_port(&scheme).is_none()
+            && Host::parse(authority).is_none()
+            && let Some(host) = Host::opaque(authority)
+        {
+            return Some(Pattern {
+                scheme,
+                host: HostPattern::Exactly(host),
+                port: PortPattern::Exactly(None),
+            });
+        }
+        let (host, port) = split_port(authority);
+        let port = match port {
+            Some("*") => PortPattern::Any,
+            Some(port) => PortPattern::Exactly(Some(parse_port(port)?)),
+            None => PortPattern::Exactly(default_port(&scheme)),
+        };
+        Some(Pattern { host: HostPattern::parse(host)?, scheme, port })
+    }
+
+    pub(super) fn matches(&self, origin: &Origin) -> bool {
+        let port_matches = match self.port {
+            PortPattern::Any => true,
+            PortPattern::Exactly(port) => port == origin.port,
+        };
+        port_matches && self.scheme == origin.scheme && self.host.matches(&origin.host)
+    }
+
+    /// Returns the source expression for a Content Security Policy; `None` for IPv6 addresses and identifiers of apps,
+    /// which a policy cannot express.
+    pub(super) fn policy_source(&self) -> Option<String> {
+        match &self.host {
+            HostPattern::Exactly(host) if host.as_str().is_empty() => Some(format!("{}:", self.scheme)),
+            HostPattern::Exactly(host) if host.address().is_some_and(|address| address.is_ipv6()) => None,
+            HostPattern::Exactly(host) if Host::parse(host.as_str()).is_none() => None,
+            _ => Some(self.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.host)?;
+        match self.port {
+            PortPattern::Any => f.write_str(":*"),
+            PortPattern::Exactly(port) => write_port(f, &self.scheme, port),
+        }
+    }
+}
+
+/// Splits an origin. Returns the scheme in lower case and the part after `://`, without a slash at its end.
+pub(super) fn split_origin(text: &str) -> Option<(String, &str)> {
+    let (scheme, authority) = text.split_once("://")?;
+    Some((parse_scheme(scheme)?, authority.strip_suffix('/').unwrap_or(authority)))
+}
+
+/// Parses a scheme (RFC 3986, 3.1) and returns it in lower case.
+fn parse_scheme(text: &str) -> Option<String> {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    let is_scheme = text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.bytes().all(is_allowed);
+    is_scheme.then(|| text.to_ascii_lowercase())
+}
+
+pub(super) fn default_port(scheme: &str) -> Option<u16> {
+    WEB.iter().find(|(name, _)| *name == scheme).map(|(_, port)| *port)
+}
+
+pub(super) fn write_port(f: &mut fmt::Formatter<'_>, scheme: &str, port: Option<u16>) -> fmt::Result {
+    match port {
+        Some(port) if default_port(scheme) != Some(port) => write!(f, ":{port}"),
+        _ => Ok(()),
+    }
+}

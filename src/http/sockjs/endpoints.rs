@@ -1,0 +1,384 @@
+//! The paths of one SockJS service and their handlers.
+
+use super::identity::{identity, parameter};
+use super::inbound_messages::InboundMessages;
+use super::options::{CLIENT_URL, Options};
+use super::response_builder::ResponseBuilder;
+use super::route::Route;
+use super::routes::{ResponseFormat, RouteKind, RouteRow};
+use super::session::http_wire::HttpWire;
+use super::session::lifecycle::Delays;
+use super::session::receiver::Body;
+use super::session::registry::Registry;
+use super::session::shared_session::SharedSession;
+use super::static_responses::{self, IframePage};
+use super::{Application, upload};
+use crate::connection::peer::{Peer, Trust, handshake};
+use crate::http::connection::HttpConnection;
+use crate::limits::connection_limiter::{ConnectionLimiter, ConnectionPermit};
+use crate::limits::input::InputShare;
+use crate::limits::limit_warnings::{InputRejections, limited_items, log_limit_reached};
+use crate::limits::log_limit::LogLimit;
+use crate::metrics::Metrics;
+use crate::wire::websocket::offers_upgrade;
+use hyper::body::Incoming;
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode, Version};
+use std::hash::RandomState;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+use stompbox_frames::sockjs::{Callback, CallbackError, Envelope};
+use tokio::sync::Semaphore;
+
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+/// Most bytes that are read of a body for a session that does not exist. The content decides between two errors: 500
+/// for a broken payload, else 404.
+const UNKNOWN_SESSION_BYTES_MAX: usize = 4096;
+
+/// A SockJS service: a base path with all its transports, and the sessions on them.
+pub struct Endpoints<A> {
+    pub(super) application: Arc<A>,
+    pub(super) options: Arc<Options>,
+    iframe: IframePage,
+    registry: Arc<Registry>,
+    connection_limiter: Arc<ConnectionLimiter>,
+    /// Memory for request bodies of authenticated clients.
+    input: Arc<InputShare>,
+    /// Memory for request bodies of unauthenticated clients, separate so that they cannot use up the memory of
+    /// authenticated ones.
+    unauthenticated: Arc<InputShare>,
+    metrics: Arc<Metrics>,
+    full_log: LogLimit,
+    input_rejections: InputRejections,
+    hash_state: RandomState,
+    /// Rate limit of log lines about handshakes that a proxy has changed.
+    pub(super) altered_handshakes: LogLimit,
+    /// The permit for parsing a large body.
+    parsing: Arc<Semaphore>,
+}
+
+/// The client and the connection of a request, as far as the HTTP server knows them.
+#[derive(Clone, Debug)]
+pub struct RequestContext {
+    /// The address of the client.
+    pub address: IpAddr,
+    /// The connection on which the request arrived.
+    pub http_connection: Arc<HttpConnection>,
+    /// The `frame-ancestors` policy for the iframe page; `None` if any page may embed it.
+    pub ancestors: Option<HeaderValue>,
+    /// Properties of the sender that the HTTP server has checked.
+    pub trust: Trust,
+}
+
+impl<A: Application> Endpoints<A> {
+    /// Creates a service without sessions. Messages from clients are charged until the application takes them: to
+    /// `input` if the client is authenticated, else to `unauthenticated`.
+    pub fn new(
+        application: A,
+        options: Options,
+        input: Arc<InputShare>,
+        unauthenticated: Arc<InputShare>,
+        metrics: Arc<Metrics>,
+    ) -> Endpoints<A> {
+        let per_address = options.sessions_per_address_max;
+        Endpoints {
+            application: Arc::new(application),
+            iframe: IframePage::new(options.client_url.as_deref().unwrap_or(CLIENT_URL)),
+            registry: Arc::default(),
+            connection_limiter: ConnectionLimiter::with_option_names(
+                options.sessions_max,
+                per_address,
+                ["sockjs-sessions-max", "sockjs-sessions-per-address-max"],
+            ),
+            options: Arc::new(options),
+            input,
+            unauthenticated,
+            metrics,
+            full_log: LogLimit::default(),
+            input_rejections: InputRejections::default(),
+            hash_state: RandomState::new(),
+            altered_handshakes: LogLimit::default(),
+            parsing: Arc::new(Semaphore::new(1)),
+        }
+    }
+
+    /// Returns the number of sessions over HTTP that can be reached, including closed sessions that still answer with
+    /// their close frame.
+    pub fn sessions(&self) -> usize {
+        self.registry.len()
+    }
+
+    /// Removes sessions that have been closed for a while. Must be called periodically.
+    pub fn expire(&self, now: Instant) {
+        self.registry.expire(now);
+    }
+
+    /// Answers a request. Its path is the base, `base_bytes` bytes long, followed by the path within the service.
+    pub async fn answer(
+        &self,
+        request: Request<Incoming>,
+        base_bytes: usize,
+        request_context: RequestContext,
+    ) -> Response<Body> {
+        let subpath = request.uri().path().get(base_bytes..).unwrap_or_default();
+        let headers = request.headers();
+        let Some(route) = Route::of(subpath, self.options.transports) else {
+            return ResponseBuilder::new(headers).not_found();
+        };
+        let method = request.method();
+        match route {
+            Route::Base if self.options.native && offers_upgrade(headers) => {
+                self.upgrade_raw(request, &request_context)
+            }
+            Route::RawSocket => self.upgrade_raw(request, &request_context),
+            Route::Base | Route::Iframe if method != Method::GET => {
+                ResponseBuilder::new(headers).not_allowed("GET")
+            }
+            Route::Base => static_responses::greeting(headers),
+            Route::Iframe => self.iframe.response(headers, request_context.ancestors),
+            Route::Info => match *method {
+                Method::GET => static_responses::info(headers, &self.options),
+                Method::OPTIONS => self.preflight(&request, "OPTIONS, GET"),
+                _ => ResponseBuilder::new(headers).not_allowed("OPTIONS, GET"),
+            },
+            Route::Session { id, row } => {
+                let id = id.to_owned();
+                self.answer_session(request, &id, row, &request_context).await
+            }
+        }
+    }
+
+    fn preflight(&self, request: &Request<Incoming>, methods: &'static str) -> Response<Body> {
+        let builder = ResponseBuilder::new(request.headers()).preflight(methods, SystemTime::now()).cors();
+        builder.with_cookie(self.options.cookie).empty(StatusCode::NO_CONTENT)
+    }
+
+    async fn answer_session(
+        &self,
+        request: Request<Incoming>,
+        id: &str,
+        row: &'static RouteRow,
+        request_context: &RequestContext,
+    ) -> Response<Body> {
+        let method = request.method();
+        if method == Method::OPTIONS && row.allow.contains("OPTIONS") {
+            return self.preflight(&request, row.allow);
+        }
+        if *method != row.method {
+            return ResponseBuilder::new(request.headers()).not_allowed(row.allow);
+        }
+        match row.kind {
+            RouteKind::Socket => self.upgrade(request, request_context),
+            RouteKind::Receive { envelope, polling, callback } => {
+                let response_bytes_max = if polling { 1 } else { self.options.stream_bytes_max };
+                self.receive(&request, id, (row, envelope, response_bytes_max, callback), request_context)
+            }
+            RouteKind::Send { is_form } => self.send(request, id, row, is_form, request_context).await,
+        }
+    }
+
+    /// Returns a builder with the headers that all responses of a transport have.
+    fn response_builder<'a>(&self, row: &RouteRow, request: &'a Request<impl Sized>) -> ResponseBuilder<'a> {
+        let builder = ResponseBuilder::new(request.headers()).uncached().with_cookie(self.options.cookie);
+        if row.cors { builder.cors() } else { builder }
+    }
+
+    fn identity(&self, request: &Request<impl Sized>, request_context: &RequestContext) -> u64 {
+        let query = request.uri().query().unwrap_or_default();
+        identity(
+            &self.hash_state,
+            &self.options,
+            request.headers(),
+            query,
+            request_context.address,
+            &request_context.trust,
+        )
+    }
+
+    /// Returns the client of the connection or session that a request begins.
+    pub(super) fn peer(
+        &self,
+        permit: ConnectionPermit,
+        request: &Request<impl Sized>,
+        request_context: &RequestContext,
+    ) -> Peer {
+        let query = request.uri().query().unwrap_or_default();
+        let cookie = self.options.token_cookie.as_deref();
+        let handshake =
+            handshake(request.headers(), query, request_context.address, &request_context.trust, cookie);
+        Peer { permit, handshake: Arc::new(handshake) }
+    }
+
+    // ---- receiving ----
+
+    fn receive(
+        &self,
+        request: &Request<Incoming>,
+        id: &str,
+        (row, envelope, response_bytes_max, callback): (&'static RouteRow, &Envelope, usize, Option<usize>),
+        request_context: &RequestContext,
+    ) -> Response<Body> {
+        let builder = self.response_builder(row, request);
+        let query = request.uri().query().unwrap_or_default();
+        let name = match callback.map(|length_max| requested_callback(query, length_max)) {
+            None => None,
+            Some(Ok(callback)) => Some(callback),
+            Some(Err(error)) => return builder.text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        };
+        if let Some(limit) = request_context.http_connection.limit() {
+            return self.reject_full(builder, limit, request_context);
+        }
+        let format = ResponseFormat::new(
+            row,
+            envelope,
+            name.as_ref().map_or("", Callback::as_str),
+            response_bytes_max,
+        );
+        let identity = self.identity(request, request_context);
+        let mut permit = None;
+        let found = self.registry.find_or_insert(id, || {
+            let permit = permit.insert(self.connection_limiter.acquire(request_context.address)?).clone();
+            let delays =
+                Delays { heartbeat: self.options.heartbeat, disconnect: self.options.disconnect_delay };
+            Ok(SharedSession::new(
+                id,
+                (identity, request_context.trust.is_own_page),
+                self.registry.weak(),
+                delays,
+                format.clone(),
+                permit,
+            ))
+        });
+        let session = match found {
+            Ok(session) if !session.matches_identity(identity, request_context.trust.is_own_page) => {
+                return builder.not_found();
+            }
+            Ok(session) => session,
+            Err(limit) => return self.reject_full(builder, limit, request_context),
+        };
+        let receiver = session.attach(format, &request_context.http_connection, Instant::now());
+        if let Some(permit) = permit {
+            let peer = self.peer(permit, request, request_context);
+            self.application.serve_connection(HttpWire::new(session), peer);
+        }
+        // Makes proxies that support this header pass on each chunk at once.
+        let builder = builder.constant(ACCEL_BUFFERING, "no");
+        let builder = match row.path {
+            "jsonp" => builder.constant(hyper::header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            _ => builder,
+        };
+        // HTTP/1.0 has no chunked encoding: only the end of the connection ends a stream.
+        let version = request.version();
+        let builder = match version {
+            Version::HTTP_10 => builder.constant(hyper::header::CONNECTION, "close"),
+            _ => builder,
+        };
+        let mut response = builder.body(StatusCode::OK, row.content_type, Body::Receiver(receiver));
+        *response.version_mut() = version;
+        response
+    }
+
+    pub(super) fn reject_full(
+        &self,
+        builder: ResponseBuilder<'_>,
+        limit: &'static str,
+        request_context: &RequestContext,
+    ) -> Response<Body> {
+        self.metrics.limit_hit(limit);
+        log_limit_reached(&self.full_log, limit, request_context.address);
+        builder.text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!(
+                "The limit {limit} is reached. Close {}, try again later, or raise {limit}.\n",
+                limited_items(limit)
+            ),
+        )
+    }
+
+    // ---- sending ----
+
+    async fn send(
+        &self,
+        request: Request<Incoming>,
+        id: &str,
+        row: &'static RouteRow,
+        is_form: bool,
+        request_context: &RequestContext,
+    ) -> Response<Body> {
+        let identity = self.identity(&request, request_context);
+        let session = self
+            .registry
+            .find(id)
+            .filter(|session| session.matches_identity(identity, request_context.trust.is_own_page));
+        let (limit, bytes_max, share) = match &session {
+            Some(session) if session.is_authenticated() => {
+                ("sockjs-send-bytes-max", self.options.send_bytes_max, &self.input)
+            }
+            Some(_) => (
+                "connect-frame-bytes-max",
+                self.options.unauthenticated_send_bytes_max,
+                &self.unauthenticated,
+            ),
+            None => ("", UNKNOWN_SESSION_BYTES_MAX, &self.unauthenticated),
+        };
+        let (head, body) = request.into_parts();
+        let request = Request::from_parts(head, ());
+        let builder = self.response_builder(row, &request);
+        let upload = match upload::read(body, bytes_max, self.options.body_timeout, share).await {
+            Ok(upload) => upload,
+            Err(upload::UploadError::TooLarge) if session.is_none() => return builder.not_found(),
+            Err(error) => return self.reject_upload(builder, error, limit, request_context),
+        };
+        let (upload, payload) = upload.parse(is_form, request.headers(), &self.parsing).await;
+        let payload = match payload {
+            Ok(payload) => payload,
+            Err(error) => return builder.text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        };
+        let Some(session) = session else { return builder.not_found() };
+        if !payload.is_empty() {
+            let share = if session.is_authenticated() { &self.input } else { &self.unauthenticated };
+            let charge = share.budget().charge(payload.bytes());
+            drop(upload);
+            session.send(InboundMessages::new(payload, charge)).await;
+        }
+        match is_form {
+            true => builder.body(StatusCode::OK, row.content_type, "ok".to_owned()),
+            false => {
+                builder.constant(hyper::header::CONTENT_TYPE, row.content_type).empty(StatusCode::NO_CONTENT)
+            }
+        }
+    }
+
+    fn reject_upload(
+        &self,
+        builder: ResponseBuilder<'_>,
+        error: upload::UploadError,
+        limit: &'static str,
+        request_context: &RequestContext,
+    ) -> Response<Body> {
+        use upload::UploadError;
+        let (status, limit, advice) = match error {
+            UploadError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, limit, "Send smaller requests"),
+            UploadError::TooSlow => {
+                let advice = "The body arrives too slowly. Send it without pauses";
+                (StatusCode::REQUEST_TIMEOUT, "stall-timeout", advice)
+            }
+            UploadError::NoMemory => {
+                let advice = "Send again later, send smaller messages";
+                (StatusCode::SERVICE_UNAVAILABLE, "memory-bytes-max", advice)
+            }
+            UploadError::Broken => return builder.text(StatusCode::BAD_REQUEST, "The body is incomplete.\n"),
+        };
+        self.metrics.limit_hit(limit);
+        if error != UploadError::TooLarge {
+            self.input_rejections.log(limit, request_context.address);
+        }
+        builder.text(status, format!("The limit {limit} is reached. {advice}, or raise {limit}.\n"))
+    }
+}
+
+fn requested_callback(query: &str, length_max: usize) -> Result<Callback, CallbackError> {
+    let name = parameter(query, "c").or_else(|| parameter(query, "callback"));
+    Callback::parse(name.as_deref().unwrap_or_default(), length_max)
+}

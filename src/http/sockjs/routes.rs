@@ -1,0 +1,207 @@
+//! The table of SockJS endpoints: the path and method of each, and the format of its responses.
+
+use super::options::Transport;
+use bytes::{Bytes, BytesMut};
+use hyper::Method;
+use stompbox_frames::sockjs::envelope::{EVENTSOURCE, HTMLFILE, JSONP, XHR, XHR_STREAMING};
+use stompbox_frames::sockjs::{ARRAY_CLOSE, ARRAY_OPEN, Envelope, Frame, Quoting};
+
+const SCRIPT: &str = "application/javascript; charset=UTF-8";
+const HTML: &str = "text/html; charset=UTF-8";
+const TEXT: &str = "text/plain; charset=UTF-8";
+const EVENTS: &str = "text/event-stream";
+
+/// The effect of a request to an endpoint.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum RouteKind {
+    /// Requests messages.
+    Receive {
+        envelope: &'static Envelope,
+        /// Whether the response ends after one frame.
+        polling: bool,
+        /// Longest name of the JavaScript callback in the query, in characters; `None` if the query names no callback.
+        callback: Option<usize>,
+    },
+    /// Sends messages, in a form field if `is_form` is set.
+    Send { is_form: bool },
+    /// Opens a WebSocket.
+    Socket,
+}
+
+/// An endpoint below `/{server}/{session}/`.
+#[derive(Debug)]
+pub(crate) struct RouteRow {
+    pub(super) path: &'static str,
+    pub(super) method: Method,
+    /// All methods that the endpoint supports, as in the header `Allow`.
+    pub(super) allow: &'static str,
+    /// Transports of which at least one must be enabled.
+    pub(super) transports: &'static [Transport],
+    pub(super) kind: RouteKind,
+    pub(super) content_type: &'static str,
+    /// Whether pages of other origins may use the endpoint with XMLHttpRequest.
+    pub(super) cors: bool,
+    /// Name of the transport in logs and metrics; empty if sessions cannot begin at this endpoint.
+    pub(super) name: &'static str,
+}
+
+/// Returns the names of the SockJS transports in logs and metrics.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ROWS.iter().map(|row| row.name).filter(|name| !name.is_empty())
+}
+
+const fn receive(envelope: &'static Envelope, polling: bool, callback: Option<usize>) -> RouteKind {
+    RouteKind::Receive { envelope, polling, callback }
+}
+
+pub(super) const ROWS: &[RouteRow] = &[
+    RouteRow {
+        path: "websocket",
+        method: Method::GET,
+        allow: "GET",
+        transports: &[Transport::WebSocket],
+        kind: RouteKind::Socket,
+        content_type: TEXT,
+        cors: false,
+        name: "sockjs-websocket",
+    },
+    RouteRow {
+        path: "xhr",
+        method: Method::POST,
+        allow: "OPTIONS, POST",
+        transports: &[Transport::XhrPolling],
+        kind: receive(&XHR, true, None),
+        content_type: SCRIPT,
+        cors: true,
+        name: "sockjs-xhr-polling",
+    },
+    RouteRow {
+        path: "xhr_streaming",
+        method: Method::POST,
+        allow: "OPTIONS, POST",
+        transports: &[Transport::XhrStreaming],
+        kind: receive(&XHR_STREAMING, false, None),
+        content_type: SCRIPT,
+        cors: true,
+        name: "sockjs-xhr-streaming",
+    },
+    RouteRow {
+        path: "xhr_send",
+        method: Method::POST,
+        allow: "OPTIONS, POST",
+        // The transports whose own endpoint only receives.
+        transports: &[
+            Transport::XhrPolling,
+            Transport::XhrStreaming,
+            Transport::EventSource,
+            Transport::HtmlFile,
+        ],
+        kind: RouteKind::Send { is_form: false },
+        content_type: TEXT,
+        cors: true,
+        name: "",
+    },
+    RouteRow {
+        path: "eventsource",
+        method: Method::GET,
+        allow: "GET",
+        transports: &[Transport::EventSource],
+        kind: receive(&EVENTSOURCE, false, None),
+        content_type: EVENTS,
+        cors: true,
+        name: "sockjs-eventsource",
+    },
+    RouteRow {
+        path: "htmlfile",
+        method: Method::GET,
+        allow: "GET",
+        transports: &[Transport::HtmlFile],
+        kind: receive(&HTMLFILE, false, Some(usize::MAX)),
+        content_type: HTML,
+        cors: false,
+        name: "sockjs-htmlfile",
+    },
+    RouteRow {
+        path: "jsonp",
+        method: Method::GET,
+        allow: "GET",
+        transports: &[Transport::JsonpPolling],
+        kind: receive(&JSONP, true, Some(32)),
+        content_type: SCRIPT,
+        cors: false,
+        name: "sockjs-jsonp-polling",
+    },
+    RouteRow {
+        path: "jsonp_send",
+        method: Method::POST,
+        allow: "POST",
+        transports: &[Transport::JsonpPolling],
+        kind: RouteKind::Send { is_form: true },
+        content_type: TEXT,
+        cors: false,
+        name: "",
+    },
+];
+
+/// The format of the frames in the response of one receiver.
+#[derive(Clone, Debug)]
+pub(crate) struct ResponseFormat {
+    /// Name of the transport.
+    pub(super) name: &'static str,
+    pub(super) quoting: Quoting,
+    /// Bytes sent before the first frame, in a chunk of their own.
+    pub(super) prelude: Bytes,
+    before: Bytes,
+    after: Bytes,
+    /// Bytes before and after the strings of an array frame, with the envelope.
+    pub(super) array: (Bytes, Bytes),
+    /// Bytes of frames after which the response ends; the frame that reaches this number is still sent.
+    pub(super) response_bytes_max: usize,
+}
+
+impl ResponseFormat {
+    pub(super) fn new(
+        row: &RouteRow,
+        envelope: &Envelope,
+        callback: &str,
+        response_bytes_max: usize,
+    ) -> ResponseFormat {
+        let (before, after) = (envelope.before(callback), envelope.after());
+        let head = match before.is_empty() {
+            true => Bytes::from_static(ARRAY_OPEN),
+            false => Bytes::from([&before[..], ARRAY_OPEN].concat()),
+        };
+        let end = Bytes::from([ARRAY_CLOSE, &after[..]].concat());
+        ResponseFormat {
+            name: row.name,
+            quoting: envelope.quoting,
+            prelude: envelope.prelude(callback),
+            before,
+            after,
+            array: (head, end),
+            response_bytes_max,
+        }
+    }
+
+    /// Returns a complete frame in its envelope.
+    pub(super) fn encode(&self, frame: &Frame<'_>) -> Bytes {
+        let mut encoded = BytesMut::with_capacity(self.before.len() + self.after.len() + 64);
+        encoded.extend_from_slice(&self.before);
+        frame.write(self.quoting, &mut encoded);
+        encoded.extend_from_slice(&self.after);
+        encoded.freeze()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_transport_has_one_route_that_opens_sessions() {
+        for transport in Transport::ALL {
+            let rows = ROWS.iter().filter(|row| row.transports == [transport] && !row.name.is_empty());
+            assert_eq!(rows.count(), 1, "{transport:?}");
+        }
+    }
+}

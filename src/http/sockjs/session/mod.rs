@@ -1,0 +1,10 @@
+//! Sessions of SockJS: their life, the state that their requests share, and the wires that carry them.
+
+pub(crate) mod http_wire;
+pub(crate) mod lifecycle;
+pub(crate) mod receiver;
+pub(crate) mod receiver_slot;
+pub(crate) mod registry;
+pub(crate) mod response_chunk;
+pub(crate) mod shared_session;
+pub(crate) mod socket_wire;

@@ -1,0 +1,98 @@
+//! The SockJS sessions over HTTP of one service, by the session ids that their clients chose.
+
+use super::shared_session::SharedSession;
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+/// Most closed sessions that are kept to answer late requests with their close frame. They hold no connection permit.
+const CLOSING_MAX: usize = 8192;
+
+/// The sessions that requests can reach.
+#[derive(Default)]
+pub(crate) struct Registry {
+    sessions: DashMap<Box<str>, Arc<SharedSession>>,
+    closing: Mutex<Closing>,
+}
+
+/// Sessions closed by the application, by the time at which to check whether they can be removed.
+#[derive(Default)]
+struct Closing {
+    due: BTreeMap<(Instant, u64), Arc<SharedSession>>,
+    next: u64,
+}
+
+impl Registry {
+    /// Returns the session with this id.
+    pub(crate) fn find(&self, id: &str) -> Option<Arc<SharedSession>> {
+        self.sessions.get(id).map(|session| session.clone())
+    }
+
+    /// Returns the session with this id; if it does not exist, adds the one that `make` returns.
+    pub(crate) fn find_or_insert<E>(
+        &self,
+        id: &str,
+        make: impl FnOnce() -> Result<Arc<SharedSession>, E>,
+    ) -> Result<Arc<SharedSession>, E> {
+        match self.sessions.entry(id.into()) {
+            Entry::Occupied(entry) => Ok(entry.get().clone()),
+            Entry::Vacant(entry) => {
+                let session = make()?;
+                entry.insert(session.clone());
+                Ok(session)
+            }
+        }
+    }
+
+    /// Removes the session, so that requests no longer reach it.
+    pub(crate) fn remove(&self, session: &SharedSession) {
+        self.sessions.remove_if(session.id(), |_, found| std::ptr::eq(&**found, session));
+    }
+
+    /// Keeps a session that the application has closed for late requests. It is removed when no request has come for a
+    /// while, or when too many other sessions have been closed since.
+    pub(crate) fn close(&self, session: &Arc<SharedSession>) {
+        let Some(deadline) = session.deadline() else { return };
+        let oldest = self.closing.lock().insert(deadline, session.clone());
+        if let Some(oldest) = oldest {
+            self.remove(&oldest);
+        }
+    }
+
+    /// Removes the closed sessions that have expired by `now`.
+    pub(crate) fn expire(&self, now: Instant) {
+        loop {
+            let due = self.closing.lock().take_due(now);
+            let Some(session) = due else { return };
+            session.expire(now);
+            self.close(&session);
+        }
+    }
+
+    /// Returns the number of sessions that requests can reach.
+    pub(crate) fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Returns a reference that does not keep the registry alive.
+    pub(crate) fn weak(self: &Arc<Registry>) -> Weak<Registry> {
+        Arc::downgrade(self)
+    }
+}
+
+impl Closing {
+    /// Adds a session. If there are too many, removes and returns the one that is due first.
+    fn insert(&mut self, at: Instant, session: Arc<SharedSession>) -> Option<Arc<SharedSession>> {
+        self.next += 1;
+        self.due.insert((at, self.next), session);
+        if self.due.len() > CLOSING_MAX { self.due.pop_first().map(|(_, session)| session) } else { None }
+    }
+
+    fn take_due(&mut self, now: Instant) -> Option<Arc<SharedSession>> {
+        let entry = self.due.first_entry().filter(|entry| entry.key().0 <= now)?;
+        Some(entry.remove())
+    }
+}

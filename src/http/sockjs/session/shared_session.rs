@@ -1,0 +1,410 @@
+//! The state that the requests of one SockJS session share with the application's task.
+//!
+//! ```text
+//!   xhr_send ── send ──> inbound ── poll_input ─> HttpWire ──> application
+//!   receiver <── poll_chunk ── slot <── poll_hand_over ── HttpWire <── application
+//! ```
+//!
+//! Little is buffered here: of the application's output, at most the batch that the receiver is taking; of the client's
+//! input, at most one request more than fits into [`INBOUND_BYTES_MAX`].
+//!
+//! While the state is locked, no other lock is taken, and no [`ResponseChunk`] is dropped: dropping one wakes the task,
+//! which locks the state.
+
+use super::lifecycle::{Attached, CloseFrame, Delays, Detached, Due, Session, replaces_heartbeats};
+use super::receiver::Receiver;
+use super::receiver_slot::{HandedBatch, ReceiverSlot};
+use super::registry::Registry;
+use super::response_chunk::{ProgressListener, ResponseChunk};
+use crate::http::connection::HttpConnection;
+use crate::http::sockjs::inbound_messages::InboundMessages;
+use crate::http::sockjs::routes::ResponseFormat;
+use crate::limits::connection_limiter::ConnectionPermit;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+use stompbox_frames::sockjs::{Frame, Quoting};
+
+/// Bytes that a client may send ahead of the application. A single larger request is accepted, too.
+const INBOUND_BYTES_MAX: usize = 64 * 1024;
+
+/// One SockJS session over HTTP, shared by its requests and the application's task.
+pub(crate) struct SharedSession {
+    id: Box<str>,
+    /// Fingerprint of the credentials with which the session was opened, see [`crate::http::sockjs::identity`].
+    identity: u64,
+    /// Whether the page that opened the session may act for its user. Then other pages cannot continue it.
+    is_own_page: bool,
+    registry: Weak<Registry>,
+    state: Mutex<State>,
+    /// Serializes sending requests in order of arrival.
+    send_order: tokio::sync::Mutex<()>,
+}
+
+struct State {
+    session: Session,
+    /// Wakes the application's task.
+    task_waker: Option<Waker>,
+    inbound: VecDeque<InboundMessages>,
+    inbound_bytes: usize,
+    /// Wakes the sending request that waits for room.
+    sender_waker: Option<Waker>,
+    is_authenticated: bool,
+    /// Whether input from the client is discarded.
+    discards_input: bool,
+    /// Response format of the receiver, or of the last one.
+    format: ResponseFormat,
+    slot: Option<ReceiverSlot>,
+    last_receiver_id: u64,
+    /// Connection permit, released when the session is closed. The registry bounds the closed sessions that are kept.
+    permit: Option<ConnectionPermit>,
+}
+
+/// The error of an operation on a session that is closed or gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SessionClosed;
+
+impl SharedSession {
+    pub(crate) fn new(
+        id: &str,
+        (identity, is_own_page): (u64, bool),
+        registry: Weak<Registry>,
+        delays: Delays,
+        format: ResponseFormat,
+        permit: ConnectionPermit,
+    ) -> Arc<SharedSession> {
+        let state = State {
+            session: Session::new(delays),
+            task_waker: None,
+            inbound: VecDeque::new(),
+            inbound_bytes: 0,
+            sender_waker: None,
+            is_authenticated: false,
+            discards_input: false,
+            format,
+            slot: None,
+            last_receiver_id: 0,
+            permit: Some(permit),
+        };
+        Arc::new(SharedSession {
+            id: id.into(),
+            identity,
+            is_own_page,
+            registry,
+            state: Mutex::new(state),
+            send_order: tokio::sync::Mutex::new(()),
+        })
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Returns whether a request belongs to this session: `identity` must match, and only a page that may act for its
+    /// user (`is_own_page`) can continue a session opened by such a page.
+    pub(crate) fn matches_identity(&self, identity: u64, is_own_page: bool) -> bool {
+        self.identity == identity && (is_own_page || !self.is_own_page)
+    }
+
+    // ---- a receiving request ----
+
+    /// Attaches a receiver with this response format. If the receiver is rejected, it sends a close frame and ends.
+    pub(crate) fn attach(
+        self: &Arc<SharedSession>,
+        format: ResponseFormat,
+        http_connection: &Arc<HttpConnection>,
+        now: Instant,
+    ) -> Receiver {
+        let mut initial_chunks = VecDeque::from([format.prelude.clone()]);
+        initial_chunks.retain(|chunk| !chunk.is_empty());
+        let mut state = self.state.lock();
+        let first = match state.session.attach(now) {
+            Attached::First => Some(format.encode(&Frame::Open)),
+            Attached::Next => None,
+            Attached::Rejected(close) => {
+                drop(state);
+                initial_chunks
+                    .push_back(format.encode(&Frame::Close { code: close.code, reason: close.reason }));
+                return Receiver::new(self.clone(), None, initial_chunks);
+            }
+        };
+        state.last_receiver_id += 1;
+        let receiver_id = state.last_receiver_id;
+        let used_bytes = first.as_ref().map_or(0, Bytes::len);
+        let remaining_bytes = format.response_bytes_max.saturating_sub(used_bytes);
+        initial_chunks.extend(first);
+        state.format = format;
+        if remaining_bytes == 0 {
+            state.session.detach(Detached::Complete, now);
+        } else {
+            let slot = ReceiverSlot {
+                receiver_id,
+                remaining_bytes,
+                chunks: VecDeque::new(),
+                body_waker: None,
+                http_connection: http_connection.clone(),
+            };
+            state.slot = Some(slot);
+        }
+        let task = state.task_waker.clone();
+        drop(state);
+        task.into_iter().for_each(Waker::wake);
+        Receiver::new(
+            self.clone(),
+            (remaining_bytes > 0).then(|| (receiver_id, http_connection.attach())),
+            initial_chunks,
+        )
+    }
+
+    /// Returns the next chunk for the receiver with this id, and whether the response ends with it.
+    pub(crate) fn poll_chunk(
+        &self,
+        receiver_id: u64,
+        cx: &mut Context<'_>,
+    ) -> Poll<(Option<ResponseChunk>, bool)> {
+        let mut state = self.state.lock();
+        let Some(slot) = state.slot.as_mut().filter(|slot| slot.receiver_id == receiver_id) else {
+            return Poll::Ready((None, true));
+        };
+        let Some((chunk, last)) = slot.chunks.pop_front() else {
+            match &mut slot.body_waker {
+                Some(waker) => waker.clone_from(cx.waker()),
+                None => slot.body_waker = Some(cx.waker().clone()),
+            }
+            return Poll::Pending;
+        };
+        let slot = if last { state.slot.take() } else { None };
+        let task = if last { state.task_waker.clone() } else { None };
+        if last {
+            state.session.detach(Detached::Complete, Instant::now());
+        }
+        drop(state);
+        drop(slot);
+        // The deadline has changed.
+        task.into_iter().for_each(Waker::wake);
+        Poll::Ready((Some(chunk), last))
+    }
+
+    /// Handles the disconnect of a receiver's client, which ends the session.
+    pub(crate) fn abort(&self, receiver_id: u64) {
+        let mut state = self.state.lock();
+        if state.slot.as_ref().is_none_or(|slot| slot.receiver_id != receiver_id) {
+            return;
+        }
+        state.session.detach(Detached::Aborted, Instant::now());
+        if state.session.is_gone() {
+            return self.remove(state);
+        }
+        // The session was closed before: keep it for later requests, which get its close frame.
+        let slot = state.slot.take();
+        drop(state);
+        drop(slot);
+    }
+
+    // ---- a sending request ----
+
+    /// Returns whether the client is authenticated. Before that, its requests are limited to fewer bytes.
+    pub(crate) fn is_authenticated(&self) -> bool {
+        self.state.lock().is_authenticated
+    }
+
+    /// Passes the messages of a sending request to the application, after waiting for room. Discards them if the
+    /// session is over.
+    pub(crate) async fn send(&self, sent: InboundMessages) {
+        let _guard = self.send_order.lock().await;
+        let mut sent = Some(sent);
+        poll_fn(|cx| {
+            let mut state = self.state.lock();
+            let bytes = sent.as_ref().map_or(0, |sent| sent.payload.bytes());
+            if state.discards_input || !state.session.is_live() {
+                return Poll::Ready(());
+            }
+            if state.inbound_bytes > 0 && state.inbound_bytes + bytes > INBOUND_BYTES_MAX {
+                state.sender_waker = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            state.inbound_bytes += bytes;
+            state.inbound.extend(sent.take());
+            let task = state.task_waker.clone();
+            drop(state);
+            task.into_iter().for_each(Waker::wake);
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    // ---- the application ----
+
+    /// Takes the messages of the next sending request.
+    pub(crate) fn poll_input(&self, cx: &mut Context<'_>) -> Poll<Result<InboundMessages, SessionClosed>> {
+        let mut state = self.state.lock();
+        state.register_task(cx);
+        if let Some(sent) = state.inbound.pop_front() {
+            state.inbound_bytes -= sent.payload.bytes();
+            let sender = state.sender_waker.take();
+            drop(state);
+            sender.into_iter().for_each(Waker::wake);
+            return Poll::Ready(Ok(sent));
+        }
+        if state.session.is_live() { Poll::Pending } else { Poll::Ready(Err(SessionClosed)) }
+    }
+
+    /// Returns whether the session is over. Messages that its client sent before may still be unread.
+    pub(crate) fn is_over(&self) -> bool {
+        !self.state.lock().session.is_live()
+    }
+
+    /// Returns `Ready` if a receiver is attached. The task is woken when one attaches.
+    pub(crate) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        state.register_task(cx);
+        if state.slot.is_some() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Returns the name of the transport of the receiver, or of the last one.
+    pub(crate) fn transport(&self) -> &'static str {
+        self.state.lock().format.name
+    }
+
+    /// Returns the quoting of the receiver, or of the last one, which the next one probably shares.
+    pub(crate) fn quoting(&self) -> Quoting {
+        self.state.lock().format.quoting
+    }
+
+    /// Hands a batch to the receiver as soon as one is attached that has taken all earlier chunks and uses this
+    /// quoting. `make` builds the batch for the response format, and returns it with the length of the envelope before
+    /// the output.
+    pub(crate) fn poll_hand_over(
+        self: &Arc<SharedSession>,
+        cx: &mut Context<'_>,
+        quoting: Quoting,
+        make: impl FnOnce(&ResponseFormat) -> (ResponseChunk, usize),
+    ) -> Poll<Result<HandedBatch, SessionClosed>> {
+        let mut locked = self.state.lock();
+        let state = &mut *locked;
+        state.register_task(cx);
+        if !state.session.is_live() {
+            return Poll::Ready(Err(SessionClosed));
+        }
+        // If a receiver with another quoting has just attached, it has also woken the task.
+        let slot =
+            state.slot.as_mut().filter(|slot| slot.chunks.is_empty() && state.format.quoting == quoting);
+        let Some(slot) = slot else { return Poll::Pending };
+        let (chunk, head_bytes) = make(&state.format);
+        let total_bytes = bytes::Buf::remaining(&chunk);
+        let (chunk, progress) = chunk.with_listener(self.clone());
+        let handed =
+            HandedBatch { progress, head_bytes, total_bytes, http_connection: slot.http_connection.clone() };
+        let body_waker = slot.push(chunk, total_bytes);
+        state.session.record_output(Instant::now());
+        drop(locked);
+        body_waker.into_iter().for_each(Waker::wake);
+        Poll::Ready(Ok(handed))
+    }
+
+    /// Returns the time at which [`SharedSession::expire`] must be called.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.state.lock().session.deadline()
+    }
+
+    /// Queues a heartbeat for the receiver if one is due, or ends a session whose client has not polled in time.
+    pub(crate) fn expire(&self, now: Instant) {
+        let mut state = self.state.lock();
+        match state.session.expire(now) {
+            None => {}
+            Some(Due::Gone) => self.remove(state),
+            Some(Due::Heartbeat) => {
+                let heartbeat = state.format.encode(&Frame::Heartbeat);
+                // Behind a batch that is still being taken, a heartbeat would only queue.
+                let slot = state.slot.as_mut().filter(|slot| slot.chunks.is_empty());
+                let body_waker =
+                    slot.and_then(|slot| slot.push(ResponseChunk::from(heartbeat.clone()), heartbeat.len()));
+                drop(state);
+                body_waker.into_iter().for_each(Waker::wake);
+            }
+        }
+    }
+
+    /// Restarts the time to wait for a receiver: the last response is still in transit, or has just arrived.
+    pub(crate) fn restart_disconnect_delay(&self, now: Instant) {
+        self.state.lock().session.restart_disconnect_delay(now);
+    }
+
+    /// Discards the input of the client, both what waits and what arrives later.
+    pub(crate) fn discard_input(&self) {
+        let mut state = self.state.lock();
+        state.discards_input = true;
+        let sender = state.sender_waker.take();
+        let inbound = std::mem::take(&mut state.inbound);
+        state.inbound_bytes = 0;
+        drop(state);
+        drop(inbound);
+        sender.into_iter().for_each(Waker::wake);
+    }
+
+    /// Marks the client as authenticated. `heartbeat_interval` is the interval of the application's own heartbeats.
+    pub(crate) fn set_authenticated(&self, heartbeat_interval: Option<Duration>) {
+        let mut state = self.state.lock();
+        state.is_authenticated = true;
+        if replaces_heartbeats(heartbeat_interval) {
+            state.session.disable_heartbeats();
+        }
+    }
+
+    /// Closes the session for the application. Its receiver, and for a while every later one, gets the close frame.
+    pub(crate) fn close(self: &Arc<SharedSession>, close: CloseFrame, now: Instant) {
+        let mut state = self.state.lock();
+        if !state.session.is_live() {
+            return;
+        }
+        state.session.close(close, now);
+        let frame = Frame::Close { code: close.code, reason: close.reason };
+        let last = ResponseChunk::from(state.format.encode(&frame));
+        let body_waker = state.slot.as_mut().and_then(|slot| {
+            slot.chunks.push_back((last, true));
+            slot.body_waker.take()
+        });
+        let permit = state.permit.take();
+        drop(state);
+        drop(permit);
+        self.discard_input();
+        body_waker.into_iter().for_each(Waker::wake);
+        if let Some(registry) = self.registry.upgrade() {
+            registry.close(self);
+        }
+    }
+
+    /// Removes a session that is gone from the registry, and wakes the application's task and a waiting sending
+    /// request.
+    fn remove(&self, mut state: parking_lot::MutexGuard<'_, State>) {
+        let slot = state.slot.take();
+        let permit = state.permit.take();
+        let wakers = [state.task_waker.clone(), state.sender_waker.take()];
+        drop(state);
+        drop((slot, permit));
+        if let Some(registry) = self.registry.upgrade() {
+            registry.remove(self);
+        }
+        wakers.into_iter().flatten().for_each(Waker::wake);
+    }
+}
+
+impl State {
+    fn register_task(&mut self, cx: &mut Context<'_>) {
+        match &mut self.task_waker {
+            Some(task) => task.clone_from(cx.waker()),
+            None => self.task_waker = Some(cx.waker().clone()),
+        }
+    }
+}
+
+impl ProgressListener for SharedSession {
+    fn wake(&self) {
+        let task = self.state.lock().task_waker.clone();
+        task.into_iter().for_each(Waker::wake);
+    }
+}

@@ -1,0 +1,113 @@
+//! The memory for the heads of HTTP requests, which hyper keeps in a buffer of each connection.
+//!
+//! The buffer grows with the input and keeps its size until the connection closes or is upgraded. It is charged at its
+//! greatest size once it has held more than [`SMALL_BYTES_MAX`] bytes. A request is rejected if its head is that large
+//! and there is no memory for it. Smaller heads are a part of what every connection costs, so that clients with
+//! ordinary heads are served in any case.
+
+use super::limit_warnings::InputRejections;
+use crate::budget::{Budget, Charge};
+use crate::metrics::Metrics;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Greatest size of hyper's buffer for the head of a request, in bytes.
+pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Maximum size of a head that is not charged.
+pub(crate) const SMALL_BYTES_MAX: usize = 4 * 1024;
+/// The memory for heads is the byte budget divided by this.
+const HEADS_DIVISOR: usize = 8;
+const MEMORY_OPTION: &str = "memory-bytes-max";
+
+/// The memory for the heads of HTTP requests of all connections.
+#[derive(Debug)]
+pub struct HeadMemory {
+    share: Arc<Budget>,
+    metrics: Arc<Metrics>,
+    rejections: InputRejections,
+}
+
+impl HeadMemory {
+    /// Creates the memory for heads as a share of `budget`.
+    pub fn new(budget: &Arc<Budget>, metrics: Arc<Metrics>) -> Arc<HeadMemory> {
+        let share = budget.share_of(HEADS_DIVISOR);
+        Arc::new(HeadMemory { share, metrics, rejections: InputRejections::default() })
+    }
+
+    /// Charges a buffer that holds up to `bytes` bytes. Returns `None` if there is no memory for it.
+    pub(crate) fn charge(&self, bytes: usize) -> Option<Charge> {
+        let mut charge = self.share.charge(0);
+        charge.try_grow(bytes).then_some(charge)
+    }
+
+    /// Records in the metrics and in the log that a request of the client at `address` is rejected.
+    pub(crate) fn record_rejection(&self, address: IpAddr) {
+        self.metrics.limit_hit(MEMORY_OPTION);
+        self.rejections.log(MEMORY_OPTION, address);
+    }
+
+    /// Returns the response to a request for whose head there is no memory.
+    pub(crate) fn rejection_response(&self) -> String {
+        let body = format!(
+            "The memory for the request heads of all clients is full: {} bytes (a part of {MEMORY_OPTION}). Send at \
+             most {SMALL_BYTES_MAX} bytes of headers, try again later, or raise {MEMORY_OPTION}.\n",
+            self.share.bytes_max()
+        );
+        format!(
+            "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=UTF-8\r\ncontent-length: {}\r\n\
+             connection: close\r\n\r\n{body}",
+            body.len()
+        )
+    }
+}
+
+/// Finds the end of the head of a request in the bytes that arrive: the first empty line behind any other bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum HeadEnd {
+    /// Only line ends have arrived, which HTTP ignores here.
+    #[default]
+    Nothing,
+    /// Within a line.
+    InLine,
+    /// At the beginning of a line.
+    LineBegins,
+}
+
+impl HeadEnd {
+    /// Takes the next bytes. Returns how many of them belong to the head, or `None` if it does not end in them.
+    pub(crate) fn find(&mut self, bytes: &[u8]) -> Option<usize> {
+        for (position, byte) in bytes.iter().enumerate() {
+            *self = match (*self, byte) {
+                (HeadEnd::LineBegins, b'\n') => {
+                    *self = HeadEnd::Nothing;
+                    return Some(position + 1);
+                }
+                (HeadEnd::Nothing, b'\r' | b'\n') => HeadEnd::Nothing,
+                (HeadEnd::LineBegins, b'\r') | (HeadEnd::InLine, b'\n') => HeadEnd::LineBegins,
+                _ => HeadEnd::InLine,
+            };
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_head_of_a_request_ends_with_its_first_empty_line() {
+        for (text, head) in [
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\nbody\r\n\r\n", 27),
+            ("GET / HTTP/1.1\n\nbody", 16),
+            ("\r\n\r\nGET / HTTP/1.1\r\n\r\nbody", 22),
+        ] {
+            assert_eq!(HeadEnd::default().find(text.as_bytes()), Some(head), "{text:?}");
+            let mut end = HeadEnd::default();
+            let found: Vec<_> = text.as_bytes()[..head].chunks(1).map(|byte| end.find(byte)).collect();
+            assert_eq!(found, [&vec![None; head - 1][..], &[Some(1)]].concat(), "{text:?} byte by byte");
+        }
+        assert_eq!(HeadEnd::default().find(b"GET / HTTP/1.1\r\nHost: a\r\n"), None);
+        assert_eq!(HeadEnd::default().find(b"\r\n\n\r\n"), None);
+    }
+}

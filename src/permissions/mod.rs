@@ -1,0 +1,245 @@
+//! Permissions of a principal. Pure: no clock, no lock, no log.
+//!
+//! Rules are evaluated in order: the operator's [rules](Rule), then those of other features, last those of the
+//! [`Preset`]. For a single destination, the first rule that matches decides. For a wildcard subscription, a `deny`
+//! that intersects the pattern refuses it, an `allow` that contains the pattern grants it, and an `allow` of a part is
+//! skipped. If no rule decides, the request is refused.
+//!
+//! Some requests need no rule. Services may do everything. Everyone may use a temporary queue (the session has checked
+//! that it is its own), send to the address of a session, and subscribe to its own `/user/queue/errors`: no rule can
+//! thus prevent a session from receiving its errors. Subscribing to the destinations of another user is refused by the
+//! session itself, regardless of the rules.
+
+mod automaton;
+mod preset;
+mod rule;
+mod target;
+#[cfg(test)]
+mod tests;
+
+pub use preset::Preset;
+pub use rule::{Group, Rule};
+
+use crate::auth::Principal;
+use crate::destination::{DestinationKind, Owner, Segment, Selector};
+use automaton::{Symbol, accepts, contains, intersects};
+use rule::Effect;
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// An action that rules allow or deny.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Sending to a destination (SEND).
+    Send,
+    /// Subscribing to a destination (SUBSCRIBE).
+    Subscribe,
+}
+
+impl Verb {
+    /// Returns the word for the action in rules.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verb::Send => "send",
+            Verb::Subscribe => "subscribe",
+        }
+    }
+}
+
+/// Configuration of permissions.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Options {
+    /// The preset that follows the rules (`preset`); `None` to choose it by the rest of the configuration.
+    pub preset: Option<Preset>,
+    /// The operator's rules, in order (`permission`).
+    pub rules: Vec<Rule>,
+}
+
+/// All rules, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permissions {
+    preset: Preset,
+    rules: Arc<[RuleWithOrigin]>,
+    /// Reason for the denial if no rule matches.
+    default_denial: Arc<str>,
+}
+
+/// A rule and its origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct RuleWithOrigin {
+    rule: Rule,
+    origin: &'static str,
+}
+
+/// A refusal by a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessDenied {
+    /// The rule that refuses the request, as the operator wrote it, for the log.
+    pub rule: Arc<str>,
+}
+
+/// The segments of the requested destination or pattern, without the prefix of its family.
+#[derive(Clone, Copy)]
+enum Requested<'a> {
+    Exact(&'a [&'a str]),
+    Wild(&'a [Symbol<'a>]),
+}
+
+/// The client that makes the request.
+#[derive(Clone, Copy)]
+struct Client<'a> {
+    principal: &'a Principal,
+    owner: &'a Owner,
+}
+
+impl Permissions {
+    /// Creates permissions from the operator's rules, then those of `extra`, each with its origin, then those of the
+    /// preset.
+    pub fn new(preset: Preset, rules: Vec<Rule>, extra: Vec<(&'static str, Rule)>) -> Permissions {
+        let own = rules.into_iter().map(|rule| RuleWithOrigin { rule, origin: "permission" });
+        let extra = extra.into_iter().map(|(origin, rule)| RuleWithOrigin { rule, origin });
+        let last = preset.parsed().map(|rule| RuleWithOrigin { rule, origin: preset.origin() });
+        let default_denial = format!("no rule grants it (preset {preset})").into();
+        Permissions { preset, rules: own.chain(extra).chain(last).collect(), default_denial }
+    }
+
+    /// Returns the preset that follows the rules.
+    pub fn preset(&self) -> Preset {
+        self.preset
+    }
+
+    /// Returns all rules in order, each with its origin, for the operator.
+    pub fn describe_rules(&self) -> Vec<String> {
+        self.rules.iter().map(|entry| format!("{} ({})", entry.rule, entry.origin)).collect()
+    }
+
+    /// Returns whether a rule allows `verb` to any client of the group with any destination of the family, without the
+    /// rules from `origin`. Services need no rule.
+    pub fn grants_to_any(&self, group: Group, verb: Verb, kind: DestinationKind, origin: &str) -> bool {
+        let mut rules = self.rules.iter().filter(|entry| entry.origin != origin);
+        let first = rules.find(|entry| {
+            entry.rule.may_grant(group, verb, kind) || entry.rule.denies_all(group, verb, kind)
+        });
+        first.is_some_and(|entry| entry.rule.effect() == Effect::Allow)
+    }
+
+    /// Checks that `principal` may do this. `owner` is the owner of the client's own user destinations.
+    ///
+    /// # Errors
+    /// The rule that refuses the request.
+    pub fn check(
+        &self,
+        principal: &Principal,
+        owner: &Owner,
+        verb: Verb,
+        to: &Selector,
+    ) -> Result<(), AccessDenied> {
+        let needs_no_rule = is_reply(verb, to) || is_own_errors(verb, to, owner);
+        if principal.is_service() || to.kind() == DestinationKind::TempQueue || needs_no_rule {
+            return Ok(());
+        }
+        let client = Client { principal, owner };
+        match to {
+            Selector::Exact(destination) => {
+                let segments: SmallVec<[&str; 16]> = destination.segments().collect();
+                self.check_rules(client, verb, to.kind(), Requested::Exact(&segments))
+            }
+            Selector::Pattern(pattern) => {
+                let symbols: SmallVec<[Symbol<'_>; 12]> = pattern.segments().iter().map(symbol).collect();
+                self.check_rules(client, verb, to.kind(), Requested::Wild(&symbols))
+            }
+        }
+    }
+
+    /// Also requires, for presence of a topic, permission to read the topic, and for a dead letter queue, permission
+    /// for its queue. Otherwise a user called `dead` could read all dead letters by a rule for `/queue/{user}.**`.
+    fn check_rules(
+        &self,
+        client: Client<'_>,
+        verb: Verb,
+        kind: DestinationKind,
+        requested: Requested<'_>,
+    ) -> Result<(), AccessDenied> {
+        self.evaluate(client, verb, kind, requested)?;
+        if let (DestinationKind::Queue, Requested::Exact(["dead", origin @ ..])) = (kind, requested)
+            && !origin.is_empty()
+        {
+            return self.check_rules(client, verb, kind, Requested::Exact(origin));
+        }
+        let Some(topic) = requested.topic().filter(|_| kind == DestinationKind::Presence) else {
+            return Ok(());
+        };
+        self.evaluate(client, Verb::Subscribe, DestinationKind::Topic, topic)
+    }
+
+    fn evaluate(
+        &self,
+        client: Client<'_>,
+        verb: Verb,
+        kind: DestinationKind,
+        requested: Requested<'_>,
+    ) -> Result<(), AccessDenied> {
+        for RuleWithOrigin { rule, .. } in
+            self.rules.iter().filter(|entry| entry.rule.applies_to(client.principal, verb, kind))
+        {
+            let Some(pattern) = rule.pattern(client.principal, client.owner) else { continue };
+            let matches = match (requested, rule.effect()) {
+                (Requested::Exact(segments), _) => accepts(&pattern, segments),
+                (Requested::Wild(wild), Effect::Deny) => intersects(&pattern, wild, segments_min(kind)),
+                (Requested::Wild(wild), Effect::Allow) => contains(&pattern, wild, segments_min(kind)),
+            };
+            match (matches, rule.effect()) {
+                (true, Effect::Allow) => return Ok(()),
+                (true, Effect::Deny) => return Err(AccessDenied { rule: Arc::clone(rule.text()) }),
+                (false, _) => {}
+            }
+        }
+        Err(AccessDenied { rule: Arc::clone(&self.default_denial) })
+    }
+}
+
+impl Default for Permissions {
+    fn default() -> Permissions {
+        Permissions::new(Preset::Open, Vec::new(), Vec::new())
+    }
+}
+
+impl<'a> Requested<'a> {
+    /// Returns the topic of a presence destination; `None` for the list of online users.
+    fn topic(self) -> Option<Requested<'a>> {
+        match self {
+            Requested::Exact(["users"]) => None,
+            Requested::Exact(segments) => Some(Requested::Exact(segments.get(1..).unwrap_or_default())),
+            Requested::Wild([Symbol::Literal(_), topic @ ..]) => Some(Requested::Wild(topic)),
+            // The pattern may match any topic.
+            Requested::Wild(_) => Some(Requested::Wild(&[Symbol::Many])),
+        }
+    }
+}
+
+/// Returns whether this is a message to one session, whose address is known only to clients that are to answer it.
+fn is_reply(verb: Verb, to: &Selector) -> bool {
+    verb == Verb::Send
+        && to.as_str().strip_prefix(DestinationKind::User.prefix()).is_some_and(|name| name.starts_with('~'))
+}
+
+/// Returns whether this is the destination of the errors of the client's own session.
+fn is_own_errors(verb: Verb, to: &Selector, owner: &Owner) -> bool {
+    let Selector::Exact(to) = to else { return false };
+    verb == Verb::Subscribe
+        && to.kind() == DestinationKind::User
+        && to.segments().eq([owner.as_str(), "queue", "errors"])
+}
+
+/// Returns the minimum number of segments of a destination of the family; for a user's: the owner, `queue` and a name.
+fn segments_min(kind: DestinationKind) -> usize {
+    if kind == DestinationKind::User { 3 } else { 1 }
+}
+
+fn symbol(segment: &Segment) -> Symbol<'_> {
+    match segment {
+        Segment::Literal(text) => Symbol::Literal((&**text).into()),
+        Segment::One => Symbol::One,
+        Segment::Many => Symbol::Many,
+    }
+}

@@ -1,0 +1,267 @@
+//! The target of a rule: a pattern of destinations, with variables for properties of the client.
+//!
+//! ```text
+//! target   = "**"                                       ; everything
+//!          | ( "/topic/" | "/queue/" | "/app/" ) path
+//!          | "/user/" ( "queue" | "topic" ) "/" path    ; the client's own
+//!          | "/user/" segment [ "/" path ]              ; those of that user; percent-encoded
+//!          | "/presence/" path                          ; "users", or "topic" and the topic's name
+//! path     = segment *( ( "/" | "." ) segment )
+//! segment  = "*" | "**" | "#" | ">" | variable | literal
+//! variable = "{user}" | "{claim." NAME "}"              ; NAME may have "." and "/"
+//! ```
+//!
+//! A variable becomes one literal segment, whatever its value contains, so a claim of a token cannot widen a rule. As
+//! the owner in `/user/…` it is the user with that name. Elsewhere `.`, `/` and `%` in the value are percent-encoded,
+//! since `john.doe` as two segments would be among the destinations of the user `john`.
+
+use super::automaton::{STATES_MAX, Symbol, intersects};
+use crate::auth::Principal;
+use crate::destination::{DestinationKind, Owner, SEGMENTS_MAX, percent_decode};
+use smallvec::SmallVec;
+use std::borrow::Cow;
+
+const EVERYTHING: &str = "**";
+const CLAIM: &str = "claim.";
+/// Limit on the segments of a pattern: those of a name, preceded by the owner and `queue` of a user's destination.
+const PATTERN_SEGMENTS_MAX: usize = SEGMENTS_MAX + 2;
+const _: () = assert!(PATTERN_SEGMENTS_MAX < STATES_MAX);
+
+/// The families of destinations that rules can cover.
+const FAMILIES: [DestinationKind; 5] = [
+    DestinationKind::Topic,
+    DestinationKind::Queue,
+    DestinationKind::User,
+    DestinationKind::Presence,
+    DestinationKind::App,
+];
+/// Prefixes that look like destinations but need no rule, with the reason.
+const NO_TARGETS: [(&str, &str); 3] = [
+    (
+        "/users/",
+        "the broker checks /user/NAME/… for each user in the header to; write the rule for that pattern",
+    ),
+    ("/temp-queue/", "a session may always use its own temporary queues and never those of other sessions"),
+    ("/auth/", "a client may always renew its token"),
+];
+
+/// The pattern of a rule for one client. Most rules fit inline.
+pub(super) type Symbols<'a> = SmallVec<[Symbol<'a>; 12]>;
+
+/// The destinations that a rule covers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RuleTarget {
+    /// The family; `None` for every family.
+    kind: Option<DestinationKind>,
+    segments: Box<[TargetSegment]>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum TargetSegment {
+    /// As the owner, in the form of an [`Owner`].
+    Literal(Box<str>),
+    One,
+    Many,
+    /// The owner of the client's own destinations after `/user/`.
+    Own,
+    User,
+    Claim(Box<str>),
+}
+
+impl RuleTarget {
+    pub(super) fn parse(text: &str) -> Result<RuleTarget, String> {
+        if text == EVERYTHING {
+            return Ok(RuleTarget { kind: None, segments: [TargetSegment::Many].into() });
+        }
+        if let Some((_, reason)) = NO_TARGETS.iter().find(|(prefix, _)| text.starts_with(prefix)) {
+            return Err(format!("invalid pattern {text:?}: it needs no rule, because {reason}"));
+        }
+        let Some(kind) = FAMILIES.into_iter().find(|kind| text.starts_with(kind.prefix())) else {
+            let known = FAMILIES.map(DestinationKind::prefix).join(", ");
+            return Err(format!(
+                "invalid pattern {text:?}: expected one that begins with {known}, or {EVERYTHING} alone"
+            ));
+        };
+        let name = &text[kind.prefix().len()..];
+        let mut segments =
+            if kind == DestinationKind::User { parse_user_path(name)? } else { parse_path(name)? };
+        // A repeated `**` adds nothing.
+        segments
+            .dedup_by(|segment, before| *segment == TargetSegment::Many && *before == TargetSegment::Many);
+        if segments.len() > PATTERN_SEGMENTS_MAX {
+            return Err(format!(
+                "invalid pattern {text:?} with {} segments: expected at most {PATTERN_SEGMENTS_MAX}",
+                segments.len()
+            ));
+        }
+        let target = RuleTarget { kind: Some(kind), segments: segments.into() };
+        target.check_shape(kind, text)?;
+        Ok(target)
+    }
+
+    /// Rejects a rule that can never match. Such a rule is an error, and a dangerous one if it is a `deny` rule.
+    fn check_shape(&self, kind: DestinationKind, text: &str) -> Result<(), String> {
+        let literal = |text: &'static str| Symbol::Literal(text.into());
+        let below = |first: &[Symbol<'static>]| [first, &[Symbol::One, Symbol::Many]].concat();
+        let (shapes, expected) = match kind {
+            DestinationKind::User => (
+                ["queue", "topic"].map(|path| below(&[Symbol::One, literal(path)])).to_vec(),
+                "/user/queue/x, /user/NAME/queue/x, /user/NAME/**, or topic for queue",
+            ),
+            DestinationKind::Presence => (
+                vec![vec![literal("users")], below(&[literal("topic")])],
+                "/presence/users, /presence/topic/NAME or /presence/**",
+            ),
+            _ => return Ok(()),
+        };
+        let loosest: Symbols<'_> = self.segments.iter().map(TargetSegment::loosest).collect();
+        if !shapes.iter().any(|shape| intersects(&loosest, shape, 0)) {
+            return Err(format!(
+                "invalid pattern {text:?}: it matches no possible destination; expected {expected}"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Returns whether the target covers destinations of this family.
+    pub(super) fn covers(&self, kind: DestinationKind) -> bool {
+        self.kind.is_none_or(|own| own == kind)
+    }
+
+    /// Returns whether the target covers every destination of the family.
+    pub(super) fn covers_all(&self, kind: DestinationKind) -> bool {
+        self.covers(kind) && *self.segments == [TargetSegment::Many]
+    }
+
+    /// Returns the pattern for this client. A variable without a value (no name, no such claim) becomes `missing`; if
+    /// `missing` is `None`, the rule does not match.
+    pub(super) fn bind<'a>(
+        &'a self,
+        principal: &'a Principal,
+        owner: &'a Owner,
+        missing: Option<Symbol<'a>>,
+    ) -> Option<Symbols<'a>> {
+        let is_owner = |at| at == 0 && self.kind == Some(DestinationKind::User);
+        let variable = |at, value: Option<&'a str>| match value {
+            // A segment cannot be empty.
+            None | Some("") => missing.clone(),
+            Some(name) if is_owner(at) => {
+                Some(Symbol::Literal(Cow::Owned(Owner::user(name).as_str().to_owned())))
+            }
+            Some(text) => Some(Symbol::Literal(as_segment(text))),
+        };
+        let symbol = |(at, segment): (usize, &'a TargetSegment)| match segment {
+            TargetSegment::Own => Some(Symbol::Literal(owner.as_str().into())),
+            TargetSegment::User => variable(at, principal.name.as_deref()),
+            TargetSegment::Claim(name) => variable(at, principal.claim(name)),
+            segment => Some(segment.loosest()),
+        };
+        self.segments.iter().enumerate().map(symbol).collect()
+    }
+}
+
+impl TargetSegment {
+    /// Returns the symbol that matches everything that the segment can match for any client.
+    fn loosest(&self) -> Symbol<'_> {
+        match self {
+            TargetSegment::Literal(text) => Symbol::Literal((&**text).into()),
+            TargetSegment::Many => Symbol::Many,
+            TargetSegment::One | TargetSegment::Own | TargetSegment::User | TargetSegment::Claim(_) => {
+                Symbol::One
+            }
+        }
+    }
+}
+
+/// Returns the literal segment for a name or a claim.
+fn as_segment(text: &str) -> Cow<'_, str> {
+    if !text.contains(['.', '/', '%']) {
+        return text.into();
+    }
+    text.replace('%', "%25").replace('.', "%2E").replace('/', "%2F").into()
+}
+
+/// Parses the text after `/user/`.
+fn parse_user_path(name: &str) -> Result<Vec<TargetSegment>, String> {
+    if name.starts_with("queue/") || name.starts_with("topic/") {
+        let mut segments = vec![TargetSegment::Own];
+        segments.extend(parse_path(name)?);
+        return Ok(segments);
+    }
+    let end = split(name, |character| character == '/').next().unwrap_or(name);
+    let mut segments = vec![parse_owner(end)?];
+    if let Some(rest) = name[end.len()..].strip_prefix('/') {
+        segments.extend(parse_path(rest)?);
+    }
+    let named = segments.iter().find(|segment| **segment != TargetSegment::Many);
+    let is_path = |text: &str| matches!(text, "queue" | "topic");
+    match (&segments[0], named) {
+        (TargetSegment::Many, Some(TargetSegment::User | TargetSegment::Claim(_))) => Err(name_after_many()),
+        (TargetSegment::Many, Some(TargetSegment::Literal(text))) if !is_path(text) => Err(name_after_many()),
+        _ => Ok(segments),
+    }
+}
+
+/// Returns the error for a name after `**`: the parser could not tell a user name, which is percent-encoded, from a
+/// segment, which is not.
+fn name_after_many() -> String {
+    "invalid pattern: expected queue, topic or nothing after /user/**; use * for any one user, as in \
+     /user/*/queue/**"
+        .to_owned()
+}
+
+/// Parses the owner after `/user/`: a percent-encoded name.
+fn parse_owner(text: &str) -> Result<TargetSegment, String> {
+    if text.starts_with('~') {
+        return Err(format!(
+            "invalid user {text:?}: it is the address of a session, to which every client may \
+             send; expected a user, with ~ at the beginning of a name written as %7E"
+        ));
+    }
+    match parse_segment(text)? {
+        TargetSegment::Literal(text) => {
+            let name = percent_decode(&text).map_err(|error| error.to_string())?;
+            Ok(TargetSegment::Literal(Owner::user(&name).as_str().into()))
+        }
+        segment => Ok(segment),
+    }
+}
+
+fn parse_path(text: &str) -> Result<Vec<TargetSegment>, String> {
+    split(text, |character| matches!(character, '/' | '.')).map(parse_segment).collect()
+}
+
+fn parse_segment(text: &str) -> Result<TargetSegment, String> {
+    match text {
+        "" => Err("empty segment: expected text before and after each / and .".to_owned()),
+        "*" => Ok(TargetSegment::One),
+        "**" | "#" | ">" => Ok(TargetSegment::Many),
+        "{user}" => Ok(TargetSegment::User),
+        _ if text.contains(['{', '}']) => parse_claim(text).ok_or_else(|| {
+            format!("invalid variable {text:?}: expected {{user}} or {{claim.NAME}} as a whole segment")
+        }),
+        _ if text.contains('*') => Err(format!(
+            "invalid segment {text:?}: expected * and ** as whole segments, and %2A for a * in a user's name"
+        )),
+        _ => Ok(TargetSegment::Literal(text.into())),
+    }
+}
+
+fn parse_claim(text: &str) -> Option<TargetSegment> {
+    let name = text.strip_prefix('{')?.strip_suffix('}')?.strip_prefix(CLAIM)?;
+    let is_name = !name.is_empty() && !name.contains(['{', '}']);
+    is_name.then(|| TargetSegment::Claim(name.into()))
+}
+
+/// Splits at separators outside of braces.
+fn split(text: &str, is_separator: impl Fn(char) -> bool) -> impl Iterator<Item = &str> {
+    let mut inside = false;
+    text.split(move |character| {
+        match character {
+            '{' => inside = true,
+            '}' => inside = false,
+            _ => {}
+        }
+        !inside && is_separator(character)
+    })
+}

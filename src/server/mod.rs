@@ -1,0 +1,370 @@
+//! A running broker: its listeners and background tasks, and the API for programs that embed it.
+
+mod bind;
+mod listening;
+mod metrics;
+pub(crate) mod stomp;
+
+pub use bind::BindError;
+
+use crate::auth::Authenticator;
+use crate::broker::{Broker, Publication};
+use crate::budget::Budget;
+use crate::config::Config;
+use crate::connection::{ConnectionContext, ConnectionContextParts, Stomp, listen, random_name};
+use crate::destination::Destination;
+use crate::http::sockjs::Endpoints;
+use crate::http::{self, HttpServer};
+use crate::metrics::Metrics;
+use crate::permissions::Permissions;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+use stompbox_frames::message::is_reserved;
+use stompbox_frames::stomp::Headers;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Interval of the work that is due at some time but belongs to no connection, such as redelivery after a backoff.
+const TICK: Duration = Duration::from_millis(10);
+/// Interval of the checks whether the sources of users have changed.
+const USER_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// Longest last part of the drain time, in which the remaining connections are cut, log their end, and the process
+/// ends. It is an eighth of the drain time, but no longer than this.
+const CUT_TIME_MAX: Duration = Duration::from_millis(500);
+/// Length of a boot id in bytes. The boot id distinguishes the ids of one start of the broker from those of another.
+const BOOT_ID_BYTES: usize = 12;
+
+/// Listening sockets for the broker to serve.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    /// Sockets for STOMP directly over TCP.
+    pub tcp: Vec<TcpListener>,
+    /// Sockets for HTTP: WebSocket, SockJS, health and metrics.
+    pub http: Vec<TcpListener>,
+}
+
+/// The error of a broker that cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The broker cannot listen at an address.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The options of a source of users are invalid; the text names the option.
+    #[error("{0}")]
+    Users(String),
+}
+
+/// The error of a message that was not published. Its `Display` text says what was wrong and what was expected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct PublishError(String);
+
+/// A running broker.
+///
+/// A [`Config`] built by hand is not validated, unlike one loaded by the command ([`crate::config::load`]). In
+/// particular, without `users` every client that reaches a listener is accepted.
+///
+/// [`Server::shut_down`] ends the broker gracefully. If the server is dropped instead, its listeners close and its
+/// connections begin to close, but the broker does not wait for them.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use stompbox::{Config, Listeners, Server};
+///
+/// // With tokio's default interval, a client with one frame waits longer while others send without a pause.
+/// let runtime = tokio::runtime::Builder::new_multi_thread().event_interval(16).enable_all().build()?;
+/// runtime.block_on(async {
+///     let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+///     let address = tcp.local_addr()?;
+///     let server = Server::start(Config::default(), Listeners { tcp: vec![tcp], http: Vec::new() })?;
+///
+///     let client = tokio::task::spawn_blocking(move || {
+///         let mut socket = std::net::TcpStream::connect(address)?;
+///         socket.write_all(b"CONNECT\naccept-version:1.2\n\n\0SUBSCRIBE\nid:1\nreceipt:r\ndestination:/topic/news\n\n\0")?;
+///         let mut received = Vec::new();
+///         while !received.ends_with(b"RECEIPT\nreceipt-id:r\n\n\0\n") {
+///             let mut byte = [0];
+///             socket.read_exact(&mut byte)?;
+///             received.push(byte[0]);
+///         }
+///         Ok::<_, std::io::Error>(socket)
+///     });
+///     let mut client = client.await??;
+///
+///     let reached = server.publish("/topic/news", &[("content-type", "text/plain")], b"hello")?;
+///     assert_eq!(reached, 1);
+///     server.shut_down().await;
+///
+///     let mut received = String::new();
+///     client.read_to_string(&mut received)?;
+///     assert!(received.starts_with("MESSAGE\nsubscription:1\n") && received.ends_with("\n\nhello\0\n"));
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Server {
+    context: Arc<ConnectionContext>,
+    tcp: Vec<SocketAddr>,
+    http: Vec<SocketAddr>,
+    ws_path: String,
+    tasks: JoinSet<()>,
+    stopping: CancellationToken,
+    drain_time: Duration,
+    destination_bytes_max: usize,
+}
+
+impl Server {
+    /// Starts a broker that listens at the addresses in `config`. Must be called within a tokio runtime, like all
+    /// functions of this type.
+    ///
+    /// # Errors
+    /// [`StartError::Bind`] if the broker cannot listen at an address, and [`StartError::Users`] if the options of a
+    /// source of users are invalid.
+    pub async fn bind(config: Config) -> Result<Server, StartError> {
+        let listeners =
+            listening::bind(&config.listen_tcp, &config.listen_http, config.transport.backlog).await?;
+        Server::start(config, listeners)
+    }
+
+    /// Starts a broker on sockets that are open already. The addresses in `config` are used only to decide what users
+    /// may do by default ([`Config::preset`]).
+    ///
+    /// # Errors
+    /// [`StartError::Users`] if the options of a source of users are invalid.
+    pub fn start(config: Config, listeners: Listeners) -> Result<Server, StartError> {
+        let permissions = config.permissions();
+        let authenticator = Authenticator::new(config.users).map_err(StartError::Users)?;
+        let node = random_name()[..BOOT_ID_BYTES].to_owned();
+        let budget = Budget::new(config.memory_bytes_max);
+        let metrics = Metrics::new();
+        metrics.create_series(metrics::labels());
+        let destination_bytes_max = config.session.destination_bytes_max;
+        let context = ConnectionContext::new(ConnectionContextParts {
+            broker: Broker::new(config.broker, &node, budget.clone(), metrics.clone()),
+            budget,
+            metrics,
+            authenticator,
+            permissions,
+            options: config.transport,
+            session: config.session,
+            outbound_queue: config.outbound_queue,
+            node,
+        });
+        let mut server = Server {
+            context,
+            tcp: addresses(&listeners.tcp),
+            http: addresses(&listeners.http),
+            ws_path: config.http.ws_path.clone(),
+            tasks: JoinSet::new(),
+            stopping: CancellationToken::new(),
+            drain_time: config.drain_time,
+            destination_bytes_max,
+        };
+        let mut sockjs = config.sockjs;
+        if sockjs.client_url.is_none() && http::pages::has_sockjs_client() {
+            // Relative to the page, so that browsers find it behind a proxy that forwards only `ws-path`.
+            sockjs.client_url = Some(http::pages::SOCKJS_CLIENT[1..].to_owned());
+        }
+        let sockjs = Arc::new(Endpoints::new(
+            Stomp::new(server.context.clone()),
+            sockjs,
+            server.context.input.clone(),
+            server.context.unauthenticated_input.clone(),
+            server.context.metrics.clone(),
+        ));
+        server.tasks.spawn(tick(server.context.clone(), sockjs.clone()));
+        server.tasks.spawn(watch_users(server.context.clone()));
+        let stopping = &server.stopping;
+        let refusals = Arc::new(AtomicUsize::new(0));
+        for listener in listeners.tcp {
+            let service = listen::serve_tcp(server.context.clone(), listener, refusals.clone());
+            server.tasks.spawn(until_stopped(stopping.clone(), service));
+        }
+        let http = HttpServer::new(server.context.clone(), config.http, sockjs, stopping.clone());
+        for listener in listeners.http {
+            server.tasks.spawn(until_stopped(stopping.clone(), http.clone().serve(listener)));
+        }
+        Ok(server)
+    }
+
+    /// Returns the URLs at which clients can connect: one for each TCP listener, two for each HTTP listener.
+    pub fn listening(&self) -> Vec<String> {
+        let tcp = self.tcp.iter().map(|address| format!("tcp://{address}"));
+        let http = self
+            .http
+            .iter()
+            .flat_map(|address| [format!("http://{address}"), format!("ws://{address}{}", self.ws_path)]);
+        tcp.chain(http).collect()
+    }
+
+    /// Publishes a message like a SEND frame, and returns the number of subscriptions that it was given to (1 for a
+    /// queue). Headers that only the broker may set are left out.
+    ///
+    /// Does not wait for subscribers: if a program publishes faster than they read, they become slow consumers.
+    ///
+    /// # Errors
+    /// [`PublishError`] if the destination is invalid or the broker rejects the message, for example because of a
+    /// limit.
+    pub fn publish(
+        &self,
+        destination: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<usize, PublishError> {
+        let parsed = Destination::parse(destination, self.destination_bytes_max)
+            .map_err(|error| PublishError(error.to_string()))?;
+        let extra: Vec<_> = headers.iter().copied().filter(|(name, _)| !is_reserved(name)).collect();
+        let none = Headers::default();
+        let publication = Publication {
+            destination: &parsed,
+            destination_header: &parsed.display_name(),
+            headers: &none,
+            extra: &extra,
+            body,
+            to_session: None,
+        };
+        let published = self.context.broker.publish(publication, Instant::now());
+        published.map(|published| published.reached).map_err(|error| {
+            if let Some(limit) = error.limit {
+                self.context.metrics.limit_hit(limit);
+            }
+            PublishError(error.detail)
+        })
+    }
+
+    /// Returns the counters and gauges of this broker.
+    pub(crate) fn metrics(&self) -> Arc<Metrics> {
+        self.context.metrics.clone()
+    }
+
+    /// Returns a handle that changes what clients may do. It does not keep the broker running.
+    pub fn rules(&self) -> Rules {
+        Rules { context: Arc::downgrade(&self.context) }
+    }
+
+    /// Stops accepting connections, sends all waiting messages, closes all connections, and waits for the clients to
+    /// leave, for at most the drain time. Returns the number of connections that were still open at its end.
+    pub async fn shut_down(mut self) -> usize {
+        // Half of the cut time is left for the end of the process.
+        let ends_at = Instant::now() + self.drain_time - cut_time(self.drain_time) / 2;
+        self.stop();
+        self.tasks.abort_all();
+        while self.tasks.join_next().await.is_some() {}
+        self.context.tasks.close();
+        // STOMP connections end before this time and log it; HTTP requests that hang do not.
+        if tokio::time::timeout_at(ends_at.into(), self.context.tasks.wait()).await.is_err() {
+            tracing::warn!(
+                connections = self.context.tasks.len(),
+                "drain time is over; closing the remaining connections"
+            );
+        }
+        log_discarded_messages(&self.context.metrics);
+        self.context.log_last_refused_logins(Instant::now());
+        self.context.tasks.len()
+    }
+
+    /// Serves until `shutdown` is ready, then shuts down gracefully.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        shutdown.await;
+        tracing::info!("shutting down");
+        self.shut_down().await;
+    }
+
+    fn stop(&self) {
+        self.stopping.cancel();
+        self.context.stop(Instant::now() + self.drain_time - cut_time(self.drain_time));
+    }
+}
+
+/// Logs the number of messages in work queues, if any: they are lost when the process ends now.
+pub(crate) fn log_discarded_messages(metrics: &Metrics) {
+    let messages = metrics.queue_messages.get();
+    if messages > 0 {
+        tracing::warn!(messages, "discarding the messages of work queues, which are kept in memory only");
+    }
+}
+
+/// Returns the length of the last part of the drain time, at whose beginning clients are cut.
+fn cut_time(drain_time: Duration) -> Duration {
+    (drain_time / 8).min(CUT_TIME_MAX)
+}
+
+/// Lets the sources of users check for changes periodically, so that changes apply to live sessions without a new
+/// login.
+async fn watch_users(context: Arc<ConnectionContext>) {
+    let mut interval = tokio::time::interval(USER_CHECK_INTERVAL);
+    loop {
+        interval.tick().await;
+        context.reload_users().await;
+    }
+}
+
+/// A handle that changes what clients may do, returned by [`Server::rules`].
+#[derive(Clone, Debug)]
+pub struct Rules {
+    context: Weak<ConnectionContext>,
+}
+
+impl Rules {
+    /// Replaces the permissions. They apply at once: existing subscriptions are checked again.
+    pub fn permit(&self, permissions: Permissions) {
+        if let Some(context) = self.context.upgrade() {
+            context.set_permissions(permissions);
+        }
+    }
+
+    /// Reads the users file now instead of within a second after its change.
+    pub async fn reload_users(&self) {
+        if let Some(context) = self.context.upgrade() {
+            context.reload_users().await;
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn addresses(listeners: &[TcpListener]) -> Vec<SocketAddr> {
+    listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+}
+
+/// Runs the periodic work that belongs to no connection.
+async fn tick(context: Arc<ConnectionContext>, sockjs: Arc<Endpoints<Stomp>>) {
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        let now = Instant::now();
+        context.broker.expire(now);
+        context.log_refused_logins(now);
+        sockjs.expire(now);
+    }
+}
+
+async fn until_stopped(stopping: CancellationToken, service: impl Future<Output = ()>) {
+    tokio::select! {
+        () = stopping.cancelled() => {}
+        () = service => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cut_time_is_shorter_than_the_drain_time() {
+        for (drain_time, cut_time) in [(0, 0), (80, 10), (4000, 500), (8000, 500), (3_600_000, 500)] {
+            let drain_time = Duration::from_millis(drain_time);
+            assert_eq!(super::cut_time(drain_time), Duration::from_millis(cut_time), "{drain_time:?}");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! STOMP as the application that runs on WebSockets and SockJS sessions.
+
+use crate::connection::context::ConnectionContext;
+use crate::connection::peer::Peer;
+use crate::connection::task;
+use crate::http::sockjs::Application;
+use crate::wire::Wire;
+use crate::wire::byte_stream::ByteStream;
+use crate::wire::websocket::{Socket, WebSocketWire};
+use std::future::Future;
+use std::sync::Arc;
+
+/// The application that serves STOMP clients with a [`ConnectionContext`].
+#[derive(Debug)]
+pub struct Stomp {
+    context: Arc<ConnectionContext>,
+}
+
+impl Stomp {
+    /// Creates the application for the connections of `context`.
+    pub fn new(context: Arc<ConnectionContext>) -> Stomp {
+        Stomp { context }
+    }
+}
+
+impl Application for Stomp {
+    fn serve_connection<W: Wire>(&self, wire: W, peer: Peer) {
+        self.spawn(task::serve(self.context.clone(), wire, peer));
+    }
+
+    fn serve_raw_websocket<S: ByteStream>(&self, socket: Socket<S>, peer: Peer) {
+        self.serve_connection(WebSocketWire::new(socket), peer);
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.context.tasks.spawn(task);
+    }
+}

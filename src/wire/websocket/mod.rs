@@ -1,0 +1,91 @@
+//! STOMP over native WebSocket (RFC 6455).
+//!
+//! Input: the payloads of text and binary messages form one byte stream; the boundaries of messages have no meaning.
+//! Output: every STOMP frame is one message that ends with NUL, a text message if the whole frame is valid UTF-8, else
+//! a binary one. A heartbeat is a text message of a single LF.
+
+mod handshake;
+mod reader;
+mod socket;
+mod utf8;
+
+pub use handshake::{Handshake, PROXY_REMEDY, accept, offers_upgrade};
+pub use reader::{Event, ProtocolError, Reader};
+pub use socket::{Data, Socket, message};
+
+use super::byte_stream::ByteStream;
+use super::output_buffer::OutputBuffer;
+use super::{CloseInfo, OutgoingFrame, ReadEnd, Wire};
+use std::io;
+use std::task::{Context, Poll};
+use stompbox_frames::websocket::{HEAD_BYTES_MAX, Opcode};
+
+/// The wire of a WebSocket connection that carries STOMP without SockJS.
+#[derive(Debug)]
+pub struct WebSocketWire<S> {
+    socket: Socket<S>,
+}
+
+impl<S> WebSocketWire<S> {
+    /// Creates a wire for STOMP on a WebSocket. A message may hold many STOMP frames; it is never buffered as a whole.
+    pub fn new(socket: Socket<S>) -> WebSocketWire<S> {
+        WebSocketWire { socket }
+    }
+}
+
+impl<S: ByteStream> Wire for WebSocketWire<S> {
+    fn name(&self) -> &'static str {
+        "websocket"
+    }
+
+    fn input_has_ended(&self) -> bool {
+        self.socket.input_has_ended()
+    }
+
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut OutputBuffer,
+        sink: &mut dyn FnMut(&[u8]),
+    ) -> Poll<Result<usize, ReadEnd>> {
+        self.socket.poll_read(cx, out, |data| {
+            sink(data.payload);
+            Ok(())
+        })
+    }
+
+    fn write_frame(&mut self, frame: OutgoingFrame<'_>, out: &mut OutputBuffer) {
+        let (tail, length) = frame.tail.plain();
+        let payload_bytes = frame.prefix.len() + length;
+        let opcode = if frame.text { Opcode::Text } else { Opcode::Binary };
+        out.reserve(HEAD_BYTES_MAX + payload_bytes);
+        socket::write_head(opcode, payload_bytes, out);
+        out.copy(frame.prefix);
+        out.chain_front(&tail.bytes, length, tail.guard);
+        out.end_frame(frame.mark);
+    }
+
+    fn write_heartbeat(&mut self, out: &mut OutputBuffer) {
+        message(Opcode::Text, b"\n", out);
+    }
+
+    fn reports_shutdown_in_close(&self) -> bool {
+        true
+    }
+
+    fn write_close(&mut self, close_info: CloseInfo, out: &mut OutputBuffer) {
+        self.socket.write_close(close_info, out);
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut OutputBuffer) -> Poll<io::Result<usize>> {
+        self.socket.poll_write(cx, out)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.socket.poll_shutdown(cx)
+    }
+
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.socket.poll_discard(cx)
+    }
+}

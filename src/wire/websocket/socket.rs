@@ -1,0 +1,169 @@
+//! A WebSocket after its handshake: reads messages, writes frames, and performs the closing handshake. The owner of the
+//! socket gives the messages their meaning: STOMP, SockJS, or an echo.
+
+use super::reader::{Event, ProtocolError, Reader};
+use crate::wire::byte_stream::ByteStream;
+use crate::wire::output_buffer::OutputBuffer;
+use crate::wire::{CloseInfo, ReadEnd};
+use crate::wire::{read_buffer, tcp};
+use bytes::Bytes;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use stompbox_frames::websocket::{Opcode, head};
+
+/// Limit of pending output in bytes; once it is reached, pings are ignored. RFC 6455 §5.5.3 does not require a pong for
+/// every ping.
+const PONG_BACKLOG_BYTES_MAX: usize = 64 * 1024;
+
+/// A piece of a message from the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Data<'a> {
+    /// The payload, unmasked.
+    pub payload: &'a [u8],
+    /// Whether the message is text (then all of it is valid UTF-8) or binary.
+    pub text: bool,
+    /// Whether the message ends with this piece.
+    pub end: bool,
+}
+
+/// A WebSocket after its handshake.
+#[derive(Debug)]
+pub struct Socket<S> {
+    io: S,
+    /// Bytes that were read together with the handshake and are not processed yet.
+    early: Option<Box<[u8]>>,
+    inbound: Inbound,
+}
+
+/// The input of the client, and the reason for its end.
+#[derive(Debug)]
+struct Inbound {
+    reader: Reader,
+    /// Violation of the WebSocket protocol by the client, or one found by the owner's sink.
+    violation: Option<ProtocolError>,
+    /// The client's close frame, with its code if it has one.
+    closed_by_client: Option<Option<u16>>,
+}
+
+impl<S> Socket<S> {
+    /// Creates the socket after the handshake; `early` are bytes that were read together with it. Messages longer than
+    /// `message_bytes_max` bytes (`ws-message-bytes-max`) are rejected at the head of the frame that exceeds the limit.
+    pub fn new(io: S, early: Bytes, message_bytes_max: u64) -> Socket<S> {
+        let reader = Reader::new(message_bytes_max);
+        // A copy: a slice, even an empty one, would keep the whole buffer into which the handshake was read.
+        let early = (!early.is_empty()).then(|| Box::from(&early[..]));
+        Socket { io, early, inbound: Inbound { reader, violation: None, closed_by_client: None } }
+    }
+
+    /// Changes the limit of the size of messages, with effect from the next frame head on.
+    pub fn set_message_bytes_max(&mut self, message_bytes_max: u64) {
+        self.inbound.reader.set_message_bytes_max(message_bytes_max);
+    }
+
+    /// Appends the close frame. Its code and reason are those of the client's violation, else the code is that of the
+    /// client's own close frame; without either, `close_info` is sent.
+    pub fn write_close(&mut self, close_info: CloseInfo, out: &mut OutputBuffer) {
+        let (code, reason) = match (self.inbound.violation, self.inbound.closed_by_client) {
+            (Some(violation), _) => (Some(violation.code), violation.reason),
+            (None, Some(code)) => (code, ""),
+            (None, None) => (Some(close_info.code), close_info.reason),
+        };
+        let mut payload = Vec::with_capacity(2 + reason.len());
+        if let Some(code) = code {
+            payload.extend_from_slice(&code.to_be_bytes());
+            payload.extend_from_slice(reason.as_bytes());
+        }
+        message(Opcode::Close, &payload, out);
+    }
+
+    /// Returns whether the WebSocket itself ends the connection: the client has closed it or has violated the protocol.
+    pub fn has_ended(&self) -> bool {
+        self.inbound.violation.is_some() || self.inbound.closed_by_client.is_some()
+    }
+}
+
+impl<S: ByteStream> Socket<S> {
+    /// Returns whether the client has closed its side. Bytes that it sent before may still be unread.
+    pub fn input_has_ended(&self) -> bool {
+        self.io.input_has_ended()
+    }
+
+    /// Reads once. Pongs are appended to `out`. Pieces of messages are passed to `sink`, which may return a violation
+    /// of its own. Returns the number of bytes of messages read.
+    pub fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut OutputBuffer,
+        sink: impl FnMut(Data<'_>) -> Result<(), ProtocolError>,
+    ) -> Poll<Result<usize, ReadEnd>> {
+        let Socket { io, early, inbound } = self;
+        if let Some(mut early) = early.take() {
+            return Poll::Ready(inbound.take(&mut early, out, sink));
+        }
+        let read = read_buffer::poll_read(io, cx, |bytes| match bytes {
+            [] => Err(ReadEnd::Closed),
+            bytes => inbound.take(bytes, out, sink),
+        });
+        read.map(|read| read.unwrap_or_else(|error| Err(ReadEnd::Failed(error))))
+    }
+
+    /// Writes once from `out`.
+    pub fn poll_write(&mut self, cx: &mut Context<'_>, out: &OutputBuffer) -> Poll<io::Result<usize>> {
+        tcp::poll_write(&mut self.io, cx, out)
+    }
+
+    /// Closes the writing side.
+    pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    /// Reads and discards input. `Ready` at the end of the input or on failure.
+    pub fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        read_buffer::poll_discard(&mut self.io, cx)
+    }
+}
+
+impl Inbound {
+    fn take(
+        &mut self,
+        bytes: &mut [u8],
+        out: &mut OutputBuffer,
+        mut sink: impl FnMut(Data<'_>) -> Result<(), ProtocolError>,
+    ) -> Result<usize, ReadEnd> {
+        let closed_by_client = &mut self.closed_by_client;
+        let (mut violation, mut message_bytes) = (None, 0);
+        let result = self.reader.feed(bytes, &mut |event| match event {
+            // Nothing after a rejected piece is passed on.
+            _ if violation.is_some() => {}
+            Event::Data { payload, text, end } => {
+                message_bytes += payload.len();
+                violation = sink(Data { payload, text, end }).err();
+            }
+            Event::Ping(payload) if out.pending() < PONG_BACKLOG_BYTES_MAX => {
+                message(Opcode::Pong, payload, out);
+            }
+            Event::Ping(_) | Event::Pong => {}
+            Event::Close(code) => *closed_by_client = Some(code),
+        });
+        if let Some(violation) = violation.or(result.err()) {
+            self.violation = Some(violation);
+            return Err(match violation.code {
+                1009 => ReadEnd::Limit("ws-message-bytes-max"),
+                _ => ReadEnd::ProtocolError(violation.reason),
+            });
+        }
+        if self.closed_by_client.is_some() { Err(ReadEnd::Closed) } else { Ok(message_bytes) }
+    }
+}
+
+/// Appends one message or control frame, copying its payload.
+pub fn message(opcode: Opcode, payload: &[u8], out: &mut OutputBuffer) {
+    write_head(opcode, payload.len(), out);
+    out.copy(payload);
+    out.end_frame(None);
+}
+
+pub(super) fn write_head(opcode: Opcode, payload_bytes: usize, out: &mut OutputBuffer) {
+    out.encode(|buffer| head(buffer, opcode, payload_bytes));
+}
