@@ -1,13 +1,14 @@
 //! State shared by all topics and queues.
 
 use super::clock::Clock;
+use super::error::BrokerError;
 use super::ids::Ids;
+use super::options::Options;
 use super::presence::PresenceTracker;
 use super::publication::Content;
 use super::queues::dead_letter_log::DeadLetterLog;
 use super::queues::queue::Queue;
 use super::timer_queue::TimerQueue;
-use super::{BrokerError, Options};
 use crate::budget::{Budget, Reservation};
 use crate::metrics::Metrics;
 use crate::outbound_queue::Message;

@@ -34,170 +34,57 @@
 mod clock;
 mod context;
 mod cost;
+mod error;
+mod handles;
 mod ids;
+mod options;
 mod presence;
 mod publication;
-pub(crate) mod queues;
+mod queues;
 mod route;
 mod sessions;
-mod subscription;
+mod settlement;
+mod state;
+mod stats;
+mod subscriber;
 #[cfg(test)]
 mod tests;
 mod timer_queue;
-pub(crate) mod topics;
+mod topics;
 mod transaction;
 
+pub use self::error::BrokerError;
+pub use self::handles::queue_consumer::Consumer;
+pub use self::handles::session_registration::SessionRegistration;
+pub use self::handles::subscription::Subscription;
+pub use self::handles::temp_queue::TempQueue;
+pub use self::options::Options;
 pub use self::publication::{Congested, Multicast, Publication, Published};
-pub use self::sessions::SessionRegistration;
-pub use self::subscription::{Consumer, Subscription, TempQueue};
-pub use self::transaction::Commit;
+pub use self::settlement::Settlement;
+pub use self::stats::Stats;
+pub use self::subscriber::{ConsumerOptions, Subscriber};
+pub use self::transaction::commit::Commit;
+pub use self::transaction::step::TransactionStep;
 
 use self::clock::Clock;
 use self::context::BrokerContext;
+use self::handles::subscription_target::SubscriptionTarget;
 use self::ids::Ids;
-use self::route::BrokerState;
-use self::subscription::SubscriptionTarget;
+use self::queues::dead_letter_log::DeadLetterLog;
+use self::state::BrokerState;
 use self::timer_queue::TimerQueue;
-use crate::broker::queues::dead_letter_log::DeadLetterLog;
 use crate::budget::Budget;
 use crate::destination::{Destination, DestinationKind, Selector};
 use crate::metrics::Metrics;
-use crate::outbound_queue::{Key, OutboundQueue, Tag};
+use crate::outbound_queue::OutboundQueue;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// Limits of queues and of presence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Maximum number of work queues, dead letter queues included (`queues-max`). Temporary queues do not count.
-    pub queues_max: usize,
-    /// Maximum number of messages in one queue, unsettled deliveries included (`queue-messages-max`).
-    pub queue_messages_max: usize,
-    /// Maximum number of bytes of the messages in one queue, unsettled deliveries included (`queue-bytes-max`).
-    pub queue_bytes_max: usize,
-    /// Number of failed deliveries after which a message moves to `/queue/dead.NAME` (`max-deliveries`).
-    pub max_deliveries: u32,
-    /// Delay before a message is redelivered to the consumer that returned it (`redelivery-backoff`). The first
-    /// redelivery is immediate, the second waits this long, and each further one waits twice as long as the one before.
-    pub redelivery_backoff: Duration,
-    /// Upper limit of the redelivery delay (`redelivery-backoff-max`).
-    pub redelivery_backoff_max: Duration,
-    /// Largest number of present users for which watchers get names. Above it they get numbers, unless they ask for
-    /// names (`presence-names-max`).
-    pub presence_names_max: usize,
-    /// Time within which a user can come back without being reported as having left (`presence-grace`).
-    pub presence_grace: Duration,
-    /// Shortest time between two reports to watchers (`presence-interval`).
-    pub presence_interval: Duration,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            queues_max: 100_000,
-            queue_messages_max: 1_000_000,
-            queue_bytes_max: 256 * 1024 * 1024,
-            max_deliveries: 20,
-            redelivery_backoff: Duration::from_millis(10),
-            redelivery_backoff_max: Duration::from_millis(250),
-            presence_names_max: 1_000,
-            presence_grace: Duration::from_secs(3),
-            presence_interval: Duration::from_millis(100),
-        }
-    }
-}
+use std::time::Instant;
 
 /// The message broker. Clones are cheap and share its state.
 #[derive(Clone)]
 pub struct Broker {
     shared: Arc<BrokerState>,
-}
-
-/// The error of a rejected operation, with the texts of the ERROR frame.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BrokerError {
-    /// The `message` header of ERROR.
-    pub summary: &'static str,
-    /// The body of ERROR: what was wrong, what was expected, and which option to change.
-    pub detail: String,
-    /// The name of the option whose limit was reached, if any.
-    pub limit: Option<&'static str>,
-}
-
-/// The receiver of a subscription: a connection's outbound queue and its key for the subscription.
-#[derive(Clone, Debug)]
-#[allow(missing_docs)]
-pub struct Subscriber {
-    pub outbound_queue: Arc<OutboundQueue>,
-    pub key: Key,
-}
-
-/// Options of a subscription. Topics ignore the credit (`prefetch`, `prefetch_bytes`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConsumerOptions {
-    /// Maximum number of messages of a work queue that the consumer has not settled.
-    pub prefetch: u32,
-    /// Number of unsettled bytes from which the consumer gets no further message. The message that exceeds it is still
-    /// delivered, so that one message is always allowed.
-    pub prefetch_bytes: usize,
-    /// The consumer never gets a message whose body is not UTF-8. Such a message waits for another consumer. If all
-    /// consumers of the queue are text only, and there is at least one, the message moves to `/queue/dead.NAME` at once
-    /// (`dead-reason:not-text`). It stays if it is in a dead letter queue already, and is dropped and counted if it is
-    /// in a temporary queue. A text-only service is skipped for such a message.
-    pub text_only: bool,
-    /// The watcher of presence gets names, however many there are.
-    pub presence_names: bool,
-}
-
-/// The outcome of a delivery from a work queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settlement {
-    /// Done (ACK, or written in auto mode): the message is removed.
-    Accepted,
-    /// NACK: the message is requeued at its position. The delivery failed, which counts for
-    /// [`Options::max_deliveries`].
-    Returned,
-    /// NACK with `requeue:false`: the message moves to the dead letter queue at once. A message of a dead letter queue
-    /// is requeued instead, and one of a temporary queue is dropped.
-    Rejected,
-    /// The connection was lost while the client was working on the message, which is requeued at its position. The
-    /// delivery failed, which counts for [`Options::max_deliveries`]. The consumer gets nothing more until
-    /// [`Subscription::resume`].
-    Lost,
-    /// The message was never written to the client: it is requeued at its position and does not count as sent. The
-    /// consumer gets nothing more until [`Subscription::resume`].
-    Unwritten,
-}
-
-/// One step of a transaction.
-#[derive(Debug)]
-#[allow(missing_docs)]
-pub enum TransactionStep<'a> {
-    Publish(Publication<'a>),
-    PublishToUsers(Multicast<'a>),
-    Settle { consumer: &'a Consumer, tags: &'a [Tag], settlement: Settlement },
-}
-
-/// Numbers of destinations.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Number of topics that have a subscriber by name or a watcher.
-    pub topics: usize,
-    /// Number of patterns that have a subscriber.
-    pub patterns: usize,
-    /// Number of queues, temporary queues included.
-    pub queues: usize,
-    /// Number of queues that count for [`Options::queues_max`].
-    pub work_queues: usize,
-    /// Number of users' destinations, and of patterns over them, that have a subscriber.
-    pub user_destinations: usize,
-    /// Number of names and patterns below `/app` that a service subscribes to.
-    pub services: usize,
-    /// Number of sessions that are online.
-    pub sessions: usize,
-    /// Number of topics whose presence is watched, `/presence/users` included.
-    pub trackers: usize,
 }
 
 impl Broker {
@@ -256,7 +143,7 @@ impl Broker {
     /// Registers the session of this outbound queue as online until the result is dropped: it can be found by
     /// its id and is a member of `/presence/users`.
     pub fn register_session(&self, outbound_queue: &Arc<OutboundQueue>, now: Instant) -> SessionRegistration {
-        self.shared.register_session(outbound_queue, now)
+        SessionRegistration::new(self.shared.clone(), outbound_queue, now)
     }
 
     /// Begins a COMMIT, which applies all steps of a transaction or none.
@@ -300,27 +187,7 @@ impl Broker {
         let shared = &self.shared;
         let bytes = cost::subscription_bytes(selector);
         shared.context.check_share("subscription", bytes)?;
-        let target = match selector {
-            Selector::Pattern(pattern) => {
-                shared.mark_text_only(pattern.kind(), &subscriber, options);
-                SubscriptionTarget::Pattern(
-                    shared.family(pattern.kind()).subscribe_pattern(pattern, subscriber),
-                )
-            }
-            Selector::Exact(destination) if destination.kind() == DestinationKind::Presence => {
-                shared.watch(destination, subscriber, options.presence_names, now)
-            }
-            Selector::Exact(destination) if !destination.kind().stores_messages() => {
-                shared.mark_text_only(destination.kind(), &subscriber, options);
-                let family = shared.family(destination.kind());
-                let (topic, slot) = family.subscribe(destination, &subscriber, now);
-                SubscriptionTarget::Topic(destination.kind(), topic, slot)
-            }
-            Selector::Exact(destination) => {
-                let (queue, id) = shared.queues.subscribe(destination, &subscriber, options, now)?;
-                SubscriptionTarget::Queue(queue, id)
-            }
-        };
+        let target = SubscriptionTarget::subscribe(shared, selector, subscriber, options, now)?;
         Ok(Subscription::new(shared.clone(), target, bytes))
     }
 
@@ -365,14 +232,5 @@ impl Broker {
 impl fmt::Debug for Broker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Broker").field("stats", &self.stats()).finish_non_exhaustive()
-    }
-}
-
-impl BrokerError {
-    /// Creates the error of an operation that would exceed `limit`. `usage` says what is in use.
-    fn full(limit: &'static str, max: usize, usage: &str) -> BrokerError {
-        let detail =
-            format!("{usage}. {limit} allows {max}. Try again later, or ask the operator to raise {limit}.");
-        BrokerError { summary: "limit reached", detail, limit: Some(limit) }
     }
 }

@@ -3,9 +3,9 @@
 use super::PAGE;
 use super::member_counts::{MemberChange, MemberCounts, ReportedTotals};
 use super::report::{self, ReportHeader};
-use crate::broker::Subscriber;
 use crate::broker::context::BrokerContext;
 use crate::broker::publication::Content;
+use crate::broker::subscriber::Subscriber;
 use crate::broker::topics::fan_out::{FanOutResult, fan_out};
 use crate::broker::topics::subscriber_list::{SubscriberList, SubscriberSlot};
 use crate::budget::{Charge, shared_allocation};

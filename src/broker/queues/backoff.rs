@@ -1,6 +1,6 @@
 //! The delay before a failed message is delivered again.
 
-use crate::broker::Options;
+use crate::broker::options::Options;
 use std::time::Duration;
 
 /// Upper bound of the backoff: keeps the sum of a time and a backoff within the range of `Instant`.

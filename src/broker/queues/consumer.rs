@@ -13,7 +13,7 @@
 //! next consumer for a binary message is found without skipping them.
 
 use super::backlog::Item;
-use crate::broker::{ConsumerOptions, Subscriber};
+use crate::broker::subscriber::{ConsumerOptions, Subscriber};
 use crate::budget::btree_allocation;
 use crate::outbound_queue::{Delivery, Tag};
 use crate::work;

@@ -6,7 +6,8 @@
 
 use super::backlog::Item;
 use crate::broker::context::BrokerContext;
-use crate::broker::{Options, Settlement};
+use crate::broker::options::Options;
+use crate::broker::settlement::Settlement;
 use crate::destination::{Destination, DestinationKind};
 use crate::outbound_queue::Message;
 

@@ -1,6 +1,7 @@
 //! The usage of a queue, and the check of its limits.
 
-use crate::broker::{BrokerError, Options};
+use crate::broker::error::BrokerError;
+use crate::broker::options::Options;
 
 /// A number of messages and their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 //! Each subscriber costs one push of a pointer and a key. There is no formatting, and no allocation except for the list
 //! of congested receivers.
 
-use crate::broker::{Congested, Subscriber};
+use crate::broker::publication::Congested;
+use crate::broker::subscriber::Subscriber;
 use crate::outbound_queue::{Delivery, Message, OutboundQueue, Pushed};
 use std::collections::HashSet;
 use std::sync::Arc;

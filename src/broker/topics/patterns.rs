@@ -15,7 +15,7 @@
 
 use super::pattern_versions::{PatternVersions, prefix_slots};
 use super::subscriber_list::{SubscriberList, SubscriberSlot};
-use crate::broker::Subscriber;
+use crate::broker::subscriber::Subscriber;
 use crate::budget::{Budget, Charge, allocation, shared_allocation, table_allocation};
 use crate::destination::{Destination, Pattern, Segment};
 use crate::work;

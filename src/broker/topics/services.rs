@@ -2,7 +2,8 @@
 
 use super::fan_out::FanOutResult;
 use crate::broker::publication::Publication;
-use crate::broker::{BrokerState, Subscriber};
+use crate::broker::state::BrokerState;
+use crate::broker::subscriber::Subscriber;
 use crate::outbound_queue::{Delivery, Message, Pushed};
 use std::time::Instant;
 

@@ -1,6 +1,6 @@
 //! The subscribers of one topic or pattern: a dense list for the hot loop. Adding and removing take O(1).
 
-use crate::broker::Subscriber;
+use crate::broker::subscriber::Subscriber;
 use crate::budget::{Budget, Charge, allocation};
 use slab::Slab;
 use std::sync::Arc;

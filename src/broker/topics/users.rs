@@ -7,7 +7,8 @@
 use super::fan_out::FanOutResult;
 use super::topic_map::Topics;
 use crate::broker::publication::{Content, Multicast, Publication};
-use crate::broker::{BrokerState, Subscriber};
+use crate::broker::state::BrokerState;
+use crate::broker::subscriber::Subscriber;
 use crate::destination::{Destination, Owner};
 use crate::outbound_queue::{Delivery, Message, OutboundQueue, Pushed};
 use crate::work;

@@ -18,10 +18,14 @@
 //! the step is applied, because its messages are charged then. A queue with a reservation is not removed. A temporary
 //! queue may be closed meanwhile: messages for it are dropped and counted.
 
-use super::cost::Estimate;
-use super::queues::consumer::ConsumerId;
-use super::queues::queue::Queue;
-use super::{BrokerError, BrokerState, Consumer, Published, TransactionStep};
+use super::estimate::Estimate;
+use super::step::TransactionStep;
+use crate::broker::error::BrokerError;
+use crate::broker::handles::queue_consumer::Consumer;
+use crate::broker::publication::Published;
+use crate::broker::queues::consumer::ConsumerId;
+use crate::broker::queues::queue::Queue;
+use crate::broker::state::BrokerState;
 use crate::budget::Reservation;
 use crate::outbound_queue::{Message, Tag};
 use crate::work;
@@ -65,7 +69,7 @@ enum QueueReservation {
 }
 
 impl Commit {
-    pub(super) fn new(shared: Arc<BrokerState>) -> Commit {
+    pub(in crate::broker) fn new(shared: Arc<BrokerState>) -> Commit {
         Commit {
             shared,
             estimate: Estimate::default(),

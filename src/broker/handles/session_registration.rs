@@ -1,0 +1,55 @@
+//! The registration of an online session.
+
+use crate::broker::state::BrokerState;
+use crate::broker::subscriber::Subscriber;
+use crate::broker::topics::subscriber_list::SubscriberSlot;
+use crate::broker::topics::topic::Topic;
+use crate::outbound_queue::{Label, OutboundQueue};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The registration of an online session. Dropping it ends the registration.
+pub struct SessionRegistration {
+    shared: Arc<BrokerState>,
+    label: Option<Arc<Label>>,
+    topic: Arc<Topic>,
+    slot: SubscriberSlot,
+}
+
+/// The key of a member to which nothing is ever pushed.
+const UNUSED_KEY: u32 = 0;
+
+impl SessionRegistration {
+    /// Registers the session of `outbound_queue` as online.
+    pub(in crate::broker) fn new(
+        shared: Arc<BrokerState>,
+        outbound_queue: &Arc<OutboundQueue>,
+        now: Instant,
+    ) -> SessionRegistration {
+        let label = outbound_queue.label().cloned();
+        if let Some(label) = &label {
+            shared.sessions.insert(label);
+        }
+        let member = Subscriber { outbound_queue: outbound_queue.clone(), key: UNUSED_KEY };
+        let (topic, slot) = shared.online.subscribe(&shared.online_destination, &member, now);
+        shared.context.metrics.sessions.inc();
+        SessionRegistration { shared, label, topic, slot }
+    }
+}
+
+impl Drop for SessionRegistration {
+    fn drop(&mut self) {
+        if let Some(label) = &self.label {
+            self.shared.sessions.remove(label);
+        }
+        self.shared.online.leave(&self.topic, self.slot);
+        self.shared.context.metrics.sessions.dec();
+    }
+}
+
+impl fmt::Debug for SessionRegistration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SessionRegistration").field(&self.label).finish()
+    }
+}

@@ -1,0 +1,43 @@
+//! A temporary queue of a session.
+
+use crate::broker::queues::queue::Queue;
+use crate::broker::queues::queue_memory::QueueMemory;
+use crate::broker::state::BrokerState;
+use std::fmt;
+use std::sync::Arc;
+
+/// A temporary queue of a session. Dropping it closes the queue and drops its messages.
+pub struct TempQueue {
+    shared: Arc<BrokerState>,
+    queue: Arc<Queue>,
+}
+
+impl TempQueue {
+    pub(in crate::broker) fn new(shared: Arc<BrokerState>, queue: Arc<Queue>) -> TempQueue {
+        TempQueue { shared, queue }
+    }
+
+    /// Returns the bytes that the queue takes, without messages and consumers.
+    pub fn bytes(&self) -> usize {
+        QueueMemory::bytes(self.queue.destination())
+    }
+
+    /// Closes the queue as the drop does, but drops at most `max` messages, so that a queue of many messages can be
+    /// closed in several steps. Returns whether all messages that are not outstanding have been dropped.
+    pub fn close_partly(&self, max: usize) -> bool {
+        self.shared.queues.close_temp_partly(&self.queue, max)
+    }
+}
+
+impl Drop for TempQueue {
+    fn drop(&mut self) {
+        self.shared.queues.close_temp(&self.queue);
+    }
+}
+
+impl fmt::Debug for TempQueue {
+    /// Formats the queue without its address, which is a secret of its session.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TempQueue").finish_non_exhaustive()
+    }
+}
