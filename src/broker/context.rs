@@ -4,10 +4,7 @@ use super::clock::Clock;
 use super::error::BrokerError;
 use super::ids::Ids;
 use super::options::Options;
-use super::presence::PresenceTracker;
 use super::publication::Content;
-use super::queues::dead_letter_log::DeadLetterLog;
-use super::queues::queue::Queue;
 use super::timer_queue::TimerQueue;
 use crate::budget::{Budget, Reservation};
 use crate::metrics::Metrics;
@@ -28,12 +25,32 @@ pub(crate) struct BrokerContext {
     pub(super) share: Arc<Budget>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Clock,
-    pub(super) timers: TimerQueue<Queue>,
-    pub(super) presence_timers: TimerQueue<PresenceTracker>,
-    pub(super) dead_letter_log: DeadLetterLog,
+    /// The timers of queues (redelivery after a backoff).
+    pub(super) queue_timers: TimerQueue,
+    /// The timers of presence trackers (the next report).
+    pub(super) presence_timers: TimerQueue,
 }
 
 impl BrokerContext {
+    /// Creates the state of a broker whose message ids begin with `node`.
+    pub(super) fn new(
+        options: Options,
+        node: &str,
+        budget: Arc<Budget>,
+        metrics: Arc<Metrics>,
+    ) -> BrokerContext {
+        BrokerContext {
+            options,
+            ids: Ids::new(node),
+            share: budget.share(),
+            budget,
+            metrics,
+            clock: Clock::new(),
+            queue_timers: TimerQueue::default(),
+            presence_timers: TimerQueue::default(),
+        }
+    }
+
     /// Checks that the byte budget admits new messages.
     pub(super) fn check_budget(&self) -> Result<(), BrokerError> {
         if !self.budget.is_exhausted() {

@@ -3,9 +3,9 @@
 //! Once added, memory is charged by its owner at its real size. A subscription is admitted as if it shared nothing with
 //! other subscriptions.
 
-use super::presence::PresenceTracker;
+use super::presence::tracker::PresenceTracker;
 use super::queues::consumer::Consumers;
-use super::queues::queue_memory::QueueMemory;
+use super::queues::queue::Queue;
 use super::topics::patterns::Patterns;
 use super::topics::subscriber_list::SubscriberList;
 use super::topics::topic::Topic;
@@ -26,7 +26,7 @@ pub(super) fn subscription_bytes(selector: &Selector) -> usize {
         DestinationKind::Topic | DestinationKind::User | DestinationKind::App => {
             Topic::bytes(destination) + SubscriberList::first_bytes()
         }
-        DestinationKind::Queue => QueueMemory::bytes(destination) + Consumers::bytes(1),
+        DestinationKind::Queue => Queue::bytes(destination) + Consumers::bytes(1),
         // A temporary queue itself is charged when it is opened.
         DestinationKind::TempQueue => Consumers::bytes(1),
         DestinationKind::Presence => {
@@ -42,5 +42,5 @@ pub(super) fn subscription_bytes(selector: &Selector) -> usize {
 
 /// Returns the bytes of a temporary queue.
 pub(super) fn temp_queue_bytes(address: &Destination) -> usize {
-    QueueMemory::bytes(address)
+    Queue::bytes(address)
 }

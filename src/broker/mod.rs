@@ -66,13 +66,9 @@ pub use self::subscriber::{ConsumerOptions, Subscriber};
 pub use self::transaction::commit::Commit;
 pub use self::transaction::step::TransactionStep;
 
-use self::clock::Clock;
 use self::context::BrokerContext;
 use self::handles::subscription_target::SubscriptionTarget;
-use self::ids::Ids;
-use self::queues::dead_letter_log::DeadLetterLog;
 use self::state::BrokerState;
-use self::timer_queue::TimerQueue;
 use crate::budget::Budget;
 use crate::destination::{Destination, DestinationKind, Selector};
 use crate::metrics::Metrics;
@@ -90,21 +86,7 @@ pub struct Broker {
 impl Broker {
     /// Creates an empty broker. `node` is part of message ids and must be unique per start (the boot id).
     pub fn new(options: Options, node: &str, budget: Arc<Budget>, metrics: Arc<Metrics>) -> Broker {
-        let ids = Ids::new(node);
-        let (timers, presence_timers) = (TimerQueue::default(), TimerQueue::default());
-        let dead_letter_log = DeadLetterLog::default();
-        let (clock, share) = (Clock::new(), budget.share());
-        let context = BrokerContext {
-            options,
-            ids,
-            budget,
-            share,
-            metrics,
-            clock,
-            timers,
-            presence_timers,
-            dead_letter_log,
-        };
+        let context = BrokerContext::new(options, node, budget, metrics);
         Broker { shared: Arc::new(BrokerState::new(Arc::new(context))) }
     }
 
@@ -208,13 +190,9 @@ impl Broker {
     /// The broker wakes no task when it sets a timer later. Call this at a steady interval of 10 to 25 ms: if nothing
     /// is due, it takes three short locks.
     pub fn expire(&self, now: Instant) -> Option<Instant> {
-        let context = &self.shared.context;
-        self.shared.queues.expire(now);
-        for (at, tracker) in context.presence_timers.due(now) {
-            tracker.expire(at, now);
-        }
-        context.dead_letter_log.write_due(now);
-        let next = [context.timers.next(), context.presence_timers.next(), context.dead_letter_log.next()];
+        let BrokerState { context, queues, .. } = &*self.shared;
+        let next =
+            [context.queue_timers.expire(now), context.presence_timers.expire(now), queues.write_log(now)];
         next.into_iter().flatten().min()
     }
 

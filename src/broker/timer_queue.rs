@@ -6,34 +6,41 @@ use std::collections::BinaryHeap;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
+/// An object that sets timers.
+pub(super) trait TimerOwner: Send + Sync {
+    /// Handles the expiry of the timer that was set for `at`.
+    fn expire(&self, at: Instant, now: Instant);
+}
+
 /// All timers of one type of owner. An owner sets a timer only if it is earlier than all of its other timers. Each
 /// owner therefore has few timers: no more than there are steps between the shortest and the longest wait.
-#[derive(Debug)]
-pub(super) struct TimerQueue<T> {
-    heap: Mutex<BinaryHeap<TimerEntry<T>>>,
+#[derive(Debug, Default)]
+pub(super) struct TimerQueue {
+    heap: Mutex<BinaryHeap<TimerEntry>>,
 }
 
 #[derive(Debug)]
-struct TimerEntry<T> {
+struct TimerEntry {
     at: Instant,
-    owner: Weak<T>,
+    owner: Weak<dyn TimerOwner>,
 }
 
-impl<T> Default for TimerQueue<T> {
-    fn default() -> TimerQueue<T> {
-        TimerQueue { heap: Mutex::default() }
-    }
-}
-
-impl<T> TimerQueue<T> {
+impl TimerQueue {
     /// Sets a timer of `owner` for `at`.
-    pub(super) fn set(&self, at: Instant, owner: Weak<T>) {
+    pub(super) fn set(&self, at: Instant, owner: Weak<dyn TimerOwner>) {
         self.heap.lock().push(TimerEntry { at, owner });
     }
 
-    /// Removes and returns the timers that are due, the earliest first. Timers whose owner has been dropped are
-    /// skipped.
-    pub(super) fn due(&self, now: Instant) -> Vec<(Instant, Arc<T>)> {
+    /// Expires the timers that are due, the earliest first, and returns the time of the next one. Timers whose owner has
+    /// been dropped are skipped.
+    pub(super) fn expire(&self, now: Instant) -> Option<Instant> {
+        for (at, owner) in self.take_due(now) {
+            owner.expire(at, now);
+        }
+        self.heap.lock().peek().map(|timer| timer.at)
+    }
+
+    fn take_due(&self, now: Instant) -> Vec<(Instant, Arc<dyn TimerOwner>)> {
         let mut heap = self.heap.lock();
         let mut due = Vec::new();
         while heap.peek().is_some_and(|timer| timer.at <= now) {
@@ -46,11 +53,6 @@ impl<T> TimerQueue<T> {
         due
     }
 
-    /// Returns the time of the next timer.
-    pub(super) fn next(&self) -> Option<Instant> {
-        self.heap.lock().peek().map(|timer| timer.at)
-    }
-
     /// Returns the number of timers that are set.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
@@ -59,22 +61,22 @@ impl<T> TimerQueue<T> {
 }
 
 /// Orders by time in reverse: the greatest entry of the heap is the earliest.
-impl<T> Ord for TimerEntry<T> {
-    fn cmp(&self, other: &TimerEntry<T>) -> Ordering {
+impl Ord for TimerEntry {
+    fn cmp(&self, other: &TimerEntry) -> Ordering {
         other.at.cmp(&self.at)
     }
 }
 
-impl<T> PartialOrd for TimerEntry<T> {
-    fn partial_cmp(&self, other: &TimerEntry<T>) -> Option<Ordering> {
+impl PartialOrd for TimerEntry {
+    fn partial_cmp(&self, other: &TimerEntry) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<T> PartialEq for TimerEntry<T> {
-    fn eq(&self, other: &TimerEntry<T>) -> bool {
+impl PartialEq for TimerEntry {
+    fn eq(&self, other: &TimerEntry) -> bool {
         self.at == other.at
     }
 }
 
-impl<T> Eq for TimerEntry<T> {}
+impl Eq for TimerEntry {}

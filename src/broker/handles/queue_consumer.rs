@@ -1,6 +1,6 @@
 //! The identity of a consumer of a queue, for the steps of a transaction.
 
-use crate::broker::queues::consumer::ConsumerId;
+use crate::broker::queues::consumer_id::ConsumerId;
 use crate::broker::queues::queue::Queue;
 use std::fmt;
 use std::sync::Arc;

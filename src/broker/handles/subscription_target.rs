@@ -2,7 +2,7 @@
 
 use super::queue_consumer::Consumer;
 use crate::broker::error::BrokerError;
-use crate::broker::queues::consumer::ConsumerId;
+use crate::broker::queues::consumer_id::ConsumerId;
 use crate::broker::queues::queue::Queue;
 use crate::broker::state::BrokerState;
 use crate::broker::subscriber::{ConsumerOptions, Subscriber};

@@ -1,7 +1,6 @@
 //! A temporary queue of a session.
 
 use crate::broker::queues::queue::Queue;
-use crate::broker::queues::queue_memory::QueueMemory;
 use crate::broker::state::BrokerState;
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +18,7 @@ impl TempQueue {
 
     /// Returns the bytes that the queue takes, without messages and consumers.
     pub fn bytes(&self) -> usize {
-        QueueMemory::bytes(self.queue.destination())
+        Queue::bytes(self.queue.destination())
     }
 
     /// Closes the queue as the drop does, but drops at most `max` messages, so that a queue of many messages can be

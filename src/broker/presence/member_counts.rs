@@ -1,6 +1,6 @@
 //! The members of a topic, the state that was reported to watchers, and the changes that are still to be reported.
 
-use super::PAGE;
+use super::page::PAGE;
 use crate::budget::{allocation, btree_allocation, shared_allocation, table_allocation};
 use crate::outbound_queue::OutboundQueue;
 use std::collections::hash_map::Entry;

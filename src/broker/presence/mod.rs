@@ -6,7 +6,7 @@
 //!   SUBSCRIBE /presence/… ─ snapshot of the counts ─────────┘            (the watchers' lock, then the counts')
 //! ```
 //!
-//! A topic has a [`PresenceTracker`] while it is watched. The tracker is created from the topic's subscribers under the
+//! A topic has a [`PresenceTracker`](tracker::PresenceTracker) while it is watched. The tracker is created from the topic's subscribers under the
 //! topic's lock. From then on the topic reports to it each subscriber that is added or removed. Changes are collected
 //! in the counts. The ticker flushes them: at once after a quiet time, and otherwise one page per interval. Each flush
 //! is a version. Everything that watchers get is pushed under the watchers' lock: a snapshot shows the state of the
@@ -38,10 +38,6 @@
 //! nine tenths of the limit, they get a new snapshot.
 
 mod member_counts;
+mod page;
 mod report;
-mod tracker;
-
-pub(super) use tracker::{PresenceTracker, WatcherSlot};
-
-/// Maximum number of names in one message.
-pub(super) const PAGE: usize = 1_000;
+pub(super) mod tracker;

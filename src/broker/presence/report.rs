@@ -1,7 +1,7 @@
 //! The reports that watchers get, as JSON.
 
-use super::PAGE;
 use super::member_counts::{ChangeKind, MemberChange, ReportedTotals};
+use super::page::PAGE;
 use std::sync::Arc;
 
 /// The fields that every report contains.

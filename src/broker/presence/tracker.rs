@@ -1,11 +1,12 @@
 //! The presence tracker of one topic.
 
-use super::PAGE;
 use super::member_counts::{MemberChange, MemberCounts, ReportedTotals};
+use super::page::PAGE;
 use super::report::{self, ReportHeader};
 use crate::broker::context::BrokerContext;
 use crate::broker::publication::Content;
 use crate::broker::subscriber::Subscriber;
+use crate::broker::timer_queue::TimerOwner;
 use crate::broker::topics::fan_out::{FanOutResult, fan_out};
 use crate::broker::topics::subscriber_list::{SubscriberList, SubscriberSlot};
 use crate::budget::{Charge, shared_allocation};
@@ -175,30 +176,6 @@ impl PresenceTracker {
         drop(removed);
     }
 
-    /// Handles the expiry of the timer that was set for `at`: sends the report that is due.
-    pub(in crate::broker) fn expire(&self, at: Instant, now: Instant) {
-        let mut watchers = self.watchers.lock();
-        let (changes, totals) = {
-            let mut count_state = self.count_state.lock();
-            count_state.timers.remove(&at);
-            let grace = self.context.options.presence_grace.min(DURATION_MAX);
-            let changes =
-                if now >= count_state.not_before { count_state.counts.flush(now, grace) } else { None };
-            if changes.is_none() {
-                return self.set_timer(&mut count_state);
-            }
-            (changes.unwrap_or_default(), count_state.counts.totals())
-        };
-        let pages = self.report_changes(&mut watchers, &changes, totals, now);
-        let mut count_state = self.count_state.lock();
-        // One page per interval: watchers that asked for many names do not get them faster because of many changes.
-        let interval = self.context.options.presence_interval.min(DURATION_MAX);
-        count_state.not_before = now + interval.saturating_mul(pages.max(1)).min(DURATION_MAX);
-        let bytes = PresenceTracker::bytes(&self.presence_destination) + count_state.counts.bytes();
-        count_state.memory.resize(bytes);
-        self.set_timer(&mut count_state);
-    }
-
     /// Sends all watchers what has changed. Returns the number of pages of names that this took.
     fn report_changes(
         &self,
@@ -324,6 +301,32 @@ impl PresenceTracker {
             count_state.timers.insert(due);
             self.context.presence_timers.set(due, self.weak_self.clone());
         }
+    }
+}
+
+impl TimerOwner for PresenceTracker {
+    /// Sends the report that is due.
+    fn expire(&self, at: Instant, now: Instant) {
+        let mut watchers = self.watchers.lock();
+        let (changes, totals) = {
+            let mut count_state = self.count_state.lock();
+            count_state.timers.remove(&at);
+            let grace = self.context.options.presence_grace.min(DURATION_MAX);
+            let changes =
+                if now >= count_state.not_before { count_state.counts.flush(now, grace) } else { None };
+            if changes.is_none() {
+                return self.set_timer(&mut count_state);
+            }
+            (changes.unwrap_or_default(), count_state.counts.totals())
+        };
+        let pages = self.report_changes(&mut watchers, &changes, totals, now);
+        let mut count_state = self.count_state.lock();
+        // One page per interval: watchers that asked for many names do not get them faster because of many changes.
+        let interval = self.context.options.presence_interval.min(DURATION_MAX);
+        count_state.not_before = now + interval.saturating_mul(pages.max(1)).min(DURATION_MAX);
+        let bytes = PresenceTracker::bytes(&self.presence_destination) + count_state.counts.bytes();
+        count_state.memory.resize(bytes);
+        self.set_timer(&mut count_state);
     }
 }
 

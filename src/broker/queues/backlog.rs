@@ -10,25 +10,11 @@
 //! Of all messages that a consumer can get, the one with the lowest position is delivered first. Delayed messages
 //! become ready when their backoff is over.
 
-use super::consumer::ConsumerId;
-use crate::outbound_queue::{Message, Tag};
+use super::consumer_id::ConsumerId;
+use super::item::Item;
+use crate::outbound_queue::Tag;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
-
-/// A message in its queue.
-#[derive(Clone, Debug)]
-pub(crate) struct Item {
-    /// The position in the queue, from 1 on. A message keeps its position for ever.
-    pub(crate) position: Tag,
-    pub(crate) message: Message,
-    /// Number of times that the message was sent to a consumer, for `delivery-count`.
-    pub(crate) sent: u32,
-    /// Number of failed deliveries: those that were NACKed, or that a client was working on when its connection was
-    /// lost.
-    pub(crate) failed: u32,
-    /// The consumer that returned the message last. Other consumers are preferred.
-    pub(crate) returned_by: Option<ConsumerId>,
-}
 
 /// The location of a message in the backlog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

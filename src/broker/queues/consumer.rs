@@ -12,16 +12,13 @@
 //! Willing consumers take turns, in one sequence of turn numbers. Text-only consumers are listed apart, so that the
 //! next consumer for a binary message is found without skipping them.
 
-use super::backlog::Item;
+use super::consumer_id::ConsumerId;
+use super::item::Item;
 use crate::broker::subscriber::{ConsumerOptions, Subscriber};
 use crate::budget::btree_allocation;
 use crate::outbound_queue::{Delivery, Tag};
 use crate::work;
 use std::collections::BTreeMap;
-
-/// The id of a consumer within its queue; never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct ConsumerId(pub(crate) u64);
 
 /// All consumers of one queue.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@
 //! number of deliveries. A message of a dead letter queue stays where it is. A message of a temporary queue is dropped,
 //! because no client could find its dead letter queue.
 
-use super::backlog::Item;
+use super::item::Item;
 use crate::broker::context::BrokerContext;
 use crate::broker::options::Options;
 use crate::broker::settlement::Settlement;

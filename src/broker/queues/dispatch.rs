@@ -11,7 +11,8 @@
 //! beside a text-only consumer, a binary message may have just one candidate. A consumer that is skipped keeps its
 //! turn. Each round delivers a message or marks a consumer as paused, so the loop ends.
 
-use super::consumer::{ConsumerId, Consumers};
+use super::consumer::Consumers;
+use super::consumer_id::ConsumerId;
 use super::partitioned_backlog::{EntryRef, Partition, PartitionedBacklog};
 use crate::metrics::Metrics;
 use crate::outbound_queue::Tag;

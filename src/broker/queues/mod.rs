@@ -1,13 +1,16 @@
 //! Work queues: each message goes to one consumer, and is stored while there is none.
 
-pub(crate) mod backlog;
-pub(crate) mod backoff;
-pub(crate) mod consumer;
-pub(crate) mod dead_letter;
-pub(crate) mod dead_letter_log;
-pub(crate) mod dispatch;
-pub(crate) mod partitioned_backlog;
-pub(crate) mod queue;
-pub(crate) mod queue_map;
-pub(crate) mod queue_memory;
-pub(crate) mod queue_usage;
+mod backlog;
+mod backoff;
+pub(super) mod consumer;
+pub(super) mod consumer_id;
+mod dead_letter;
+mod dead_letter_log;
+mod dispatch;
+mod item;
+mod partitioned_backlog;
+pub(super) mod queue;
+pub(super) mod queue_map;
+mod queue_memory;
+mod queue_state;
+mod queue_usage;

@@ -10,7 +10,8 @@
 //! of messages that it cannot take. Positions are unique over both partitions: a consumer that takes every message gets
 //! the lower of the two lowest positions.
 
-use super::backlog::{Backlog, BacklogLocation, BackoffScope, Item};
+use super::backlog::{Backlog, BacklogLocation, BackoffScope};
+use super::item::Item;
 use crate::outbound_queue::Tag;
 use crate::work;
 use std::time::Instant;

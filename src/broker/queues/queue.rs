@@ -21,24 +21,25 @@
 //! All operations run under the queue's lock. No second queue is locked meanwhile: dead letters are returned to the
 //! caller. Outbound queues are locked last and call no other code.
 
-use super::backlog::{BackoffScope, Item};
+use super::backlog::BackoffScope;
 use super::backoff::backoff;
-use super::consumer::{ConsumerId, Consumers};
+use super::consumer_id::ConsumerId;
 use super::dead_letter::{Reason, Undeliverable, is_dead_letter_queue};
 use super::dispatch::dispatch;
-use super::partitioned_backlog::PartitionedBacklog;
+use super::item::Item;
 use super::queue_memory::QueueMemory;
+use super::queue_state::QueueState;
 use super::queue_usage::QueueUsage;
 use crate::broker::context::BrokerContext;
 use crate::broker::error::BrokerError;
 use crate::broker::settlement::Settlement;
 use crate::broker::subscriber::{ConsumerOptions, Subscriber};
-use crate::budget::Budget;
+use crate::broker::timer_queue::TimerOwner;
+use crate::budget::{Budget, allocation, shared_allocation, table_entry};
 use crate::destination::{Destination, DestinationKind};
 use crate::outbound_queue::{Message, Tag};
 use crate::work;
 use parking_lot::Mutex;
-use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -48,45 +49,33 @@ pub(crate) struct Queue {
     destination: Destination,
     context: Arc<BrokerContext>,
     weak_self: Weak<Queue>,
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
 }
 
 /// The error of an operation on a queue that is closed and removed from the map, or about to be: look it up again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct QueueClosed;
 
-#[derive(Debug)]
-struct State {
-    backlog: PartitionedBacklog,
-    consumers: Consumers,
-    last_position: Tag,
-    /// The messages in the backlog and outstanding.
-    usage: QueueUsage,
-    /// The space reserved by transactions that are being applied.
-    reserved: QueueUsage,
-    /// The timers that are set, each earlier than those set before it.
-    timers: BTreeSet<Instant>,
-    is_closed: bool,
-    memory: QueueMemory,
-}
+/// Capacity of a new list of messages.
+const FIRST_ITEMS: usize = 4;
 
 impl Queue {
+    /// Returns the bytes that a queue of this name takes: its entry in the map and the first list of messages, but no
+    /// message.
+    pub(crate) fn bytes(destination: &Destination) -> usize {
+        shared_allocation(size_of::<Queue>())
+            + shared_allocation(destination.as_str().len())
+            + table_entry(size_of::<(Arc<str>, Arc<Queue>)>())
+            + allocation(FIRST_ITEMS * size_of::<Item>())
+    }
+
     /// Creates a queue whose own memory is charged to `budget`.
     pub(crate) fn new(
         destination: Destination,
         context: &Arc<BrokerContext>,
         budget: &Arc<Budget>,
     ) -> Arc<Queue> {
-        let state = State {
-            backlog: PartitionedBacklog::default(),
-            consumers: Consumers::default(),
-            last_position: 0,
-            usage: QueueUsage::default(),
-            reserved: QueueUsage::default(),
-            timers: BTreeSet::new(),
-            is_closed: false,
-            memory: QueueMemory::new(&destination, context, budget),
-        };
+        let state = QueueState::new(QueueMemory::new(Queue::bytes(&destination), context, budget));
         context.metrics.queues.inc();
         Arc::new_cyclic(|weak_self| Queue {
             destination,
@@ -109,7 +98,7 @@ impl Queue {
     ) -> Result<Result<Vec<Undeliverable>, BrokerError>, QueueClosed> {
         self.if_open(|state| {
             self.check_capacity(state, message.size())?;
-            self.append(state, message.clone());
+            state.append(message.clone(), &self.context.metrics);
             let undeliverable = self.remove_undeliverable(state);
             self.deliver(state, Some(now));
             Ok(undeliverable)
@@ -140,7 +129,7 @@ impl Queue {
     ) -> Result<Vec<Undeliverable>, QueueClosed> {
         self.if_open(|state| {
             state.reserved.remove(message.size());
-            self.append(state, message.clone());
+            state.append(message.clone(), &self.context.metrics);
             let undeliverable = self.remove_undeliverable(state);
             self.deliver(state, Some(now));
             undeliverable
@@ -157,12 +146,12 @@ impl Queue {
                 match state.backlog.oldest() {
                     Some(oldest) => {
                         let oldest = state.backlog.take(oldest);
-                        self.count_removed(state, &oldest);
+                        state.count_removed(&oldest, &self.context.metrics);
                     }
                     None => return dropped,
                 }
             }
-            self.append(state, dead_letter.clone());
+            state.append(dead_letter.clone(), &self.context.metrics);
             self.deliver(state, None);
             dropped
         })
@@ -205,7 +194,7 @@ impl Queue {
         for &tag in tags {
             let Some(mut item) = state.consumers.settle(id, tag) else { continue };
             match settlement {
-                Settlement::Accepted => self.count_removed(&mut state, &item),
+                Settlement::Accepted => state.count_removed(&item, &self.context.metrics),
                 Settlement::Unwritten => {
                     item.sent -= 1;
                     item.returned_by = None;
@@ -214,7 +203,7 @@ impl Queue {
                 Settlement::Returned | Settlement::Rejected | Settlement::Lost => {
                     item.failed = item.failed.saturating_add(1);
                     if let Some(reason) = Reason::of(&self.destination, &item, settlement, options) {
-                        self.count_removed(&mut state, &item);
+                        state.count_removed(&item, &self.context.metrics);
                         undeliverable.push(Undeliverable { item, reason });
                     } else if settlement == Settlement::Lost {
                         item.returned_by = None;
@@ -268,13 +257,6 @@ impl Queue {
         undeliverable
     }
 
-    /// Handles the expiry of the timer that was set for `at`.
-    pub(crate) fn expire(&self, at: Instant, now: Instant) {
-        let mut state = self.state.lock();
-        state.timers.remove(&at);
-        self.deliver(&mut state, Some(now));
-    }
-
     /// Closes the queue if it has no messages, consumers and reservations. Returns `true` to the one caller that must
     /// remove it from the map. A temporary queue stays until its session closes it.
     pub(crate) fn remove_if_idle(&self) -> bool {
@@ -310,7 +292,7 @@ impl Queue {
         let mut state = self.state.lock();
         self.mark_closed(&mut state);
         let removed: Vec<Item> = std::iter::from_fn(|| state.backlog.take_any()).take(max).collect();
-        removed.iter().for_each(|item| self.count_removed(&mut state, item));
+        removed.iter().for_each(|item| state.count_removed(item, &self.context.metrics));
         let messages = state.usage.messages;
         state.memory.set_messages(messages);
         drop(state);
@@ -318,62 +300,39 @@ impl Queue {
         removed.len()
     }
 
-    fn mark_closed(&self, state: &mut State) {
+    fn mark_closed(&self, state: &mut QueueState) {
         if !std::mem::replace(&mut state.is_closed, true) {
             self.context.metrics.queues.dec();
         }
     }
 
-    fn if_open<T>(&self, action: impl FnOnce(&mut State) -> T) -> Result<T, QueueClosed> {
+    fn if_open<T>(&self, action: impl FnOnce(&mut QueueState) -> T) -> Result<T, QueueClosed> {
         let mut state = self.state.lock();
         if state.is_closed { Err(QueueClosed) } else { Ok(action(&mut state)) }
     }
 
     /// Checks that one more message of `bytes` bytes fits within the limits.
-    fn check_capacity(&self, state: &State, bytes: usize) -> Result<(), BrokerError> {
-        state.usage.with(state.reserved).check_capacity(
-            bytes,
-            &self.context.options,
-            self.destination.as_str(),
-        )
-    }
-
-    fn append(&self, state: &mut State, message: Message) {
-        state.last_position += 1;
-        state.usage.add(message.size());
-        self.context.metrics.queue_messages.inc();
-        self.context.metrics.queue_bytes.inc_by(message.size() as i64);
-        state.backlog.push(Item {
-            position: state.last_position,
-            message,
-            sent: 0,
-            failed: 0,
-            returned_by: None,
-        });
-    }
-
-    fn count_removed(&self, state: &mut State, item: &Item) {
-        state.usage.remove(item.message.size());
-        self.context.metrics.queue_messages.dec();
-        self.context.metrics.queue_bytes.dec_by(item.message.size() as i64);
+    fn check_capacity(&self, state: &QueueState, bytes: usize) -> Result<(), BrokerError> {
+        let usage = state.usage.with(state.reserved);
+        usage.check_capacity(bytes, &self.context.options, self.destination.as_str())
     }
 
     /// Removes and returns the messages that are not text, if there are consumers and all are text only. A dead letter
     /// queue keeps them.
-    fn remove_undeliverable(&self, state: &mut State) -> Vec<Undeliverable> {
+    fn remove_undeliverable(&self, state: &mut QueueState) -> Vec<Undeliverable> {
         let is_binary_undeliverable = state.backlog.has_binary() && state.consumers.are_all_text_only();
         if !is_binary_undeliverable || is_dead_letter_queue(&self.destination) {
             return Vec::new();
         }
         let items = state.backlog.take_binary();
-        items.iter().for_each(|item| self.count_removed(state, item));
+        items.iter().for_each(|item| state.count_removed(item, &self.context.metrics));
         items.into_iter().map(|item| Undeliverable { item, reason: Reason::NotText }).collect()
     }
 
     /// Requeues a message at its position. The consumer that returned it gets it again at once the first time, and
     /// after a backoff later. Other consumers need not wait, unless the message has reached `max-deliveries`, which
     /// only happens in a dead letter queue.
-    fn requeue(&self, state: &mut State, mut item: Item, from: ConsumerId, now: Instant) {
+    fn requeue(&self, state: &mut QueueState, mut item: Item, from: ConsumerId, now: Instant) {
         let options = &self.context.options;
         let backoff = backoff(options, item.failed);
         let scope =
@@ -388,7 +347,7 @@ impl Queue {
 
     /// Brings the queue up to date: makes messages ready whose backoff is over, delivers what can be delivered, and
     /// sets a timer for the next backoff.
-    fn deliver(&self, state: &mut State, now: Option<Instant>) {
+    fn deliver(&self, state: &mut QueueState, now: Option<Instant>) {
         if let Some(now) = now {
             state.backlog.promote(now);
         }
@@ -397,10 +356,18 @@ impl Queue {
             && state.timers.first().is_none_or(|&timer| due < timer)
         {
             state.timers.insert(due);
-            self.context.timers.set(due, self.weak_self.clone());
+            self.context.queue_timers.set(due, self.weak_self.clone());
         }
         let messages = state.usage.messages;
         state.memory.set_messages(messages);
+    }
+}
+
+impl TimerOwner for Queue {
+    fn expire(&self, at: Instant, now: Instant) {
+        let mut state = self.state.lock();
+        state.timers.remove(&at);
+        self.deliver(&mut state, Some(now));
     }
 }
 

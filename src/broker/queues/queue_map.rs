@@ -3,9 +3,9 @@
 //! The map's guards are never held while a queue is locked or the map is accessed again, and no two queues are ever
 //! locked together.
 
-use super::consumer::ConsumerId;
+use super::consumer_id::ConsumerId;
 use super::dead_letter::{Undeliverable, dead_letter, dead_letter_queue};
-use super::dead_letter_log::DeadLetterOutcome;
+use super::dead_letter_log::{DeadLetterLog, DeadLetterOutcome};
 use super::queue::{Queue, QueueClosed};
 use crate::broker::context::BrokerContext;
 use crate::broker::error::BrokerError;
@@ -27,11 +27,13 @@ pub(crate) struct Queues {
     map: DashMap<Arc<str>, Arc<Queue>>,
     /// Number of work queues in the map; temporary queues do not count.
     count: AtomicUsize,
+    dead_letter_log: DeadLetterLog,
 }
 
 impl Queues {
     pub(crate) fn new(context: Arc<BrokerContext>) -> Queues {
-        Queues { context, map: DashMap::new(), count: AtomicUsize::new(0) }
+        let dead_letter_log = DeadLetterLog::default();
+        Queues { context, map: DashMap::new(), count: AtomicUsize::new(0), dead_letter_log }
     }
 
     /// Adds a message to a queue, which is created if it does not exist. Returns `false` if the message was for a
@@ -168,11 +170,10 @@ impl Queues {
         dropped < max
     }
 
-    /// Makes messages ready whose backoff is over, and delivers them.
-    pub(crate) fn expire(&self, now: Instant) {
-        for (at, queue) in self.context.timers.due(now) {
-            queue.expire(at, now);
-        }
+    /// Writes the log lines about dead letters that are due. Returns when the next ones are.
+    pub(crate) fn write_log(&self, now: Instant) -> Option<Instant> {
+        self.dead_letter_log.write_due(now);
+        self.dead_letter_log.next()
     }
 
     /// Returns the number of all queues, and of those that count for `queues-max`.
@@ -186,7 +187,7 @@ impl Queues {
 
     fn push_dead_letters(&self, origin: &Queue, undeliverable: Vec<Undeliverable>) {
         let origin = origin.destination();
-        let log = &self.context.dead_letter_log;
+        let log = &self.dead_letter_log;
         work::add(undeliverable.len() * work::FRAME);
         for undeliverable in undeliverable {
             let Some(to) = dead_letter_queue(origin) else {

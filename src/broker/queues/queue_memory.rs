@@ -1,11 +1,9 @@
 //! The memory of a queue, without its messages.
 
-use super::backlog::Item;
 use super::consumer::Consumers;
-use super::queue::Queue;
+use super::item::Item;
 use crate::broker::context::BrokerContext;
-use crate::budget::{Budget, Charge, allocation, shared_allocation, table_entry};
-use crate::destination::Destination;
+use crate::budget::{Budget, Charge};
 use std::sync::Arc;
 
 /// The charges of one queue.
@@ -23,29 +21,14 @@ pub(crate) struct QueueMemory {
 const STEP_BYTES: usize = 16 * 1024;
 /// Bytes that a message takes in the lists, spare capacity included.
 const ITEM_BYTES: usize = size_of::<Item>() * 3 / 2;
-/// Capacity of a new list, in messages.
-const FIRST_ITEMS: usize = 4;
 
 impl QueueMemory {
-    /// Returns the bytes that a queue of this name takes: its entry in the map and the first list of messages, but no
-    /// message.
-    pub(crate) fn bytes(destination: &Destination) -> usize {
-        shared_allocation(size_of::<Queue>())
-            + shared_allocation(destination.as_str().len())
-            + table_entry(size_of::<(Arc<str>, Arc<Queue>)>())
-            + allocation(FIRST_ITEMS * size_of::<Item>())
-    }
-
-    /// Creates the charges of a queue whose own memory is charged to `budget`.
-    pub(crate) fn new(
-        destination: &Destination,
-        context: &BrokerContext,
-        budget: &Arc<Budget>,
-    ) -> QueueMemory {
+    /// Creates the charges of a queue whose own memory of `own_bytes` bytes is charged to `budget`.
+    pub(crate) fn new(own_bytes: usize, context: &BrokerContext, budget: &Arc<Budget>) -> QueueMemory {
         QueueMemory {
             messages: context.budget.charge(0),
             consumers: context.share.charge(0),
-            own: budget.charge(QueueMemory::bytes(destination)),
+            own: budget.charge(own_bytes),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::fixture::*;
 use crate::broker::queues::consumer::Consumers;
-use crate::broker::queues::queue_memory::QueueMemory;
+use crate::broker::queues::queue::Queue;
 use crate::broker::{ConsumerOptions, Options, Settlement, Subscription};
 use crate::outbound_queue::Tag;
 use std::time::{Duration, Instant};
@@ -231,12 +231,16 @@ fn earlier_backoff_expires_in_time_and_sets_few_timers() {
         assert_eq!(counts, [1, 2, 3]);
         consumer.settle(&tag, Settlement::Accepted, now);
     }
-    assert_eq!(fixture.broker.shared.context.timers.len(), 1, "only the timer of the slow message, set once");
+    assert_eq!(
+        fixture.broker.shared.context.queue_timers.len(),
+        1,
+        "only the timer of the slow message, set once"
+    );
     assert_eq!(fixture.broker.expire(at(&fixture, 6249)), Some(at(&fixture, 6250)));
     assert!(receiver.received().is_empty());
     fixture.broker.expire(at(&fixture, 6250));
     assert_eq!(receiver.received(), [delivery("slow", 8, 1)]);
-    assert_eq!(fixture.broker.shared.context.timers.len(), 0);
+    assert_eq!(fixture.broker.shared.context.queue_timers.len(), 0);
 }
 
 #[test]
@@ -464,7 +468,7 @@ fn queue_memory_is_released() {
     assert_eq!(fixture.gauges(), (0, 1));
     assert_eq!(
         fixture.budget.used(),
-        QueueMemory::bytes(&to(Q)) + Consumers::bytes(1),
+        Queue::bytes(&to(Q)) + Consumers::bytes(1),
         "the queue and its consumer remain"
     );
     drop(consumer);

@@ -13,27 +13,21 @@
 //! their group, which a publisher holds while it pushes. Nothing is therefore pushed to a subscription after it was
 //! dropped, and a group that a topic still caches may be empty but holds no outbound queue of a former member.
 
+mod pattern_group;
+mod trie;
+mod walk;
+
+use self::pattern_group::PatternGroup;
+use self::trie::Trie;
+use self::walk::Walk;
 use super::pattern_versions::{PatternVersions, prefix_slots};
 use super::subscriber_list::{SubscriberList, SubscriberSlot};
 use crate::broker::subscriber::Subscriber;
-use crate::budget::{Budget, Charge, allocation, shared_allocation, table_allocation};
-use crate::destination::{Destination, Pattern, Segment};
+use crate::budget::{Budget, allocation};
+use crate::destination::{Destination, Pattern};
 use crate::work;
 use parking_lot::RwLock;
-use slab::Slab;
-use std::collections::HashMap;
 use std::sync::Arc;
-use walk::Walk;
-
-mod walk;
-
-/// The subscribers of one pattern.
-#[derive(Debug)]
-pub(crate) struct PatternGroup {
-    /// The pattern, shared with all its subscribers.
-    pattern: Pattern,
-    pub(crate) subscribers: RwLock<SubscriberList>,
-}
 
 /// The groups that match a topic, as of a version. The default is the state before any pattern was added.
 #[derive(Clone, Debug, Default)]
@@ -87,13 +81,7 @@ impl Patterns {
 
     /// Returns the bytes of a pattern that shares no node with others, and of its first subscriber.
     pub(crate) fn bytes(pattern: &Pattern) -> usize {
-        let nodes = pattern.segments().iter().map(|segment| match segment {
-            Segment::Literal(literal) => {
-                NODE_BYTES + table_allocation(1, LITERAL_BYTES) + allocation(literal.len())
-            }
-            Segment::One | Segment::Many => NODE_BYTES,
-        });
-        nodes.sum::<usize>() + PatternGroup::bytes(pattern) + SubscriberList::first_bytes()
+        Trie::nodes_bytes(pattern) + PatternGroup::bytes(pattern) + SubscriberList::first_bytes()
     }
 
     /// Adds a subscriber. Every message that is published after the return reaches it.
@@ -145,7 +133,7 @@ impl Patterns {
         let trie = self.trie.read();
         matched.latest = self.versions.latest();
         matched.version = self.versions.of_prefixes(prefix_slots);
-        matched.groups = trie.matching(topic);
+        matched.groups = matching(&trie, topic);
     }
 
     /// Returns the number of patterns that have a subscriber.
@@ -154,204 +142,14 @@ impl Patterns {
     }
 }
 
-type NodeId = usize;
-const ROOT: NodeId = 0;
-
-#[derive(Debug, Default)]
-struct Node {
-    literals: HashMap<Box<str>, NodeId>,
-    one: Option<NodeId>,
-    many: Option<NodeId>,
-    end: Option<PatternEnd>,
-    /// Bytes of the table of literals.
-    table_bytes: usize,
-}
-
-/// The pattern that ends at a node.
-#[derive(Debug)]
-struct PatternEnd {
-    group: Arc<PatternGroup>,
-    members: usize,
-}
-
-#[derive(Debug)]
-struct Trie {
-    nodes: Slab<Node>,
-    groups: usize,
-    /// Bytes of groups, literals and the tables of nodes.
-    texts_bytes: usize,
-    memory: Option<Charge>,
-}
-
-/// Bytes of a slab entry.
-const NODE_BYTES: usize = size_of::<Node>() + size_of::<usize>();
-/// Bytes of an entry in a node's table of literals.
-const LITERAL_BYTES: usize = size_of::<(Box<str>, NodeId)>();
-/// Largest number of nodes whose capacity the slab keeps even when it is nearly empty.
-const IDLE_NODES: usize = 256;
-
-impl PatternGroup {
-    /// Returns the bytes of the group of a pattern, without its subscriber list.
-    fn bytes(pattern: &Pattern) -> usize {
-        let literals = pattern.segments().iter().map(|segment| match segment {
-            Segment::Literal(literal) => allocation(literal.len()),
-            Segment::One | Segment::Many => 0,
-        });
-        shared_allocation(size_of::<PatternGroup>())
-            + shared_allocation(pattern.as_str().len())
-            + shared_allocation(size_of_val(pattern.segments()))
-            + literals.sum::<usize>()
+/// Returns the groups whose patterns match, and reports the nodes visited as work.
+fn matching(trie: &Trie, topic: &Destination) -> Vec<Arc<PatternGroup>> {
+    if trie.groups == 0 {
+        return Vec::new();
     }
-}
-
-impl Trie {
-    fn new() -> Trie {
-        let mut nodes = Slab::new();
-        nodes.insert(Node::default());
-        Trie { nodes, groups: 0, texts_bytes: 0, memory: None }
-    }
-
-    /// Returns the bytes of the whole index.
-    fn bytes(&self) -> usize {
-        allocation(self.nodes.capacity() * NODE_BYTES) + self.texts_bytes
-    }
-
-    /// Adjusts the charge to the current size.
-    fn charge(&mut self, share: Option<&Arc<Budget>>) {
-        let bytes = self.bytes();
-        match (&mut self.memory, share) {
-            (Some(memory), _) if self.groups > 0 => memory.resize(bytes),
-            (memory @ None, Some(share)) if self.groups > 0 => *memory = Some(share.charge(bytes)),
-            (memory, _) => *memory = None,
-        }
-    }
-
-    /// Adds one member to the group of a pattern. Returns the group, and whether it is new.
-    fn join(&mut self, pattern: &Pattern) -> (Arc<PatternGroup>, bool) {
-        let mut node_id = ROOT;
-        for segment in pattern.segments() {
-            node_id = match self.child(node_id, segment) {
-                Some(child) => child,
-                None => self.add_child(node_id, segment),
-            };
-        }
-        if let Some(end) = &mut self.nodes[node_id].end {
-            end.members += 1;
-            return (end.group.clone(), false);
-        }
-        self.texts_bytes += PatternGroup::bytes(pattern);
-        let group = Arc::new(PatternGroup { pattern: pattern.clone(), subscribers: RwLock::default() });
-        self.nodes[node_id].end = Some(PatternEnd { group: group.clone(), members: 1 });
-        self.groups += 1;
-        (group, true)
-    }
-
-    /// Removes one member from the group of a pattern. If the group has no members left, removes it with the nodes that
-    /// no other pattern uses, and returns `true`.
-    fn leave(&mut self, pattern: &Pattern) -> bool {
-        let mut path = vec![ROOT];
-        for segment in pattern.segments() {
-            let node_id = path[path.len() - 1];
-            path.push(
-                self.child(node_id, segment).expect("the trie contains the nodes of a member's pattern"),
-            );
-        }
-        let end = self.nodes[path[path.len() - 1]]
-            .end
-            .as_mut()
-            .expect("the trie contains the group of a member's pattern");
-        end.members -= 1;
-        if end.members > 0 {
-            return false;
-        }
-        self.nodes[path[path.len() - 1]].end = None;
-        self.groups -= 1;
-        self.texts_bytes -= PatternGroup::bytes(pattern);
-        for (segment, step) in pattern.segments().iter().zip(path.windows(2)).rev() {
-            if !self.nodes[step[1]].is_unused() {
-                break;
-            }
-            self.texts_bytes -= self.nodes.remove(step[1]).table_bytes;
-            self.texts_bytes -= self.nodes[step[0]].remove_child(segment);
-        }
-        if self.groups == 0 {
-            *self = Trie::new();
-        } else if self.nodes.capacity() > IDLE_NODES && self.nodes.len() < self.nodes.capacity() / 4 {
-            self.compact();
-        }
-        true
-    }
-
-    /// Frees the memory of removed nodes: moves the remaining nodes together and keeps their order.
-    fn compact(&mut self) {
-        let nodes = std::mem::take(&mut self.nodes);
-        let mut moved = HashMap::with_capacity(nodes.len());
-        moved.extend(nodes.iter().enumerate().map(|(new, (old, _))| (old, new)));
-        self.nodes = Slab::with_capacity(nodes.len());
-        for (_, mut node) in nodes {
-            self.texts_bytes -= node.table_bytes;
-            node.literals = node.literals.into_iter().map(|(literal, old)| (literal, moved[&old])).collect();
-            node.table_bytes = table_allocation(node.literals.capacity(), LITERAL_BYTES);
-            self.texts_bytes += node.table_bytes;
-            node.one = node.one.map(|old| moved[&old]);
-            node.many = node.many.map(|old| moved[&old]);
-            self.nodes.insert(node);
-        }
-    }
-
-    /// Returns the groups whose patterns match, and reports the nodes visited as work.
-    fn matching(&self, topic: &Destination) -> Vec<Arc<PatternGroup>> {
-        if self.groups == 0 {
-            return Vec::new();
-        }
-        let (groups, visits) = Walk::new(self, topic).groups();
-        work::add_visits(visits);
-        groups
-    }
-
-    fn child(&self, node_id: NodeId, segment: &Segment) -> Option<NodeId> {
-        let node = &self.nodes[node_id];
-        match segment {
-            Segment::Literal(literal) => node.literals.get(literal).copied(),
-            Segment::One => node.one,
-            Segment::Many => node.many,
-        }
-    }
-
-    fn add_child(&mut self, node_id: NodeId, segment: &Segment) -> NodeId {
-        let child = self.nodes.insert(Node::default());
-        let node = &mut self.nodes[node_id];
-        match segment {
-            Segment::Literal(literal) => {
-                node.literals.insert(literal.clone(), child);
-                let table_bytes =
-                    table_allocation(node.literals.capacity(), LITERAL_BYTES).max(node.table_bytes);
-                self.texts_bytes += allocation(literal.len()) + table_bytes - node.table_bytes;
-                node.table_bytes = table_bytes;
-            }
-            Segment::One => node.one = Some(child),
-            Segment::Many => node.many = Some(child),
-        }
-        child
-    }
-}
-
-impl Node {
-    fn is_unused(&self) -> bool {
-        self.end.is_none() && self.one.is_none() && self.many.is_none() && self.literals.is_empty()
-    }
-
-    /// Removes a child and returns the bytes of its literal.
-    fn remove_child(&mut self, segment: &Segment) -> usize {
-        match segment {
-            Segment::Literal(literal) => {
-                return self.literals.remove(literal).map_or(0, |_| allocation(literal.len()));
-            }
-            Segment::One => self.one = None,
-            Segment::Many => self.many = None,
-        }
-        0
-    }
+    let (groups, visits) = Walk::new(trie, topic).groups();
+    work::add_visits(visits);
+    groups
 }
 
 #[cfg(test)]
@@ -374,7 +172,7 @@ mod tests {
 
     /// Returns the keys of all members that match, sorted.
     fn keys(patterns: &Patterns, topic: &Destination) -> Vec<u32> {
-        keys_of(&patterns.trie.read().matching(topic))
+        keys_of(&matching(&patterns.trie.read(), topic))
     }
 
     fn keys_of(groups: &[Arc<PatternGroup>]) -> Vec<u32> {

@@ -4,7 +4,7 @@ use super::fan_out::{FanOutResult, fan_out};
 use super::patterns::{Matched, Patterns};
 use super::subscriber_list::{SubscriberList, SubscriberSlot};
 use crate::broker::context::BrokerContext;
-use crate::broker::presence::PresenceTracker;
+use crate::broker::presence::tracker::PresenceTracker;
 use crate::broker::subscriber::Subscriber;
 use crate::budget::{Budget, Charge, shared_allocation, table_entry};
 use crate::destination::Destination;

@@ -7,7 +7,7 @@ use super::patterns::{Matched, Membership, Patterns};
 use super::subscriber_list::SubscriberSlot;
 use super::topic::Topic;
 use crate::broker::context::BrokerContext;
-use crate::broker::presence::{PresenceTracker, WatcherSlot};
+use crate::broker::presence::tracker::{PresenceTracker, WatcherSlot};
 use crate::broker::publication::Publication;
 use crate::broker::subscriber::Subscriber;
 use crate::budget::Budget;

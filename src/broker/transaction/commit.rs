@@ -23,7 +23,7 @@ use super::step::TransactionStep;
 use crate::broker::error::BrokerError;
 use crate::broker::handles::queue_consumer::Consumer;
 use crate::broker::publication::Published;
-use crate::broker::queues::consumer::ConsumerId;
+use crate::broker::queues::consumer_id::ConsumerId;
 use crate::broker::queues::queue::Queue;
 use crate::broker::state::BrokerState;
 use crate::budget::Reservation;

@@ -3,7 +3,7 @@
 
 use super::step::TransactionStep;
 use crate::broker::publication::Content;
-use crate::broker::queues::queue_memory::QueueMemory;
+use crate::broker::queues::queue::Queue;
 use crate::broker::state::BrokerState;
 use crate::broker::topics::users;
 use crate::destination::{Destination, DestinationKind};
@@ -39,7 +39,7 @@ impl Estimate {
                     && !shared.queues.contains(destination)
                     && self.new_queues.insert(destination.clone())
                 {
-                    bytes += QueueMemory::bytes(destination);
+                    bytes += Queue::bytes(destination);
                 }
                 let receivers = if stores_messages || destination.kind() == DestinationKind::App {
                     1

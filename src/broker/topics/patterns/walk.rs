@@ -13,7 +13,8 @@
 //! A pattern matches if the position behind the last segment is in the set of its last node. Each node has one parent,
 //! so it is visited at most once: the cost of a name is at most the number of nodes.
 
-use super::{NodeId, PatternGroup, ROOT, Trie};
+use super::pattern_group::PatternGroup;
+use super::trie::{NodeId, ROOT, Trie};
 use crate::destination::Destination;
 use smallvec::SmallVec;
 use std::collections::HashMap;
