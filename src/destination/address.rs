@@ -1,11 +1,14 @@
 //! The destination of a SEND or a SUBSCRIBE as the client writes it: its owner may not be resolved yet.
 
+use super::destination::Destination;
 use super::dialect::{rabbitmq_equivalent, reject_activemq_forms};
-use super::owner::{decode, percent_decode};
-use super::pattern::{self, Pattern, Segment, Selector};
-use super::{
-    Destination, DestinationError, DestinationKind, Owner, PREFIXES, check_length, check_name, invalid,
-};
+use super::error::{DestinationError, invalid};
+use super::kind::{DestinationKind, PREFIXES};
+use super::name::{check_length, check_name};
+use super::owner::{Owner, decode, percent_decode};
+use super::pattern::{self, Pattern};
+use super::segment::Segment;
+use super::selector::Selector;
 
 const USERS: &str = "/users/";
 const REFRESH: &str = "/auth/refresh";
@@ -93,6 +96,39 @@ impl Address {
             Address::User(AddressOwner::Named(name), path) => path.of(&Owner::user(name)),
             Address::User(AddressOwner::Session(id), path) => path.of(&Owner::session(id)),
             _ => None,
+        }
+    }
+}
+
+impl Destination {
+    /// Parses the `destination` of a SEND that does not depend on the session: without a wildcard, and for `/user/`
+    /// with the name of the user.
+    ///
+    /// # Errors
+    /// The text is not a destination, is too long, contains a wildcard, or does not name its user.
+    pub fn parse(text: &str, bytes_max: usize) -> Result<Destination, DestinationError> {
+        let address = Address::parse_send(text, bytes_max)?;
+        address.routed().ok_or_else(|| {
+            invalid(format!("{text:?} names no user; expected the name of a user, as in /user/NAME/queue/x."))
+        })
+    }
+}
+
+impl Selector {
+    /// Parses the `destination` of a SUBSCRIBE that does not depend on the session. It may contain wildcard segments in
+    /// `/topic/…` and `/app/…`.
+    ///
+    /// # Errors
+    /// The text is not a destination, is too long, contains a wildcard elsewhere, can only be sent to, or does not name
+    /// its user.
+    pub fn parse(text: &str, bytes_max: usize) -> Result<Selector, DestinationError> {
+        match Address::parse_subscribe(text, bytes_max)? {
+            Address::Plain(selector) => Ok(selector),
+            address => address.routed().map(Selector::Exact).ok_or_else(|| {
+                invalid(format!(
+                    "{text:?} names no user; expected the name of a user, as in /user/NAME/queue/x."
+                ))
+            }),
         }
     }
 }

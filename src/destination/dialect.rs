@@ -9,7 +9,7 @@
 //!
 //! A comma or a question mark anywhere else is a character like any other.
 
-use super::{DestinationError, invalid};
+use super::error::{DestinationError, invalid};
 
 const SCHEMES: [&str; 4] = ["queue://", "topic://", "temp-queue://", "temp-topic://"];
 

@@ -1,6 +1,6 @@
 //! The owner of a user's destination.
 
-use super::{DestinationError, invalid};
+use super::error::{DestinationError, invalid};
 use std::sync::Arc;
 
 /// The character before the id of a session.

@@ -1,21 +1,14 @@
-//! Wildcard patterns, and the result of parsing a SUBSCRIBE.
+//! Wildcard patterns.
 
-use super::{Address, Destination, DestinationError, DestinationKind, invalid, split};
+use super::destination::Destination;
+use super::error::{DestinationError, invalid};
+use super::kind::DestinationKind;
+use super::name::split;
+use super::segment::{Segment, wildcard};
 use std::sync::Arc;
 
 /// Maximum number of wildcards for any number of segments in one pattern: the cost of matching grows with them.
 pub(super) const MULTI_SEGMENT_MAX: usize = 4;
-
-/// One segment of a pattern.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Segment {
-    /// A segment with this text.
-    Literal(Box<str>),
-    /// Any one segment.
-    One,
-    /// Zero or more segments.
-    Many,
-}
 
 /// A wildcard pattern over the names of one family.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -80,60 +73,6 @@ impl Pattern {
     }
 }
 
-/// The destination or pattern that a SUBSCRIBE selects.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Selector {
-    /// One destination.
-    Exact(Destination),
-    /// All destinations of a family that match.
-    Pattern(Pattern),
-}
-
-impl Selector {
-    /// Parses the `destination` of a SUBSCRIBE that does not depend on the session. It may contain wildcard segments in
-    /// `/topic/…` and `/app/…`.
-    ///
-    /// # Errors
-    /// The text is not a destination, is too long, contains a wildcard elsewhere, can only be sent to, or does not name
-    /// its user.
-    pub fn parse(text: &str, bytes_max: usize) -> Result<Selector, DestinationError> {
-        match Address::parse_subscribe(text, bytes_max)? {
-            Address::Plain(selector) => Ok(selector),
-            address => address.routed().map(Selector::Exact).ok_or_else(|| {
-                invalid(format!(
-                    "{text:?} names no user; expected the name of a user, as in /user/NAME/queue/x."
-                ))
-            }),
-        }
-    }
-
-    /// Returns the family of the destination or pattern.
-    pub fn kind(&self) -> DestinationKind {
-        match self {
-            Selector::Exact(destination) => destination.kind(),
-            Selector::Pattern(pattern) => pattern.kind(),
-        }
-    }
-
-    /// Returns the text as subscribed; for a user's destination it contains the owner.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Selector::Exact(destination) => destination.as_str(),
-            Selector::Pattern(pattern) => pattern.as_str(),
-        }
-    }
-
-    /// Returns the segments as those of a pattern.
-    pub fn segments(&self) -> Vec<Segment> {
-        match self {
-            Selector::Exact(destination) => {
-                destination.segments().map(|segment| Segment::Literal(segment.into())).collect()
-            }
-            Selector::Pattern(pattern) => pattern.segments().to_vec(),
-        }
-    }
-}
-
 /// Parses the segments of a name with wildcards.
 pub(super) fn segments(text: &str, name: &str) -> Result<Vec<Segment>, DestinationError> {
     let many = split(name).filter(|segment| wildcard(segment) == Some(Segment::Many)).count();
@@ -144,13 +83,4 @@ pub(super) fn segments(text: &str, name: &str) -> Result<Vec<Segment>, Destinati
     }
     let segment = |text| wildcard(text).unwrap_or_else(|| Segment::Literal(text.into()));
     Ok(split(name).map(segment).collect())
-}
-
-/// Returns the wildcard that a segment consists of, if it is one.
-pub(super) fn wildcard(segment: &str) -> Option<Segment> {
-    match segment {
-        "*" => Some(Segment::One),
-        "**" | "#" | ">" => Some(Segment::Many),
-        _ => None,
-    }
 }

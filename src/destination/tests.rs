@@ -1,5 +1,6 @@
 //! Names, wildcards and invalid destinations.
 
+use super::kind::PREFIXES;
 use super::pattern::MULTI_SEGMENT_MAX;
 use super::*;
 use proptest::prelude::*;

@@ -10,15 +10,21 @@
 //! thus prevent a session from receiving its errors. Subscribing to the destinations of another user is refused by the
 //! session itself, regardless of the rules.
 
+mod access_denied;
 mod automaton;
+mod options;
 mod preset;
 mod rule;
 mod target;
 #[cfg(test)]
 mod tests;
+mod verb;
 
+pub use access_denied::AccessDenied;
+pub use options::Options;
 pub use preset::Preset;
 pub use rule::{Group, Rule};
+pub use verb::Verb;
 
 use crate::auth::Principal;
 use crate::destination::{DestinationKind, Owner, Segment, Selector};
@@ -26,34 +32,6 @@ use automaton::{Symbol, accepts, contains, intersects};
 use rule::Effect;
 use smallvec::SmallVec;
 use std::sync::Arc;
-
-/// An action that rules allow or deny.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
-    /// Sending to a destination (SEND).
-    Send,
-    /// Subscribing to a destination (SUBSCRIBE).
-    Subscribe,
-}
-
-impl Verb {
-    /// Returns the word for the action in rules.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Verb::Send => "send",
-            Verb::Subscribe => "subscribe",
-        }
-    }
-}
-
-/// Configuration of permissions.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Options {
-    /// The preset that follows the rules (`preset`); `None` to choose it by the rest of the configuration.
-    pub preset: Option<Preset>,
-    /// The operator's rules, in order (`permission`).
-    pub rules: Vec<Rule>,
-}
 
 /// All rules, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,13 +47,6 @@ pub struct Permissions {
 struct RuleWithOrigin {
     rule: Rule,
     origin: &'static str,
-}
-
-/// A refusal by a rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccessDenied {
-    /// The rule that refuses the request, as the operator wrote it, for the log.
-    pub rule: Arc<str>,
 }
 
 /// The segments of the requested destination or pattern, without the prefix of its family.

@@ -1,6 +1,6 @@
 //! Predefined rules that follow the operator's rules.
 
-use super::Rule;
+use super::rule::Rule;
 use std::fmt;
 
 /// A set of predefined rules for requests that no rule of the operator decides.

@@ -8,9 +8,9 @@
 //!         | "user:" NAME | "role:" NAME            ; percent-encoded
 //! ```
 
-use super::Verb;
 use super::automaton::Symbol;
 use super::target::{RuleTarget, Symbols};
+use super::verb::Verb;
 use crate::auth::{Principal, SERVICE};
 use crate::destination::{DestinationKind, Owner, percent_decode};
 use std::fmt;

@@ -1,0 +1,21 @@
+//! One segment of a pattern.
+
+/// One segment of a pattern.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Segment {
+    /// A segment with this text.
+    Literal(Box<str>),
+    /// Any one segment.
+    One,
+    /// Zero or more segments.
+    Many,
+}
+
+/// Returns the wildcard that a segment consists of, if it is one.
+pub(super) fn wildcard(segment: &str) -> Option<Segment> {
+    match segment {
+        "*" => Some(Segment::One),
+        "**" | "#" | ">" => Some(Segment::Many),
+        _ => None,
+    }
+}

@@ -1,0 +1,43 @@
+//! The destination or pattern that a SUBSCRIBE selects.
+
+use super::destination::Destination;
+use super::kind::DestinationKind;
+use super::pattern::Pattern;
+use super::segment::Segment;
+
+/// The destination or pattern that a SUBSCRIBE selects.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Selector {
+    /// One destination.
+    Exact(Destination),
+    /// All destinations of a family that match.
+    Pattern(Pattern),
+}
+
+impl Selector {
+    /// Returns the family of the destination or pattern.
+    pub fn kind(&self) -> DestinationKind {
+        match self {
+            Selector::Exact(destination) => destination.kind(),
+            Selector::Pattern(pattern) => pattern.kind(),
+        }
+    }
+
+    /// Returns the text as subscribed; for a user's destination it contains the owner.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Selector::Exact(destination) => destination.as_str(),
+            Selector::Pattern(pattern) => pattern.as_str(),
+        }
+    }
+
+    /// Returns the segments as those of a pattern.
+    pub fn segments(&self) -> Vec<Segment> {
+        match self {
+            Selector::Exact(destination) => {
+                destination.segments().map(|segment| Segment::Literal(segment.into())).collect()
+            }
+            Selector::Pattern(pattern) => pattern.segments().to_vec(),
+        }
+    }
+}
