@@ -1,10 +1,11 @@
 //! Wildcard patterns.
 
-use super::destination::Destination;
 use super::error::{DestinationError, invalid};
 use super::kind::DestinationKind;
 use super::name::split;
 use super::segment::{Segment, wildcard};
+#[cfg(test)]
+use super::{destination::Destination, matcher::accepts};
 use std::sync::Arc;
 
 /// Maximum number of wildcards for any number of segments in one pattern: the cost of matching grows with them.
@@ -39,37 +40,11 @@ impl Pattern {
         &self.text
     }
 
-    /// Returns whether `destination` matches. The cost is at most the number of segments of the destination times that
-    /// of the pattern.
-    pub fn matches(&self, destination: &Destination) -> bool {
-        if destination.kind() != self.kind {
-            return false;
-        }
-        // live[i]: the first i segments of the pattern match the part of the destination that has been read.
-        let mut reachable = vec![false; self.segments.len() + 1];
-        reachable[0] = true;
-        self.skip_multi_segment_wildcards(&mut reachable);
-        for read in destination.segments() {
-            for at in (0..self.segments.len()).rev() {
-                let here = reachable[at];
-                match &self.segments[at] {
-                    Segment::Literal(literal) => reachable[at + 1] = here && **literal == *read,
-                    Segment::One => reachable[at + 1] = here,
-                    // A `**` that was entered stays entered: live[at + 1] keeps its value.
-                    Segment::Many => reachable[at + 1] |= here,
-                }
-            }
-            reachable[0] = false;
-            self.skip_multi_segment_wildcards(&mut reachable);
-        }
-        reachable[self.segments.len()]
-    }
-
-    /// Lets each `**` match zero segments.
-    fn skip_multi_segment_wildcards(&self, reachable: &mut [bool]) {
-        for (at, segment) in self.segments.iter().enumerate() {
-            reachable[at + 1] |= reachable[at] && *segment == Segment::Many;
-        }
+    /// Returns whether `destination` matches. The broker matches a destination with all patterns at once, in a trie.
+    #[cfg(test)]
+    pub(crate) fn matches(&self, destination: &Destination) -> bool {
+        destination.kind() == self.kind
+            && accepts(&self.segments, &destination.segments().collect::<Vec<_>>())
     }
 }
 

@@ -1,10 +1,10 @@
 //! One segment of a pattern.
 
-/// One segment of a pattern.
+/// One segment of a pattern. `T` is the text of a literal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Segment {
+pub enum Segment<T = Box<str>> {
     /// A segment with this text.
-    Literal(Box<str>),
+    Literal(T),
     /// Any one segment.
     One,
     /// Zero or more segments.

@@ -1,6 +1,8 @@
 //! Names, wildcards and invalid destinations.
 
 use super::kind::PREFIXES;
+use super::matcher::tests::matches;
+use super::name::SEGMENTS_MAX;
 use super::pattern::MULTI_SEGMENT_MAX;
 use super::*;
 use proptest::prelude::*;
@@ -159,18 +161,6 @@ fn segments_and_multi_segment_wildcards_are_limited() {
     assert!(Selector::parse("/topic/**.a.#.b.>.c.**.d.*", BYTES_MAX).is_ok());
 }
 
-/// Matches recursively, by the definition. Takes exponential time.
-fn by_definition(pattern: &[Segment], topic: &[&str]) -> bool {
-    match pattern {
-        [] => topic.is_empty(),
-        [Segment::Many, rest @ ..] => (0..=topic.len()).any(|n| by_definition(rest, &topic[n..])),
-        [Segment::One, rest @ ..] => !topic.is_empty() && by_definition(rest, &topic[1..]),
-        [Segment::Literal(literal), rest @ ..] => {
-            topic.first() == Some(&&**literal) && by_definition(rest, &topic[1..])
-        }
-    }
-}
-
 #[test]
 fn user_destination_has_an_owner_that_can_be_replaced() {
     for (text, session, of_alice) in [
@@ -218,7 +208,7 @@ proptest! {
         let wildcard = pattern(&[&wildcard[..], &["*"]].concat().join("."));
         let topic = topic(&name.join("/"));
         let segments: Vec<&str> = topic.segments().collect();
-        prop_assert_eq!(wildcard.matches(&topic), by_definition(wildcard.segments(), &segments));
+        prop_assert_eq!(wildcard.matches(&topic), matches(wildcard.segments(), &segments));
     }
 
     #[test]

@@ -11,7 +11,6 @@
 //! session itself, regardless of the rules.
 
 mod access_denied;
-mod automaton;
 mod options;
 mod preset;
 mod rule;
@@ -27,8 +26,8 @@ pub use rule::{Group, Rule};
 pub use verb::Verb;
 
 use crate::auth::Principal;
+use crate::destination::matcher::{accepts, contains, intersects};
 use crate::destination::{DestinationKind, Owner, Segment, Selector};
-use automaton::{Symbol, accepts, contains, intersects};
 use rule::Effect;
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -53,7 +52,7 @@ struct RuleWithOrigin {
 #[derive(Clone, Copy)]
 enum Requested<'a> {
     Exact(&'a [&'a str]),
-    Wild(&'a [Symbol<'a>]),
+    Wild(&'a [Segment]),
 }
 
 /// The client that makes the request.
@@ -116,8 +115,7 @@ impl Permissions {
                 self.check_rules(client, verb, to.kind(), Requested::Exact(&segments))
             }
             Selector::Pattern(pattern) => {
-                let symbols: SmallVec<[Symbol<'_>; 12]> = pattern.segments().iter().map(symbol).collect();
-                self.check_rules(client, verb, to.kind(), Requested::Wild(&symbols))
+                self.check_rules(client, verb, to.kind(), Requested::Wild(pattern.segments()))
             }
         }
     }
@@ -181,9 +179,9 @@ impl<'a> Requested<'a> {
         match self {
             Requested::Exact(["users"]) => None,
             Requested::Exact(segments) => Some(Requested::Exact(segments.get(1..).unwrap_or_default())),
-            Requested::Wild([Symbol::Literal(_), topic @ ..]) => Some(Requested::Wild(topic)),
+            Requested::Wild([Segment::Literal(_), topic @ ..]) => Some(Requested::Wild(topic)),
             // The pattern may match any topic.
-            Requested::Wild(_) => Some(Requested::Wild(&[Symbol::Many])),
+            Requested::Wild(_) => Some(Requested::Wild(&[Segment::Many])),
         }
     }
 }
@@ -205,12 +203,4 @@ fn is_own_errors(verb: Verb, to: &Selector, owner: &Owner) -> bool {
 /// Returns the minimum number of segments of a destination of the family; for a user's: the owner, `queue` and a name.
 fn segments_min(kind: DestinationKind) -> usize {
     if kind == DestinationKind::User { 3 } else { 1 }
-}
-
-fn symbol(segment: &Segment) -> Symbol<'_> {
-    match segment {
-        Segment::Literal(text) => Symbol::Literal((&**text).into()),
-        Segment::One => Symbol::One,
-        Segment::Many => Symbol::Many,
-    }
 }

@@ -8,11 +8,10 @@
 //!         | "user:" NAME | "role:" NAME            ; percent-encoded
 //! ```
 
-use super::automaton::Symbol;
-use super::target::{RuleTarget, Symbols};
+use super::target::{BoundPattern, RuleTarget};
 use super::verb::Verb;
 use crate::auth::{Principal, SERVICE};
-use crate::destination::{DestinationKind, Owner, percent_decode};
+use crate::destination::{DestinationKind, Owner, Segment, percent_decode};
 use std::fmt;
 use std::sync::Arc;
 
@@ -132,8 +131,12 @@ impl Rule {
 
     /// Returns the pattern of the rule for this client. If the client lacks the name or a claim that a variable refers
     /// to, an `allow` rule has no pattern, and in a `deny` rule the variable becomes `*`.
-    pub(super) fn pattern<'a>(&'a self, principal: &'a Principal, owner: &'a Owner) -> Option<Symbols<'a>> {
-        let missing = (self.effect == Effect::Deny).then_some(Symbol::One);
+    pub(super) fn pattern<'a>(
+        &'a self,
+        principal: &'a Principal,
+        owner: &'a Owner,
+    ) -> Option<BoundPattern<'a>> {
+        let missing = (self.effect == Effect::Deny).then_some(Segment::One);
         self.target.bind(principal, owner, missing)
     }
 }

@@ -15,17 +15,14 @@
 //! the owner in `/user/…` it is the user with that name. Elsewhere `.`, `/` and `%` in the value are percent-encoded,
 //! since `john.doe` as two segments would be among the destinations of the user `john`.
 
-use super::automaton::{STATES_MAX, Symbol, intersects};
 use crate::auth::Principal;
-use crate::destination::{DestinationKind, Owner, SEGMENTS_MAX, percent_decode};
+use crate::destination::matcher::{PATTERN_SEGMENTS_MAX, intersects};
+use crate::destination::{DestinationKind, Owner, Segment, percent_decode};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
 const EVERYTHING: &str = "**";
 const CLAIM: &str = "claim.";
-/// Limit on the segments of a pattern: those of a name, preceded by the owner and `queue` of a user's destination.
-const PATTERN_SEGMENTS_MAX: usize = SEGMENTS_MAX + 2;
-const _: () = assert!(PATTERN_SEGMENTS_MAX < STATES_MAX);
 
 /// The families of destinations that rules can cover.
 const FAMILIES: [DestinationKind; 5] = [
@@ -45,8 +42,10 @@ const NO_TARGETS: [(&str, &str); 3] = [
     ("/auth/", "a client may always renew its token"),
 ];
 
+/// A segment of the pattern of a rule, with the variables replaced by properties of one client.
+pub(super) type BoundSegment<'a> = Segment<Cow<'a, str>>;
 /// The pattern of a rule for one client. Most rules fit inline.
-pub(super) type Symbols<'a> = SmallVec<[Symbol<'a>; 12]>;
+pub(super) type BoundPattern<'a> = SmallVec<[BoundSegment<'a>; 12]>;
 
 /// The destinations that a rule covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,11 +100,11 @@ impl RuleTarget {
 
     /// Rejects a rule that can never match. Such a rule is an error, and a dangerous one if it is a `deny` rule.
     fn check_shape(&self, kind: DestinationKind, text: &str) -> Result<(), String> {
-        let literal = |text: &'static str| Symbol::Literal(text.into());
-        let below = |first: &[Symbol<'static>]| [first, &[Symbol::One, Symbol::Many]].concat();
+        let literal = |text: &'static str| Segment::Literal(text.into());
+        let below = |first: &[BoundSegment<'static>]| [first, &[Segment::One, Segment::Many]].concat();
         let (shapes, expected) = match kind {
             DestinationKind::User => (
-                ["queue", "topic"].map(|path| below(&[Symbol::One, literal(path)])).to_vec(),
+                ["queue", "topic"].map(|path| below(&[Segment::One, literal(path)])).to_vec(),
                 "/user/queue/x, /user/NAME/queue/x, /user/NAME/**, or topic for queue",
             ),
             DestinationKind::Presence => (
@@ -114,7 +113,7 @@ impl RuleTarget {
             ),
             _ => return Ok(()),
         };
-        let loosest: Symbols<'_> = self.segments.iter().map(TargetSegment::loosest).collect();
+        let loosest: BoundPattern<'_> = self.segments.iter().map(TargetSegment::loosest).collect();
         if !shapes.iter().any(|shape| intersects(&loosest, shape, 0)) {
             return Err(format!(
                 "invalid pattern {text:?}: it matches no possible destination; expected {expected}"
@@ -139,35 +138,35 @@ impl RuleTarget {
         &'a self,
         principal: &'a Principal,
         owner: &'a Owner,
-        missing: Option<Symbol<'a>>,
-    ) -> Option<Symbols<'a>> {
+        missing: Option<BoundSegment<'a>>,
+    ) -> Option<BoundPattern<'a>> {
         let is_owner = |at| at == 0 && self.kind == Some(DestinationKind::User);
         let variable = |at, value: Option<&'a str>| match value {
             // A segment cannot be empty.
             None | Some("") => missing.clone(),
             Some(name) if is_owner(at) => {
-                Some(Symbol::Literal(Cow::Owned(Owner::user(name).as_str().to_owned())))
+                Some(Segment::Literal(Cow::Owned(Owner::user(name).as_str().to_owned())))
             }
-            Some(text) => Some(Symbol::Literal(as_segment(text))),
+            Some(text) => Some(Segment::Literal(as_segment(text))),
         };
-        let symbol = |(at, segment): (usize, &'a TargetSegment)| match segment {
-            TargetSegment::Own => Some(Symbol::Literal(owner.as_str().into())),
+        let bound = |(at, segment): (usize, &'a TargetSegment)| match segment {
+            TargetSegment::Own => Some(Segment::Literal(owner.as_str().into())),
             TargetSegment::User => variable(at, principal.name.as_deref()),
             TargetSegment::Claim(name) => variable(at, principal.claim(name)),
             segment => Some(segment.loosest()),
         };
-        self.segments.iter().enumerate().map(symbol).collect()
+        self.segments.iter().enumerate().map(bound).collect()
     }
 }
 
 impl TargetSegment {
-    /// Returns the symbol that matches everything that the segment can match for any client.
-    fn loosest(&self) -> Symbol<'_> {
+    /// Returns the segment that matches everything that the segment can match for any client.
+    fn loosest(&self) -> BoundSegment<'_> {
         match self {
-            TargetSegment::Literal(text) => Symbol::Literal((&**text).into()),
-            TargetSegment::Many => Symbol::Many,
+            TargetSegment::Literal(text) => Segment::Literal((&**text).into()),
+            TargetSegment::Many => Segment::Many,
             TargetSegment::One | TargetSegment::Own | TargetSegment::User | TargetSegment::Claim(_) => {
-                Symbol::One
+                Segment::One
             }
         }
     }

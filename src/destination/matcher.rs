@@ -1,6 +1,6 @@
-//! Intersection and containment of destination patterns, exact over all possible segments.
+//! Matching, intersection and containment of destination patterns, exact over all possible segments.
 //!
-//! A pattern of n symbols is a nondeterministic automaton with n + 1 states. In state i, the first i symbols have
+//! A pattern of n segments is a nondeterministic automaton with n + 1 states. In state i, the first i segments have
 //! matched the segments read so far.
 //!
 //! ```text
@@ -12,36 +12,20 @@
 //! The number of possible segments is unlimited, but an automaton distinguishes only those that are its literals. One
 //! segment that is not a literal represents all the others.
 
-use std::borrow::Cow;
+use super::name::SEGMENTS_MAX;
+use super::segment::Segment;
 use std::collections::HashSet;
 
+/// Limit on the segments of a pattern: those of a name, preceded by the owner and `queue` of a user's destination.
+pub(crate) const PATTERN_SEGMENTS_MAX: usize = SEGMENTS_MAX + 2;
 /// Maximum number of states of one automaton: they are the bits of [`States`].
-pub(super) const STATES_MAX: usize = States::BITS as usize;
+const STATES_MAX: usize = States::BITS as usize;
+const _: () = assert!(PATTERN_SEGMENTS_MAX < STATES_MAX);
 /// Limit on the steps of one [`contains`]. A pattern with `*` after `**` can have exponentially many sets of states.
 const STEPS_MAX: usize = 10_000;
 
 /// A set of states; bit i is state i.
 type States = u128;
-
-/// One segment of a pattern.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Symbol<'a> {
-    /// Exactly this segment.
-    Literal(Cow<'a, str>),
-    /// Any one segment.
-    One,
-    /// Zero or more segments.
-    Many,
-}
-
-impl Symbol<'_> {
-    fn takes(&self, letter: Letter<'_>) -> bool {
-        match self {
-            Symbol::Literal(text) => letter == Letter::Named(text),
-            Symbol::One | Symbol::Many => true,
-        }
-    }
-}
 
 /// One segment, as input of an automaton.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +36,7 @@ enum Letter<'a> {
 }
 
 /// Returns whether `pattern` matches the destination with these segments. Does not allocate.
-pub(super) fn accepts(pattern: &[Symbol<'_>], segments: &[&str]) -> bool {
+pub(crate) fn accepts<T: AsRef<str>>(pattern: &[Segment<T>], segments: &[&str]) -> bool {
     let mut states = skip_many(pattern, 1);
     for segment in segments {
         states = step(pattern, states, Letter::Named(segment));
@@ -66,7 +50,11 @@ pub(super) fn accepts(pattern: &[Symbol<'_>], segments: &[&str]) -> bool {
 /// Returns whether some destination of at least `length_min` segments is matched by both patterns.
 ///
 /// Searches the product of the two automata: the pairs of states that one destination can lead to.
-pub(super) fn intersects(one: &[Symbol<'_>], other: &[Symbol<'_>], length_min: usize) -> bool {
+pub(crate) fn intersects<T: AsRef<str>, U: AsRef<str>>(
+    one: &[Segment<T>],
+    other: &[Segment<U>],
+    length_min: usize,
+) -> bool {
     let (other_states, lengths) = (other.len() + 1, length_min + 1);
     let mut seen = vec![false; (one.len() + 1) * other_states * lengths];
     let mut open = vec![(0, 0, 0)];
@@ -78,15 +66,15 @@ pub(super) fn intersects(one: &[Symbol<'_>], other: &[Symbol<'_>], length_min: u
             return true;
         }
         let (here, there) = (one.get(at), other.get(by));
-        if here == Some(&Symbol::Many) {
+        if matches!(here, Some(Segment::Many)) {
             open.push((at + 1, by, length));
         }
-        if there == Some(&Symbol::Many) {
+        if matches!(there, Some(Segment::Many)) {
             open.push((at, by + 1, length));
         }
         let (Some(here), Some(there)) = (here, there) else { continue };
         let agree = match (here, there) {
-            (Symbol::Literal(here), Symbol::Literal(there)) => here == there,
+            (Segment::Literal(here), Segment::Literal(there)) => here.as_ref() == there.as_ref(),
             _ => true,
         };
         if agree {
@@ -102,7 +90,11 @@ pub(super) fn intersects(one: &[Symbol<'_>], other: &[Symbol<'_>], length_min: u
 ///
 /// Searches for a destination that only `inner` matches, over the pairs of a state of `inner` and the set of states
 /// that `outer` can be in at the same time.
-pub(super) fn contains(outer: &[Symbol<'_>], inner: &[Symbol<'_>], length_min: usize) -> bool {
+pub(crate) fn contains<T: AsRef<str>, U: AsRef<str>>(
+    outer: &[Segment<T>],
+    inner: &[Segment<U>],
+    length_min: usize,
+) -> bool {
     let letters = letters(outer);
     let mut seen = HashSet::new();
     let mut open = vec![(0, skip_many(outer, 1), 0)];
@@ -111,21 +103,21 @@ pub(super) fn contains(outer: &[Symbol<'_>], inner: &[Symbol<'_>], length_min: u
         if !seen.insert((at, states, length)) {
             continue;
         }
-        let Some(symbol) = inner.get(at) else {
+        let Some(segment) = inner.get(at) else {
             if length == length_min && !is_accepting(outer, states) {
                 return false;
             }
             continue;
         };
-        if *symbol == Symbol::Many {
+        if matches!(segment, Segment::Many) {
             open.push((at + 1, states, length));
         }
-        let named = match symbol {
-            Symbol::Literal(text) => &[Letter::Named(text)][..],
-            Symbol::One | Symbol::Many => &letters,
+        let named = match segment {
+            Segment::Literal(text) => &[Letter::Named(text.as_ref())][..],
+            Segment::One | Segment::Many => &letters,
         };
         for letter in named {
-            open.push((next_state(symbol, at), step(outer, states, *letter), (length + 1).min(length_min)));
+            open.push((next_state(segment, at), step(outer, states, *letter), (length + 1).min(length_min)));
         }
         steps += named.len();
         if steps > STEPS_MAX {
@@ -136,11 +128,11 @@ pub(super) fn contains(outer: &[Symbol<'_>], inner: &[Symbol<'_>], length_min: u
 }
 
 /// Returns one letter for each class of segments that `pattern` distinguishes.
-fn letters<'a>(pattern: &'a [Symbol<'_>]) -> Vec<Letter<'a>> {
+fn letters<T: AsRef<str>>(pattern: &[Segment<T>]) -> Vec<Letter<'_>> {
     let mut letters = vec![Letter::Fresh];
-    for symbol in pattern {
-        if let Symbol::Literal(text) = symbol {
-            let letter = Letter::Named(text);
+    for segment in pattern {
+        if let Segment::Literal(text) = segment {
+            let letter = Letter::Named(text.as_ref());
             if !letters.contains(&letter) {
                 letters.push(letter);
             }
@@ -149,62 +141,72 @@ fn letters<'a>(pattern: &'a [Symbol<'_>]) -> Vec<Letter<'a>> {
     letters
 }
 
-/// Returns the state after the symbol at `at` has consumed a segment.
-fn next_state(symbol: &Symbol<'_>, at: usize) -> usize {
-    if *symbol == Symbol::Many { at } else { at + 1 }
+/// Returns the state after the segment of the pattern at `at` has taken a letter.
+fn next_state<T>(segment: &Segment<T>, at: usize) -> usize {
+    if matches!(segment, Segment::Many) { at } else { at + 1 }
+}
+
+/// Returns whether a segment of a pattern matches this one.
+fn takes<T: AsRef<str>>(segment: &Segment<T>, letter: Letter<'_>) -> bool {
+    match segment {
+        Segment::Literal(text) => letter == Letter::Named(text.as_ref()),
+        Segment::One | Segment::Many => true,
+    }
 }
 
 /// Returns the set of states after one more segment.
-fn step(pattern: &[Symbol<'_>], states: States, letter: Letter<'_>) -> States {
+fn step<T: AsRef<str>>(pattern: &[Segment<T>], states: States, letter: Letter<'_>) -> States {
     let mut next = 0;
     let mut left = states;
     while left != 0 {
         let at = left.trailing_zeros() as usize;
         left &= left - 1;
-        if let Some(symbol) = pattern.get(at).filter(|symbol| symbol.takes(letter)) {
-            next |= 1 << next_state(symbol, at);
+        if let Some(segment) = pattern.get(at).filter(|segment| takes(segment, letter)) {
+            next |= 1 << next_state(segment, at);
         }
     }
     skip_many(pattern, next)
 }
 
 /// Adds the states that are reached because `**` also matches zero segments.
-fn skip_many(pattern: &[Symbol<'_>], mut states: States) -> States {
-    for (at, symbol) in pattern.iter().enumerate() {
-        if *symbol == Symbol::Many {
+fn skip_many<T>(pattern: &[Segment<T>], mut states: States) -> States {
+    for (at, segment) in pattern.iter().enumerate() {
+        if matches!(segment, Segment::Many) {
             states |= (states >> at & 1) << (at + 1);
         }
     }
     states
 }
 
-fn is_accepting(pattern: &[Symbol<'_>], states: States) -> bool {
+fn is_accepting<T>(pattern: &[Segment<T>], states: States) -> bool {
     states >> pattern.len() & 1 == 1
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn pattern(text: &str) -> Vec<Symbol<'_>> {
-        let symbol = |segment| match segment {
-            "*" => Symbol::One,
-            "**" => Symbol::Many,
-            literal => Symbol::Literal(Cow::Borrowed(literal)),
+    fn pattern(text: &str) -> Vec<Segment<&str>> {
+        let segment = |text| match text {
+            "*" => Segment::One,
+            "**" => Segment::Many,
+            literal => Segment::Literal(literal),
         };
-        text.split('.').filter(|segment| !segment.is_empty()).map(symbol).collect()
+        text.split('.').filter(|text| !text.is_empty()).map(segment).collect()
     }
 
-    /// Matches by the definition, recursively.
-    fn matches(pattern: &[Symbol<'_>], word: &[&str]) -> bool {
+    /// Matches by the definition, recursively. Takes exponential time.
+    pub(in crate::destination) fn matches<T: AsRef<str>>(pattern: &[Segment<T>], word: &[&str]) -> bool {
         match (pattern, word) {
             ([], []) => true,
-            ([Symbol::Many, rest @ ..], _) => {
+            ([Segment::Many, rest @ ..], _) => {
                 matches(rest, word) || !word.is_empty() && matches(pattern, &word[1..])
             }
-            ([Symbol::Literal(text), rest @ ..], [first, tail @ ..]) => text == first && matches(rest, tail),
-            ([Symbol::One, rest @ ..], [_, tail @ ..]) => matches(rest, tail),
+            ([Segment::Literal(text), rest @ ..], [first, tail @ ..]) => {
+                text.as_ref() == *first && matches(rest, tail)
+            }
+            ([Segment::One, rest @ ..], [_, tail @ ..]) => matches(rest, tail),
             _ => false,
         }
     }
@@ -228,7 +230,7 @@ mod tests {
     }
 
     /// Returns which of `words` a pattern matches.
-    fn language(pattern: &[Symbol<'_>], words: &[Vec<&str>]) -> Vec<bool> {
+    fn language(pattern: &[Segment<&str>], words: &[Vec<&str>]) -> Vec<bool> {
         words.iter().map(|word| matches(pattern, word)).collect()
     }
 
@@ -288,24 +290,24 @@ mod tests {
         }
     }
 
-    fn pattern_of(segments: &[&'static str]) -> Vec<Symbol<'static>> {
+    fn pattern_of(segments: &[&'static str]) -> Vec<Segment<&'static str>> {
         segments.iter().flat_map(|segment| pattern(segment)).collect()
     }
 
-    fn any_pattern(length_max: usize) -> impl Strategy<Value = Vec<Symbol<'static>>> {
-        let symbol = prop::sample::select(vec!["a", "b", "*", "**", "**"]);
-        prop::collection::vec(symbol, 0..=length_max).prop_map(|segments| pattern_of(&segments))
+    fn any_pattern(length_max: usize) -> impl Strategy<Value = Vec<Segment<&'static str>>> {
+        let segment = prop::sample::select(vec!["a", "b", "*", "**", "**"]);
+        prop::collection::vec(segment, 0..=length_max).prop_map(|segments| pattern_of(&segments))
     }
 
     /// Generates a pattern and words that it matches.
-    fn pattern_with_words() -> impl Strategy<Value = (Vec<Symbol<'static>>, Vec<Vec<&'static str>>)> {
+    fn pattern_with_words() -> impl Strategy<Value = (Vec<Segment<&'static str>>, Vec<Vec<&'static str>>)> {
         let letter = prop::sample::select(vec!["a", "b", "c", "other"]);
         let gaps = prop::collection::vec(prop::collection::vec(letter, 0..4), 14);
         (any_pattern(12), prop::collection::vec(gaps, 20)).prop_map(|(pattern, many)| {
             let word = |gaps: &Vec<Vec<&'static str>>| {
-                let fill = |(symbol, gap): (&Symbol<'static>, &Vec<&'static str>)| match symbol {
-                    Symbol::Literal(Cow::Borrowed(text)) => vec![*text],
-                    Symbol::Many => gap.clone(),
+                let fill = |(segment, gap): (&Segment<&'static str>, &Vec<&'static str>)| match segment {
+                    Segment::Literal(text) => vec![*text],
+                    Segment::Many => gap.clone(),
                     _ => vec![gap.first().copied().unwrap_or("other")],
                 };
                 pattern.iter().zip(gaps).flat_map(fill).collect()
