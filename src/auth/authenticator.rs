@@ -3,19 +3,27 @@
 mod admission;
 mod login_result;
 mod pending;
+mod shared;
 
 use self::admission::CHECKS_PER_ADDRESS;
-use self::login_result::{Checked, client_left, not_checked, out_of_memory, refused, result_for_client};
+use self::login_result::{
+    Checked, LoginResult, client_left, not_checked, out_of_memory, refused, result_for_client,
+};
 use self::pending::{Pending, Progress, ProgressReceiver};
+use self::shared::Shared;
+use super::credentials::{Credentials, Handshake, bare_token};
 use super::gate::Gates;
-use super::keyed_digest::{Digest, Key};
+use super::keyed_digest::Key;
+use super::login_error::{Cause, Refused};
+use super::options::Options;
+use super::principal::Principal;
+use super::secret::Secret;
 use super::source::{AccountState, Decision, Source};
+use super::sources;
+use super::sources::kind::SourceKind;
 use super::throttle::{Outcome, Throttle};
-use super::{Cause, Credentials, Handshake, Options, Principal, Refused, Secret, bare_token, sources};
 use crate::budget::{Budget, Charge};
 use parking_lot::Mutex;
-use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout};
@@ -44,19 +52,6 @@ pub struct Authenticator {
     /// The byte budget for the credentials of logins in progress.
     budget: Arc<Budget>,
 }
-
-struct Shared {
-    options: Options,
-    sources: Vec<Arc<dyn Source>>,
-    permits: Semaphore,
-    gates: Gates,
-    throttle: Mutex<Throttle>,
-    key: Key,
-    in_progress: Mutex<HashMap<Digest, watch::Sender<Progress>>>,
-}
-
-/// The result of a login.
-type LoginResult = Result<Principal, Refused>;
 
 /// Purpose for which credentials are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,7 +82,7 @@ impl Authenticator {
                 gates: Gates::new(CHECKS_PER_ADDRESS),
                 throttle: Mutex::new(throttle),
                 key: Key::random(),
-                in_progress: Mutex::default(),
+                in_progress: Arc::default(),
             }),
             budget: Budget::new(usize::MAX),
         }
@@ -245,15 +240,15 @@ impl Shared {
         }
         let (progress, receiver) = watch::channel(Progress::default());
         in_progress.insert(digest, progress.clone());
-        let mut pending = Pending::new(self.clone(), digest, progress);
+        let mut pending = Pending::new(self.in_progress.clone(), digest, progress);
+        let shared = self.clone();
         tokio::spawn(async move {
-            let shared = pending.shared();
             let (checked, answer_at) = shared.admit_and_check(&credentials, purpose, &mut pending).await;
             let result = result_for_client(&credentials, checked);
             // Frees the credentials before a refusal is delayed.
             drop((credentials, charge));
             if let Some(answer_at) = answer_at {
-                pending.delay_until(answer_at).await;
+                pending.delay_until(answer_at, shared.options.auth_waiting_max).await;
             }
             pending.publish(result);
         });
@@ -285,7 +280,7 @@ impl Shared {
     /// Tries one source after the other, until one of them recognizes the client or rejects it.
     async fn check_sources(&self, credentials: &Credentials, purpose: Purpose) -> Checked {
         for source in &self.sources {
-            if purpose == Purpose::Renewal && source.name() == sources::SourceKind::Anonymous.as_str() {
+            if purpose == Purpose::Renewal && source.name() == SourceKind::Anonymous.as_str() {
                 continue;
             }
             let decision = match source.is_timed() {
@@ -328,16 +323,6 @@ async fn wait_for_result(progress: &mut ProgressReceiver) -> LoginResult {
     progress
         .and_then(|progress| progress.result.clone())
         .unwrap_or_else(|| Err(not_checked("the check was aborted".to_owned(), Cause::Source("broker"))))
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared")
-            .field("options", &self.options)
-            .field("sources", &self.sources)
-            .field("throttle", &self.throttle)
-            .finish_non_exhaustive()
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Roles and claims of a user, read from JSON.
 
-use super::Claims;
+use super::principal::Claims;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! A small HTTP client: one request, one response, limited in time and size. It follows no redirects and puts no
 //! secrets into its errors.
 
-use super::Secret;
+use super::secret::Secret;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};

@@ -24,7 +24,7 @@ pub struct Principal {
     /// Name of the source that authenticated the user, for the log.
     pub source: &'static str,
     /// Version of the user's data in the source. If the source has another one now, the account has changed
-    /// ([`Source::account_state`](super::Source::account_state)).
+    /// ([`Source::account_state`](super::source::Source::account_state)).
     pub version: u64,
 }
 

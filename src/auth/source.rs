@@ -1,6 +1,7 @@
 //! Sources of users: the interface of all authentication methods.
 
-use super::{Credentials, Principal};
+use super::credentials::Credentials;
+use super::principal::Principal;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;

@@ -134,7 +134,7 @@ async fn reload(rules: &Rules, running: &Loaded, loaded: Result<Loaded, Vec<Conf
     // The rules also depend on options that need a restart: they determine the preset and the demo. Their running
     // values are kept.
     let mut config = running.config.clone();
-    config.users.permissions = loaded.config.users.permissions;
+    config.permissions = loaded.config.permissions;
     rules.permit(config.permissions());
     rules.reload_users().await;
     for option in changed(&running.settings, &loaded.settings) {

@@ -33,7 +33,7 @@ pub(super) const ACCESS: &[OptionRow] = &[
          reading messages of other users. auto: open if only this machine can connect, no proxy is configured \
          (trusted-proxies, allowed-hosts), and there are no users or only those of the option user; otherwise safe. \
          check-config shows the rules.",
-        |c, v| store(&mut c.users.permissions.preset, preset(v)),
+        |c, v| store(&mut c.permissions.preset, preset(v)),
     ),
     OptionRow {
         key: "permission",
@@ -44,9 +44,9 @@ pub(super) const ACCESS: &[OptionRow] = &[
                segment, in which ., / and % are written as %2E, %2F and %25, except directly after /user/. Repeat the \
                option for each rule; the first rule that matches decides. In the environment semicolons separate \
                rules. Example: allow send role:editor /topic/news.**.",
-        kind: ValueKind::List { clear: |c| c.users.permissions.rules.clear(), hidden: false },
+        kind: ValueKind::List { clear: |c| c.permissions.rules.clear(), hidden: false },
         set: |c, v| {
-            c.users.permissions.rules.push(Rule::parse(v)?);
+            c.permissions.rules.push(Rule::parse(v)?);
             Ok(())
         },
     },

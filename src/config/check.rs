@@ -95,7 +95,7 @@ fn invalid_static_user(c: &Config) -> Option<String> {
 
 /// Reports rules for user names that `user-names` does not accept: such a rule would never apply.
 fn invalid_name_in_rule(c: &Config) -> Option<String> {
-    c.users.permissions.rules.iter().find_map(|rule| {
+    c.permissions.rules.iter().find_map(|rule| {
         let error = c.users.names.check(rule.user()?).err()?;
         Some(format!("{rule}: {error}"))
     })

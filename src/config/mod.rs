@@ -64,8 +64,10 @@ pub struct Config {
     pub broker: broker::Options,
     /// Options of the outbound queue of a connection.
     pub outbound_queue: outbound_queue::Options,
-    /// Options of authentication and permissions.
+    /// Options of authentication.
     pub users: auth::Options,
+    /// The operator's permission rules and the preset that follows them.
+    pub permissions: crate::permissions::Options,
     /// Largest memory in bytes of outbound queues, work queues and open transactions together (`memory-bytes-max`).
     pub memory_bytes_max: usize,
     /// Longest time for which a stopping broker waits for its clients (`drain-time`).
@@ -142,6 +144,7 @@ impl Config {
             broker: broker::Options::default(),
             outbound_queue: outbound_queue::Options::default(),
             users: auth::Options::default(),
+            permissions: crate::permissions::Options::default(),
             memory_bytes_max: 0,
             drain_time: zero,
             log: LogOptions { filter: String::new(), format: LogFormat::Text },

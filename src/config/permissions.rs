@@ -18,7 +18,7 @@ impl Config {
     /// Returns the rules that apply, in this order: those of the operator, that of the demo, those of the preset.
     pub fn permissions(&self) -> Permissions {
         let (preset, _) = self.preset();
-        let options = &self.users.permissions;
+        let options = &self.permissions;
         let demo =
             self.has_demo_rule(preset).then(|| (DEMO, Rule::parse(DEMO_RULE).expect("the rule is valid")));
         Permissions::new(preset, options.rules.clone(), demo.into_iter().collect())
@@ -51,7 +51,7 @@ impl Config {
 
     /// Returns the preset that applies, and the reason.
     pub fn preset(&self) -> (Preset, &'static str) {
-        if let Some(preset) = self.users.permissions.preset {
+        if let Some(preset) = self.permissions.preset {
             return (preset, "default-permissions is set");
         }
         let is_public = self.listen_tcp.iter().chain(&self.listen_http).any(|address| !address.is_loopback());

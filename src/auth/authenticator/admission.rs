@@ -2,7 +2,8 @@
 
 use super::login_result::Checked;
 use super::pending::Pending;
-use super::{Credentials, Shared};
+use super::shared::Shared;
+use crate::auth::credentials::Credentials;
 use crate::auth::gate::GatePermit;
 use crate::auth::throttle::{Attempt, DRAW_WINDOW, Outcome, Throttle, Ticket, network};
 use parking_lot::Mutex;

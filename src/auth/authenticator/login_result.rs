@@ -1,7 +1,11 @@
 //! The results of logins, and the texts for the client and for the log.
 
-use super::LoginResult;
-use crate::auth::{Cause, Credentials, Principal, Refused};
+use crate::auth::credentials::Credentials;
+use crate::auth::login_error::{Cause, Refused};
+use crate::auth::principal::Principal;
+
+/// The result of a login.
+pub(super) type LoginResult = Result<Principal, Refused>;
 
 /// The result of a check. The reasons are for the log.
 pub(super) enum Checked {

@@ -1,10 +1,15 @@
 //! Logins in progress.
 
-use super::{LoginResult, Shared};
+use super::login_result::LoginResult;
 use crate::auth::keyed_digest::Digest;
+use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
+
+/// The logins in progress, by the digests of their credentials.
+pub(super) type LoginsInProgress = Mutex<HashMap<Digest, watch::Sender<Progress>>>;
 
 /// Receives the progress of a login, for one of the clients that wait for it.
 pub(super) type ProgressReceiver = watch::Receiver<Progress>;
@@ -19,7 +24,7 @@ pub(super) struct Progress {
 
 /// A login in progress, which equal logins join. Dropping it removes it from the map of logins in progress.
 pub(super) struct Pending {
-    shared: Arc<Shared>,
+    in_progress: Arc<LoginsInProgress>,
     digest: Digest,
     progress: watch::Sender<Progress>,
     /// Whether this login has left the map, so that the next equal login starts a new check.
@@ -27,12 +32,12 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    pub(super) fn new(shared: Arc<Shared>, digest: Digest, progress: watch::Sender<Progress>) -> Pending {
-        Pending { shared, digest, progress, is_withdrawn: false }
-    }
-
-    pub(super) fn shared(&self) -> Arc<Shared> {
-        self.shared.clone()
+    pub(super) fn new(
+        in_progress: Arc<LoginsInProgress>,
+        digest: Digest,
+        progress: watch::Sender<Progress>,
+    ) -> Pending {
+        Pending { in_progress, digest, progress, is_withdrawn: false }
     }
 
     /// Notifies the waiting clients whether the throttle delays the check or a refusal.
@@ -55,14 +60,14 @@ impl Pending {
     }
 
     /// Delays a refusal until `answer_at`. The login stays in progress even if its clients have disconnected, so that a
-    /// client that repeats the login does not cause another check before that time. At most `auth-waiting-max` logins
-    /// without clients are kept.
-    pub(super) async fn delay_until(&mut self, answer_at: Instant) {
+    /// client that repeats the login does not cause another check before that time. At most `kept_max` logins without
+    /// clients are kept.
+    pub(super) async fn delay_until(&mut self, answer_at: Instant, kept_max: usize) {
         tokio::select! {
             () = sleep_until(answer_at) => return,
             () = self.progress.closed() => {}
         }
-        if !self.withdraw(self.shared.options.auth_waiting_max) {
+        if !self.withdraw(kept_max) {
             sleep_until(answer_at).await;
         }
     }
@@ -76,7 +81,7 @@ impl Pending {
 
     /// Withdraws a login without clients if more than `kept_max` logins are in progress, and returns whether it did.
     fn withdraw(&mut self, kept_max: usize) -> bool {
-        let mut in_progress = self.shared.in_progress.lock();
+        let mut in_progress = self.in_progress.lock();
         // Clients join under the same lock.
         if self.progress.receiver_count() == 0 && in_progress.len() > kept_max {
             in_progress.remove(&self.digest);
@@ -89,7 +94,7 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if !self.is_withdrawn {
-            self.shared.in_progress.lock().remove(&self.digest);
+            self.in_progress.lock().remove(&self.digest);
         }
     }
 }

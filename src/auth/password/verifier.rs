@@ -3,9 +3,9 @@
 use super::fair_queue::ClientKey;
 use super::hash::{Hash, HashError, Memory};
 use super::hash_pool::HashPool;
-use crate::auth::Secret;
 use crate::auth::keyed_digest::{Digest, Key};
 use crate::auth::lru_map::LruMap;
+use crate::auth::secret::Secret;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;

@@ -1,7 +1,8 @@
 //! A source that accepts clients without credentials as anonymous.
 
+use crate::auth::credentials::Credentials;
+use crate::auth::principal::Principal;
 use crate::auth::source::{Check, Decision, Source};
-use crate::auth::{Credentials, Principal};
 
 /// Accepts clients that send no credentials. If no other source is configured, accepts every client as anonymous: a
 /// login then proves nothing, so it names no user.

@@ -1,7 +1,9 @@
 //! Users authenticated by TLS client certificates.
 
+use crate::auth::credentials::{Certificate, Credentials};
+use crate::auth::name;
+use crate::auth::principal::Principal;
 use crate::auth::source::{Check, Decision, Source};
-use crate::auth::{Certificate, Credentials, Principal, name};
 
 /// The part of a certificate that is the user name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -82,7 +84,7 @@ impl Source for Certificates {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::Handshake;
+    use crate::auth::credentials::Handshake;
     use std::sync::Arc;
 
     #[test]

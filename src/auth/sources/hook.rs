@@ -9,39 +9,22 @@
 //! ```
 
 mod cache;
+pub(crate) mod options;
 
+use crate::auth::credentials::Credentials;
 use crate::auth::fetch::{Client, HttpResponse, Url};
 use crate::auth::now::Now;
+use crate::auth::principal::Principal;
 use crate::auth::source::{Check, Decision, Source};
-use crate::auth::{Credentials, Principal, Secret, claims, name};
+use crate::auth::{claims, name};
 use cache::Cache;
+use options::Options;
 use serde_json::{Map, Value};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 const NAME: &str = "hook";
-
-/// Settings for requests to the service. `Debug` shows no secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Time limit for a response, including the wait for a permit to send the request (`hook-timeout`, 2 s).
-    pub timeout: Duration,
-    /// Time for which a positive response is cached (`hook-cache`, 0 s: not at all).
-    pub cache: Duration,
-    /// Maximum number of concurrent requests (`hook-parallel-max`, 64); further ones wait.
-    pub parallel_max: usize,
-    /// Value of the header `Authorization` that authenticates the broker to the service (`hook-authorization`).
-    pub authorization: Option<Secret>,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        let timeout = Duration::from_secs(2);
-        Options { timeout, cache: Duration::ZERO, parallel_max: 64, authorization: None }
-    }
-}
 
 /// A source that sends the credentials to an HTTP service.
 #[derive(Debug)]
@@ -174,10 +157,12 @@ fn read_accepted(map: &Map<String, Value>, now: Now) -> Result<Decision, &'stati
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::Handshake;
+    use crate::auth::credentials::Handshake;
     use crate::auth::fetch::RESPONSE_BYTES_MAX;
+    use crate::auth::secret::Secret;
     use crate::auth::sources::test_server::{ReceivedRequest, Reply, TestServer};
     use serde_json::json;
+    use std::time::Duration;
 
     const TOKEN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln";
 

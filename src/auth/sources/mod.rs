@@ -3,70 +3,27 @@
 pub(crate) mod anonymous;
 pub(crate) mod certificate;
 pub(crate) mod hook;
+pub(crate) mod kind;
 pub(crate) mod proxy;
 pub(crate) mod static_users;
 #[cfg(test)]
 pub(crate) mod test_server;
 pub(crate) mod token;
 pub(crate) mod users_file;
+
 use self::anonymous::Anonymous;
 use self::certificate::Certificates;
 use self::hook::Hook;
+use self::kind::SourceKind;
 use self::proxy::Proxy;
 use self::static_users::StaticUsers;
 use self::token::Tokens;
 use self::users_file::UsersFile;
-use super::Options;
 use super::fetch::Client;
+use super::options::Options;
 use super::password::verifier::Verifier;
 use super::source::Source;
 use std::sync::Arc;
-
-/// A kind of source of users.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SourceKind {
-    /// A header set by a trusted proxy.
-    Proxy,
-    /// A TLS client certificate.
-    Certificate,
-    /// A signed token (JWT).
-    Token,
-    /// A users file.
-    UsersFile,
-    /// The list of users in the configuration.
-    User,
-    /// An external HTTP service.
-    Hook,
-    /// Anonymous clients.
-    Anonymous,
-}
-
-impl SourceKind {
-    /// All kinds, in the default order: first those that another component has verified, then those that verify
-    /// themselves, then those that need a local lookup, last those that need a request to another service.
-    pub const ALL: [SourceKind; 7] = [
-        SourceKind::Proxy,
-        SourceKind::Certificate,
-        SourceKind::Token,
-        SourceKind::UsersFile,
-        SourceKind::User,
-        SourceKind::Hook,
-        SourceKind::Anonymous,
-    ];
-
-    /// Returns the name of the kind, as in the configuration and the log.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            SourceKind::Proxy => "proxy",
-            SourceKind::Certificate => "certificate",
-            SourceKind::Token => "token",
-            SourceKind::UsersFile => "users-file",
-            SourceKind::User => "user",
-            SourceKind::Hook => "hook",
-            SourceKind::Anonymous => "anonymous",
-        }
-    }
-}
 
 /// Returns the configured sources in their order. Kinds that the configured order omits come last.
 ///
@@ -128,7 +85,7 @@ fn source(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::Passcode;
+    use crate::auth::password::passcode::Passcode;
 
     fn names(options: &Options) -> Vec<&'static str> {
         sources(options).expect("sources").iter().map(|source| source.name()).collect()

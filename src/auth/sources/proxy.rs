@@ -1,7 +1,9 @@
 //! Users authenticated by a trusted proxy.
 
+use crate::auth::credentials::Credentials;
+use crate::auth::name;
+use crate::auth::principal::Principal;
 use crate::auth::source::{Check, Decision, Source};
-use crate::auth::{Credentials, Principal, name};
 
 /// A source that accepts the user that a proxy names in the handshake. The HTTP layer reads the name only from trusted
 /// proxies.
@@ -44,7 +46,7 @@ impl Source for Proxy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::{Handshake, ProxyUser};
+    use crate::auth::credentials::{Handshake, ProxyUser};
     use std::sync::Arc;
 
     fn from_proxy(name: &str, roles: &[&str]) -> Credentials {

@@ -1,8 +1,9 @@
 //! Users from a list in the configuration.
 
+use crate::auth::credentials::Credentials;
 use crate::auth::password::passcode::Passcode;
+use crate::auth::principal::Principal;
 use crate::auth::source::{Check, Decision, Source};
-use crate::auth::{Credentials, Principal};
 use std::collections::HashMap;
 use std::sync::Arc;
 use subtle::Choice;
@@ -85,7 +86,7 @@ mod tests {
         ] {
             let credentials = Credentials {
                 login: login.map(str::to_owned),
-                passcode: passcode.map(crate::auth::Secret::new),
+                passcode: passcode.map(crate::auth::secret::Secret::new),
                 ..Credentials::default()
             };
             assert_eq!(listed.find(&credentials), expected, "{login:?} {passcode:?}");

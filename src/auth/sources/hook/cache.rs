@@ -1,6 +1,6 @@
 //! A cache of positive responses of a hook. It stores no secrets, only keyed hashes of requests.
 
-use crate::auth::Principal;
+use crate::auth::principal::Principal;
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hash, RandomState};

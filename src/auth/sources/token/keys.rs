@@ -1,7 +1,7 @@
 //! Keys that verify signatures. Each key determines its algorithms; the token has no influence on them.
 
 use super::signed::Signed;
-use crate::auth::Secret;
+use crate::auth::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};

@@ -7,101 +7,28 @@
 mod key_file;
 mod key_url;
 mod keys;
+pub(crate) mod options;
+mod reason;
 mod rules;
 mod signed;
 #[cfg(test)]
 mod tests;
 
+use crate::auth::credentials::Credentials;
 use crate::auth::fetch::{Client, Url};
 use crate::auth::now::Now;
 use crate::auth::password::hash_pool::cores;
+use crate::auth::principal::Principal;
 use crate::auth::source::{Check, Decision, Source};
-use crate::auth::{Credentials, Principal, Secret};
+use crate::auth::sources::kind::SourceKind;
 use key_file::KeyFile;
 use key_url::{FetchReason, KeyUrl};
 use keys::{Fit, Key};
+use options::{Jwks, Options};
+use reason::Reason;
 use signed::Signed;
-use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::Semaphore;
-
-const NAME: &str = "token";
-
-/// Reason for refusing a token, for the log. The texts are fixed, so they cannot contain a part of the token.
-type Reason = &'static str;
-
-/// Location of a key set (JWKS).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Jwks {
-    /// A file, which is read again when it changes.
-    File(PathBuf),
-    /// A URL, which is fetched again when keys are old or missing.
-    Url(Url),
-}
-
-impl FromStr for Jwks {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Jwks, &'static str> {
-        let is_url = text.contains("://");
-        if is_url { text.parse().map(Jwks::Url) } else { Ok(Jwks::File(text.into())) }
-    }
-}
-
-/// Which tokens are accepted. `Debug` shows no secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Shared secrets of at least 32 bytes, for HS256, HS384 and HS512 (`jwt-secret`); several during a key rotation.
-    pub secrets: Vec<Secret>,
-    /// Files with public keys in PEM (`jwt-key-file`): RSA for RS256 to RS512 and PS256 to PS512, P-256 for ES256,
-    /// P-384 for ES384, Ed25519 for EdDSA.
-    pub key_files: Vec<PathBuf>,
-    /// Locations of key sets (`jwt-jwks`).
-    pub jwks: Vec<Jwks>,
-    /// Age after which keys from a URL are fetched again (`jwt-jwks-refresh`, 10 min).
-    pub jwks_refresh: Duration,
-    /// Accepted issuers of tokens (`jwt-issuer`); any, if empty.
-    pub issuers: Vec<String>,
-    /// Accepted audiences of tokens (`jwt-audience`); any or none, if empty.
-    pub audiences: Vec<String>,
-    /// Tolerance for clock differences (`jwt-leeway`, 0 s).
-    pub leeway: Duration,
-    /// Path of the claim with the user name (`jwt-name-claim`, `sub`); dots separate the names of nested objects.
-    pub name_claim: String,
-    /// Path of the claim with the user's roles (`jwt-roles-claim`, `roles`): a list, or a string with spaces or commas.
-    pub roles_claim: String,
-    /// Whether a token must have an expiry time (`jwt-require-exp`, true).
-    pub require_exp: bool,
-    /// Time limit for fetching keys (`jwt-timeout`, 5 s).
-    pub timeout: Duration,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            secrets: Vec::new(),
-            key_files: Vec::new(),
-            jwks: Vec::new(),
-            jwks_refresh: Duration::from_secs(600),
-            issuers: Vec::new(),
-            audiences: Vec::new(),
-            leeway: Duration::ZERO,
-            name_claim: "sub".to_owned(),
-            roles_claim: "roles".to_owned(),
-            require_exp: true,
-            timeout: Duration::from_secs(5),
-        }
-    }
-}
-
-impl Options {
-    /// Returns whether nothing is configured that could verify a token.
-    pub fn is_empty(&self) -> bool {
-        self.secrets.is_empty() && self.key_files.is_empty() && self.jwks.is_empty()
-    }
-}
 
 /// A source that accepts signed tokens.
 #[derive(Debug)]
@@ -257,7 +184,7 @@ impl KeySet {
 
 impl Source for Tokens {
     fn name(&self) -> &'static str {
-        NAME
+        SourceKind::Token.as_str()
     }
 
     fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {

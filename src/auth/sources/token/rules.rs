@@ -1,8 +1,11 @@
 //! Checks the claims of a token whose signature is valid, and reads the user from them.
 
-use super::{Options, Reason};
+use super::options::Options;
+use super::reason::Reason;
 use crate::auth::now::Now;
-use crate::auth::{Principal, claims, name};
+use crate::auth::principal::Principal;
+use crate::auth::sources::kind::SourceKind;
+use crate::auth::{claims, name};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Instant;
@@ -30,7 +33,7 @@ pub(super) fn check(options: &Options, map: &Map<String, Value>, now: Now) -> Re
         roles: claims::roles(claims::at(map, &options.roles_claim))?,
         claims: Arc::new(claims::flat(map, TOKEN_CLAIMS)),
         expires,
-        source: super::NAME,
+        source: SourceKind::Token.as_str(),
         version: 0,
     })
 }

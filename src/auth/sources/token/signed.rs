@@ -1,6 +1,6 @@
 //! An unverified token: its parts, and the claims of its header.
 
-use super::Reason;
+use super::reason::Reason;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;

@@ -1,7 +1,7 @@
 //! The contents of a users file.
 
 use super::record::{self, Record};
-use crate::auth::Names;
+use crate::auth::name::Names;
 use crate::auth::password::hash::Hash;
 use std::collections::HashMap;
 use std::fs::{File, Metadata};

@@ -4,10 +4,13 @@ mod contents;
 pub(crate) mod edit;
 pub(crate) mod record;
 
+use crate::auth::credentials::Credentials;
+use crate::auth::name::Names;
+use crate::auth::password::passcode::Passcode;
 use crate::auth::password::verifier::Verifier;
+use crate::auth::principal::Principal;
 use crate::auth::source::{AccountState, Check, Decision, Source};
 use crate::auth::throttle::network;
-use crate::auth::{Credentials, Names, Passcode, Principal};
 use contents::{FileFingerprint, Users};
 use parking_lot::{Mutex, RwLock};
 use std::collections::hash_map::RandomState;

@@ -1,9 +1,11 @@
 //! Tests with a users file on disk, and with hashes that are cheap or wait for the test.
 
 use super::*;
+use crate::auth::authenticator::Authenticator;
+use crate::auth::options::Options;
 use crate::auth::password::hash::tests::cheap;
 use crate::auth::password::verifier::tests::Slow;
-use crate::auth::{Authenticator, Options, Secret};
+use crate::auth::secret::Secret;
 use std::fs;
 use tokio::task::JoinSet;
 

@@ -1,0 +1,33 @@
+//! The state of an authenticator.
+
+use super::pending::LoginsInProgress;
+use crate::auth::gate::Gates;
+use crate::auth::keyed_digest::Key;
+use crate::auth::options::Options;
+use crate::auth::source::Source;
+use crate::auth::throttle::Throttle;
+use parking_lot::Mutex;
+use std::fmt;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// The state that all clones of an authenticator share.
+pub(super) struct Shared {
+    pub(super) options: Options,
+    pub(super) sources: Vec<Arc<dyn Source>>,
+    pub(super) permits: Semaphore,
+    pub(super) gates: Gates,
+    pub(super) throttle: Mutex<Throttle>,
+    pub(super) key: Key,
+    pub(super) in_progress: Arc<LoginsInProgress>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("options", &self.options)
+            .field("sources", &self.sources)
+            .field("throttle", &self.throttle)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,92 @@
+//! The options of authentication.
+
+use super::fetch::Url;
+use super::name::Names;
+use super::password::passcode::Passcode;
+use super::sources::kind::SourceKind;
+use super::sources::{certificate, hook, token};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Configuration of authentication, with the limits on their cost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Names and passcodes from the configuration (`user`). Without any source of users, every client is anonymous and
+    /// a login is ignored: it proves nothing, so it names no user.
+    pub static_users: Vec<(String, Passcode)>,
+    /// A file with user names and hashed passcodes (`users-file`).
+    pub users_file: Option<PathBuf>,
+    /// When sources of users are configured: whether a client without credentials is accepted as anonymous
+    /// (`allow-anonymous`, false).
+    pub allow_anonymous: bool,
+    /// Which user names are accepted, from any source (`user-names`, `precis`).
+    pub names: Names,
+    /// Order in which sources are tried (`auth-order`). Sources that are not listed come last.
+    pub order: Vec<SourceKind>,
+    /// Time limit for one source to check a login, from the start of the check (`auth-timeout`, 10 s).
+    pub auth_timeout: Duration,
+    /// Maximum number of logins being checked at the same time, including those that wait for a hashing thread or an
+    /// answer (`auth-waiting-max`, 65,536); further logins are rejected. Logins delayed by the throttle do not count.
+    pub auth_waiting_max: usize,
+    /// Number of threads that hash passcodes (`auth-parallel-max`). 0, the default, means one less than the number of
+    /// cores, but at least one.
+    pub auth_parallel_max: usize,
+    /// Whether a trusted proxy names the user in a header (`proxy-user-header`).
+    pub proxy: bool,
+    /// Which part of a client certificate is the user name; `None` if certificates do not authenticate users.
+    pub certificate: Option<certificate::Options>,
+    /// Which tokens are accepted (`jwt-…`).
+    pub token: token::options::Options,
+    /// URL of the HTTP authentication service (`hook-url`).
+    pub hook_url: Option<Url>,
+    /// Settings for requests to the HTTP authentication service (`hook-…`).
+    pub hook: hook::options::Options,
+    /// Number of successful logins to cache; a cached login needs no hash when it is repeated (`auth-cache-max`,
+    /// 100,000).
+    pub auth_cache_max: usize,
+    /// Number of failed logins, per address and per name, before further ones are slowed down (`auth-failures-free`,
+    /// 5).
+    pub auth_failures_free: u32,
+}
+
+impl Options {
+    /// Returns whether a source of this kind is configured.
+    pub fn has(&self, kind: SourceKind) -> bool {
+        match kind {
+            SourceKind::Proxy => self.proxy,
+            SourceKind::Certificate => self.certificate.is_some(),
+            SourceKind::Token => !self.token.is_empty(),
+            SourceKind::Hook => self.hook_url.is_some(),
+            SourceKind::UsersFile => self.users_file.is_some(),
+            SourceKind::User => !self.static_users.is_empty(),
+            SourceKind::Anonymous => self.allow_anonymous,
+        }
+    }
+
+    /// Returns whether clients can have names: whether a source besides [`SourceKind::Anonymous`] is configured.
+    pub fn names_users(&self) -> bool {
+        SourceKind::ALL.into_iter().any(|kind| kind != SourceKind::Anonymous && self.has(kind))
+    }
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            static_users: Vec::new(),
+            users_file: None,
+            allow_anonymous: false,
+            names: Names::default(),
+            order: SourceKind::ALL.to_vec(),
+            auth_timeout: Duration::from_secs(10),
+            auth_waiting_max: 65_536,
+            auth_parallel_max: 0,
+            auth_cache_max: 100_000,
+            auth_failures_free: 5,
+            proxy: false,
+            certificate: None,
+            token: token::options::Options::default(),
+            hook_url: None,
+            hook: hook::options::Options::default(),
+        }
+    }
+}

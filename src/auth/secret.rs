@@ -1,0 +1,32 @@
+//! Secret texts.
+
+use std::fmt;
+use zeroize::Zeroize;
+
+/// A secret text: a token or a passcode. `Debug` does not show it, and its memory is wiped when it is dropped.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Secret(Box<str>);
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl Secret {
+    /// Creates a secret from `text`.
+    pub fn new(text: &str) -> Secret {
+        Secret(text.into())
+    }
+
+    /// Returns the text itself. Do not put it into a log or an error.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}

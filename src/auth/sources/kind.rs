@@ -1,0 +1,47 @@
+//! The kinds of sources of users.
+
+/// A kind of source of users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceKind {
+    /// A header set by a trusted proxy.
+    Proxy,
+    /// A TLS client certificate.
+    Certificate,
+    /// A signed token (JWT).
+    Token,
+    /// A users file.
+    UsersFile,
+    /// The list of users in the configuration.
+    User,
+    /// An external HTTP service.
+    Hook,
+    /// Anonymous clients.
+    Anonymous,
+}
+
+impl SourceKind {
+    /// All kinds, in the default order: first those that another component has verified, then those that verify
+    /// themselves, then those that need a local lookup, last those that need a request to another service.
+    pub const ALL: [SourceKind; 7] = [
+        SourceKind::Proxy,
+        SourceKind::Certificate,
+        SourceKind::Token,
+        SourceKind::UsersFile,
+        SourceKind::User,
+        SourceKind::Hook,
+        SourceKind::Anonymous,
+    ];
+
+    /// Returns the name of the kind, as in the configuration and the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SourceKind::Proxy => "proxy",
+            SourceKind::Certificate => "certificate",
+            SourceKind::Token => "token",
+            SourceKind::UsersFile => "users-file",
+            SourceKind::User => "user",
+            SourceKind::Hook => "hook",
+            SourceKind::Anonymous => "anonymous",
+        }
+    }
+}
