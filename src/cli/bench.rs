@@ -1,5 +1,6 @@
 //! `stompbox bench`: parses the flags and runs a measurement. The flags are not options of the broker.
 
+use super::output::write_text;
 use crate::bench::{Ack, BODY_BYTES_MIN, Json, Login, Options, Outcome, Pace, Shape, Url, run};
 use crate::config::{count, size, time};
 use clap::builder::PossibleValuesParser;
@@ -74,13 +75,13 @@ pub(super) fn bench(
     let matches = match command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) if error.use_stderr() => {
-            return super::write_text(errors, &error.render().to_string(), ExitCode::FAILURE);
+            return write_text(errors, &error.render().to_string(), ExitCode::FAILURE);
         }
-        Err(error) => return super::write_text(out, &error.render().to_string(), ExitCode::SUCCESS),
+        Err(error) => return write_text(out, &error.render().to_string(), ExitCode::SUCCESS),
     };
     let options = match options(&matches, passcode) {
         Ok(options) => options,
-        Err(error) => return super::write_text(errors, &format!("error: {error}\n"), ExitCode::FAILURE),
+        Err(error) => return write_text(errors, &format!("error: {error}\n"), ExitCode::FAILURE),
     };
     match run(&options, out, errors) {
         Outcome::Fine => ExitCode::SUCCESS,

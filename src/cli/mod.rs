@@ -16,11 +16,13 @@ mod bench;
 mod check_config;
 mod logging;
 mod open_files;
+mod output;
 mod passwd;
 mod serve;
 
 use crate::config::{self, ConfigError, Loaded};
 use arguments::{Arguments, Parsed};
+use output::write_text;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -89,12 +91,6 @@ fn list(config_errors: &[ConfigError]) -> String {
         text.push_str(&format!("{} configuration errors\n", config_errors.len()));
     }
     text
-}
-
-/// Writes `text` and returns `code`. Write errors such as EPIPE are ignored.
-fn write_text(to: &mut dyn Write, text: &str, code: ExitCode) -> ExitCode {
-    let _ = to.write_all(text.as_bytes()).and_then(|()| to.flush());
-    code
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Checks that span several options, such as `frame-bytes-max` against `outbound-queue-bytes-max`.
 
-use super::{Config, Listen};
+use super::listen::Listen;
+use super::sections::Config;
 use crate::auth::fetch::Client;
 use crate::auth::sources::token::Tokens;
 use crate::auth::{SourceKind, check_users_file};

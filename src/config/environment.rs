@@ -1,7 +1,7 @@
 //! The environment layer: `STOMPBOX_KEY`, with the key in upper case and underscores instead of dashes.
 
+use super::entry::ConfigEntry;
 use super::error::{ConfigError, Source};
-use super::load::ConfigEntry;
 use super::row::ValueKind;
 use super::table;
 use std::ffi::OsString;

@@ -1,7 +1,7 @@
 //! The file layer: flat TOML with the keys of the table of options.
 
+use super::entry::ConfigEntry;
 use super::error::{ConfigError, Source};
-use super::load::ConfigEntry;
 use super::row::{OptionRow, ValueKind};
 use super::table;
 use std::io::Read;

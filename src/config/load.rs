@@ -1,34 +1,13 @@
 //! Loading: combines the layers to one [`Config`].
 
-use super::environment;
+use super::entry::ConfigEntry;
 use super::error::{ConfigError, Source};
 use super::row::{OptionRow, ValueKind};
-use super::{Config, check, file, table};
+use super::sections::Config;
+use super::{check, environment, file, table};
 use crate::auth::Secret;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
-
-/// An option with its values in one layer.
-#[derive(Clone)]
-pub struct ConfigEntry {
-    /// The row of the option.
-    pub row: &'static OptionRow,
-    /// The values as written; several only for a repeatable option. They may contain secrets.
-    pub texts: Vec<String>,
-    /// The location of the option.
-    pub source: Source,
-    /// The name that was used, if it is an earlier one ([`table::RENAMED`]).
-    pub earlier_name: Option<&'static str>,
-}
-
-impl std::fmt::Debug for ConfigEntry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ConfigEntry")
-            .field("key", &self.row.key)
-            .field("source", &self.source)
-            .finish_non_exhaustive()
-    }
-}
 
 /// An option that was set, in a form that may be displayed.
 #[derive(Clone, Debug, PartialEq, Eq)]

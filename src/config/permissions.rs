@@ -1,6 +1,6 @@
 //! Derives the permission rules that apply from the options.
 
-use super::Config;
+use super::sections::Config;
 use crate::auth::SourceKind;
 use crate::destination;
 use crate::http::policy::forwarded::Proxies;

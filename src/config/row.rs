@@ -1,7 +1,10 @@
 //! A row of the table of options.
 
-use super::Config;
+use super::sections::Config;
 use std::borrow::Cow;
+
+/// Parses one value and stores it in the configuration.
+pub(super) type Setter = fn(&mut Config, &str) -> Result<(), String>;
 
 /// A row of the table of options: the complete definition of one option.
 #[derive(Debug)]
@@ -18,7 +21,7 @@ pub struct OptionRow {
     pub kind: ValueKind,
     /// Parses one value and stores it in the configuration. The error says what was expected and, unless the value is a
     /// secret, shows the value.
-    pub(super) set: fn(&mut Config, &str) -> Result<(), String>,
+    pub(super) set: Setter,
 }
 
 /// The type of an option. It determines the TOML type in the file, and whether the option may be repeated.

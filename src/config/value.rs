@@ -1,6 +1,7 @@
 //! Parsers of option values. Each error says what was expected.
 
-use super::{Listen, LogFormat};
+use super::listen::Listen;
+use super::sections::LogFormat;
 use crate::auth::{Names, Passcode, SourceKind, is_read_as_token};
 use crate::http::health::MetricsFrom;
 use crate::http::sockjs::{Transport, Transports};

@@ -7,6 +7,7 @@ pub(super) use prompt::ask;
 
 use crate::auth::edit::{Change, Changed, edit};
 use crate::auth::{Hash, Names, Passcode, Secret, is_read_as_token, record};
+use crate::cli::output::write_text;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use replace::LockedFile;
@@ -61,18 +62,16 @@ pub(super) fn passwd(
     let matches = match command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) if error.use_stderr() => {
-            return super::write_text(errors, &explain(&error), ExitCode::from(2));
+            return write_text(errors, &explain(&error), ExitCode::from(2));
         }
-        Err(error) => return super::write_text(out, &error.render().to_string(), ExitCode::SUCCESS),
+        Err(error) => return write_text(out, &error.render().to_string(), ExitCode::SUCCESS),
     };
     match parse_action(&matches).and_then(|action| execute(&action, ask)) {
-        Ok(text) => super::write_text(out, &text, ExitCode::SUCCESS),
+        Ok(text) => write_text(out, &text, ExitCode::SUCCESS),
         Err(PasswdError::Arguments(error)) => {
-            super::write_text(errors, &format!("error: {error}\n"), ExitCode::from(2))
+            write_text(errors, &format!("error: {error}\n"), ExitCode::from(2))
         }
-        Err(PasswdError::File(error)) => {
-            super::write_text(errors, &format!("error: {error}\n"), ExitCode::FAILURE)
-        }
+        Err(PasswdError::File(error)) => write_text(errors, &format!("error: {error}\n"), ExitCode::FAILURE),
     }
 }
 

@@ -1,10 +1,10 @@
 //! Options of presence.
 
-use super::row::OptionRow;
-use super::table::{COUNT_MAX, MILLISECOND, ZERO, duration, number};
-use super::value::{count, store, time};
+use crate::config::builders::{COUNT_MAX, MILLISECOND, ZERO, duration, number};
+use crate::config::row::OptionRow;
+use crate::config::value::{count, store, time};
 
-pub(super) const PRESENCE: &[OptionRow] = &[
+pub(crate) const PRESENCE: &[OptionRow] = &[
     number(
         "presence-names-max",
         "1000",

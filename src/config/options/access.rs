@@ -1,29 +1,11 @@
 //! Options of permissions, and of authentication before CONNECT.
 
-use super::Config;
-use super::row::{OptionRow, ValueKind};
-use super::table::text;
-use super::value::{cookie_name, header_name, preset, store, switch};
+use crate::config::builders::{boolean, optional, text};
+use crate::config::row::{OptionRow, ValueKind};
+use crate::config::value::{cookie_name, header_name, preset, store, switch};
 use crate::permissions::Rule;
 
-/// Parses a value, or returns `None` for an empty text, which means that the option is not set.
-pub(super) fn optional<T>(
-    text: &str,
-    parse: impl Fn(&str) -> Result<T, String>,
-) -> Result<Option<T>, String> {
-    if text.is_empty() { Ok(None) } else { parse(text).map(Some) }
-}
-
-pub(super) const fn boolean(
-    key: &'static str,
-    default: &'static str,
-    help: &'static str,
-    set: fn(&mut Config, &str) -> Result<(), String>,
-) -> OptionRow {
-    OptionRow { key, value: "true|false", default, help, kind: ValueKind::Switch, set }
-}
-
-pub(super) const ACCESS: &[OptionRow] = &[
+pub(crate) const ACCESS: &[OptionRow] = &[
     text(
         "default-permissions",
         "auto|safe|open",

@@ -1,11 +1,11 @@
 //! Options of running, stopping and logging.
 
-use super::row::{OptionRow, ValueKind};
-use super::table::{ZERO, duration, number, text};
-use super::value::{count, log_filter, log_format, store, switch, time};
+use crate::config::builders::{ZERO, duration, number, text};
+use crate::config::row::{OptionRow, ValueKind};
+use crate::config::value::{count, log_filter, log_format, store, switch, time};
 use crate::connection::Networks;
 
-pub(super) const RUNNING: &[OptionRow] = &[
+pub(crate) const RUNNING: &[OptionRow] = &[
     text(
         "health-check-from",
         "NETWORKS",

@@ -1,13 +1,13 @@
 //! Options of browsers and reverse proxies: origins, hosts and forwarded headers.
 
-use super::row::OptionRow;
-use super::table::text;
-use super::value::store;
+use crate::config::builders::text;
+use crate::config::row::OptionRow;
+use crate::config::value::store;
 use crate::http::policy::forwarded::Proxies;
 use crate::http::policy::host_policy::Hosts;
 use crate::http::policy::origin::Origins;
 
-pub(super) const WEB: &[OptionRow] = &[
+pub(crate) const WEB: &[OptionRow] = &[
     text(
         "allowed-origins",
         "LIST",

@@ -1,10 +1,10 @@
 //! Options of work queues: prefetch, limits and redelivery.
 
-use super::row::OptionRow;
-use super::table::{COUNT_MAX, KIB, TIB, ZERO, bytes, duration, number};
-use super::value::{count, size, store, time};
+use crate::config::builders::{COUNT_MAX, KIB, TIB, ZERO, bytes, duration, number};
+use crate::config::row::OptionRow;
+use crate::config::value::{count, size, store, time};
 
-pub(super) const QUEUES: &[OptionRow] = &[
+pub(crate) const QUEUES: &[OptionRow] = &[
     number(
         "prefetch-count",
         "250",

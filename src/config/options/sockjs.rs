@@ -1,10 +1,10 @@
 //! Options of SockJS.
 
-use super::row::{OptionRow, ValueKind};
-use super::table::{COUNT_MAX, KIB, MILLISECOND, TIB, ZERO, bytes, duration, number, text};
-use super::value::{count, names, size, store, switch, time, transports, url};
+use crate::config::builders::{COUNT_MAX, KIB, MILLISECOND, TIB, ZERO, bytes, duration, number, text};
+use crate::config::row::{OptionRow, ValueKind};
+use crate::config::value::{count, names, size, store, switch, time, transports, url};
 
-pub(super) const SOCKJS: &[OptionRow] = &[
+pub(crate) const SOCKJS: &[OptionRow] = &[
     duration(
         "sockjs-heartbeat",
         "25s",

@@ -1,26 +1,14 @@
 //! Options of authentication by JWT and by an HTTP hook.
 
-use super::Config;
-use super::access::{boolean, optional};
-use super::row::{OptionRow, ValueKind};
-use super::table::{COUNT_MAX, MILLISECOND, ZERO, duration, number, text};
-use super::value::{claim_name, count, store, switch, time};
 use crate::auth::Secret;
+use crate::config::builders::{
+    COUNT_MAX, MILLISECOND, ZERO, boolean, duration, list, number, optional, text,
+};
+use crate::config::row::{OptionRow, ValueKind};
+use crate::config::value::{claim_name, count, store, switch, time};
 use hyper::header::HeaderValue;
 
-/// Returns the row of a repeatable option.
-const fn list(
-    key: &'static str,
-    value: &'static str,
-    help: &'static str,
-    hidden: bool,
-    clear: fn(&mut Config),
-    set: fn(&mut Config, &str) -> Result<(), String>,
-) -> OptionRow {
-    OptionRow { key, value, default: "", help, kind: ValueKind::List { clear, hidden }, set }
-}
-
-pub(super) const TOKEN: &[OptionRow] = &[
+pub(crate) const TOKEN: &[OptionRow] = &[
     list(
         "jwt-secret",
         "SECRET",
@@ -175,7 +163,8 @@ pub(super) const TOKEN: &[OptionRow] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, table};
+    use crate::config::sections::Config;
+    use crate::config::table;
 
     #[test]
     fn hook_authorization_rejects_values_that_a_header_cannot_carry() {

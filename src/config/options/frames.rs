@@ -1,14 +1,14 @@
 //! Options of frames: limits on their size and rate, and how they are checked and terminated.
 
-use super::access::boolean;
-use super::row::OptionRow;
-use super::table::{COUNT_MAX, GIB, KIB, TIB, bytes, number};
-use super::value::{count, size, store, switch};
+use crate::config::builders::boolean;
+use crate::config::builders::{COUNT_MAX, GIB, KIB, TIB, bytes, number};
+use crate::config::row::OptionRow;
+use crate::config::value::{count, size, store, switch};
 
 /// Largest number of JSON bytes for one byte of a frame (`\u0000`).
 const JSON_FACTOR: usize = 6;
 
-pub(super) const FRAMES: &[OptionRow] = &[
+pub(crate) const FRAMES: &[OptionRow] = &[
     bytes("frame-bytes-max", "2MiB", "Maximum size of a frame; a larger one gets ERROR.", |c, v| {
         store(&mut c.transport.limits.frame_bytes_max, size(v, KIB..=GIB))
     }),

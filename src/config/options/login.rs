@@ -1,11 +1,11 @@
 //! Options of logins: accepted user names, the order of the authentication sources, and the limits on checking
 //! credentials.
 
-use super::row::OptionRow;
-use super::table::{COUNT_MAX, MILLISECOND, duration, number, text};
-use super::value::{count, source_kinds, store, time, user_names};
+use crate::config::builders::{COUNT_MAX, MILLISECOND, duration, number, text};
+use crate::config::row::OptionRow;
+use crate::config::value::{count, source_kinds, store, time, user_names};
 
-pub(super) const LOGIN: &[OptionRow] = &[
+pub(crate) const LOGIN: &[OptionRow] = &[
     text(
         "user-names",
         "precis|any",

@@ -1,0 +1,110 @@
+//! The configuration of the broker.
+
+use super::listen::Listen;
+use crate::http::health::MetricsFrom;
+use crate::http::policy::forwarded::Proxies;
+use crate::http::policy::host_policy::Hosts;
+use crate::http::policy::origin::Origins;
+use crate::http::policy::proxy_user::ProxyHeaders;
+use crate::{auth, broker, connection, http, outbound_queue, permissions, session};
+use std::time::Duration;
+use stompbox_frames::stomp::Limits;
+
+/// The configuration of the broker, with a section for each module. `Config::default()` contains the defaults of the
+/// table.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Addresses for STOMP over TCP (`tcp`).
+    pub listen_tcp: Vec<Listen>,
+    /// Addresses for HTTP, WebSocket and SockJS (`http`).
+    pub listen_http: Vec<Listen>,
+    /// Options of connections over every transport.
+    pub transport: connection::Options,
+    /// Options of HTTP, WebSocket and the pages for operators.
+    pub http: http::Options,
+    /// Options of the SockJS transports.
+    pub sockjs: crate::http::sockjs::Options,
+    /// Options of a STOMP session.
+    pub session: session::Options,
+    /// Options of the broker: work queues and presence.
+    pub broker: broker::Options,
+    /// Options of the outbound queue of a connection.
+    pub outbound_queue: outbound_queue::Options,
+    /// Options of authentication.
+    pub users: auth::Options,
+    /// The operator's permission rules and the preset that follows them.
+    pub permissions: permissions::Options,
+    /// Largest memory in bytes of outbound queues, work queues and open transactions together (`memory-bytes-max`).
+    pub memory_bytes_max: usize,
+    /// Longest time for which a stopping broker waits for its clients (`drain-time`).
+    pub drain_time: Duration,
+    /// The filter and the format of the log.
+    pub log: LogOptions,
+    /// Number of threads that run connections; 0 means one per core (`worker-threads`).
+    pub worker_threads: usize,
+}
+
+/// The filter and the format of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogOptions {
+    /// Validated directives for `EnvFilter` of `tracing-subscriber` (`log`).
+    pub filter: String,
+    /// The format of a line (`log-format`).
+    pub format: LogFormat,
+}
+
+/// The format of a line of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text for human readers, one line per event.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+impl Config {
+    /// Returns a configuration with placeholder values. The rows of the table then set every field.
+    pub(super) fn blank() -> Config {
+        let zero = Duration::ZERO;
+        let limits = Limits { frame_bytes_max: 0, header_count_max: 0, header_bytes_max: 0, to_bytes_max: 0 };
+        Config {
+            listen_tcp: Vec::new(),
+            listen_http: Vec::new(),
+            transport: connection::Options {
+                connect_limits: limits,
+                limits,
+                backlog: 0,
+                connections_max: 0,
+                connections_per_address_max: 0,
+                prefetch_bytes: 0,
+                stall_timeout: zero,
+                tcp_user_timeout: zero,
+                tcp_keepalive: zero,
+                trailing_lf: false,
+                linger: zero,
+                shutdown_error: false,
+                health_check_from: connection::Networks::default(),
+            },
+            http: http::Options {
+                ws_path: String::new(),
+                header_timeout: zero,
+                metrics_from: MetricsFrom::Off,
+                origins: Origins::default(),
+                hosts: Hosts::default(),
+                proxies: Proxies::default(),
+                proxy_user: ProxyHeaders::default(),
+                demo: false,
+            },
+            sockjs: crate::http::sockjs::Options::default(),
+            session: session::Options::default(),
+            broker: broker::Options::default(),
+            outbound_queue: outbound_queue::Options::default(),
+            users: auth::Options::default(),
+            permissions: permissions::Options::default(),
+            memory_bytes_max: 0,
+            drain_time: zero,
+            log: LogOptions { filter: String::new(), format: LogFormat::Text },
+            worker_threads: 0,
+        }
+    }
+}
