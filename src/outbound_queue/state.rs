@@ -1,7 +1,8 @@
 //! The contents of an outbound queue and the tasks that wait for it.
 
+use super::delivery::{Delivery, Key, Tag};
+use super::options::Options;
 use super::waiting_publishers::WaitingPublishers;
-use super::{Delivery, Key, Options, Tag};
 use crate::budget::Charge;
 use crate::work;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -1,0 +1,25 @@
+//! A message on its way to one subscription.
+
+use crate::budget::Charge;
+
+/// A message whose memory is charged to the budget until its last holder drops it.
+pub type Message = stompbox_frames::message::Message<Charge>;
+
+/// The key of a subscription within its connection. A connection never uses a key twice.
+pub type Key = u32;
+
+/// The position of a message in its work queue; 0 for a broadcast message.
+pub type Tag = u64;
+
+/// A message on its way to one subscription.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The message, shared by all its subscribers.
+    pub message: Message,
+    /// The key of the connection's subscription that receives the message.
+    pub key: Key,
+    /// Number of times the message has been given to a consumer, this time included; 1 for a broadcast message.
+    pub count: u32,
+    /// The position of the message in its work queue; 0 if it does not come from one.
+    pub tag: Tag,
+}
