@@ -1,10 +1,10 @@
 //! The tail of a MESSAGE: its headers, the layout of its parts, and its translation for older versions.
 
-use super::RESERVED;
+use super::reserved::RESERVED;
 use crate::stomp::encode::{END, decimal, decimal_length, line, line_length};
 use crate::stomp::escape::{self, Dialect, HeaderPart};
-use crate::stomp::headers::{RawHeader, text};
-use crate::stomp::{Headers, Version};
+use crate::stomp::headers::{Headers, RawHeader, text};
+use crate::stomp::version::Version;
 use bytes::{Bytes, BytesMut};
 use memchr::{memchr, memchr2, memchr3};
 use smallvec::SmallVec;

@@ -17,43 +17,15 @@
 //! some clients copy the headers of a MESSAGE into the ACK for it. Each byte is examined once, and an error is reported
 //! at the first byte that causes it, however the stream is split: the position is kept between calls.
 
+use super::command::Command;
 use super::delimiters::Delimiters;
 use super::frame_error::{FrameError, FramePosition, quote};
-use super::grammar::{HeaderSpan, HeaderSpans};
-use super::{Command, Version};
+use super::grammar::{HeaderSpan, HeaderSpans, digits};
+use super::limits::{COMMAND_BYTES_MAX, Limits, TO_PREFIX};
+use super::version::Version;
 use memchr::memchr;
 
-/// Limits on one frame. Each is checked before memory is spent on the part that it limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Maximum size of a whole frame in bytes, from the command to the NUL. Never more than `u32::MAX`.
-    pub frame_bytes_max: usize,
-    /// Maximum number of header lines of a frame.
-    pub header_count_max: usize,
-    /// Maximum length of one header line (name, colon and value) in bytes.
-    pub header_bytes_max: usize,
-    /// The same limit for the header `to`, which lists many names. It applies only if it is higher.
-    pub to_bytes_max: usize,
-}
-
-impl Limits {
-    /// Returns the limit for a header line with this beginning.
-    #[inline]
-    fn line_bytes_max(&self, line: &[u8]) -> usize {
-        if line.starts_with(TO_PREFIX) {
-            self.header_bytes_max.max(self.to_bytes_max)
-        } else {
-            self.header_bytes_max
-        }
-    }
-}
-
-/// Maximum length of a command line in bytes. The first lines of other protocols are often longer, commands never.
-pub(super) const COMMAND_BYTES_MAX: usize = 32;
-
 const CONTENT_LENGTH: &[u8] = b"content-length:";
-const TO_PREFIX: &[u8] = b"to:";
-
 /// Byte offsets of the parts of a whole frame, from its command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span {
@@ -417,16 +389,6 @@ impl Boundary {
 #[cold]
 fn command_too_long(input: &[u8]) -> FrameError {
     FrameError::CommandTooLong { quoted: quote(&input[..COMMAND_BYTES_MAX + 1]) }
-}
-
-/// Parses a decimal number of digits only. A number that exceeds `usize` becomes its maximum.
-fn digits(input: &[u8]) -> Option<usize> {
-    if input.is_empty() {
-        return None;
-    }
-    input.iter().try_fold(0usize, |number, digit| {
-        digit.is_ascii_digit().then(|| number.saturating_mul(10).saturating_add(usize::from(digit - b'0')))
-    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Encodes headers and a body into frames.
 
+use super::command::Command;
 use super::escape::{self, Dialect, HeaderPart};
-use super::{Command, Version};
+use super::version::Version;
 use bytes::{Bytes, BytesMut};
 
 /// Appends `name:value LF`, escaped for `version`. Characters that the version cannot represent become a space, a colon

@@ -8,7 +8,7 @@
 //! | `\r`     | literal | fatal | CR    | literal                   |
 //! | other    | literal | fatal | fatal | literal                   |
 
-use super::Version;
+use super::version::Version;
 use bytes::BytesMut;
 use memchr::memchr;
 use std::borrow::Cow;

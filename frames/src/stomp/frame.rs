@@ -1,6 +1,7 @@
 //! A received frame.
 
-use super::{Command, Headers};
+use super::command::Command;
+use super::headers::Headers;
 use bytes::Bytes;
 
 /// A received frame. Headers and body are slices of one block of received bytes.

@@ -1,6 +1,9 @@
 //! All errors in the bytes of a frame, and their texts for the client.
 
-use super::{Command, DecodeError, Limits, Version};
+use super::command::Command;
+use super::decode_error::DecodeError;
+use super::limits::{COMMAND_BYTES_MAX, Limits};
+use super::version::Version;
 
 /// A position in a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +102,7 @@ impl FrameError {
         match self {
             FrameError::CommandTooLong { quoted } => format!(
                 "The command line has more than {} bytes and begins with {quoted}; expected a STOMP command such as CONNECT or SEND, followed by a line end.",
-                super::boundary::COMMAND_BYTES_MAX
+                COMMAND_BYTES_MAX
             ),
             FrameError::NulInCommand { quoted } => format!(
                 "The frame ends in its first line, {quoted}; expected a command, a line end, headers, a blank line, the body and NUL."

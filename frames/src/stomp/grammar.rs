@@ -152,6 +152,16 @@ fn eol(input: &[u8]) -> Parsed<'_, char> {
     }
 }
 
+/// Parses a decimal number of digits only. A number that exceeds `usize` becomes its maximum.
+pub(super) fn digits(input: &[u8]) -> Option<usize> {
+    if input.is_empty() {
+        return None;
+    }
+    input.iter().try_fold(0usize, |number, digit| {
+        digit.is_ascii_digit().then(|| number.saturating_mul(10).saturating_add(usize::from(digit - b'0')))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,9 +1,9 @@
 //! The headers of a received frame.
 
-use super::Version;
 use super::encode;
 use super::escape::unescape;
 use super::grammar::{HeaderLine, HeaderLines, HeaderSpan, HeaderSpans};
+use super::version::Version;
 use bytes::{Bytes, BytesMut};
 use memchr::memchr;
 use std::borrow::Cow;

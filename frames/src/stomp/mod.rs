@@ -3,6 +3,7 @@
 pub mod boundary;
 pub mod command;
 pub mod decode;
+mod decode_error;
 mod delimiters;
 pub mod encode;
 pub(crate) mod escape;
@@ -11,12 +12,14 @@ mod frame_error;
 pub(crate) mod grammar;
 pub mod headers;
 pub mod heartbeat;
+mod limits;
 pub mod version;
 
-pub use boundary::Limits;
 pub use command::Command;
-pub use decode::{DecodeError, Decoder};
+pub use decode::Decoder;
+pub use decode_error::DecodeError;
 pub use frame::Frame;
 pub use headers::Headers;
 pub use heartbeat::HeartBeat;
+pub use limits::Limits;
 pub use version::Version;
