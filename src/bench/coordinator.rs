@@ -1,12 +1,13 @@
 //! Leads a measurement through its phases, and monitors its tasks.
 
-use super::delivery_stats::Interval;
+use super::end::End;
 use super::error::BenchError;
 use super::options::{Options, Pace};
 use super::process::cpu_time;
 use super::progress::Progress;
+use super::results::delivery_stats::Interval;
+use super::results::number::number;
 use super::run::{Phase, Run};
-use super::table;
 use std::future::Future;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -24,15 +25,6 @@ const SUBSCRIBE_TIME_MAX: Duration = Duration::from_secs(20);
 const RECEIPT_TIME_MAX: Duration = Duration::from_secs(2);
 /// Minimum interval at which the publishers of an open loop are woken.
 const TICK_MIN: Duration = Duration::from_micros(100);
-
-/// The reason why a measurement ended early.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// The user pressed Ctrl-C.
-    Interrupted,
-    /// A connection failed, or deliveries have stalled.
-    Failed(String),
-}
 
 /// Coordinates the tasks of one measurement.
 pub(super) struct Coordinator<'a, 'w> {
@@ -243,8 +235,7 @@ impl StallDetector {
         let elapsed = self.rate_base.1.elapsed().as_secs_f64();
         if elapsed > 0.5 {
             let delivered = run.delivered();
-            self.rate =
-                format!("{} delivered/s", table::number((delivered - self.rate_base.0) as f64 / elapsed));
+            self.rate = format!("{} delivered/s", number((delivered - self.rate_base.0) as f64 / elapsed));
             self.rate_base = (delivered, Instant::now());
         }
         self.rate.clone()

@@ -9,39 +9,31 @@
 //!
 //! A `link` carries frames over any transport; it is sans-IO except for its sockets. Each connection (publisher or
 //! receiver) has a task. The tasks share a `run::Run`, the `coordinator` leads them through the phases of the
-//! measurement, and a `report` contains the results. Memory is bounded: bodies are created when they are sent, messages
+//! measurement, and a `results::report` contains the results. Memory is bounded: bodies are created when they are sent, messages
 //! in flight are limited by the window or by the socket buffers, and gaps in a sequence are recorded up to a limit.
 
 mod client;
 mod coordinator;
-mod delivery_stats;
+mod end;
 mod error;
-mod flow;
-mod idle;
 mod link;
 mod options;
-mod ping_pong;
 mod process;
 mod progress;
-mod publisher;
-mod receiver;
-mod report;
+pub(crate) mod results;
 mod run;
-mod schedule;
-mod sequence;
-mod stamp;
-mod table;
+pub(crate) mod shapes;
+pub(crate) mod traffic;
 mod url;
-mod window;
 
 pub use options::{Ack, Json, Login, Options, Pace, Shape};
-pub use stamp::BODY_BYTES_MIN;
+pub use traffic::stamp::BODY_BYTES_MIN;
 pub use url::{Transport, Url};
 
 use error::BenchError;
 use link::ServerAddress;
 use progress::Progress;
-use report::Report;
+use results::report::Report;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -88,9 +80,11 @@ fn measure(options: &Options, progress: &mut Progress<'_>) -> Result<Report, Ben
     let report = runtime.block_on(async {
         let target = Arc::new(ServerAddress::find(&options.url).await?);
         match options.shape {
-            Shape::FanOut | Shape::Queue => flow::run(options, &target, id, progress).await,
-            Shape::PingPong => ping_pong::run(options, &target, id, progress).await,
-            Shape::Idle => idle::run(options, &target, id, progress).await,
+            Shape::FanOut | Shape::Queue => {
+                crate::bench::shapes::flow::run(options, &target, id, progress).await
+            }
+            Shape::PingPong => crate::bench::shapes::ping_pong::run(options, &target, id, progress).await,
+            Shape::Idle => crate::bench::shapes::idle::run(options, &target, id, progress).await,
         }
     });
     runtime.shutdown_background();
@@ -112,7 +106,7 @@ fn runtime(shape: Shape) -> std::io::Result<tokio::runtime::Runtime> {
 /// Writes the table, and the JSON if requested.
 fn write(report: &Report, out: &mut dyn Write, errors: &mut dyn Write) -> Result<(), BenchError> {
     let json = || format!("{}\n", report.to_json());
-    let table = table::table(report);
+    let table = crate::bench::results::table::table(report);
     let (to_out, to_errors) = match report.options.json {
         Some(Json::Stdout) => (json(), table),
         _ => (table, String::new()),

@@ -1,9 +1,9 @@
 //! State shared by the tasks of one measurement.
 
-use super::delivery_stats::{DeliveryStats, Interval};
 use super::options::{Options, Pace, Shape};
-use super::stamp::Stamper;
-use super::window::Window;
+use super::results::delivery_stats::{DeliveryStats, Interval};
+use super::traffic::stamp::Stamper;
+use super::traffic::window::Window;
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};

@@ -7,7 +7,7 @@ pub(super) use prompt::ask;
 
 use crate::auth::edit::{Change, Changed, edit};
 use crate::auth::{Hash, Names, Passcode, Secret, is_read_as_token, record};
-use crate::cli::output::write_text;
+use super::output::write_text;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use replace::LockedFile;

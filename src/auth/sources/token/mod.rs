@@ -20,7 +20,7 @@ use crate::auth::now::Now;
 use crate::auth::password::hash_pool::cores;
 use crate::auth::principal::Principal;
 use crate::auth::source::{Check, Decision, Source};
-use crate::auth::sources::kind::SourceKind;
+use super::kind::SourceKind;
 use key_file::KeyFile;
 use key_url::{FetchReason, KeyUrl};
 use keys::{Fit, Key};

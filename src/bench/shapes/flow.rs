@@ -1,22 +1,22 @@
 //! The shapes `fan-out` and `queue`: publishers and subscribers, distributed over destinations.
 
-use super::client::connect_all;
-use super::coordinator::Coordinator;
-use super::error::BenchError;
-use super::link::ServerAddress;
-use super::options::{Ack, Options, Shape};
-use super::progress::Progress;
-use super::publisher::Publisher;
-use super::receiver::{Group, Ledger, Receiver};
-use super::report::Report;
-use super::run::Run;
-use super::sequence::Sequence;
+use crate::bench::client::connect_all;
+use crate::bench::coordinator::Coordinator;
+use crate::bench::error::BenchError;
+use crate::bench::link::ServerAddress;
+use crate::bench::options::{Ack, Options, Shape};
+use crate::bench::progress::Progress;
+use crate::bench::results::report::Report;
+use crate::bench::run::Run;
+use crate::bench::traffic::publisher::Publisher;
+use crate::bench::traffic::receiver::{Group, Ledger, Receiver};
+use crate::bench::traffic::sequence::Sequence;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Runs the measurement.
-pub(super) async fn run(
+pub(in crate::bench) async fn run(
     options: &Options,
     target: &Arc<ServerAddress>,
     id: u32,

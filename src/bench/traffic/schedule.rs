@@ -6,7 +6,7 @@ const SECOND: u128 = 1_000_000_000;
 
 /// The share of one publisher in a common rate: publishers send round robin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Schedule {
+pub(in crate::bench) struct Schedule {
     start: u64,
     rate: u128,
     publisher: u128,
@@ -16,13 +16,13 @@ pub(super) struct Schedule {
 impl Schedule {
     /// Creates the schedule of one publisher. All `publishers` together send `rate` messages per second, the first at
     /// `start` (in nanoseconds).
-    pub(super) fn new(start: u64, rate: u32, publisher: usize, publishers: usize) -> Schedule {
+    pub(in crate::bench) fn new(start: u64, rate: u32, publisher: usize, publishers: usize) -> Schedule {
         let rate = u128::from(rate.max(1));
         Schedule { start, rate, publisher: publisher as u128, publishers: publishers as u128 }
     }
 
     /// Returns the time at which this publisher's message `number` is due, in nanoseconds.
-    pub(super) fn due(&self, number: u64) -> u64 {
+    pub(in crate::bench) fn due(&self, number: u64) -> u64 {
         let position = u128::from(number) * self.publishers + self.publisher;
         self.start + (position * SECOND / self.rate) as u64
     }

@@ -1,7 +1,7 @@
 //! Statistics of deliveries.
 
-use super::sequence::Arrival;
-use super::stamp::Stamp;
+use crate::bench::traffic::sequence::Arrival;
+use crate::bench::traffic::stamp::Stamp;
 use hdrhistogram::Histogram;
 
 /// Number of significant digits of recorded latencies, which are in nanoseconds.
@@ -10,21 +10,21 @@ const DIGITS: u8 = 3;
 const LATENCY_MAX: u64 = 3600 * 1_000_000_000;
 
 /// Start and end of the measurement, in nanoseconds since the run began; the end is exclusive.
-pub(super) type Interval = (u64, u64);
+pub(in crate::bench) type Interval = (u64, u64);
 
 /// Counts of deliveries, for several receivers together.
 #[derive(Clone, Debug)]
-pub(super) struct DeliveryStats {
+pub(in crate::bench) struct DeliveryStats {
     /// Messages that arrived for the first time.
-    pub(super) delivered: u64,
+    pub(in crate::bench) delivered: u64,
     /// Messages that arrived for the first time during the measurement.
-    pub(super) measured: u64,
-    pub(super) duplicated: u64,
-    pub(super) reordered: u64,
-    pub(super) corrupt: u64,
-    pub(super) foreign: u64,
+    pub(in crate::bench) measured: u64,
+    pub(in crate::bench) duplicated: u64,
+    pub(in crate::bench) reordered: u64,
+    pub(in crate::bench) corrupt: u64,
+    pub(in crate::bench) foreign: u64,
     /// Time from when a message was due until it was read, for messages that were due during the measurement.
-    pub(super) latency: Histogram<u64>,
+    pub(in crate::bench) latency: Histogram<u64>,
 }
 
 impl Default for DeliveryStats {
@@ -44,7 +44,7 @@ impl Default for DeliveryStats {
 
 impl DeliveryStats {
     /// Records the arrival of a message of this run at time `now`, and returns whether it is the first one.
-    pub(super) fn record(
+    pub(in crate::bench) fn record(
         &mut self,
         stamp: &Stamp,
         arrival: Arrival,
@@ -68,7 +68,7 @@ impl DeliveryStats {
     }
 
     /// Adds the counts of `other`.
-    pub(super) fn add(&mut self, other: &DeliveryStats) {
+    pub(in crate::bench) fn add(&mut self, other: &DeliveryStats) {
         self.delivered += other.delivered;
         self.measured += other.measured;
         self.duplicated += other.duplicated;

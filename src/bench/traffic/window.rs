@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 /// The window of one publisher.
 #[derive(Debug)]
-pub(super) struct Window {
+pub(in crate::bench) struct Window {
     /// Number of messages in a group.
     group: u64,
     /// Number of deliveries of each message.
@@ -20,7 +20,7 @@ pub(super) struct Window {
 
 impl Window {
     /// Creates a window for at most `messages` in flight, each of which is delivered `copies` times.
-    pub(super) fn new(messages: usize, copies: usize) -> Window {
+    pub(in crate::bench) fn new(messages: usize, copies: usize) -> Window {
         let group = (messages / 8).max(1);
         let slots = (messages / group).max(1);
         Window {
@@ -32,7 +32,7 @@ impl Window {
     }
 
     /// Takes a slot for message `number`, the next of its publisher. Returns `false` if none is free.
-    pub(super) fn try_take(&self, number: u64) -> bool {
+    pub(in crate::bench) fn try_take(&self, number: u64) -> bool {
         if !number.is_multiple_of(self.group) {
             return true;
         }
@@ -45,19 +45,19 @@ impl Window {
     }
 
     /// Returns the group of a message.
-    pub(super) fn group_of(&self, number: u64) -> u64 {
+    pub(in crate::bench) fn group_of(&self, number: u64) -> u64 {
         number / self.group
     }
 
     /// Records `count` deliveries of messages of one group.
-    pub(super) fn record_deliveries(&self, group: u64, count: u64) {
+    pub(in crate::bench) fn record_deliveries(&self, group: u64, count: u64) {
         if self.slot(group).fetch_sub(count, Ordering::AcqRel) == count {
             self.freed.notify_one();
         }
     }
 
     /// Waits until a slot has been freed since the last call.
-    pub(super) async fn freed(&self) {
+    pub(in crate::bench) async fn freed(&self) {
         self.freed.notified().await;
     }
 

@@ -1,15 +1,16 @@
 //! The results as a table for human readers.
 
-use super::coordinator::End;
-use super::options::{Options, Pace, Shape};
+use super::number::number;
 use super::report::{QUANTILES, Report, deliveries};
+use crate::bench::end::End;
+use crate::bench::options::{Options, Pace, Shape};
 use hdrhistogram::Histogram;
 use std::fmt::Write;
 
 const BAR_WIDTH: usize = 40;
 
 /// Formats all results.
-pub(super) fn table(report: &Report) -> String {
+pub(in crate::bench) fn table(report: &Report) -> String {
     let options = &report.options;
     let mut text = format!("{} over {}\n{}\n", options.shape.name(), options.url, load(options));
     match &report.end {
@@ -157,19 +158,6 @@ fn count(count: u64) -> String {
     number(count as f64)
 }
 
-/// Formats a number without its fraction, with commas between thousands.
-pub(super) fn number(value: f64) -> String {
-    let digits = format!("{value:.0}");
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::report::tests::report;
@@ -206,10 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_times_are_formatted_readably() {
-        for (value, text) in [(0.0, "0"), (999.4, "999"), (1000.0, "1,000"), (1_234_567.0, "1,234,567")] {
-            assert_eq!(number(value), text);
-        }
+    fn times_are_formatted_readably() {
         for (value, text) in [
             (0.5, "0.50 us"),
             (9.999, "10.0 us"),

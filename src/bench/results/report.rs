@@ -1,38 +1,42 @@
 //! The results of a measurement.
 
-use super::coordinator::{Coordinator, End};
 use super::delivery_stats::DeliveryStats;
-use super::idle::Idle;
-use super::options::{Options, Pace, Shape};
+use crate::bench::coordinator::Coordinator;
+use crate::bench::end::End;
+use crate::bench::options::{Options, Pace, Shape};
 use serde_json::{Map, Value, json};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Reported quantiles of the latency: name in JSON, name in the table, quantile.
-pub(super) const QUANTILES: [(&str, &str, f64); 4] =
+pub(in crate::bench) const QUANTILES: [(&str, &str, f64); 4] =
     [("p50", "p50", 0.5), ("p90", "p90", 0.9), ("p99", "p99", 0.99), ("p99_9", "p99.9", 0.999)];
 
 /// The results of a measurement.
 #[derive(Clone, Debug)]
-pub(super) struct Report {
-    pub(super) options: Options,
+pub(in crate::bench) struct Report {
+    pub(in crate::bench) options: Options,
     /// Duration of the measurement, in seconds.
-    pub(super) seconds: f64,
+    pub(in crate::bench) seconds: f64,
     /// Number of messages sent during the measurement, and in total.
-    pub(super) published: u64,
-    pub(super) sent: u64,
-    pub(super) stats: DeliveryStats,
+    pub(in crate::bench) published: u64,
+    pub(in crate::bench) sent: u64,
+    pub(in crate::bench) stats: DeliveryStats,
     /// Number of deliveries that all sent messages must cause.
-    pub(super) expected: u64,
-    pub(super) unreceipted: u64,
+    pub(in crate::bench) expected: u64,
+    pub(in crate::bench) unreceipted: u64,
     /// CPU time of this process during the measurement, in seconds.
-    pub(super) cpu_seconds: f64,
-    pub(super) idle: Option<Idle>,
-    pub(super) end: Option<End>,
+    pub(in crate::bench) cpu_seconds: f64,
+    pub(in crate::bench) idle: Option<Idle>,
+    pub(in crate::bench) end: Option<End>,
 }
 
 impl Report {
     /// Creates the report of a finished measurement.
-    pub(super) fn new(options: &Options, coordinator: Coordinator<'_, '_>, expected: u64) -> Report {
+    pub(in crate::bench) fn new(
+        options: &Options,
+        coordinator: Coordinator<'_, '_>,
+        expected: u64,
+    ) -> Report {
         coordinator.progress.clear();
         let run = &coordinator.run;
         Report {
@@ -50,44 +54,44 @@ impl Report {
     }
 
     /// Returns the number of missing deliveries.
-    pub(super) fn lost(&self) -> u64 {
+    pub(in crate::bench) fn lost(&self) -> u64 {
         self.expected.saturating_sub(self.stats.delivered)
     }
 
     /// Returns whether every message arrived once, intact and in order, and nothing failed.
-    pub(super) fn is_fine(&self) -> bool {
+    pub(in crate::bench) fn is_fine(&self) -> bool {
         let DeliveryStats { duplicated, reordered, corrupt, .. } = self.stats;
         let faults = self.lost() + duplicated + reordered + corrupt + self.unreceipted;
         faults == 0 && !matches!(self.end, Some(End::Failed(_)))
     }
 
     /// Returns `count` per second of the measurement.
-    pub(super) fn rate(&self, count: u64) -> f64 {
+    pub(in crate::bench) fn rate(&self, count: u64) -> f64 {
         if self.seconds > 0.0 { count as f64 / self.seconds } else { 0.0 }
     }
 
     /// Returns the delivered body bytes per second, in MB/s.
-    pub(super) fn megabytes_per_second(&self) -> f64 {
+    pub(in crate::bench) fn megabytes_per_second(&self) -> f64 {
         self.rate(self.stats.measured) * self.options.body_bytes as f64 / 1e6
     }
 
     /// Returns the CPU time of this process per delivery, in microseconds. It includes the cost of publishing.
-    pub(super) fn cpu_microseconds(&self) -> f64 {
+    pub(in crate::bench) fn cpu_microseconds(&self) -> f64 {
         if self.stats.measured == 0 { 0.0 } else { self.cpu_seconds * 1e6 / self.stats.measured as f64 }
     }
 
     /// Returns the average number of cores that this process kept busy.
-    pub(super) fn cpu_cores(&self) -> f64 {
+    pub(in crate::bench) fn cpu_cores(&self) -> f64 {
         if self.seconds > 0.0 { self.cpu_seconds / self.seconds } else { 0.0 }
     }
 
     /// Returns a quantile of the latency, in microseconds.
-    pub(super) fn latency(&self, quantile: f64) -> f64 {
+    pub(in crate::bench) fn latency(&self, quantile: f64) -> f64 {
         self.stats.latency.value_at_quantile(quantile) as f64 / 1e3
     }
 
     /// Returns the results as one JSON object. Names end with their unit.
-    pub(super) fn to_json(&self) -> Value {
+    pub(in crate::bench) fn to_json(&self) -> Value {
         let options = &self.options;
         let (window, rate) = match options.pace {
             Pace::Window(window) => (json!(window), Value::Null),
@@ -141,14 +145,26 @@ impl Report {
     }
 }
 
+/// Results that only this shape has.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::bench) struct Idle {
+    pub(in crate::bench) connections: usize,
+    /// Time from the first connect to the last CONNECTED, in seconds.
+    pub(in crate::bench) connect_seconds: f64,
+    /// Time from a SEND to the last of its deliveries, in seconds, for each broadcast.
+    pub(in crate::bench) broadcast_seconds: Vec<f64>,
+    /// Resident memory of the broker in bytes, before and with the connections.
+    pub(in crate::bench) resident_bytes: Option<(u64, u64)>,
+}
+
 impl Idle {
     /// Returns the number of connections opened per second.
-    pub(super) fn connects_per_second(&self) -> f64 {
+    pub(in crate::bench) fn connects_per_second(&self) -> f64 {
         self.connections as f64 / self.connect_seconds.max(1e-9)
     }
 
     /// Returns the increase of the broker's memory per connection, in bytes.
-    pub(super) fn bytes_per_connection(&self) -> Option<f64> {
+    pub(in crate::bench) fn bytes_per_connection(&self) -> Option<f64> {
         let (before, after) = self.resident_bytes?;
         Some((after as f64 - before as f64) / self.connections as f64)
     }
@@ -175,7 +191,7 @@ fn object(value: Value) -> Map<String, Value> {
 }
 
 /// Returns the label for the deliveries of a shape.
-pub(super) fn deliveries(shape: Shape) -> &'static str {
+pub(in crate::bench) fn deliveries(shape: Shape) -> &'static str {
     match shape {
         Shape::PingPong => "round trips",
         _ => "delivered",
@@ -186,8 +202,8 @@ pub(super) fn deliveries(shape: Shape) -> &'static str {
 pub(super) mod tests {
     use super::*;
     use crate::bench::options::{Ack, Login};
-    use crate::bench::sequence::Arrival;
-    use crate::bench::stamp::Stamp;
+    use crate::bench::traffic::sequence::Arrival;
+    use crate::bench::traffic::stamp::Stamp;
     use crate::bench::url::Url;
     use std::time::Duration;
 

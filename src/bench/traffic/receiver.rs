@@ -1,22 +1,22 @@
 //! A connection that subscribes and checks every message that it receives.
 
-use super::client::{acknowledge, subscribe};
-use super::delivery_stats::{DeliveryStats, Interval};
-use super::error::BenchError;
-use super::link::Link;
-use super::options::Ack;
-use super::run::{Phase, Run};
 use super::sequence::{Arrival, Sequence};
 use super::stamp::{PROBE, Stamp, StampError};
+use crate::bench::client::{acknowledge, subscribe};
+use crate::bench::error::BenchError;
+use crate::bench::link::Link;
+use crate::bench::options::Ack;
+use crate::bench::results::delivery_stats::{DeliveryStats, Interval};
+use crate::bench::run::{Phase, Run};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use stompbox_frames::stomp::Command;
 
 /// Sequences that the competing consumers of a destination share, one for each publisher.
-pub(super) type Group = Arc<Mutex<Vec<Sequence>>>;
+pub(in crate::bench) type Group = Arc<Mutex<Vec<Sequence>>>;
 
 /// Records which messages have arrived, with a sequence for each publisher of the destination.
-pub(super) enum Ledger {
+pub(in crate::bench) enum Ledger {
     /// This receiver gets all messages.
     Own(Vec<Sequence>),
     /// Each message arrives at one receiver of the group. The numbers that a single receiver gets must increase.
@@ -24,17 +24,17 @@ pub(super) enum Ledger {
 }
 
 impl Ledger {
-    pub(super) fn own(publishers: usize) -> Ledger {
+    pub(in crate::bench) fn own(publishers: usize) -> Ledger {
         Ledger::Own((0..publishers).map(|_| Sequence::default()).collect())
     }
 
-    pub(super) fn shared(group: Group) -> Ledger {
+    pub(in crate::bench) fn shared(group: Group) -> Ledger {
         let publishers = group.lock().len();
         Ledger::Shared { group, next: vec![0; publishers] }
     }
 
     /// Records the arrival of a message. Returns `None` if the publisher belongs to another destination.
-    pub(super) fn arrive(&mut self, publisher: usize, number: u64) -> Option<Arrival> {
+    pub(in crate::bench) fn arrive(&mut self, publisher: usize, number: u64) -> Option<Arrival> {
         match self {
             Ledger::Own(sequences) => Some(sequences.get_mut(publisher)?.arrive(number)),
             Ledger::Shared { group, next } => {
@@ -53,7 +53,7 @@ impl Ledger {
 }
 
 /// A subscriber or consumer.
-pub(super) struct Receiver {
+pub(in crate::bench) struct Receiver {
     run: Arc<Run>,
     link: Link,
     index: usize,
@@ -73,14 +73,20 @@ struct Unreported {
 
 impl Receiver {
     /// Creates the receiver with number `index`, which also determines its destination.
-    pub(super) fn new(run: Arc<Run>, mut link: Link, index: usize, ledger: Ledger, ack: Ack) -> Receiver {
+    pub(in crate::bench) fn new(
+        run: Arc<Run>,
+        mut link: Link,
+        index: usize,
+        ledger: Ledger,
+        ack: Ack,
+    ) -> Receiver {
         link.queue(&subscribe(&run.destination(index % run.destinations), ack));
         Receiver { run, link, index, ledger, ack, is_ready: false, unreported: Unreported::default() }
     }
 
     /// Receives until the task is aborted. A receiver that acknowledges messages returns when all of them are
     /// acknowledged.
-    pub(super) async fn receive(mut self) -> Result<(), BenchError> {
+    pub(in crate::bench) async fn receive(mut self) -> Result<(), BenchError> {
         if self.ack == Ack::Auto {
             loop {
                 self.link.progress().await?;

@@ -7,7 +7,7 @@ const GAPS_MAX: usize = 16_384;
 
 /// The kind of an arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Arrival {
+pub(in crate::bench) enum Arrival {
     /// First arrival, and no later message has arrived yet.
     InOrder,
     /// First arrival, after a later message.
@@ -18,7 +18,7 @@ pub(super) enum Arrival {
 
 /// The messages of one publisher that one receiver, or one group of competing ones, has seen. Numbers begin with 0.
 #[derive(Debug, Default)]
-pub(super) struct Sequence {
+pub(in crate::bench) struct Sequence {
     next: u64,
     /// Missing numbers below `next`: maps the start of each gap to its exclusive end. Usually empty.
     gaps: BTreeMap<u64, u64>,
@@ -26,7 +26,7 @@ pub(super) struct Sequence {
 
 impl Sequence {
     /// Records the arrival of message `number`.
-    pub(super) fn arrive(&mut self, number: u64) -> Arrival {
+    pub(in crate::bench) fn arrive(&mut self, number: u64) -> Arrival {
         if number < self.next {
             return self.arrive_late(number);
         }

@@ -1,22 +1,22 @@
 //! The shape `ping-pong`: pairs of connections with one message in flight, of which one end returns what the other
 //! sends.
 
-use super::client::{connect_all, send_head, subscribe};
-use super::coordinator::Coordinator;
-use super::error::BenchError;
-use super::link::{Link, ServerAddress};
-use super::options::{Ack, Options, Pace};
-use super::progress::Progress;
-use super::report::Report;
-use super::run::{Phase, Run};
-use super::sequence::Sequence;
-use super::stamp::{Stamp, StampError};
+use crate::bench::client::{connect_all, send_head, subscribe};
+use crate::bench::coordinator::Coordinator;
+use crate::bench::error::BenchError;
+use crate::bench::link::{Link, ServerAddress};
+use crate::bench::options::{Ack, Options, Pace};
+use crate::bench::progress::Progress;
+use crate::bench::results::report::Report;
+use crate::bench::run::{Phase, Run};
+use crate::bench::traffic::sequence::Sequence;
+use crate::bench::traffic::stamp::{Stamp, StampError};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use stompbox_frames::stomp::{Command, Frame};
 
 /// Runs the measurement.
-pub(super) async fn run(
+pub(in crate::bench) async fn run(
     options: &Options,
     target: &Arc<ServerAddress>,
     id: u32,

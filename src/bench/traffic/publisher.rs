@@ -1,12 +1,12 @@
 //! A connection that publishes as fast as its window or its schedule allows.
 
-use super::client::send_head;
-use super::error::BenchError;
-use super::link::Link;
-use super::options::Pace;
-use super::run::{Phase, Run};
 use super::schedule::Schedule;
 use super::stamp::{PROBE, Stamp};
+use crate::bench::client::send_head;
+use crate::bench::error::BenchError;
+use crate::bench::link::Link;
+use crate::bench::options::Pace;
+use crate::bench::run::{Phase, Run};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -18,7 +18,7 @@ use tokio::time::timeout;
 const PROBE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A connection that publishes.
-pub(super) struct Publisher {
+pub(in crate::bench) struct Publisher {
     run: Arc<Run>,
     link: Link,
     index: usize,
@@ -31,7 +31,7 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    pub(super) fn new(
+    pub(in crate::bench) fn new(
         run: Arc<Run>,
         link: Link,
         index: usize,
@@ -44,7 +44,7 @@ impl Publisher {
     }
 
     /// Publishes until the task is aborted. If `probes`, sends probes to its destination until the start.
-    pub(super) async fn publish(mut self, probes: bool) -> Result<(), BenchError> {
+    pub(in crate::bench) async fn publish(mut self, probes: bool) -> Result<(), BenchError> {
         let start = self.prepare(probes).await?;
         let (run, index) = (self.run.clone(), self.index);
         let schedule = match self.pace {
@@ -74,7 +74,7 @@ impl Publisher {
 
     /// Publishes `rounds` messages, each after the one before has reached all receivers, and records the seconds that
     /// each took.
-    pub(super) async fn broadcast(
+    pub(in crate::bench) async fn broadcast(
         mut self,
         rounds: usize,
         times: Arc<Mutex<Vec<f64>>>,

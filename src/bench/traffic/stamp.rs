@@ -11,23 +11,23 @@
 /// Minimum size of a body, in bytes.
 pub const BODY_BYTES_MIN: usize = 40;
 /// Publisher number of probes: messages that only test whether a subscription exists.
-pub(super) const PROBE: u16 = u16::MAX;
+pub(in crate::bench) const PROBE: u16 = u16::MAX;
 
 /// Characters of the filler. None of them needs an escape in JSON or a URI.
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// The contents of a body, without the filler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
-    pub(super) publisher: u16,
-    pub(super) number: u64,
+pub(in crate::bench) struct Stamp {
+    pub(in crate::bench) publisher: u16,
+    pub(in crate::bench) number: u64,
     /// Due time, in nanoseconds since the run began.
-    pub(super) due: u64,
+    pub(in crate::bench) due: u64,
 }
 
 /// The reason why a body is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum StampError {
+pub(in crate::bench) enum StampError {
     /// The message is from another run or another program.
     Foreign,
     /// The body was changed in transit.
@@ -36,7 +36,7 @@ pub(super) enum StampError {
 
 /// Writes and reads the bodies of one run.
 #[derive(Debug)]
-pub(super) struct Stamper {
+pub(in crate::bench) struct Stamper {
     run: [u8; 8],
     bytes: usize,
     filler: Vec<u8>,
@@ -44,7 +44,7 @@ pub(super) struct Stamper {
 
 impl Stamper {
     /// Creates a stamper for bodies of `bytes` bytes, at least [`BODY_BYTES_MIN`].
-    pub(super) fn new(run: u32, bytes: usize) -> Stamper {
+    pub(in crate::bench) fn new(run: u32, bytes: usize) -> Stamper {
         let bytes = bytes.max(BODY_BYTES_MIN);
         let mut id = [0; 8];
         hex(&mut id, u64::from(run));
@@ -53,12 +53,12 @@ impl Stamper {
     }
 
     /// Returns the size of a body, in bytes.
-    pub(super) fn bytes(&self) -> usize {
+    pub(in crate::bench) fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// Appends a body.
-    pub(super) fn write(&self, stamp: &Stamp, out: &mut Vec<u8>) {
+    pub(in crate::bench) fn write(&self, stamp: &Stamp, out: &mut Vec<u8>) {
         let mut head = [0; BODY_BYTES_MIN];
         head[..8].copy_from_slice(&self.run);
         hex(&mut head[8..12], u64::from(stamp.publisher));
@@ -69,7 +69,7 @@ impl Stamper {
     }
 
     /// Reads a body, and checks every byte of it.
-    pub(super) fn read(&self, body: &[u8]) -> Result<Stamp, StampError> {
+    pub(in crate::bench) fn read(&self, body: &[u8]) -> Result<Stamp, StampError> {
         if body.get(..8) != Some(&self.run[..]) {
             return Err(StampError::Foreign);
         }

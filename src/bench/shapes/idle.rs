@@ -1,17 +1,17 @@
 //! The shape `idle`: many connections that subscribe to the same destination and receive little. Measures their cost
 //! for the broker, and the time in which one message reaches them all.
 
-use super::client::{connect, connect_all};
-use super::coordinator::Coordinator;
-use super::error::BenchError;
-use super::link::ServerAddress;
-use super::options::{Ack, Options, Pace};
-use super::process::resident_bytes;
-use super::progress::Progress;
-use super::publisher::Publisher;
-use super::receiver::{Ledger, Receiver};
-use super::report::Report;
-use super::run::{Phase, Run};
+use crate::bench::client::{connect, connect_all};
+use crate::bench::coordinator::Coordinator;
+use crate::bench::error::BenchError;
+use crate::bench::link::ServerAddress;
+use crate::bench::options::{Ack, Options, Pace};
+use crate::bench::process::resident_bytes;
+use crate::bench::progress::Progress;
+use crate::bench::results::report::{Idle, Report};
+use crate::bench::run::{Phase, Run};
+use crate::bench::traffic::publisher::Publisher;
+use crate::bench::traffic::receiver::{Ledger, Receiver};
 use parking_lot::Mutex;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -20,20 +20,8 @@ use std::time::{Duration, Instant};
 /// Number of broadcasts, one after the other.
 const BROADCASTS: usize = 5;
 
-/// Results that only this shape has.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Idle {
-    pub(super) connections: usize,
-    /// Time from the first connect to the last CONNECTED, in seconds.
-    pub(super) connect_seconds: f64,
-    /// Time from a SEND to the last of its deliveries, in seconds, for each broadcast.
-    pub(super) broadcast_seconds: Vec<f64>,
-    /// Resident memory of the broker in bytes, before and with the connections.
-    pub(super) resident_bytes: Option<(u64, u64)>,
-}
-
 /// Runs the measurement.
-pub(super) async fn run(
+pub(in crate::bench) async fn run(
     options: &Options,
     target: &Arc<ServerAddress>,
     id: u32,
