@@ -2,40 +2,18 @@
 //!
 //! The connection handles no frames while an authentication is pending.
 
-use super::peer::agent_for_log;
-use super::task::Connection;
+use super::log::agent::agent_for_log;
+use super::state::Connection;
+use super::state::pending_authentication::{AuthenticationKind, PendingAuthentication};
 use crate::auth::{Cause, Credentials, Principal, Refused};
 use crate::outbound_queue::Label;
 use crate::session::{Action, Receipt};
 use crate::wire::Wire;
 use crate::work;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
-
-/// Most denied requests of one connection that are logged. Further ones are only counted.
-const DENIED_LOGGED_MAX: u64 = 10;
-
-type AuthenticationFuture = Pin<Box<dyn Future<Output = Result<Principal, Refused>> + Send>>;
-
-/// An authentication request in flight.
-pub(super) struct PendingAuthentication {
-    future: AuthenticationFuture,
-    kind: AuthenticationKind,
-}
-
-enum AuthenticationKind {
-    Login {
-        /// The name of the client's program.
-        agent: Option<Box<str>>,
-        /// Cancelled when the client sends nothing more.
-        input_ended: CancellationToken,
-    },
-    Renewal(Option<Receipt>),
-}
 
 /// Logs one line at a level that depends on the connection. A macro, because levels are constants in `tracing`.
 macro_rules! log_signed_in {
@@ -205,25 +183,6 @@ impl<W: Wire> Connection<W> {
             return;
         }
         self.execute(actions, now);
-    }
-
-    /// Counts and logs a request that a rule forbids. Only the first [`DENIED_LOGGED_MAX`] are logged, because a client
-    /// that keeps its connection after a refusal could fill the log.
-    pub(super) fn log_denied(&mut self, action: &Action) {
-        let Action::AccessDenied { verb, destination, denied } = action else { return };
-        self.context.metrics.access_denied.inc();
-        self.requests_denied += 1;
-        if self.requests_denied <= DENIED_LOGGED_MAX {
-            tracing::info!(
-                verb = verb.as_str(),
-                destination = &**destination,
-                rule = &*denied.rule,
-                user = self.session.user(),
-                address = %self.address,
-                session = self.session.id(),
-                "access denied"
-            );
-        }
     }
 }
 

@@ -19,7 +19,8 @@
 //! Closing a socket with unread input resets it, which can destroy the last frame on its way. The connection therefore
 //! reads and discards input until the client closes its side too.
 
-use super::task::Connection;
+use super::state::Connection;
+use super::state::ending::{Ending, Phase};
 use crate::broker::Settlement;
 use crate::outbound_queue::{Key, Tag};
 use crate::session::Closing;
@@ -30,31 +31,11 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 use stompbox_frames::stomp::Decoder;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Flush,
-    HalfClose,
-    Linger,
-    Done,
-}
-
 /// A flush that makes progress may take at most this many times `linger`.
 const FLUSH_LINGERS: u32 = 12;
 /// Deliveries that are requeued, or messages of a temporary queue that are dropped, between two checks of the poll
 /// budget.
 const RELEASE_STEP: usize = 256;
-
-/// A connection that is ending.
-#[derive(Debug)]
-pub(super) struct Ending {
-    pub(super) closing: Closing,
-    /// Time at which the current phase ends at the latest.
-    until: Instant,
-    phase: Phase,
-    /// Deliveries of work queues that were still in the outbound queue, ordered by subscription. They are requeued
-    /// before the subscriptions are dropped.
-    unsent: std::vec::IntoIter<(Key, Tag)>,
-}
 
 impl<W: Wire> Connection<W> {
     /// Starts to release everything and to close the connection. Only the first call has an effect.
@@ -271,14 +252,4 @@ fn close_info_of(closing: Closing) -> CloseInfo {
         Closing::Rejected | Closing::NotSettled | Closing::WrongProtocol => (1002, "protocol error"),
     };
     CloseInfo { code, reason }
-}
-
-impl Phase {
-    fn next(self) -> Phase {
-        match self {
-            Phase::Flush => Phase::HalfClose,
-            Phase::HalfClose => Phase::Linger,
-            Phase::Linger | Phase::Done => Phase::Done,
-        }
-    }
 }

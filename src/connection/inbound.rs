@@ -1,7 +1,7 @@
 //! The reading side of a connection: turns bytes into frames and frames into actions, and handles the end of the input.
 
-use super::executor::ActionError;
-use super::task::Connection;
+use super::executor::action_error::ActionError;
+use super::state::Connection;
 use crate::broker::BrokerError;
 use crate::limits::input::{Growth, HELD_BYTES_MIN};
 use crate::session::{Closing, ErrorReply, RejectedAction, Session};

@@ -1,6 +1,7 @@
 //! Listening sockets, and the settings of every accepted socket.
 
-use super::context::{ConnectionContext, Options};
+use super::context::ConnectionContext;
+use super::options::Options;
 use super::peer::Peer;
 use super::task;
 use crate::limits::connection_limiter::ConnectionPermit;

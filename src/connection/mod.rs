@@ -26,26 +26,23 @@
 //! in addition to some 3 KiB of its own.
 
 mod authentication;
+mod backpressure;
 mod close;
 pub(crate) mod context;
 pub(crate) mod executor;
 mod inbound;
 pub(crate) mod listen;
 pub(crate) mod log;
+mod options;
 mod outbound;
 pub(crate) mod peer;
-mod poll_budget;
-mod read_pause;
 mod slow_consumer;
+pub(crate) mod state;
 pub(crate) mod task;
 #[cfg(test)]
 mod tests;
-mod timer;
 mod wrong_protocol;
 
-pub use crate::connection::context::{
-    ConnectionContext, Options, Parts as ConnectionContextParts, random_name,
-};
 pub use crate::http::connection::{Admission, HttpConnection};
 pub use crate::http::socket::{HttpSocket, HttpStart};
 pub use crate::limits::connection_limiter::{ConnectionLimiter, ConnectionPermit};
@@ -55,8 +52,10 @@ pub use crate::limits::log_limit::LogLimit;
 pub use crate::networks::Networks;
 pub use crate::server::stomp::Stomp;
 pub use crate::wire::byte_stream::ByteStream;
+pub use context::{ConnectionContext, Parts as ConnectionContextParts, random_name};
+pub use log::wrong_protocols::WrongProtocols;
+pub use options::Options;
 pub use peer::{Peer, Trust};
-pub use wrong_protocol::WrongProtocols;
 
 /// Returns the names of all transports in logs and metrics.
 pub fn names() -> impl Iterator<Item = &'static str> {

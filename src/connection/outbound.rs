@@ -1,7 +1,7 @@
 //! The writing side of a connection: takes deliveries out of the outbound queue, turns them into frames, and writes
 //! these to the socket.
 
-use super::task::Connection;
+use super::state::Connection;
 use crate::broker::Settlement;
 use crate::outbound_queue::{Delivery, Key, Tag};
 use crate::session::{DeliveryAction, Slowness};

@@ -1,5 +1,6 @@
 //! Information about the client of a new connection that is known before its first STOMP frame.
 
+use super::log::agent::agent_for_log;
 use crate::auth::{Handshake, ProxyUser, Secret, scheme};
 use crate::http::sockjs::identity::{cookies, parameters};
 use crate::limits::connection_limiter::ConnectionPermit;
@@ -12,9 +13,6 @@ use std::sync::Arc;
 
 /// Query parameters that carry a token.
 pub(crate) const TOKEN_PARAMETERS: [&str; 2] = ["access_token", "accessToken"];
-
-/// Most characters of a client program's name in the log.
-const AGENT_CHARS_MAX: usize = 120;
 
 /// An accepted client, with the connection permit that it holds.
 #[derive(Debug)]
@@ -72,13 +70,6 @@ pub(crate) fn handshake(
         handshake.proxy = trust.proxy.clone();
     }
     handshake
-}
-
-/// Returns the name of a client's program for the log: short, on one line, without control characters.
-pub(super) fn agent_for_log(text: &str) -> Option<Box<str>> {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
-    let display: String = text.trim().chars().take(AGENT_CHARS_MAX).map(plain).collect();
-    (!display.is_empty()).then(|| display.into())
 }
 
 /// Parses the login and the passcode of HTTP Basic (RFC 7617).
@@ -142,14 +133,12 @@ mod tests {
     }
 
     #[test]
-    fn user_agent_is_shortened_and_shown_on_one_line() {
+    fn user_agent_is_the_name_of_the_program() {
         assert_eq!(
             handshake_with(&[("user-agent", " Firefox/144.0 ")], "", false).agent.as_deref(),
             Some("Firefox/144.0")
         );
         assert_eq!(handshake_with(&[("user-agent", "")], "", false).agent, None);
-        assert_eq!(agent_for_log("a\nb\u{1b}[0mc").as_deref(), Some("a b [0mc"));
-        assert_eq!(agent_for_log(&"\u{738b}".repeat(500)).map(|agent| agent.chars().count()), Some(120));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Ends the connection of a client that is too slow, with an ERROR.
 
-use super::task::Connection;
+use super::state::Connection;
 use crate::session::{Closing, ErrorReply, Slowness};
 use crate::wire::Wire;
 use std::time::Instant;

@@ -1,11 +1,12 @@
 //! Tests of the work of one poll of a connection, and of how connections share a thread. Work is counted, not timed.
 
+mod client;
 mod commits;
 mod unsettled;
 mod uploads;
 
-use super::poll_budget::WORK_MAX;
-use super::{ByteStream, ConnectionContext, ConnectionContextParts, Peer, random_name, task};
+use super::state::poll_budget::WORK_MAX;
+use super::{ConnectionContext, ConnectionContextParts, Peer, random_name, task};
 use crate::auth::{Authenticator, Secret};
 use crate::broker::Broker;
 use crate::budget::Budget;
@@ -13,6 +14,7 @@ use crate::config::Config;
 use crate::http::sockjs::session::socket_wire::SocketWire;
 use crate::metrics::Metrics;
 use crate::permissions::Permissions;
+use crate::wire::byte_stream::ByteStream;
 use crate::wire::tcp::TcpWire;
 use crate::wire::websocket::{Socket, WebSocketWire};
 use crate::work;

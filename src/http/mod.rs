@@ -12,7 +12,8 @@ pub mod sockjs;
 use crate::connection::{
     Admission, ConnectionContext, HEAD_BYTES_MAX, HttpConnection, HttpSocket, HttpStart, Stomp, Trust, listen,
 };
-use crate::http::policy::origin::{OriginError, RequestKind};
+use crate::http::policy::origin_error::OriginError;
+use crate::http::policy::origin_policy::RequestKind;
 use crate::http::sockjs::{Body, Endpoints, RequestContext};
 use crate::session::Closing;
 use crate::wire::protocol::Port;
@@ -53,7 +54,7 @@ pub struct Options {
     /// The clients that may read `/metrics` (`metrics-from`).
     pub metrics_from: MetricsFrom,
     /// The pages that may use the endpoint below `ws_path` (`allowed-origins`).
-    pub origins: crate::http::policy::origin::Origins,
+    pub origins: crate::http::policy::origin_policy::Origins,
     /// The accepted values of the header `Host` (`allowed-hosts`).
     pub hosts: crate::http::policy::host_policy::Hosts,
     /// The proxies whose headers about the address of the client are trusted (`trusted-proxies`).

@@ -1,6 +1,7 @@
 //! Opens the listening sockets for the options `tcp` and `http`.
 
-use super::{BindError, Listeners};
+use super::bind::BindError;
+use super::listeners::Listeners;
 use crate::config::Listen;
 use crate::connection::listen;
 use rustix::io::Errno;

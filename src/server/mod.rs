@@ -1,11 +1,19 @@
 //! A running broker: its listeners and background tasks, and the API for programs that embed it.
 
 mod bind;
+mod listeners;
 mod listening;
 mod metrics;
+mod publish_error;
+mod rules;
+mod start_error;
 pub(crate) mod stomp;
 
 pub use bind::BindError;
+pub use listeners::Listeners;
+pub use publish_error::PublishError;
+pub use rules::Rules;
+pub use start_error::StartError;
 
 use crate::auth::Authenticator;
 use crate::broker::{Broker, Publication};
@@ -16,11 +24,10 @@ use crate::destination::Destination;
 use crate::http::sockjs::Endpoints;
 use crate::http::{self, HttpServer};
 use crate::metrics::Metrics;
-use crate::permissions::Permissions;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use stompbox_frames::message::is_reserved;
 use stompbox_frames::stomp::Headers;
@@ -37,31 +44,6 @@ const USER_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 const CUT_TIME_MAX: Duration = Duration::from_millis(500);
 /// Length of a boot id in bytes. The boot id distinguishes the ids of one start of the broker from those of another.
 const BOOT_ID_BYTES: usize = 12;
-
-/// Listening sockets for the broker to serve.
-#[derive(Debug, Default)]
-pub struct Listeners {
-    /// Sockets for STOMP directly over TCP.
-    pub tcp: Vec<TcpListener>,
-    /// Sockets for HTTP: WebSocket, SockJS, health and metrics.
-    pub http: Vec<TcpListener>,
-}
-
-/// The error of a broker that cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The broker cannot listen at an address.
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    /// The options of a source of users are invalid; the text names the option.
-    #[error("{0}")]
-    Users(String),
-}
-
-/// The error of a message that was not published. Its `Display` text says what was wrong and what was expected.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct PublishError(String);
 
 /// A running broker.
 ///
@@ -301,28 +283,6 @@ async fn watch_users(context: Arc<ConnectionContext>) {
     loop {
         interval.tick().await;
         context.reload_users().await;
-    }
-}
-
-/// A handle that changes what clients may do, returned by [`Server::rules`].
-#[derive(Clone, Debug)]
-pub struct Rules {
-    context: Weak<ConnectionContext>,
-}
-
-impl Rules {
-    /// Replaces the permissions. They apply at once: existing subscriptions are checked again.
-    pub fn permit(&self, permissions: Permissions) {
-        if let Some(context) = self.context.upgrade() {
-            context.set_permissions(permissions);
-        }
-    }
-
-    /// Reads the users file now instead of within a second after its change.
-    pub async fn reload_users(&self) {
-        if let Some(context) = self.context.upgrade() {
-            context.reload_users().await;
-        }
     }
 }
 

@@ -2,13 +2,18 @@
 //! heartbeat is one LF.
 
 use super::byte_stream::ByteStream;
+use super::ending::{CloseInfo, ReadEnd};
+use super::outgoing_frame::{OutgoingFrame, Tail};
 use super::output_buffer::OutputBuffer;
 use super::read_buffer;
-use super::{CloseInfo, OutgoingFrame, ReadEnd, Tail, Wire};
+use super::transport::Wire;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
+
+/// Name of the transport in logs and metrics.
+pub(crate) const NAME: &str = "tcp";
 
 /// The wire of a TCP connection.
 #[derive(Debug)]
@@ -26,7 +31,7 @@ impl<S> TcpWire<S> {
 
 impl<S: ByteStream> Wire for TcpWire<S> {
     fn name(&self) -> &'static str {
-        "tcp"
+        NAME
     }
 
     fn supports_half_close(&self) -> bool {

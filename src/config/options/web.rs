@@ -5,7 +5,7 @@ use crate::config::row::OptionRow;
 use crate::config::value::store;
 use crate::http::policy::forwarded::Proxies;
 use crate::http::policy::host_policy::Hosts;
-use crate::http::policy::origin::Origins;
+use crate::http::policy::origin_policy::Origins;
 
 pub(crate) const WEB: &[OptionRow] = &[
     text(

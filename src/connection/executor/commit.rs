@@ -6,8 +6,9 @@
 //!                      └─ rejected ─────────────┴──> ERROR, release the reservation of each step
 //! ```
 //!
-//! After each step the connection checks its poll budget ([`crate::connection::poll_budget`]). While it applies steps, it waits for
-//! receivers that are behind, as after a SEND. It handles no other frame until the COMMIT is complete.
+//! After each step the connection checks its poll budget ([`crate::connection::state::poll_budget`]). While it applies
+//! steps, it waits for receivers that are behind, as after a SEND. It handles no other frame until the COMMIT is
+//! complete.
 //!
 //! Parked frames that are discarded (after ABORT, a rejected COMMIT, or the end of the connection) are freed in
 //! portions, too: releasing the reservations of a hundred thousand steps, or freeing a million names, takes a tenth of
@@ -18,162 +19,15 @@
 //! [`CommitPhase::Apply`] has begun. When the drain time of a stopping broker is over, the rest is skipped, because the
 //! queues and receivers end with the process.
 
-use super::ActionError;
-use super::publish::{ReceiverCounts, extra, multicast, publication, settlement};
-use crate::broker::{self, BrokerError, Commit, Consumer, Published};
-use crate::budget::Charge;
-use crate::connection::context::ConnectionContext;
-use crate::connection::task::Connection;
-use crate::session::{CommitOperation, Publish, Receipt, RejectedAction, SendTarget, Settle};
+use super::action_error::ActionError;
+use super::pending_commit::{CommitPhase, CommitStep, PendingCommit, StepOutcome};
+use super::receiver_counts::ReceiverCounts;
+use crate::connection::state::Connection;
+use crate::session::{CommitOperation, Receipt, RejectedAction};
 use crate::wire::Wire;
-use crate::work;
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::task::Context;
 use std::time::Instant;
-
-/// A COMMIT in progress.
-#[derive(Debug)]
-pub(crate) struct PendingCommit {
-    context: Arc<ConnectionContext>,
-    commit: Commit,
-    /// Steps that are not applied yet.
-    steps: VecDeque<CommitStep>,
-    phase: CommitPhase,
-    /// The kind of request that an ERROR refers to if the broker rejects a step.
-    rejected_action: RejectedAction,
-    receipt: Option<Receipt>,
-    receivers: ReceiverCounts,
-    /// The charge for the frames in `steps`.
-    charge: Charge,
-}
-
-#[derive(Debug)]
-enum CommitStep {
-    Publish(Box<Publish>),
-    Settle(Settle, Consumer),
-}
-
-/// The current phase of a COMMIT, with the index of the next step.
-#[derive(Clone, Copy, Debug)]
-enum CommitPhase {
-    Check(usize),
-    Reserve(usize),
-    Apply,
-    /// A step was rejected: releases the reservation of each step.
-    Release,
-}
-
-/// The result of one portion of a COMMIT.
-enum StepOutcome {
-    Prepared,
-    Published(Box<Publish>, Published),
-    Settled,
-    /// All steps are applied.
-    Done,
-    /// The reservations of all steps are released.
-    Released,
-}
-
-impl CommitStep {
-    /// Returns the number of recipients of the step, each of which is an allocation.
-    fn recipients(&self) -> usize {
-        match self {
-            CommitStep::Publish(publish) => publish.recipients(),
-            CommitStep::Settle(..) => 1,
-        }
-    }
-
-    /// Calls `act` with the step in the form that the broker takes.
-    fn with_broker_step<T>(&self, act: impl FnOnce(&broker::TransactionStep<'_>) -> T) -> T {
-        let publish = match self {
-            CommitStep::Publish(publish) => publish,
-            CommitStep::Settle(settle, consumer) => {
-                let settlement = settlement(settle);
-                return act(&broker::TransactionStep::Settle { consumer, tags: &settle.tags, settlement });
-            }
-        };
-        let extra = extra(publish);
-        act(&match &publish.to {
-            SendTarget::One(destination) => {
-                broker::TransactionStep::Publish(publication(publish, destination, &extra))
-            }
-            SendTarget::Users(owners, path) => {
-                broker::TransactionStep::PublishToUsers(multicast(publish, owners, path, &extra))
-            }
-        })
-    }
-}
-
-impl PendingCommit {
-    /// Checks one step, reserves room for it, applies it or releases its reservation, depending on the phase.
-    ///
-    /// # Errors
-    /// The broker rejects the step.
-    fn advance(&mut self, now: Instant) -> Result<StepOutcome, BrokerError> {
-        let PendingCommit { commit, steps, .. } = self;
-        match self.phase {
-            CommitPhase::Check(at) => match steps.get(at) {
-                Some(next) => {
-                    next.with_broker_step(|step| commit.check(step))?;
-                    self.phase = CommitPhase::Check(at + 1);
-                }
-                None => {
-                    commit.admit()?;
-                    self.phase = CommitPhase::Reserve(0);
-                }
-            },
-            CommitPhase::Reserve(at) => match steps.get(at) {
-                Some(next) => {
-                    next.with_broker_step(|step| commit.reserve(step))?;
-                    self.phase = CommitPhase::Reserve(at + 1);
-                }
-                None => self.phase = CommitPhase::Apply,
-            },
-            CommitPhase::Apply => return Ok(self.apply(now)),
-            CommitPhase::Release => return Ok(self.release_next()),
-        }
-        Ok(StepOutcome::Prepared)
-    }
-
-    /// Returns whether the drain time of a stopping broker is over, so that applying the rest would have no effect.
-    fn is_cancelled(&self, now: Instant) -> bool {
-        self.context.drain_until().is_some_and(|until| now >= until)
-    }
-
-    fn apply(&mut self, now: Instant) -> StepOutcome {
-        let Some(next) = self.next_step() else { return StepOutcome::Done };
-        let published = next.with_broker_step(|step| self.commit.apply(step, now));
-        self.receivers.add(&published);
-        match next {
-            CommitStep::Publish(publish) => StepOutcome::Published(publish, published),
-            CommitStep::Settle(..) => StepOutcome::Settled,
-        }
-    }
-
-    fn release_next(&mut self) -> StepOutcome {
-        let Some(next) = self.next_step() else { return StepOutcome::Released };
-        work::add(next.recipients());
-        self.commit.release_step();
-        StepOutcome::Prepared
-    }
-
-    /// Removes and returns the next step. The charge shrinks by its share.
-    fn next_step(&mut self) -> Option<CommitStep> {
-        let bytes = self.charge.bytes().checked_div(self.steps.len())?;
-        self.charge.resize(self.charge.bytes() - bytes);
-        self.steps.pop_front()
-    }
-}
-
-impl Drop for PendingCommit {
-    fn drop(&mut self) {
-        let now = Instant::now();
-        if matches!(self.phase, CommitPhase::Apply) && !self.is_cancelled(now) {
-            while !matches!(self.apply(now), StepOutcome::Done) {}
-        }
-    }
-}
 
 impl<W: Wire> Connection<W> {
     /// Begins a COMMIT that the session has accepted. [`Connection::run_deferred_steps`] applies it.

@@ -1,35 +1,16 @@
 //! Publishes the messages of a session: routes them, records receivers to wait for, and counts receivers for the
 //! RECEIPT.
 
-use super::ActionError;
-use crate::broker::{BrokerError, Multicast, Publication, Published, Settlement};
-use crate::connection::task::Connection;
-use crate::destination::{Destination, Owner, UserPath};
-use crate::session::{Disposition, Publish, RejectedAction, SendTarget, Settle};
+use super::action_error::ActionError;
+use super::broker_request::{extra, multicast, publication};
+use super::receiver_counts::ReceiverCounts;
+use crate::broker::{BrokerError, Publication, Published};
+use crate::connection::state::Connection;
+use crate::destination::Destination;
+use crate::session::{Publish, RejectedAction, SendTarget};
 use crate::wire::Wire;
 use std::time::Instant;
 use stompbox_frames::stomp::Headers;
-
-/// The numbers of receivers of a message, or of all messages of a transaction, for the RECEIPT.
-#[derive(Debug, Default)]
-pub(crate) struct ReceiverCounts {
-    sessions: Option<usize>,
-    services: Option<usize>,
-}
-
-impl ReceiverCounts {
-    /// Adds the receivers of one message.
-    pub(crate) fn add(&mut self, published: &Published) {
-        self.sessions = add_counts(self.sessions, published.sessions);
-        self.services = add_counts(self.services, published.services);
-    }
-
-    pub(crate) fn headers(&self) -> Vec<(&'static str, String)> {
-        let sessions = self.sessions.map(|count| ("delivered-sessions", count.to_string()));
-        let services = self.services.map(|count| ("delivered-services", count.to_string()));
-        sessions.into_iter().chain(services).collect()
-    }
-}
 
 impl<W: Wire> Connection<W> {
     pub(crate) fn publish(&mut self, publish: &Publish, now: Instant) -> Result<ReceiverCounts, ActionError> {
@@ -115,47 +96,5 @@ impl<W: Wire> Connection<W> {
         if self.context.budget.is_nearly_exhausted() && self.pause.budget_until.is_none() {
             self.pause.budget_until = Some(now + self.context.outbound_queue.slow_consumer_grace);
         }
-    }
-}
-
-fn add_counts(left: Option<usize>, right: Option<usize>) -> Option<usize> {
-    if left.is_none() { right } else { left.map(|left| left + right.unwrap_or(0)) }
-}
-
-pub(crate) fn settlement(settle: &Settle) -> Settlement {
-    match settle.disposition {
-        Disposition::Accepted => Settlement::Accepted,
-        Disposition::Returned => Settlement::Returned,
-        Disposition::Rejected => Settlement::Rejected,
-    }
-}
-
-/// Returns the headers that the broker sets on a message.
-pub(crate) fn extra(publish: &Publish) -> Vec<(&str, &str)> {
-    publish.extra.iter().map(|(name, value)| (*name, &**value)).collect()
-}
-
-pub(crate) fn multicast<'a>(
-    publish: &'a Publish,
-    owners: &'a [Owner],
-    path: &'a UserPath,
-    extra: &'a [(&'a str, &'a str)],
-) -> Multicast<'a> {
-    let Publish { display_destination: shown, frame, .. } = publish;
-    Multicast { owners, path, destination_header: shown, headers: &frame.headers, extra, body: &frame.body }
-}
-
-pub(crate) fn publication<'a>(
-    publish: &'a Publish,
-    destination: &'a Destination,
-    extra: &'a [(&'a str, &'a str)],
-) -> Publication<'a> {
-    Publication {
-        destination,
-        destination_header: &publish.display_destination,
-        headers: &publish.frame.headers,
-        extra,
-        body: &publish.frame.body,
-        to_session: publish.session.as_deref(),
     }
 }

@@ -1,6 +1,6 @@
 //! Logs and counts a connection that has ended.
 
-use crate::connection::task::Connection;
+use crate::connection::state::Connection;
 use crate::session::Closing;
 use crate::wire::Wire;
 

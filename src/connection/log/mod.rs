@@ -1,5 +1,8 @@
-//! Log lines about connections: logins, ends of connections, and headers that are ignored.
+//! Log lines about connections: logins, wrong protocols, ignored and denied requests, and ends of connections.
 
+pub(crate) mod actions;
+pub(crate) mod agent;
 pub(crate) mod end;
 pub(crate) mod ignored_headers;
 pub(crate) mod logins;
+pub(crate) mod wrong_protocols;

@@ -1,159 +1,22 @@
 //! Tests of COMMITs that take several polls: the work of each poll, the order of messages, and the end of the
 //! connection.
 
+use super::client::{Client, PIPE_BYTES};
 use super::*;
 use crate::broker::{ConsumerOptions, Subscriber, Subscription};
-use crate::connection::poll_budget::{PUSHES_MAX, PollBudget};
+use crate::connection::state::poll_budget::{PUSHES_MAX, PollBudget};
 use crate::destination::Selector;
 use crate::outbound_queue::OutboundQueue;
 use crate::permissions::{Preset, Rule};
-use std::sync::atomic::AtomicBool;
 use std::task::Waker;
 
-/// Bytes that may wait for the client to read them.
-const PIPE_BYTES: usize = 16 << 20;
-
-/// The broker's end of a connection that can be reset.
-struct Socket {
-    stream: DuplexStream,
-    is_reset: Arc<AtomicBool>,
-}
-
-impl Socket {
-    fn check(&self) -> io::Result<()> {
-        if self.is_reset.load(Relaxed) { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
-    }
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        out: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.check()?;
-        Pin::new(&mut self.stream).poll_read(cx, out)
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.check()?;
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-impl ByteStream for Socket {
-    fn input_has_ended(&self) -> bool {
-        self.stream.input_has_ended()
-    }
-}
-
-/// A client and the task of its connection, which runs only when a test polls it.
-pub(super) struct Client {
-    connection: Option<Connection>,
-    stream: Option<DuplexStream>,
-    is_reset: Arc<AtomicBool>,
-    /// The text that the client has read.
-    pub(super) text: String,
-}
-
 impl Client {
-    /// Connects and authenticates as alice.
-    pub(super) async fn connect(context: &Arc<ConnectionContext>, headers: &str) -> Client {
-        let (stream, other) = tokio::io::duplex(PIPE_BYTES);
-        let is_reset = Arc::new(AtomicBool::new(false));
-        let socket = Socket { stream: other, is_reset: is_reset.clone() };
-        let permit = context.admit(IpAddr::V4(Ipv4Addr::LOCALHOST)).expect("a permit is available");
-        let wire = TcpWire::new(socket, false);
-        let connection = Box::pin(task::serve(context.clone(), wire, Peer::unauthenticated(permit)));
-        let mut client =
-            Client { connection: Some(connection), stream: Some(stream), is_reset, text: String::new() };
-        client.send(&connect().replace("\n\n", &format!("\n{headers}\n"))).await;
-        client.until("CONNECTED").await;
-        client
-    }
-
-    /// Writes frames to the connection without polling it.
-    pub(super) async fn send(&mut self, frames: &str) {
-        let stream = self.stream.as_mut().expect("the client is connected");
-        poll_all(stream, frames.as_bytes()).await;
-    }
-
-    /// Polls the connection once, and reads what it has written. Returns the work of the poll and its result.
-    pub(super) async fn poll(&mut self) -> (u64, Poll<()>) {
-        let Some(connection) = &mut self.connection else { return (0, Poll::Ready(())) };
-        let before = work::done();
-        let polled = poll_fn(|cx| Poll::Ready(connection.as_mut().poll(cx))).await;
-        let done = work::done() - before;
-        self.read_available().await;
-        tokio::task::yield_now().await;
-        (done, polled)
-    }
-
-    /// Reads the available bytes. Closes the stream if the broker has closed it.
-    async fn read_available(&mut self) {
-        let Some(stream) = &mut self.stream else { return };
-        let mut buffer = vec![0; 64 * 1024];
-        loop {
-            let mut read = ReadBuf::new(&mut buffer);
-            let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut *stream).poll_read(cx, &mut read))).await;
-            if polled.is_pending() {
-                return;
-            }
-            if read.filled().is_empty() {
-                self.stream = None;
-                return;
-            }
-            self.text.push_str(std::str::from_utf8(read.filled()).expect("valid UTF-8"));
-        }
-    }
-
-    /// Polls until the client has read `text`. Returns the work of each poll.
-    pub(super) async fn until(&mut self, text: &str) -> Vec<u64> {
-        let mut done = Vec::new();
-        while !self.text.contains(text) {
-            assert!(done.len() < 100_000, "{text:?} did not arrive: {}", self.text);
-            let (work, polled) = self.poll().await;
-            done.push(work);
-            assert!(polled.is_pending(), "the connection ended before {text:?}: {}", self.text);
-        }
-        done
-    }
-
     /// Polls until a COMMIT is partly applied.
     async fn until_partly_applied(&mut self, context: &ConnectionContext) {
         while context.metrics.messages_published.get() == 0 {
             assert!(self.poll().await.1.is_pending());
         }
         assert!(context.metrics.messages_published.get() < SENDS as u64, "the COMMIT was done in one poll");
-    }
-
-    /// Polls until the task is over.
-    async fn until_closed(&mut self) {
-        for _ in 0..100_000 {
-            if self.poll().await.1.is_ready() {
-                self.connection = None;
-                return;
-            }
-        }
-        panic!("the connection does not end");
-    }
-}
-
-/// Writes all bytes without polling the connection.
-async fn poll_all(stream: &mut DuplexStream, mut bytes: &[u8]) {
-    while !bytes.is_empty() {
-        let written = poll_fn(|cx| Pin::new(&mut *stream).poll_write(cx, bytes)).await;
-        bytes = &bytes[written.expect("the pipe has space")..];
     }
 }
 
@@ -589,7 +452,8 @@ async fn no_frame_is_handled_before_the_parked_frames_are_checked_against_new_ru
     let permit = context.admit(IpAddr::V4(Ipv4Addr::LOCALHOST)).expect("a permit is available");
     let Peer { permit, handshake } = Peer::unauthenticated(permit);
     let wire = TcpWire::new(socket, false);
-    let mut connection = task::Connection::new(context.clone(), wire, permit.address(), handshake);
+    let mut connection =
+        crate::connection::state::Connection::new(context.clone(), wire, permit.address(), handshake);
     let parked = "BEGIN\ntransaction:t\n\n\0SEND\ndestination:/queue/a\ntransaction:t\n\nx\0";
     client.write_all((connect() + parked).as_bytes()).await.expect("the pipe has space");
     while connection.frames_received < 3 {

@@ -1,6 +1,6 @@
 //! Deliveries that wait for an acknowledgement while the byte budget is nearly used up.
 
-use super::commits::Client;
+use super::client::Client;
 use super::*;
 
 /// Deliveries of which the records take 64 KiB.

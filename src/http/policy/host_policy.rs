@@ -5,7 +5,8 @@
 //! machine reaches accepts only names of this machine, unless more are configured.
 
 use super::host::{Host, HostPattern};
-use super::origin::{OriginError, Origins};
+use super::origin_error::OriginError;
+use super::origin_policy::Origins;
 use hyper::header::HOST;
 use hyper::{HeaderMap, Version};
 use std::net::{IpAddr, Ipv6Addr};

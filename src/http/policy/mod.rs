@@ -3,5 +3,9 @@
 pub(crate) mod forwarded;
 pub(crate) mod host;
 pub(crate) mod host_policy;
-pub(crate) mod origin;
+mod origin;
+pub(crate) mod origin_error;
+mod origin_pattern;
+pub(crate) mod origin_policy;
 pub(crate) mod proxy_user;
+mod single_value;

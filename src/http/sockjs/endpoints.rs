@@ -1,5 +1,6 @@
 //! The paths of one SockJS service and their handlers.
 
+use super::application::Application;
 use super::identity::{identity, parameter};
 use super::inbound_messages::InboundMessages;
 use super::options::{CLIENT_URL, Options};
@@ -8,11 +9,11 @@ use super::route::Route;
 use super::routes::{ResponseFormat, RouteKind, RouteRow};
 use super::session::http_wire::HttpWire;
 use super::session::lifecycle::Delays;
-use super::session::receiver::Body;
+use super::session::receiver::{Body, Receiver};
 use super::session::registry::Registry;
 use super::session::shared_session::SharedSession;
 use super::static_responses::{self, IframePage};
-use super::{Application, upload};
+use super::upload;
 use crate::connection::peer::{Peer, Trust, handshake};
 use crate::http::connection::HttpConnection;
 use crate::limits::connection_limiter::{ConnectionLimiter, ConnectionPermit};
@@ -41,7 +42,7 @@ pub struct Endpoints<A> {
     pub(super) application: Arc<A>,
     pub(super) options: Arc<Options>,
     iframe: IframePage,
-    registry: Arc<Registry>,
+    registry: Arc<Registry<SharedSession>>,
     connection_limiter: Arc<ConnectionLimiter>,
     /// Memory for request bodies of authenticated clients.
     input: Arc<InputShare>,
@@ -257,7 +258,8 @@ impl<A: Application> Endpoints<A> {
             Ok(session) => session,
             Err(limit) => return self.reject_full(builder, limit, request_context),
         };
-        let receiver = session.attach(format, &request_context.http_connection, Instant::now());
+        let receiver =
+            Receiver::attach(session.clone(), format, &request_context.http_connection, Instant::now());
         if let Some(permit) = permit {
             let peer = self.peer(permit, request, request_context);
             self.application.serve_connection(HttpWire::new(session), peer);

@@ -1,6 +1,6 @@
 //! Upgrades requests to WebSockets, with and without SockJS.
 
-use super::Application;
+use super::application::Application;
 use super::endpoints::{Endpoints, RequestContext};
 use super::response_builder::ResponseBuilder;
 use super::session::receiver::Body;

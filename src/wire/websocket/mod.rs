@@ -14,11 +14,16 @@ pub use reader::{Event, ProtocolError, Reader};
 pub use socket::{Data, Socket, message};
 
 use super::byte_stream::ByteStream;
+use super::ending::{CloseInfo, ReadEnd};
+use super::outgoing_frame::OutgoingFrame;
 use super::output_buffer::OutputBuffer;
-use super::{CloseInfo, OutgoingFrame, ReadEnd, Wire};
+use super::transport::Wire;
 use std::io;
 use std::task::{Context, Poll};
 use stompbox_frames::websocket::{HEAD_BYTES_MAX, Opcode};
+
+/// Name of the transport without SockJS in logs and metrics.
+pub(crate) const NAME: &str = "websocket";
 
 /// The wire of a WebSocket connection that carries STOMP without SockJS.
 #[derive(Debug)]
@@ -35,7 +40,7 @@ impl<S> WebSocketWire<S> {
 
 impl<S: ByteStream> Wire for WebSocketWire<S> {
     fn name(&self) -> &'static str {
-        "websocket"
+        NAME
     }
 
     fn input_has_ended(&self) -> bool {

@@ -3,8 +3,8 @@
 
 use super::reader::{Event, ProtocolError, Reader};
 use crate::wire::byte_stream::ByteStream;
+use crate::wire::ending::{CloseInfo, ReadEnd};
 use crate::wire::output_buffer::OutputBuffer;
-use crate::wire::{CloseInfo, ReadEnd};
 use crate::wire::{read_buffer, tcp};
 use bytes::Bytes;
 use std::io;

@@ -5,6 +5,7 @@
 
 use super::lifecycle::{CloseFrame, INTERRUPTED};
 use super::receiver_slot::HandedBatch;
+use super::registry::Registered;
 use super::response_chunk::ResponseChunk;
 use super::shared_session::SharedSession;
 use crate::wire::output_buffer::OutputBuffer;

@@ -2,7 +2,8 @@
 
 use super::response_chunk::ResponseChunk;
 use super::shared_session::SharedSession;
-use crate::http::connection::Attached;
+use crate::http::connection::{Attached, HttpConnection};
+use crate::http::sockjs::routes::ResponseFormat;
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use std::collections::VecDeque;
@@ -10,6 +11,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 /// The body of a response of the SockJS layer.
 pub enum Body {
@@ -33,13 +35,16 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Creates a receiver that sends `initial_chunks` first. A receiver with an id is attached to its connection.
-    pub(crate) fn new(
+    /// Attaches a receiver with this response format to `session` and, unless it is rejected, to its connection. If it
+    /// is rejected, it sends a close frame and ends.
+    pub(crate) fn attach(
         session: Arc<SharedSession>,
-        attachment: Option<(u64, Attached)>,
-        initial_chunks: VecDeque<Bytes>,
+        format: ResponseFormat,
+        http_connection: &Arc<HttpConnection>,
+        now: Instant,
     ) -> Receiver {
-        let (receiver_id, attached) = attachment.unzip();
+        let (receiver_id, initial_chunks) = session.attach(format, http_connection, now);
+        let attached = receiver_id.map(|_| http_connection.attach());
         Receiver { session, receiver_id, attached, initial_chunks, has_ended: false }
     }
 

@@ -1,6 +1,5 @@
 //! The SockJS sessions over HTTP of one service, by the session ids that their clients chose.
 
-use super::shared_session::SharedSession;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use parking_lot::Mutex;
@@ -11,23 +10,40 @@ use std::time::Instant;
 /// Most closed sessions that are kept to answer late requests with their close frame. They hold no connection permit.
 const CLOSING_MAX: usize = 8192;
 
+/// A session as the registry uses it.
+pub(crate) trait Registered {
+    /// Returns the session id.
+    fn id(&self) -> &str;
+
+    /// Returns the time at which [`Registered::expire`] must be called.
+    fn deadline(&self) -> Option<Instant>;
+
+    /// Handles a deadline that has passed.
+    fn expire(&self, now: Instant);
+}
+
 /// The sessions that requests can reach.
-#[derive(Default)]
-pub(crate) struct Registry {
-    sessions: DashMap<Box<str>, Arc<SharedSession>>,
-    closing: Mutex<Closing>,
+pub(crate) struct Registry<S> {
+    sessions: DashMap<Box<str>, Arc<S>>,
+    closing: Mutex<Closing<S>>,
+}
+
+impl<S> Default for Registry<S> {
+    fn default() -> Registry<S> {
+        let closing = Closing { due: BTreeMap::new(), next: 0 };
+        Registry { sessions: DashMap::new(), closing: Mutex::new(closing) }
+    }
 }
 
 /// Sessions closed by the application, by the time at which to check whether they can be removed.
-#[derive(Default)]
-struct Closing {
-    due: BTreeMap<(Instant, u64), Arc<SharedSession>>,
+struct Closing<S> {
+    due: BTreeMap<(Instant, u64), Arc<S>>,
     next: u64,
 }
 
-impl Registry {
+impl<S: Registered> Registry<S> {
     /// Returns the session with this id.
-    pub(crate) fn find(&self, id: &str) -> Option<Arc<SharedSession>> {
+    pub(crate) fn find(&self, id: &str) -> Option<Arc<S>> {
         self.sessions.get(id).map(|session| session.clone())
     }
 
@@ -35,8 +51,8 @@ impl Registry {
     pub(crate) fn find_or_insert<E>(
         &self,
         id: &str,
-        make: impl FnOnce() -> Result<Arc<SharedSession>, E>,
-    ) -> Result<Arc<SharedSession>, E> {
+        make: impl FnOnce() -> Result<Arc<S>, E>,
+    ) -> Result<Arc<S>, E> {
         match self.sessions.entry(id.into()) {
             Entry::Occupied(entry) => Ok(entry.get().clone()),
             Entry::Vacant(entry) => {
@@ -48,13 +64,13 @@ impl Registry {
     }
 
     /// Removes the session, so that requests no longer reach it.
-    pub(crate) fn remove(&self, session: &SharedSession) {
+    pub(crate) fn remove(&self, session: &S) {
         self.sessions.remove_if(session.id(), |_, found| std::ptr::eq(&**found, session));
     }
 
     /// Keeps a session that the application has closed for late requests. It is removed when no request has come for a
     /// while, or when too many other sessions have been closed since.
-    pub(crate) fn close(&self, session: &Arc<SharedSession>) {
+    pub(crate) fn close(&self, session: &Arc<S>) {
         let Some(deadline) = session.deadline() else { return };
         let oldest = self.closing.lock().insert(deadline, session.clone());
         if let Some(oldest) = oldest {
@@ -78,20 +94,20 @@ impl Registry {
     }
 
     /// Returns a reference that does not keep the registry alive.
-    pub(crate) fn weak(self: &Arc<Registry>) -> Weak<Registry> {
+    pub(crate) fn weak(self: &Arc<Registry<S>>) -> Weak<Registry<S>> {
         Arc::downgrade(self)
     }
 }
 
-impl Closing {
+impl<S> Closing<S> {
     /// Adds a session. If there are too many, removes and returns the one that is due first.
-    fn insert(&mut self, at: Instant, session: Arc<SharedSession>) -> Option<Arc<SharedSession>> {
+    fn insert(&mut self, at: Instant, session: Arc<S>) -> Option<Arc<S>> {
         self.next += 1;
         self.due.insert((at, self.next), session);
         if self.due.len() > CLOSING_MAX { self.due.pop_first().map(|(_, session)| session) } else { None }
     }
 
-    fn take_due(&mut self, now: Instant) -> Option<Arc<SharedSession>> {
+    fn take_due(&mut self, now: Instant) -> Option<Arc<S>> {
         let entry = self.due.first_entry().filter(|entry| entry.key().0 <= now)?;
         Some(entry.remove())
     }

@@ -12,9 +12,8 @@
 //! which locks the state.
 
 use super::lifecycle::{Attached, CloseFrame, Delays, Detached, Due, Session, replaces_heartbeats};
-use super::receiver::Receiver;
 use super::receiver_slot::{HandedBatch, ReceiverSlot};
-use super::registry::Registry;
+use super::registry::{Registered, Registry};
 use super::response_chunk::{ProgressListener, ResponseChunk};
 use crate::http::connection::HttpConnection;
 use crate::http::sockjs::inbound_messages::InboundMessages;
@@ -39,7 +38,7 @@ pub(crate) struct SharedSession {
     identity: u64,
     /// Whether the page that opened the session may act for its user. Then other pages cannot continue it.
     is_own_page: bool,
-    registry: Weak<Registry>,
+    registry: Weak<Registry<SharedSession>>,
     state: Mutex<State>,
     /// Serializes sending requests in order of arrival.
     send_order: tokio::sync::Mutex<()>,
@@ -72,7 +71,7 @@ impl SharedSession {
     pub(crate) fn new(
         id: &str,
         (identity, is_own_page): (u64, bool),
-        registry: Weak<Registry>,
+        registry: Weak<Registry<SharedSession>>,
         delays: Delays,
         format: ResponseFormat,
         permit: ConnectionPermit,
@@ -100,10 +99,6 @@ impl SharedSession {
         })
     }
 
-    pub(crate) fn id(&self) -> &str {
-        &self.id
-    }
-
     /// Returns whether a request belongs to this session: `identity` must match, and only a page that may act for its
     /// user (`is_own_page`) can continue a session opened by such a page.
     pub(crate) fn matches_identity(&self, identity: u64, is_own_page: bool) -> bool {
@@ -112,13 +107,14 @@ impl SharedSession {
 
     // ---- a receiving request ----
 
-    /// Attaches a receiver with this response format. If the receiver is rejected, it sends a close frame and ends.
+    /// Attaches a receiver with this response format. Returns its id and the chunks that it sends first. Without an id,
+    /// nothing follows these chunks: the receiver was rejected, or its response is complete.
     pub(crate) fn attach(
-        self: &Arc<SharedSession>,
+        &self,
         format: ResponseFormat,
         http_connection: &Arc<HttpConnection>,
         now: Instant,
-    ) -> Receiver {
+    ) -> (Option<u64>, VecDeque<Bytes>) {
         let mut initial_chunks = VecDeque::from([format.prelude.clone()]);
         initial_chunks.retain(|chunk| !chunk.is_empty());
         let mut state = self.state.lock();
@@ -129,7 +125,7 @@ impl SharedSession {
                 drop(state);
                 initial_chunks
                     .push_back(format.encode(&Frame::Close { code: close.code, reason: close.reason }));
-                return Receiver::new(self.clone(), None, initial_chunks);
+                return (None, initial_chunks);
             }
         };
         state.last_receiver_id += 1;
@@ -153,11 +149,7 @@ impl SharedSession {
         let task = state.task_waker.clone();
         drop(state);
         task.into_iter().for_each(Waker::wake);
-        Receiver::new(
-            self.clone(),
-            (remaining_bytes > 0).then(|| (receiver_id, http_connection.attach())),
-            initial_chunks,
-        )
+        ((remaining_bytes > 0).then_some(receiver_id), initial_chunks)
     }
 
     /// Returns the next chunk for the receiver with this id, and whether the response ends with it.
@@ -306,29 +298,6 @@ impl SharedSession {
         Poll::Ready(Ok(handed))
     }
 
-    /// Returns the time at which [`SharedSession::expire`] must be called.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.state.lock().session.deadline()
-    }
-
-    /// Queues a heartbeat for the receiver if one is due, or ends a session whose client has not polled in time.
-    pub(crate) fn expire(&self, now: Instant) {
-        let mut state = self.state.lock();
-        match state.session.expire(now) {
-            None => {}
-            Some(Due::Gone) => self.remove(state),
-            Some(Due::Heartbeat) => {
-                let heartbeat = state.format.encode(&Frame::Heartbeat);
-                // Behind a batch that is still being taken, a heartbeat would only queue.
-                let slot = state.slot.as_mut().filter(|slot| slot.chunks.is_empty());
-                let body_waker =
-                    slot.and_then(|slot| slot.push(ResponseChunk::from(heartbeat.clone()), heartbeat.len()));
-                drop(state);
-                body_waker.into_iter().for_each(Waker::wake);
-            }
-        }
-    }
-
     /// Restarts the time to wait for a receiver: the last response is still in transit, or has just arrived.
     pub(crate) fn restart_disconnect_delay(&self, now: Instant) {
         self.state.lock().session.restart_disconnect_delay(now);
@@ -398,6 +367,34 @@ impl State {
         match &mut self.task_waker {
             Some(task) => task.clone_from(cx.waker()),
             None => self.task_waker = Some(cx.waker().clone()),
+        }
+    }
+}
+
+impl Registered for SharedSession {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.state.lock().session.deadline()
+    }
+
+    /// Queues a heartbeat for the receiver if one is due, or ends a session whose client has not polled in time.
+    fn expire(&self, now: Instant) {
+        let mut state = self.state.lock();
+        match state.session.expire(now) {
+            None => {}
+            Some(Due::Gone) => self.remove(state),
+            Some(Due::Heartbeat) => {
+                let heartbeat = state.format.encode(&Frame::Heartbeat);
+                // Behind a batch that is still being taken, a heartbeat would only queue.
+                let slot = state.slot.as_mut().filter(|slot| slot.chunks.is_empty());
+                let body_waker =
+                    slot.and_then(|slot| slot.push(ResponseChunk::from(heartbeat.clone()), heartbeat.len()));
+                drop(state);
+                body_waker.into_iter().for_each(Waker::wake);
+            }
         }
     }
 }

@@ -1,13 +1,8 @@
-//! The entries of the option `allowed-origins`, and the syntax of the parts of an origin.
+//! The entries of the option `allowed-origins`.
 
-use super::Origin;
-use crate::http::policy::host::{Host, HostPattern, parse_port, split_port};
+use super::host::{Host, HostPattern, parse_port, split_port};
+use super::origin::{Origin, SOCKETS, default_port, split_origin, write_port};
 use std::fmt;
-
-/// The schemes of web pages with their default ports.
-const WEB: [(&str, u16); 2] = [("http", 80), ("https", 443)];
-/// The schemes of WebSockets with those of the pages that open them.
-pub(super) const SOCKETS: [(&str, &str); 2] = [("ws", "http"), ("wss", "https")];
 
 /// An entry of the option `allowed-origins`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,13 +10,6 @@ pub(super) struct Pattern {
     scheme: String,
     pub(super) host: HostPattern,
     port: PortPattern,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum PortPattern {
-    Any,
-    /// The same port as in [`Origin`].
-    Exactly(Option<u16>),
 }
 
 impl Pattern {
@@ -90,26 +78,9 @@ impl fmt::Display for Pattern {
     }
 }
 
-/// Splits an origin. Returns the scheme in lower case and the part after `://`, without a slash at its end.
-pub(super) fn split_origin(text: &str) -> Option<(String, &str)> {
-    let (scheme, authority) = text.split_once("://")?;
-    Some((parse_scheme(scheme)?, authority.strip_suffix('/').unwrap_or(authority)))
-}
-
-/// Parses a scheme (RFC 3986, 3.1) and returns it in lower case.
-fn parse_scheme(text: &str) -> Option<String> {
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
-    let is_scheme = text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.bytes().all(is_allowed);
-    is_scheme.then(|| text.to_ascii_lowercase())
-}
-
-pub(super) fn default_port(scheme: &str) -> Option<u16> {
-    WEB.iter().find(|(name, _)| *name == scheme).map(|(_, port)| *port)
-}
-
-pub(super) fn write_port(f: &mut fmt::Formatter<'_>, scheme: &str, port: Option<u16>) -> fmt::Result {
-    match port {
-        Some(port) if default_port(scheme) != Some(port) => write!(f, ":{port}"),
-        _ => Ok(()),
-    }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PortPattern {
+    Any,
+    /// The same port as in [`Origin`].
+    Exactly(Option<u16>),
 }

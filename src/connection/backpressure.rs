@@ -1,7 +1,6 @@
 //! Read backpressure: when a connection does not read, and when it acts again without an event.
 
-use super::task::Connection;
-use crate::broker::Congested;
+use super::state::Connection;
 use crate::wire::Wire;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -13,22 +12,6 @@ const UNREAD_BYTES_MAX: usize = 256 * 1024;
 const LAST_INPUT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Interval at which a pause for the byte budget is checked.
 const BUDGET_CHECK_INTERVAL: Duration = Duration::from_millis(20);
-
-/// The reasons that pause the reading of a connection.
-#[derive(Debug, Default)]
-pub(super) struct ReadPause {
-    /// Receivers of published messages that are behind.
-    pub(super) congested: Vec<Congested>,
-    /// Set while the byte budget is nearly used up: the time at which the pause ends at the latest.
-    pub(super) budget_until: Option<Instant>,
-}
-
-impl ReadPause {
-    /// Returns whether there is a reason to pause.
-    pub(super) fn is_active(&self) -> bool {
-        !self.congested.is_empty() || self.budget_until.is_some()
-    }
-}
 
 impl<W: Wire> Connection<W> {
     /// Returns whether the connection handles no input at the moment, so that silence of the client means nothing.

@@ -9,7 +9,7 @@ use tokio::time::Sleep;
 /// A timer that wakes its task at a deadline or before it. Firing too early costs less than resetting the timer at
 /// every frame, so it is reset only to an earlier time, or after it has fired.
 #[derive(Debug)]
-pub(super) struct Timer {
+pub(crate) struct Timer {
     sleep: Pin<Box<Sleep>>,
     /// Time at which the timer wakes the task; `None` if the task cannot rely on it.
     wakes_at: Option<Instant>,
@@ -17,13 +17,13 @@ pub(super) struct Timer {
 
 impl Timer {
     /// Creates a timer that is not set.
-    pub(super) fn new(now: Instant) -> Timer {
+    pub(crate) fn new(now: Instant) -> Timer {
         Timer { sleep: Box::pin(tokio::time::sleep_until(now.into())), wakes_at: None }
     }
 
     /// Returns `Ready` when the deadline has passed. Otherwise the task is woken by then. All calls must come from the
     /// task that owns the connection.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, now: Instant, deadline: Instant) -> Poll<()> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, now: Instant, deadline: Instant) -> Poll<()> {
         if deadline <= now {
             return Poll::Ready(());
         }

@@ -22,10 +22,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::PollSemaphore;
 
 /// Most work of one poll, in units of [`crate::work`]: about 200 µs.
-pub(super) const WORK_MAX: u64 = 2048;
+pub(crate) const WORK_MAX: u64 = 2048;
 /// Most pushes to subscribers in one poll: sixteen messages to a thousand subscribers, so that each subscriber is
 /// woken, and writes, once for all sixteen.
-pub(super) const PUSHES_MAX: usize = 16384;
+pub(crate) const PUSHES_MAX: usize = 16384;
 /// Longest time of one poll, in addition to [`PUSH_TIME`] for each push. It ends polls that cost more than was
 /// estimated, and polls that share their core with other programs.
 const TIME_MAX: Duration = Duration::from_micros(500);
@@ -36,7 +36,7 @@ const CLOCK_UNITS: u64 = 128;
 
 /// The remaining budget of one poll.
 #[derive(Debug)]
-pub(super) struct PollBudget {
+pub(crate) struct PollBudget {
     /// The work counter of the thread at the start of the poll.
     work_at_start: u64,
     began_at: Instant,
@@ -48,7 +48,7 @@ pub(super) struct PollBudget {
 
 impl PollBudget {
     /// Creates the full budget of a poll that starts at `now`.
-    pub(super) fn new(now: Instant) -> PollBudget {
+    pub(crate) fn new(now: Instant) -> PollBudget {
         let work_at_start = work::done();
         PollBudget {
             work_at_start,
@@ -60,12 +60,12 @@ impl PollBudget {
     }
 
     /// Counts pushes to subscribers.
-    pub(super) fn add_pushes(&mut self, pushes: usize) {
+    pub(crate) fn add_pushes(&mut self, pushes: usize) {
         self.pushes += pushes;
     }
 
     /// Returns whether the poll must end. Once `true`, it stays `true`.
-    pub(super) fn is_used_up(&mut self) -> bool {
+    pub(crate) fn is_used_up(&mut self) -> bool {
         if self.is_used_up {
             return true;
         }
@@ -82,7 +82,7 @@ impl PollBudget {
 
 /// The position of a connection in the queue of those that used up their poll budget.
 #[derive(Debug)]
-pub(super) struct PollQueuePosition {
+pub(crate) struct PollQueuePosition {
     permits: PollSemaphore,
     permit: Option<OwnedSemaphorePermit>,
     /// The next step of yielding to other tasks since the permit was acquired.
@@ -102,7 +102,7 @@ enum Yield {
 
 impl PollQueuePosition {
     /// Creates a position behind all connections that wait for one of `permits`.
-    pub(super) fn new(permits: &Arc<Semaphore>) -> PollQueuePosition {
+    pub(crate) fn new(permits: &Arc<Semaphore>) -> PollQueuePosition {
         PollQueuePosition {
             permits: PollSemaphore::new(permits.clone()),
             permit: None,
@@ -111,14 +111,14 @@ impl PollQueuePosition {
     }
 
     /// Passes the permit to the next connection in the queue, and queues again.
-    pub(super) fn requeue(&mut self) {
+    pub(crate) fn requeue(&mut self) {
         self.permit = None;
         self.next_yield = Yield::ToSockets;
     }
 
     /// Returns `Ready` when the connection may continue. Until then the task is woken when the next step is possible.
     /// The permit is kept until [`PollQueuePosition::requeue`] or the drop.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.permit.is_none() {
             // `None` would mean that the semaphore is closed, which never happens.
             self.permit = ready!(self.permits.poll_acquire(cx));

@@ -1,0 +1,61 @@
+//! Log lines about requests of a client that are ignored or denied.
+
+use crate::connection::state::Connection;
+use crate::session::Action;
+use crate::wire::Wire;
+use std::time::Instant;
+
+/// Most denied requests of one connection that are logged. Further ones are only counted.
+const DENIED_LOGGED_MAX: u64 = 10;
+
+impl<W: Wire> Connection<W> {
+    /// Logs an ignored header, or a frame that a rule forbids.
+    pub(crate) fn log_action(&mut self, action: &Action, now: Instant) {
+        match *action {
+            Action::IgnoredHeader { name, reason, can_be_rejected } => {
+                self.log_ignored_header(name, reason, can_be_rejected, now);
+            }
+            _ => self.log_denied(action),
+        }
+    }
+
+    /// Logs a header that the session ignored for the first time.
+    fn log_ignored_header(
+        &self,
+        name: &'static str,
+        reason: &'static str,
+        can_be_rejected: bool,
+        now: Instant,
+    ) {
+        let Some(connections) = self.context.ignored_headers.record(name, now) else { return };
+        let remedy = if can_be_rejected { "; set strict-headers to reject such frames" } else { "" };
+        tracing::warn!(
+            header = name,
+            reason,
+            connections,
+            user = self.session.user(),
+            address = %self.address,
+            session = self.session.id(),
+            "ignored a header of SEND: Stompbox does not support the requested feature{remedy}"
+        );
+    }
+
+    /// Counts and logs a request that a rule forbids. Only the first [`DENIED_LOGGED_MAX`] are logged, because a client
+    /// that keeps its connection after a refusal could fill the log.
+    fn log_denied(&mut self, action: &Action) {
+        let Action::AccessDenied { verb, destination, denied } = action else { return };
+        self.context.metrics.access_denied.inc();
+        self.requests_denied += 1;
+        if self.requests_denied <= DENIED_LOGGED_MAX {
+            tracing::info!(
+                verb = verb.as_str(),
+                destination = &**destination,
+                rule = &*denied.rule,
+                user = self.session.user(),
+                address = %self.address,
+                session = self.session.id(),
+                "access denied"
+            );
+        }
+    }
+}

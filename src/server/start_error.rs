@@ -1,0 +1,14 @@
+//! The error of a broker that cannot start.
+
+use super::bind::BindError;
+
+/// The error of a broker that cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The broker cannot listen at an address.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The options of a source of users are invalid; the text names the option.
+    #[error("{0}")]
+    Users(String),
+}
