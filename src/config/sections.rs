@@ -4,7 +4,7 @@ use super::listen::Listen;
 use crate::http::health::MetricsFrom;
 use crate::http::policy::forwarded::Proxies;
 use crate::http::policy::host_policy::Hosts;
-use crate::http::policy::origin::Origins;
+use crate::http::policy::origin_policy::Origins;
 use crate::http::policy::proxy_user::ProxyHeaders;
 use crate::{auth, broker, connection, http, outbound_queue, permissions, session};
 use std::time::Duration;
