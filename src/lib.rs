@@ -36,8 +36,8 @@
 //! | 7 | [`config`], [`cli`], [`server`] | options, the command, the running broker | all |
 //! | 7 | [`mod@bench`] | the load generator: a client for any broker | `stompbox-frames` |
 //!
-//! `tests/tidy.rs` fails on any other import between these modules, on a file that exceeds its length limit, and on a
-//! clock, socket or lock in a pure module.
+//! `tests/tidy` fails on any other import between these modules, on files that import each other in a circle, on files,
+//! functions and folders that exceed their size limit, and on a clock, socket, file, lock or log in a pure module.
 //!
 //! # Invariants
 //! - `stompbox-frames`, [`session`], [`destination`], [`users::permissions`] and [`transport::sockjs::session`] are
