@@ -13,7 +13,7 @@ pub(crate) struct Module {
     pub(crate) only: Option<&'static [&'static str]>,
 }
 
-/// Items of modules that are not pure, which pure modules may import nevertheless. `*` stands for all items.
+/// Items of modules that are not pure, which pure modules may import nevertheless. `Type` does not allow `Type::new`.
 pub(crate) struct Allowance {
     pub(crate) module: &'static str,
     pub(crate) items: &'static [&'static str],
@@ -73,14 +73,14 @@ pub(crate) const LAYOUT: Layout = Layout {
         DELIVERY,
         Allowance {
             module: "auth",
-            items: &["Credentials", "Secret", "bare_token"],
+            items: &["Credentials", "Credentials::default", "Secret", "Secret::new", "bare_token"],
             reason: "plain data; it contains the client's address, a type of std::net that is no socket",
         },
         Allowance { module: "auth", items: &["Refused"], reason: "plain data: why a login was rejected" },
         Allowance {
             module: "auth",
-            items: &["Hash"],
-            reason: "parsing and showing a hash use no randomness",
+            items: &["Hash", "Hash::parse"],
+            reason: "only making a hash uses randomness, and that is not listed",
         },
     ],
     large_folders: &[("src/bench", 21), ("src/config", 21), ("src/session", 21), ("tests/it", 43)],
@@ -93,7 +93,7 @@ pub(crate) const ALLOCATION: Allowance = Allowance {
 };
 pub(crate) const WORK: Allowance = Allowance {
     module: "work",
-    items: &["*"],
+    items: &["FRAME", "add", "add_visits"],
     reason: "a counter of the thread that only grows; pure code reports to it and does not read it",
 };
 pub(crate) const DELIVERY: Allowance = Allowance {

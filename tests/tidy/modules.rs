@@ -68,6 +68,10 @@ impl Modules {
     /// Returns the file that a path in `file` leads to: that of the deepest module in the path. A name that a `use`
     /// gives to a module is replaced by the module. Returns `None` for paths into other crates and for local names.
     pub(crate) fn target(&self, file: &File, named: &Named) -> Option<Target> {
+        expansions(file, named).iter().find_map(|named| self.direct_target(file, named))
+    }
+
+    fn direct_target(&self, file: &File, named: &Named) -> Option<Target> {
         let own = self.of_file(&file.path)?;
         let here: ModulePath = own.iter().chain(&named.inline).cloned().collect();
         let first = named.segments.first()?;
@@ -82,7 +86,7 @@ impl Modules {
                 (here[..here.len().saturating_sub(ups).max(1)].to_vec(), &named.segments[words.count()..])
             }
             _ if self.files.contains_key(&child(&here, first)) => (here, &named.segments[..]),
-            _ => return self.target(file, &expand(file, named)?),
+            _ => return None,
         };
         while let [segment, after @ ..] = rest {
             // Outside `use`, the last segment is a function or a type, even if a module has the same name.
@@ -118,15 +122,24 @@ impl Modules {
     }
 }
 
-/// Replaces the first segment by the path that a `use` gives that name, if there is one.
-pub(crate) fn expand(file: &File, named: &Named) -> Option<Named> {
+/// Returns a path, and what it means with its first segment replaced by the path that a `use` or a `type` gives that name,
+/// and so on.
+pub(crate) fn expansions(file: &File, named: &Named) -> Vec<Named> {
+    let mut found = vec![named.clone()];
+    // Names in different functions can refer to each other for ever.
+    while let (Some(next), true) = (expand(file, &found[found.len() - 1]), found.len() < 8) {
+        found.push(next);
+    }
+    found
+}
+
+fn expand(file: &File, named: &Named) -> Option<Named> {
     let first = named.segments.first()?;
     let mut names = file.paths.iter().filter(|path| path.name.as_ref() == Some(first));
     // `use first::first` does not name itself; what tests import has no meaning outside them.
     let import = names.find(|path| path.segments[0] != *first && (named.test || !path.test))?;
-    let mut whole = import.clone();
-    whole.segments.extend_from_slice(&named.segments[1..]);
-    Some(Named { line: named.line, test: named.test, name: named.name.clone(), is_mod: false, ..whole })
+    let segments = [&import.segments[..], &named.segments[1..]].concat();
+    Some(Named { segments, inline: import.inline.clone(), ..named.clone() })
 }
 
 fn child(module: &[String], name: &str) -> ModulePath {

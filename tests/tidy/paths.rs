@@ -20,13 +20,8 @@ pub(crate) struct Named {
 impl Named {
     /// Returns whether the path contains `part` as consecutive segments.
     pub(crate) fn contains(&self, part: &[&str]) -> bool {
-        contains(&self.segments, part)
+        self.segments.windows(part.len()).any(|window| window == part)
     }
-}
-
-/// Returns whether `segments` contains `part` as consecutive segments.
-pub(crate) fn contains(segments: &[String], part: &[&str]) -> bool {
-    segments.windows(part.len()).any(|window| window == part)
 }
 
 /// Returns all paths, also those of one segment.
@@ -63,7 +58,7 @@ impl Parser<'_> {
                 self.at += 2;
             }
             // `pub(in path)` names a module that is around this one.
-            ("pub", "(", "in" | "crate" | "self" | "super") => {
+            ("pub", "(", "in" | "crate" | "self" | "super") if self.text(self.at + 3) != "::" => {
                 while !["", ")"].contains(&self.text(self.at)) {
                     self.at += 1;
                 }
@@ -193,5 +188,6 @@ fn groups_names_and_modules_in_braces_are_expanded() {
         "a::B a::C=U d::E Instant::now"
     );
     assert_eq!(found("mod m { use super::A; } use super::B;"), "msuper::A=A super::B=B");
+    assert_eq!(found("struct S(pub (crate) a::B, pub (crate::C, D));"), "a::B crate::C");
     assert_eq!(found("use a::b as c; c::d();"), "a::b=c c::d");
 }
