@@ -10,7 +10,8 @@ const TOP_LEVEL: &[&str] = &["src", "frames", "tests", "web"];
 /// File names that do not describe the contents.
 const VAGUE_NAMES: &[&str] = &["utils.rs", "common.rs", "types.rs", "helpers.rs", "manager.rs"];
 
-/// Finds folders with too many `.rs` files directly in them, and rows of the table of large folders that are not needed.
+/// Finds folders with too many `.rs` files directly in them, and rows of the table of large folders that are not
+/// needed.
 fn oversized_folders(layout: &Layout, sources: &Sources) -> Vec<String> {
     let mut folders: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for file in &sources.files {

@@ -122,8 +122,8 @@ impl Modules {
     }
 }
 
-/// Returns a path, and what it means with its first segment replaced by the path that a `use` or a `type` gives that name,
-/// and so on.
+/// Returns a path, and what it means with its first segment replaced by the path that a `use` or a `type` gives that
+/// name, and so on.
 pub(crate) fn expansions(file: &File, named: &Named) -> Vec<Named> {
     let mut found = vec![named.clone()];
     // Names in different functions can refer to each other for ever.

@@ -5,8 +5,8 @@ use crate::layout::{Allowance, Layout};
 use crate::modules::expansions;
 use crate::source::{File, Sources};
 
-/// What pure modules must not use: consecutive segments of a path, or a keyword. `Instant` alone is allowed, because time
-/// is an argument; so are `HashMap` and `HashSet`, whose order must not be observable.
+/// What pure modules must not use: consecutive segments of a path, or a keyword. `Instant` alone is allowed, because
+/// time is an argument; so are `HashMap` and `HashSet`, whose order must not be observable.
 const IMPURE: &[&[&str]] = &[
     &["Instant", "now"],
     &["SystemTime"],

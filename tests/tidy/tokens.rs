@@ -133,7 +133,7 @@ const ITEM_WORDS: &[&str] = &[
     "use",
 ];
 
-/// Marks what is under `#[cfg(test)]` or `#[cfg(all(test, …))]`. Code under `any(test, …)` exists outside tests as well.
+/// Marks what is under `#[cfg(test)]` or `#[cfg(all(test, …))]`. Code under `any(test, …)` is not only for tests.
 pub(crate) fn mark_tests(tokens: &mut [Token]) {
     let mut at = 0;
     while at < tokens.len() {
