@@ -3,7 +3,7 @@
 //! This page describes the architecture. [`Server`] shows how to use the crate.
 //!
 //! # Overview
-//! **A message is encoded once, a transport is one [`transport::wire::Wire`], a session never touches a socket.**
+//! **A message is encoded once, a transport is one [`wire::Wire`], a session never touches a socket.**
 //!
 //! ```text
 //!   socket A                                                                      socket B
@@ -13,9 +13,9 @@
 //!                      (frames)  (session)             (broker)  (outbound_queue)             (frames)
 //! ```
 //!
-//! 1. The connection task ([`transport::connection`]) reads bytes into a `Decoder`, which finds whole frames and checks
+//! 1. The connection task ([`connection::task`]) reads bytes into a `Decoder`, which finds whole frames and checks
 //!    their limits before it parses them.
-//! 2. [`session::Session`] stores the identity of its client ([`users`]), validates each frame and returns
+//! 2. [`session::Session`] stores the identity of its client ([`auth`]), validates each frame and returns
 //!    [`session::Action`]s, which the connection task executes.
 //! 3. [`broker::Broker`] routes a SEND: it creates a message whose headers and body are encoded once, and pushes a
 //!    pointer to it into the [`outbound_queue::OutboundQueue`] of every subscriber. Receivers are usually woken at the
@@ -26,25 +26,47 @@
 //! # Code map
 //! | layer | module | contents | may import |
 //! |---|---|---|---|
-//! | 0 | `stompbox-frames`, [`metrics`], [`budget`], [`work`] | wire formats, counters, byte budget, work | none |
-//! | 1 | [`destination`], [`outbound_queue`] | names and patterns; the outbound queue of a connection | layer 0 |
-//! | 2 | [`users`] | authentication, one file per source of users; permissions ([`users::permissions`]) | 0, 1 |
-//! | 3 | [`session`], [`broker`] | the STOMP session, sans-IO; routing to subscribers | 0–2, not each other |
-//! | 5 | [`transport`] | sockets, SockJS and the connection task | 0–3 |
-//! | 6 | [`http`] | the HTTP listener: access rules, pages | 0–5 |
+//! | 0 | `stompbox-frames`, [`metrics`], [`budget`], [`work`], [`networks`] | wire formats, counters, byte budget, work, IP networks | none |
+//! | 1 | [`destination`] | names and patterns of destinations | layer 0 |
+//! | 1 | [`outbound_queue`] | the bounded queue of deliveries of one connection | layer 0 |
+//! | 2 | [`auth`] | who a client is: `sources` (one file each), `password` (hashing), throttle | 0, 1 |
+//! | 2 | [`permissions`] | what a client may do: rules and presets | 0, 1, `auth` |
+//! | 2 | [`limits`] | limits that all connections share: permits, unfinished input, log lines | 0, 1 |
+//! | 3 | [`session`] | the STOMP session, sans-IO | 0–2 |
+//! | 3 | [`broker`] | routing to subscribers: `topics`, `queues`, `presence`, transactions | 0–2 |
 //! | 4 | (reserved for storing messages on disk and for linking nodes) | | 0–2 and `broker` |
-//! | 7 | [`config`], [`cli`], [`server`] | options, the command, the running broker | all |
+//! | 5 | [`wire`] | framing: the trait [`wire::Wire`], TCP, WebSocket, recognition of protocols | 0–3 |
+//! | 5 | [`connection`] | the connection task: reading, writing, `executor` of actions, login, closing | 0–3, `wire` |
+//! | 6 | [`http`] | HTTP: connections, client information, `policy` (hosts, origins, proxies), `sockjs`, pages | 0–5 |
+//! | 7 | [`config`] < [`server`] < [`cli`] | options, the running broker, the command | all below |
 //! | 7 | [`mod@bench`] | the load generator: a client for any broker | `stompbox-frames` |
+//!
+//! # Where to change what
+//! | change | place |
+//! |---|---|
+//! | add an option | a row in `config` (one file for each group of options) |
+//! | add a source of users | a file in `auth/sources`, and a row in `auth/sources/mod.rs` |
+//! | check a password differently | `auth/password` |
+//! | add a STOMP command or header | `session`, one file for each command; `session/extensions/table.rs` for headers of other brokers |
+//! | execute an action of a session | `connection/executor` |
+//! | add a transport | a [`wire::Wire`] in `wire`; for SockJS a row in `http/sockjs/routes.rs` |
+//! | change the size limit of frames | `frames/src/stomp/boundary.rs` |
+//! | change the limit of connections | `limits/connection_limiter.rs` |
+//! | change which pages and hosts are accepted | `http/policy` |
+//! | read cookies and query parameters | `http/client_info.rs` |
+//! | add a path of the HTTP port, such as `/metrics` | `http/router.rs` |
+//! | change when a message is redelivered | `broker/queues/queue.rs`, `backoff.rs`; the ticker is in `server` |
+//! | change when a receiver is too slow | `outbound_queue` |
 //!
 //! `tests/tidy` fails on any other import between these modules, on files that import each other in a circle, on files,
 //! functions and folders that exceed their size limit, and on a clock, socket, file, lock or log in a pure module.
 //!
 //! # Invariants
-//! - `stompbox-frames`, [`session`], [`destination`], [`users::permissions`] and [`transport::sockjs::session`] are
+//! - `stompbox-frames`, [`session`], [`destination`], [`permissions`] and [`http::sockjs::session::lifecycle`] are
 //!   pure: no clock (time is an argument), no socket, no lock, no randomness, no log.
 //! - All work for a frame is reported to the account of the thread ([`work`]), and a poll of a connection ends when its
 //!   share is used up: after about half a millisecond, plus at most one frame. The most expensive frames are SEND to
-//!   thousands of users and UNSUBSCRIBE (a few milliseconds); `transport/tests.rs` counts the work of each. A COMMIT
+//!   thousands of users and UNSUBSCRIBE (a few milliseconds); `connection/tests.rs` counts the work of each. A COMMIT
 //!   and the end of a connection take as many polls as they need. The cost of a single step does not grow with the
 //!   messages and subscriptions of other clients.
 //! - One task owns a connection. Other tasks reach it only by pushing into its outbound queue. No lock is held across
@@ -70,7 +92,7 @@
 //!   itself, not others. Replies to failed logins are delayed and checks are not, so that a correct passcode is checked
 //!   at once. Where checks have to wait, the waiting logins draw lots for each slot: a client gains nothing by retrying
 //!   faster.
-//! - User names are validated in one place, for all sources of users ([`users::Names`]).
+//! - User names are validated in one place, for all sources of users ([`auth::Names`]).
 //! - Destinations of users and of application services are topics in separate maps and tries: no pattern over `/topic`
 //!   can reach one, whatever error is made elsewhere. A session can subscribe only to its own user's destinations;
 //!   there is no syntax for those of another user.
@@ -114,37 +136,37 @@
 //! | term | meaning | type |
 //! |---|---|---|
 //! | action | An instruction of a session to its connection task, such as to publish or to subscribe. | [`session::Action`] |
-//! | application service | A client that subscribes to a destination under `/app`; each message goes to one service, in round robin. | `broker::services` |
-//! | backlog | The messages of a queue that no consumer has. | `broker::backlog::Backlog`, in `PartitionedBacklog` |
+//! | application service | A client that subscribes to a destination under `/app`; each message goes to one service, in round robin. | `broker::topics::services` |
+//! | backlog | The messages of a queue that no consumer has. | `broker::queues::backlog::Backlog`, in `PartitionedBacklog` |
 //! | budget | The limit on the memory that clients can make the broker hold (`memory-bytes-max`). | [`budget::Budget`] |
 //! | charge | Bytes that are counted in the budget until the value is dropped. | [`budget::Charge`] |
-//! | connection | One open transport connection or SockJS session, owned by one task. | [`transport::connection::ConnectionTask`] |
-//! | connection permit | A slot under `connections-max` and `connections-per-address-max`, which is released when it is dropped. | [`transport::ConnectionPermit`] |
+//! | connection | One open transport connection or SockJS session, owned by one task. | [`connection::task::ConnectionTask`] |
+//! | connection permit | A slot under `connections-max` and `connections-per-address-max`, which is released when it is dropped. | [`limits::connection_limiter::ConnectionPermit`] |
 //! | consumer | A subscription to a queue. | [`broker::Consumer`] |
-//! | dead letter | A message that failed `max-deliveries` times, was rejected, or suits no consumer; it moves to `/queue/dead.NAME`. | `broker::dead_letter::Undeliverable` |
+//! | dead letter | A message that failed `max-deliveries` times, was rejected, or suits no consumer; it moves to `/queue/dead.NAME`. | `broker::queues::dead_letter::Undeliverable` |
 //! | delivery | A message on its way to one subscription. | [`outbound_queue::Delivery`] |
 //! | destination | An address to which messages can be routed. | [`destination::Destination`] |
-//! | dispatch | The assignment of messages in a backlog to consumers that have prefetch left. | `broker::dispatch` |
+//! | dispatch | The assignment of messages in a backlog to consumers that have prefetch left. | `broker::queues::dispatch` |
 //! | drain time | The time in which a stopping broker sends waiting messages, before it closes the remaining connections. | [`Server::shut_down`] |
-//! | fan-out | The pushes of one message to all subscribers of a topic. | `broker::fan_out` |
+//! | fan-out | The pushes of one message to all subscribers of a topic. | `broker::topics::fan_out` |
 //! | grace period | The time for which publishers wait for a receiver whose outbound queue is more than half full. | [`outbound_queue::OutboundQueue`] |
-//! | handshake | The address, credentials and other facts about a client that are known before CONNECT. | [`users::Handshake`] |
+//! | handshake | The address, credentials and other facts about a client that are known before CONNECT. | [`auth::Handshake`] |
 //! | member counts | The users that are subscribed to a topic, the numbers of their sessions, and the changes that are not reported yet. | `broker::presence::MemberCounts` |
 //! | multicast | One message for the same user destination of many users (`/users/…`). | [`broker::Multicast`] |
 //! | outbound queue | The bounded queue of deliveries that wait to be written to one connection. | [`outbound_queue::OutboundQueue`] |
 //! | owner | The user, or the session without a user, whose user destinations an address names. | [`destination::Owner`] |
-//! | partition | One of the two parts of a backlog: messages that every consumer can take, and bodies that are not UTF-8, which text-only consumers cannot take. | `broker::partitioned_backlog::Partition` |
+//! | partition | One of the two parts of a backlog: messages that every consumer can take, and bodies that are not UTF-8, which text-only consumers cannot take. | `broker::queues::partitioned_backlog::Partition` |
 //! | pattern | A destination with wildcards, to which clients subscribe. | [`destination::Pattern`] |
-//! | peer | An accepted client: its connection permit, its address, and the credentials of its handshake. | [`transport::Peer`] |
-//! | permission rule | A rule that allows or denies sending or subscribing for a group of clients and a destination. | [`users::permissions::Rule`] |
-//! | poll budget | The limit on the work, pushes and time of one poll of a connection, after which other connections are served. | `transport::poll_budget::PollBudget` |
-//! | poll iteration | One round of a connection's poll: writes deliveries, then reads and handles frames. | [`transport::connection`] |
+//! | peer | An accepted client: its connection permit, its address, and the credentials of its handshake. | [`connection::Peer`] |
+//! | permission rule | A rule that allows or denies sending or subscribing for a group of clients and a destination. | [`permissions::Rule`] |
+//! | poll budget | The limit on the work, pushes and time of one poll of a connection, after which other connections are served. | `connection::poll_budget::PollBudget` |
+//! | poll iteration | One round of a connection's poll: writes deliveries, then reads and handles frames. | [`connection::task`] |
 //! | prefetch | The number and size of unsettled messages that a consumer may hold. | [`broker::ConsumerOptions`] |
 //! | presence tracker | The object that counts the members of one watched topic and reports changes to its watchers. | `broker::presence::PresenceTracker` |
-//! | principal | The authenticated identity of a session: name, roles and claims of its user. | [`users::Principal`] |
+//! | principal | The authenticated identity of a session: name, roles and claims of its user. | [`auth::Principal`] |
 //! | publication | A message on its way from a SEND to its destination. | [`broker::Publication`] |
-//! | queue, work queue | A destination that keeps messages and gives each to one consumer. | `broker::queue::Queue` |
-//! | read pause | A time in which a connection does not read from its client (backpressure). | `transport::read_pause::ReadPause` |
+//! | queue, work queue | A destination that keeps messages and gives each to one consumer. | `broker::queues::queue::Queue` |
+//! | read pause | A time in which a connection does not read from its client (backpressure). | `connection::read_pause::ReadPause` |
 //! | receiver | A connection to which deliveries are pushed, in contrast to the publisher. | [`outbound_queue::OutboundQueue`] |
 //! | reservation | Bytes of the budget that are held for admitted work until they are charged. | [`budget::Reservation`] |
 //! | session | The state of the STOMP protocol between one client and the broker, from CONNECT to the end. | [`session::Session`] |
@@ -152,38 +174,135 @@
 //! | share | A part of the budget with a limit of its own, such as a quarter for subscriptions. | [`budget::Budget::share`] |
 //! | shared tail | The part of a MESSAGE frame that is the same for all subscribers and is encoded once. | [`outbound_queue::Message`] |
 //! | slow consumer | A client that is closed because it reads or acknowledges too slowly. | [`session::Slowness`] |
-//! | source | A method of authentication, such as the users file, tokens or the hook. | [`users::Source`] |
+//! | source | A method of authentication, such as the users file, tokens or the hook. | [`auth::Source`] |
 //! | subscriber | The target of a subscription: an outbound queue, and the key of the subscription in it. | [`broker::Subscriber`] |
 //! | subscription | The registration of a session for the messages of a destination, which ends when it is dropped. | [`broker::Subscription`] |
 //! | temporary queue | A queue that belongs to one session and ends with it. | [`broker::TempQueue`] |
 //! | ticker | The task that does periodic work that belongs to no connection, such as redelivery and presence reports. | `server::tick` |
-//! | topic | A destination whose messages go to all of its subscribers, and that keeps no message. | `broker::topic::Topic` |
+//! | topic | A destination whose messages go to all of its subscribers, and that keeps no message. | `broker::topics::topic::Topic` |
 //! | transaction | Frames of a session that are kept until COMMIT, and are then applied in order. | `session::transactions::Transactions`, [`broker::Commit`] |
 //! | unsettled | A delivery is unsettled until it is acknowledged, rejected or lost. | `session::unsettled::Unsettled` |
 //! | wake batch | The wakes of receivers that one poll iteration of a publisher collects and sends at its end. | [`outbound_queue::WakeBatch`] |
 //! | watcher | A subscription to `/presence/…`. | `broker::presence::PresenceTracker` |
-//! | wire | The transport of one connection, which sends and receives bytes: TCP, WebSocket or SockJS. | [`transport::wire::Wire`] |
+//! | wire | The transport of one connection, which sends and receives bytes: TCP, WebSocket or SockJS. | [`wire::Wire`] |
 //! | work | An estimate of the cost of a step, in units of about 100 ns. | [`work`] |
 
+// Missing documentation is reported for the public API only: the modules are private to the crate.
+#![cfg_attr(not(feature = "internals"), warn(missing_docs))]
+#![allow(rustdoc::private_intra_doc_links)]
+
+// The modules are private to the crate. The feature `internals` makes them public for the tests and benchmarks of this
+// repository; no other program may rely on it.
+#[cfg(not(feature = "internals"))]
+mod auth;
+#[cfg(not(feature = "internals"))]
+mod bench;
+#[cfg(not(feature = "internals"))]
+mod broker;
+#[cfg(not(feature = "internals"))]
+mod budget;
+#[cfg(not(feature = "internals"))]
+mod cli;
+#[cfg(not(feature = "internals"))]
+mod config;
+#[cfg(not(feature = "internals"))]
+mod connection;
+#[cfg(not(feature = "internals"))]
+mod destination;
+#[cfg(not(feature = "internals"))]
+mod http;
+#[cfg(not(feature = "internals"))]
+mod limits;
+#[cfg(not(feature = "internals"))]
+mod metrics;
+#[cfg(not(feature = "internals"))]
+mod networks;
+#[cfg(not(feature = "internals"))]
+mod outbound_queue;
+#[cfg(not(feature = "internals"))]
+mod permissions;
+#[cfg(not(feature = "internals"))]
+mod server;
+#[cfg(not(feature = "internals"))]
+mod session;
+#[cfg(not(feature = "internals"))]
+mod wire;
+#[cfg(not(feature = "internals"))]
+mod work;
+
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+#[allow(missing_docs)]
 pub mod auth;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+#[allow(missing_docs)]
 pub mod bench;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+#[allow(missing_docs)]
 pub mod broker;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+#[allow(missing_docs)]
 pub mod budget;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+#[allow(missing_docs)]
 pub mod cli;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+#[allow(missing_docs)]
 pub mod config;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+#[allow(missing_docs)]
 pub mod connection;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+#[allow(missing_docs)]
 pub mod destination;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+#[allow(missing_docs)]
 pub mod http;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+#[allow(missing_docs)]
 pub mod limits;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+#[allow(missing_docs)]
 pub mod metrics;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+#[allow(missing_docs)]
 pub mod networks;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+#[allow(missing_docs)]
 pub mod outbound_queue;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+#[allow(missing_docs)]
 pub mod permissions;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+#[allow(missing_docs)]
 pub mod server;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+#[allow(missing_docs)]
 pub mod session;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+#[allow(missing_docs)]
 pub mod wire;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+#[allow(missing_docs)]
 pub mod work;
 
-pub use config::Config;
+pub use cli::main;
+pub use config::{Config, ConfigError, ConfigErrors, Source};
 pub use server::{BindError, Listeners, PublishError, Rules, Server, StartError};
-pub use stompbox_frames::stomp::{HeartBeat, Limits};

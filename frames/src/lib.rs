@@ -5,6 +5,8 @@
 //! - [`sockjs`] quotes text for SockJS clients and parses what they send;
 //! - [`websocket`] writes the header of a WebSocket frame from server to client.
 
+#![warn(missing_docs)]
+
 pub mod message;
 pub mod sockjs;
 pub mod stomp;

@@ -53,5 +53,6 @@ fn location(setting: &Setting) -> String {
         Source::File { path, line } => format!("{path}:{line}"),
         Source::Environment => row.variable(),
         Source::Flag => format!("--{}", row.key),
+        Source::Program => "set by the program".to_owned(),
     }
 }

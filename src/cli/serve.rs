@@ -135,7 +135,7 @@ async fn reload(rules: &Rules, running: &Loaded, loaded: Result<Loaded, Vec<Conf
     // values are kept.
     let mut config = running.config.clone();
     config.permissions = loaded.config.permissions;
-    rules.permit(config.permissions());
+    rules.set_permissions(&config);
     rules.reload_users().await;
     for option in changed(&running.settings, &loaded.settings) {
         warn!(option, "an option has changed; it applies after a restart");

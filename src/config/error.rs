@@ -19,6 +19,8 @@ pub enum Source {
     Environment,
     /// A flag on the command line.
     Flag,
+    /// A program that embeds the broker ([`Config::set`](crate::Config::set)).
+    Program,
 }
 
 impl Source {
@@ -27,7 +29,7 @@ impl Source {
         match self {
             Source::File { line, .. } => (0, *line),
             Source::Environment => (1, 0),
-            Source::Flag => (2, 0),
+            Source::Flag | Source::Program => (2, 0),
             Source::Default => (3, 0),
         }
     }
@@ -77,7 +79,7 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ConfigError { source, key, text } = self;
         match source {
-            Source::Default => write!(f, "{key}: {text}"),
+            Source::Default | Source::Program => write!(f, "{key}: {text}"),
             Source::File { path, line } if key.is_empty() => write!(f, "{path}:{line}: {text}"),
             Source::File { path, line } => write!(f, "{path}:{line}: key {key:?}: {text}"),
             Source::Environment if key.starts_with("STOMPBOX_") => {
@@ -88,6 +90,31 @@ impl fmt::Display for ConfigError {
         }
     }
 }
+
+impl std::error::Error for ConfigError {}
+
+/// All errors of a configuration, at least one. `Display` writes one line for each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigErrors(pub(super) Vec<ConfigError>);
+
+impl ConfigErrors {
+    /// Returns the errors: those of a file by line, then the others.
+    pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
+        self.0.iter()
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            let line_break = if index == 0 { "" } else { "\n" };
+            write!(f, "{line_break}{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
 
 /// Returns the entry of `known` that is most similar to `name`, if it is similar enough to be a likely correction.
 pub fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

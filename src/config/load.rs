@@ -71,6 +71,14 @@ pub fn load(
     layers.finish()
 }
 
+/// Reads the text of a configuration file on top of the defaults.
+pub(super) fn parse_toml(text: &str) -> Result<Config, Vec<ConfigError>> {
+    let mut layers = Layers::default();
+    let (given, config_errors) = file::parse("configuration", text);
+    layers.add(given, config_errors);
+    layers.finish().map(|loaded| loaded.config)
+}
+
 #[derive(Default)]
 struct Layers {
     config: Config,

@@ -8,6 +8,7 @@
 //! The modules that are configured do not import this module: each gets its own plain `Options`.
 
 mod builders;
+mod build;
 mod check;
 mod entry;
 mod environment;
@@ -24,7 +25,7 @@ pub mod table;
 mod value;
 
 pub use entry::ConfigEntry;
-pub use error::{ConfigError, Source, suggestion};
+pub use error::{ConfigError, ConfigErrors, Source, suggestion};
 pub use listen::Listen;
 pub use load::{Loaded, Setting, load};
 pub use row::{Group, OptionRow, ValueKind};

@@ -10,38 +10,50 @@ use crate::{auth, broker, connection, http, outbound_queue, permissions, session
 use std::time::Duration;
 use stompbox_frames::stomp::Limits;
 
-/// The configuration of the broker, with a section for each module. `Config::default()` contains the defaults of the
-/// table.
+/// The configuration of a broker: the values of all options.
+///
+/// `Config::default()` contains the default of every option. [`Config::from_toml`] reads a configuration file, and
+/// [`Config::set`] sets one option. The names, values and defaults of the options are those of the command
+/// (`stompbox --help`).
+///
+/// ```
+/// use stompbox::Config;
+///
+/// let mut config = Config::from_toml("frame-bytes-max = \"64KiB\"\nuser = [\"alice:secret\"]")?;
+/// config.set("heart-beat", "5000,5000")?;
+/// config.check()?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Addresses for STOMP over TCP (`tcp`).
-    pub listen_tcp: Vec<Listen>,
+    pub(crate) listen_tcp: Vec<Listen>,
     /// Addresses for HTTP, WebSocket and SockJS (`http`).
-    pub listen_http: Vec<Listen>,
+    pub(crate) listen_http: Vec<Listen>,
     /// Options of connections over every transport.
-    pub transport: connection::Options,
+    pub(crate) transport: connection::Options,
     /// Options of HTTP, WebSocket and the pages for operators.
-    pub http: http::Options,
+    pub(crate) http: http::Options,
     /// Options of the SockJS transports.
-    pub sockjs: crate::http::sockjs::Options,
+    pub(crate) sockjs: crate::http::sockjs::Options,
     /// Options of a STOMP session.
-    pub session: session::Options,
+    pub(crate) session: session::Options,
     /// Options of the broker: work queues and presence.
-    pub broker: broker::Options,
+    pub(crate) broker: broker::Options,
     /// Options of the outbound queue of a connection.
-    pub outbound_queue: outbound_queue::Options,
+    pub(crate) outbound_queue: outbound_queue::Options,
     /// Options of authentication.
-    pub users: auth::Options,
+    pub(crate) users: auth::Options,
     /// The operator's permission rules and the preset that follows them.
-    pub permissions: permissions::Options,
+    pub(crate) permissions: permissions::Options,
     /// Largest memory in bytes of outbound queues, work queues and open transactions together (`memory-bytes-max`).
-    pub memory_bytes_max: usize,
+    pub(crate) memory_bytes_max: usize,
     /// Longest time for which a stopping broker waits for its clients (`drain-time`).
-    pub drain_time: Duration,
+    pub(crate) drain_time: Duration,
     /// The filter and the format of the log.
-    pub log: LogOptions,
+    pub(crate) log: LogOptions,
     /// Number of threads that run connections; 0 means one per core (`worker-threads`).
-    pub worker_threads: usize,
+    pub(crate) worker_threads: usize,
 }
 
 /// The filter and the format of the log.

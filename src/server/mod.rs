@@ -18,7 +18,7 @@ pub use start_error::StartError;
 use crate::auth::Authenticator;
 use crate::broker::{Broker, Publication};
 use crate::budget::Budget;
-use crate::config::Config;
+use crate::config::{Config, ConfigErrors};
 use crate::connection::{ConnectionContext, ConnectionContextParts, Stomp, listen, random_name};
 use crate::destination::Destination;
 use crate::http::sockjs::Endpoints;
@@ -47,8 +47,8 @@ const BOOT_ID_BYTES: usize = 12;
 
 /// A running broker.
 ///
-/// A [`Config`] built by hand is not validated, unlike one loaded by the command ([`crate::config::load`]). In
-/// particular, without `users` every client that reaches a listener is accepted.
+/// Without an option that names users, every client that reaches a listener is accepted. [`Server::bind`] listens beyond
+/// this machine only if users are configured, or with `allow-anonymous`.
 ///
 /// [`Server::shut_down`] ends the broker gracefully. If the server is dropped instead, its listeners close and its
 /// connections begin to close, but the broker does not wait for them.
@@ -105,8 +105,8 @@ impl Server {
     /// functions of this type.
     ///
     /// # Errors
-    /// [`StartError::Bind`] if the broker cannot listen at an address, and [`StartError::Users`] if the options of a
-    /// source of users are invalid.
+    /// [`StartError::Bind`] if the broker cannot listen at an address; [`StartError::Config`] and [`StartError::Users`]
+    /// if the options are invalid.
     pub async fn bind(config: Config) -> Result<Server, StartError> {
         let listeners =
             listening::bind(&config.listen_tcp, &config.listen_http, config.transport.backlog).await?;
@@ -114,11 +114,12 @@ impl Server {
     }
 
     /// Starts a broker on sockets that are open already. The addresses in `config` are used only to decide what users
-    /// may do by default ([`Config::preset`]).
+    /// may do by default (`default-permissions`).
     ///
     /// # Errors
-    /// [`StartError::Users`] if the options of a source of users are invalid.
+    /// [`StartError::Config`] and [`StartError::Users`] if the options are invalid.
     pub fn start(config: Config, listeners: Listeners) -> Result<Server, StartError> {
+        config.check()?;
         let permissions = config.permissions();
         let authenticator = Authenticator::new(config.users).map_err(StartError::Users)?;
         let node = random_name()[..BOOT_ID_BYTES].to_owned();

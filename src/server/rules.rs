@@ -1,7 +1,7 @@
 //! Changes what clients may do while the broker runs.
 
 use crate::connection::ConnectionContext;
-use crate::permissions::Permissions;
+use crate::config::Config;
 use std::sync::Weak;
 
 /// A handle that changes what clients may do, returned by [`Server::rules`](super::Server::rules).
@@ -11,10 +11,11 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Replaces the permissions. They apply at once: existing subscriptions are checked again.
-    pub fn permit(&self, permissions: Permissions) {
+    /// Replaces the permissions by those of `config`: its rules and its default permissions. Its other options have no
+    /// effect. The permissions apply at once: existing subscriptions are checked again.
+    pub fn set_permissions(&self, config: &Config) {
         if let Some(context) = self.context.upgrade() {
-            context.set_permissions(permissions);
+            context.set_permissions(config.permissions());
         }
     }
 

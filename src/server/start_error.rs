@@ -8,6 +8,9 @@ pub enum StartError {
     /// The broker cannot listen at an address.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// Options contradict each other ([`Config::check`](crate::Config::check)).
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
     /// The options of a source of users are invalid; the text names the option.
     #[error("{0}")]
     Users(String),

@@ -1,0 +1,86 @@
+//! Building a [`Config`] in a program, without the command.
+
+use super::error::{ConfigError, ConfigErrors, Source};
+use super::load::parse_toml;
+use super::sections::Config;
+use super::{check, table};
+
+impl Config {
+    /// Reads the options from the text of a configuration file (TOML). Options that are not in the text have their
+    /// defaults.
+    ///
+    /// # Errors
+    /// All errors of the text: syntax, unknown options, invalid values, and options that contradict each other.
+    pub fn from_toml(text: &str) -> Result<Config, ConfigErrors> {
+        parse_toml(text).map_err(ConfigErrors)
+    }
+
+    /// Sets one option from the text that the command accepts as its value, such as `64KiB` or `10s`. An option that
+    /// can be given several times (`user`, `permission`, …) gets one more value.
+    ///
+    /// # Errors
+    /// There is no option with this name, or the value is invalid. The configuration stays unchanged.
+    pub fn set(&mut self, option: &str, value: &str) -> Result<(), ConfigError> {
+        let row = table::find(option)
+            .ok_or_else(|| ConfigError::unknown(Source::Program, option, table::rows().map(|row| row.key)))?;
+        row.apply(self, value).map_err(|error| ConfigError::new(Source::Program, option, error))
+    }
+
+    /// Checks that the options do not contradict each other, such as `frame-bytes-max` and
+    /// `outbound-queue-bytes-max`. [`Server`](crate::Server) makes the same check when it starts.
+    ///
+    /// # Errors
+    /// One error for each contradiction.
+    pub fn check(&self) -> Result<(), ConfigErrors> {
+        let errors: Vec<ConfigError> = check::CHECKS
+            .iter()
+            .filter_map(|check| {
+                Some(ConfigError::new(Source::Program, check.keys[0], (check.find_error)(self)?))
+            })
+            .collect();
+        if errors.is_empty() { Ok(()) } else { Err(ConfigErrors(errors)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_set_by_their_names() {
+        let mut config = Config::default();
+        config.set("frame-bytes-max", "64KiB").expect("valid");
+        config.set("user", "alice:a").expect("valid");
+        config.set("user", "bob:b").expect("valid");
+        assert_eq!(config.transport.limits.frame_bytes_max, 64 * 1024);
+        assert_eq!(config.users.static_users.len(), 2);
+        assert_eq!(config.check(), Ok(()));
+    }
+
+    #[test]
+    fn unknown_option_and_invalid_value_are_rejected() {
+        let mut config = Config::default();
+        let error = config.set("frame-byte-max", "1MiB").expect_err("no such option").to_string();
+        assert_eq!(error, "frame-byte-max: unknown option; did you mean frame-bytes-max?");
+        let error = config.set("max-deliveries", "many").expect_err("not a number").to_string();
+        assert!(error.starts_with("max-deliveries: invalid value \"many\": expected "), "{error}");
+        assert_eq!(config.broker.max_deliveries, Config::default().broker.max_deliveries);
+    }
+
+    #[test]
+    fn contradicting_options_are_found() {
+        let mut config = Config::default();
+        config.set("frame-bytes-max", "8MiB").expect("valid by itself");
+        let errors = config.check().expect_err("larger than an outbound queue");
+        assert!(errors.to_string().contains("outbound-queue-bytes-max"), "{errors}");
+    }
+
+    #[test]
+    fn toml_text_is_checked_as_a_whole() {
+        let config = Config::from_toml("linger = \"2s\"\nuser = [\"alice:a\"]\n").expect("valid");
+        assert_eq!(config.transport.linger, std::time::Duration::from_secs(2));
+        let errors = Config::from_toml("linger = 2\ncolour = \"red\"\n").expect_err("two errors");
+        let errors: Vec<_> = errors.iter().map(|error| error.key.as_str()).collect();
+        assert_eq!(errors, ["linger", "colour"]);
+    }
+}
