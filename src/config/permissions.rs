@@ -16,7 +16,7 @@ const SEND_TO_TOPICS: [&str; 2] = ["send to /topic", "send to /topic (except to 
 
 impl Config {
     /// Returns the rules that apply, in this order: those of the operator, that of the demo, those of the preset.
-    pub fn permissions(&self) -> Permissions {
+    pub(crate) fn permissions(&self) -> Permissions {
         let (preset, _) = self.preset();
         let options = &self.permissions;
         let demo =
@@ -29,13 +29,13 @@ impl Config {
     }
 
     /// Returns the clients that can connect: users, or anonymous clients if no source of users is configured.
-    pub fn clients(&self) -> Group {
+    pub(crate) fn clients(&self) -> Group {
         if self.users.names_users() { Group::Users } else { Group::Anonymous }
     }
 
     /// Returns the actions that most applications need and that no rule grants to [`Config::clients`]. Rights of
     /// services do not count, and the demo's rule is an exception to what is missing.
-    pub fn not_granted(&self) -> Vec<&'static str> {
+    pub(crate) fn not_granted(&self) -> Vec<&'static str> {
         let permissions = self.permissions();
         let has_demo_rule = self.has_demo_rule(self.preset().0);
         let needs = [
@@ -50,7 +50,7 @@ impl Config {
     }
 
     /// Returns the preset that applies, and the reason.
-    pub fn preset(&self) -> (Preset, &'static str) {
+    pub(crate) fn preset(&self) -> (Preset, &'static str) {
         if let Some(preset) = self.permissions.preset {
             return (preset, "default-permissions is set");
         }
