@@ -7,8 +7,8 @@
 //!
 //! The modules that are configured do not import this module: each gets its own plain `Options`.
 
-mod builders;
 mod build;
+mod builders;
 mod check;
 mod entry;
 mod environment;
@@ -38,7 +38,7 @@ mod tests {
     use crate::http::health::MetricsFrom;
     use crate::http::policy::forwarded::Proxies;
     use crate::http::policy::host_policy::Hosts;
-    use crate::http::policy::origin::Origins;
+    use crate::http::policy::origin_policy::Origins;
     use crate::{auth, outbound_queue};
     use stompbox_frames::stomp::HeartBeat;
 

@@ -18,7 +18,7 @@ pub use start_error::StartError;
 use crate::auth::Authenticator;
 use crate::broker::{Broker, Publication};
 use crate::budget::Budget;
-use crate::config::{Config, ConfigErrors};
+use crate::config::Config;
 use crate::connection::{ConnectionContext, ConnectionContextParts, Stomp, listen, random_name};
 use crate::destination::Destination;
 use crate::http::sockjs::Endpoints;

@@ -1,7 +1,7 @@
 //! Changes what clients may do while the broker runs.
 
-use crate::connection::ConnectionContext;
 use crate::config::Config;
+use crate::connection::ConnectionContext;
 use std::sync::Weak;
 
 /// A handle that changes what clients may do, returned by [`Server::rules`](super::Server::rules).

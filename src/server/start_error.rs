@@ -1,6 +1,7 @@
 //! The error of a broker that cannot start.
 
 use super::bind::BindError;
+use crate::config::ConfigErrors;
 
 /// The error of a broker that cannot start.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,5 @@
 //! The architecture as data: the layers of the modules of `src`, the pure modules, and the folders that may be large.
 
-use crate::layout_before;
-
 /// A module of `src`, or the crate `frames`. It may import the modules of lower layers and those `beside` it, but none
 /// of `except`; with `only`, it may import nothing else.
 #[derive(Clone, Copy)]
@@ -133,10 +131,7 @@ impl Module {
 impl Layout {
     /// Returns the layout of the present tree.
     pub(crate) fn current() -> &'static Layout {
-        match crate::source::project_root().join("src/transport").exists() {
-            true => &layout_before::LAYOUT,
-            false => &LAYOUT,
-        }
+        &LAYOUT
     }
 
     pub(crate) fn module(&self, name: &str) -> Option<&Module> {

@@ -8,7 +8,6 @@ mod cycles;
 mod folders;
 mod layers;
 mod layout;
-mod layout_before;
 mod lengths;
 mod modules;
 mod paths;

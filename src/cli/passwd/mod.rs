@@ -5,9 +5,9 @@ mod replace;
 
 pub(super) use prompt::ask;
 
+use super::output::write_text;
 use crate::auth::edit::{Change, Changed, edit};
 use crate::auth::{Hash, Names, Passcode, Secret, is_read_as_token, record};
-use super::output::write_text;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use replace::LockedFile;

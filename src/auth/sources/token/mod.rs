@@ -14,13 +14,13 @@ mod signed;
 #[cfg(test)]
 mod tests;
 
+use super::kind::SourceKind;
 use crate::auth::credentials::Credentials;
 use crate::auth::fetch::{Client, Url};
 use crate::auth::now::Now;
 use crate::auth::password::hash_pool::cores;
 use crate::auth::principal::Principal;
 use crate::auth::source::{Check, Decision, Source};
-use super::kind::SourceKind;
 use key_file::KeyFile;
 use key_url::{FetchReason, KeyUrl};
 use keys::{Fit, Key};
