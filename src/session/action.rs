@@ -1,6 +1,6 @@
 //! Actions: the output of a session. The connection task executes them in order.
 
-use super::Closing;
+use super::closing::Closing;
 use crate::auth::Credentials;
 use crate::destination::{Destination, Owner, Selector, UserPath};
 use crate::outbound_queue::{Key, Tag};
@@ -13,20 +13,20 @@ pub type Receipt = Box<str>;
 
 /// A request of the session to the connection task, which executes actions in order.
 ///
-/// The connection task must pass every receipt in an action to [`complete`](super::Session::complete) or
-/// [`close_with_error`](super::Session::close_with_error): later receipts wait for it.
+/// The connection task must pass every receipt in an action to [`complete`](super::machine::Session::complete) or
+/// [`close_with_error`](super::machine::Session::close_with_error): later receipts wait for it.
 #[derive(Debug)]
 pub enum Action {
     /// Write this frame. It ends with NUL LF.
     Write(Bytes),
     /// Write a heartbeat: one LF.
     HeartBeat,
-    /// Check these credentials and call [`authenticated`](super::Session::authenticated). No further frame may be
+    /// Check these credentials and call [`authenticated`](super::machine::Session::authenticated). No further frame may be
     /// handled before that call.
     Authenticate(Credentials),
     /// The name of the client program, for the preceding [`Action::Authenticate`].
     Agent(Box<str>),
-    /// Check the new token in these credentials and call [`token_renewed`](super::Session::token_renewed). No further
+    /// Check the new token in these credentials and call [`token_renewed`](super::machine::Session::token_renewed). No further
     /// frame may be handled before that call.
     Renew {
         /// Credentials that contain only the token.

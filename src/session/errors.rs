@@ -1,10 +1,9 @@
 //! The table of all ERRORs that a session can send: the value of `message`, and a body that states what was wrong, what
 //! was expected, and for a limit which option of the broker to change.
 
+use super::closing::Closing;
 use super::timers::TimeoutOption;
-use super::{Closing, Session};
 use crate::destination::DestinationError;
-use crate::outbound_queue::Key;
 use crate::permissions::{AccessDenied, Verb};
 use std::borrow::Cow;
 use std::fmt::{Display, Formatter, Result, Write};
@@ -17,27 +16,6 @@ pub struct ErrorReply<'a> {
     pub summary: &'a str,
     /// The body of the frame.
     pub detail: &'a str,
-}
-
-impl Session {
-    /// Returns the `message` of the ERROR that ended the session.
-    pub fn error_summary(&self) -> Option<&str> {
-        self.rare.as_ref()?.error.as_deref()
-    }
-
-    /// Returns the body of the ERROR for a client that does not acknowledge its deliveries
-    /// ([`DeliveryAction::UnsettledCountExceeded`](super::DeliveryAction::UnsettledCountExceeded)).
-    pub fn too_many_unsettled(&self, key: Key) -> String {
-        let subscription = self.subscriptions.get(key);
-        let name = subscription.map_or("", |subscription| subscription.name().text());
-        let waiting = subscription.map_or(0, |subscription| subscription.unsettled.len());
-        format!(
-            "{waiting} deliveries of the subscription {} wait for an ACK or NACK of this client, the maximum that \
-             unsettled-max allows. The broker dropped the messages that it had not sent. Acknowledge messages as they \
-             are handled, subscribe with ack:auto, or raise unsettled-max.",
-            Quoted(name)
-        )
-    }
 }
 
 /// The reason for which a frame is rejected. It ends the session unless the client requested `soft-errors`.
@@ -273,7 +251,7 @@ impl Rejection {
 
 /// Displays text that a client sent, in quotes: at most 100 characters, without control characters, so that a terminal
 /// does not interpret it.
-struct Quoted<'a>(&'a str);
+pub(super) struct Quoted<'a>(pub(super) &'a str);
 
 impl Display for Quoted<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {

@@ -16,7 +16,7 @@ pub(super) enum State {
     Connected,
     /// DISCONNECT was received, and earlier receipts are pending that must be sent before its own.
     Leaving,
-    /// The session has ended, by [`Action::Close`](super::Action::Close) or
-    /// [`Session::finish`](super::Session::finish). It handles no frame and emits no action.
+    /// The session has ended, by [`Action::Close`](super::action::Action::Close) or
+    /// [`Session::finish`](super::machine::Session::finish). It handles no frame and emits no action.
     Closed,
 }

@@ -1,6 +1,6 @@
 //! The subscriptions of a session, indexed by the client's name and by the session's key.
 
-use super::Rejection;
+use super::errors::Rejection;
 use super::unsettled::{AckScope, Unsettled};
 use crate::budget::allocation;
 use crate::destination::Selector;

@@ -1,7 +1,8 @@
 //! Temporary queues of a session. `/temp-queue/NAME` is the session's own name of a queue; its address is unguessable
 //! and lets other sessions send to it.
 
-use super::{Options, Rejection};
+use super::errors::Rejection;
+use super::options::Options;
 use crate::budget::btree_allocation;
 use crate::destination::{Destination, DestinationKind};
 use crate::outbound_queue::Key;

@@ -1,6 +1,6 @@
 //! Timers of a session: connect timeouts, heartbeats, and the rate limit of frames.
 
-use super::Options;
+use super::options::Options;
 use std::time::{Duration, Instant};
 use stompbox_frames::stomp::HeartBeat;
 

@@ -1,16 +1,16 @@
-//! BEGIN, COMMIT and ABORT; open transactions and the frames parked in them.
+//! Open transactions and the frames parked in them.
 
-use super::action::{Action, CommitOperation, Disposition, Publish, Receipt, SendTarget, Settle};
+use super::action::{Disposition, Publish, SendTarget};
+use super::errors::Rejection;
+use super::options::Options;
 use super::subscriptions::Subscription;
 use super::unsettled::{Number, TransactionSerial};
-use super::{Options, Rejection, Session, required};
 use crate::budget::allocation;
 use crate::destination::Owner;
 use crate::outbound_queue::Key;
-use crate::work;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
-use stompbox_frames::stomp::{Command, Frame};
+use stompbox_frames::stomp::Command;
 
 /// A frame that is parked in a transaction until COMMIT.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) enum TransactionFrame {
 
 /// The reason for which a transaction cannot be committed.
 #[derive(Debug)]
-enum Uncommittable {
+pub(super) enum Uncommittable {
     /// This subscription ended while the transaction had reserved deliveries of it.
     SubscriptionEnded(Box<str>),
     /// A frame of the transaction was rejected.
@@ -30,14 +30,14 @@ enum Uncommittable {
 
 /// An open transaction.
 #[derive(Debug)]
-struct Transaction {
-    serial: TransactionSerial,
-    parked: Vec<TransactionFrame>,
-    bytes: usize,
+pub(super) struct Transaction {
+    pub(super) serial: TransactionSerial,
+    pub(super) parked: Vec<TransactionFrame>,
+    pub(super) bytes: usize,
     /// Bytes of the texts that belong to the parked frames but are not a part of them.
-    texts_bytes: usize,
+    pub(super) texts_bytes: usize,
     /// The reason for which the transaction cannot be committed, if any.
-    uncommittable: Option<Uncommittable>,
+    pub(super) uncommittable: Option<Uncommittable>,
 }
 
 /// The parked frames of a transaction that is not committed, until they are freed.
@@ -148,7 +148,7 @@ impl Transactions {
         Self::OPEN_BYTES + allocation(id.len())
     }
 
-    fn begin(&mut self, id: &str, options: &Options) -> Result<(), Rejection> {
+    pub(super) fn begin(&mut self, id: &str, options: &Options) -> Result<(), Rejection> {
         if self.open.contains_key(id) {
             return Err(Rejection::begun_already(id));
         }
@@ -260,91 +260,11 @@ impl Transactions {
         self.open.into_values().map(Discarded::from)
     }
 
-    fn end(&mut self, command: Command, id: &str) -> Result<Transaction, Rejection> {
+    pub(super) fn end(&mut self, command: Command, id: &str) -> Result<Transaction, Rejection> {
         let transaction = self.open.remove(id).ok_or_else(|| Rejection::no_transaction(command, id))?;
         self.bytes -= transaction.bytes;
         self.held_bytes -= transaction.held_bytes();
         self.open_bytes -= Self::bytes_of(id);
         Ok(transaction)
-    }
-}
-
-impl Session {
-    pub(super) fn begin(
-        &mut self,
-        frame: &Frame,
-        receipt: &mut Option<Receipt>,
-        actions: &mut Vec<Action>,
-    ) -> Result<(), Rejection> {
-        let id = required(frame, "transaction")?;
-        self.check_id("transaction", &id)?;
-        self.transactions.begin(&id, &self.options)?;
-        self.receipt(receipt.take(), actions);
-        Ok(())
-    }
-
-    pub(super) fn commit(
-        &mut self,
-        frame: &Frame,
-        receipt: &mut Option<Receipt>,
-        actions: &mut Vec<Action>,
-    ) -> Result<(), Rejection> {
-        let id = required(frame, "transaction")?;
-        let transaction = self.transactions.end(Command::Commit, &id)?;
-        let rejection = match &transaction.uncommittable {
-            Some(Uncommittable::SubscriptionEnded(subscription)) => {
-                Some(Rejection::subscription_ended(&id, subscription))
-            }
-            Some(Uncommittable::FrameRejected) => Some(Rejection::frame_was_rejected(&id)),
-            None => None,
-        };
-        if let Some(rejection) = rejection {
-            self.discard(transaction.into());
-            return Err(rejection);
-        }
-        work::add_visits(transaction.parked.len());
-        let mut keys = BTreeSet::new();
-        let steps =
-            transaction.parked.into_iter().filter_map(|parked| self.step(parked, &mut keys)).collect();
-        for key in keys {
-            self.subscriptions
-                .change(key, |subscription| subscription.unsettled.settle_reserved(transaction.serial));
-        }
-        actions.push(Action::Commit { steps, receipt: self.register_receipt(receipt) });
-        Ok(())
-    }
-
-    /// Returns the step that COMMIT applies in the broker for a parked frame, or `None` for an acknowledgement of topic
-    /// messages, which the broker does not track. Adds the subscription whose deliveries the frame settles to `keys`.
-    fn step(&self, parked: TransactionFrame, keys: &mut BTreeSet<Key>) -> Option<CommitOperation> {
-        match parked {
-            TransactionFrame::Publish(publish) => Some(CommitOperation::Publish(publish)),
-            TransactionFrame::Settle { key, numbers, disposition } => {
-                keys.insert(key);
-                let tags = self.subscriptions.get(key)?.unsettled.tags(&numbers);
-                (!tags.is_empty()).then_some(CommitOperation::Settle(Settle { key, tags, disposition }))
-            }
-        }
-    }
-
-    pub(super) fn abort(
-        &mut self,
-        frame: &Frame,
-        receipt: &mut Option<Receipt>,
-        actions: &mut Vec<Action>,
-    ) -> Result<(), Rejection> {
-        let transaction = self.transactions.end(Command::Abort, &required(frame, "transaction")?)?;
-        work::add_visits(transaction.parked.len());
-        let key = |parked: &TransactionFrame| match parked {
-            TransactionFrame::Settle { key, .. } => Some(*key),
-            TransactionFrame::Publish(_) => None,
-        };
-        for key in transaction.parked.iter().filter_map(key).collect::<BTreeSet<Key>>() {
-            self.subscriptions
-                .change(key, |subscription| subscription.unsettled.release_reserved(transaction.serial));
-        }
-        self.discard(transaction.into());
-        self.receipt(receipt.take(), actions);
-        Ok(())
     }
 }

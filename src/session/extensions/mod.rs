@@ -8,104 +8,18 @@
 //! `strict-headers` the SEND is rejected. A header whose value does not request the feature, such as `durable:false`,
 //! is harmless everywhere.
 
+mod extension;
 mod table;
+pub(super) mod warned_headers;
 
 use super::action::Action;
-use super::{Rejection, Session};
-use crate::destination::DestinationKind;
+use super::errors::Rejection;
+use super::machine::Session;
+use extension::{Condition, Extension, Treatment};
 use std::borrow::Cow;
 use std::fmt::Write;
 use stompbox_frames::stomp::{Command, Frame};
 use table::TABLE;
-
-/// A known extension header, for some commands.
-#[derive(Debug)]
-struct Extension {
-    name: &'static str,
-    commands: &'static [Command],
-    /// The brokers that define the header.
-    brokers: &'static str,
-    treatment: Treatment,
-    /// The values that request the feature.
-    condition: Condition,
-    /// The reason for the treatment, and the alternative.
-    text: &'static str,
-}
-
-/// The treatment of a header whose value requests a feature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Treatment {
-    /// Stompbox implements the header.
-    Honoured,
-    /// SUBSCRIBE is rejected. SEND causes a warning, or is rejected with `strict-headers`.
-    Unsupported,
-    /// The header causes a warning, but is never rejected because many clients send it by default.
-    WarnOnly,
-    /// The header is ignored, without a disadvantage for the sender.
-    Ignored,
-}
-
-/// The values of a header that request a feature. An empty value never does.
-#[derive(Clone, Copy, Debug)]
-enum Condition {
-    /// Every value that is not empty.
-    Always,
-    /// Every value except these, compared without case.
-    Unless(&'static [&'static str]),
-    /// Every value except these, compared without case, for a work queue; no value for other destinations.
-    OfQueueUnless(&'static [&'static str]),
-    /// A destination of a temporary queue.
-    TempQueue,
-    /// `ANYCAST` for a topic, user or presence destination, `MULTICAST` for a queue or a service, and any other value.
-    OtherRouting,
-}
-
-/// The headers for which this connection has logged a warning: one bit for each row of the table.
-#[derive(Debug, Default)]
-pub(super) struct WarnedHeaders(u128);
-
-const _: () = assert!(TABLE.len() <= 128, "WarnedHeaders has one bit for each row");
-
-impl WarnedHeaders {
-    /// Records the row and returns whether it was recorded for the first time.
-    fn insert(&mut self, row: usize) -> bool {
-        let first = self.0 >> row & 1 == 0;
-        self.0 |= 1 << row;
-        first
-    }
-}
-
-impl Extension {
-    /// Returns whether the header may cause a rejection or a warning.
-    const fn is_checked(&self) -> bool {
-        matches!(self.treatment, Treatment::Unsupported | Treatment::WarnOnly)
-    }
-}
-
-impl Condition {
-    fn matches(self, value: &str, destination: &str) -> bool {
-        let value = value.trim();
-        let is_none_of = |values: &[&str]| !values.iter().any(|other| other.eq_ignore_ascii_case(value));
-        match self {
-            _ if value.is_empty() => false,
-            Condition::Always => true,
-            Condition::Unless(values) => is_none_of(values),
-            Condition::OfQueueUnless(values) => {
-                destination.starts_with(DestinationKind::Queue.prefix()) && is_none_of(values)
-            }
-            Condition::TempQueue => value.starts_with(DestinationKind::TempQueue.prefix()),
-            Condition::OtherRouting => match value {
-                "ANYCAST" => [DestinationKind::Topic, DestinationKind::User, DestinationKind::Presence]
-                    .iter()
-                    .any(|kind| destination.starts_with(kind.prefix())),
-                "MULTICAST" => [DestinationKind::Queue, DestinationKind::TempQueue, DestinationKind::App]
-                    .iter()
-                    .any(|kind| destination.starts_with(kind.prefix())),
-                _ => true,
-            },
-        }
-    }
-}
 
 impl Session {
     /// Rejects a SEND or SUBSCRIBE with a header that requests an unsupported feature, or logs a warning.

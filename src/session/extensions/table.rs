@@ -1,7 +1,7 @@
 //! The table of extension headers. It is the only place that lists them, and the source of the table in the
 //! documentation.
 
-use super::{Condition, Extension, Treatment};
+use super::extension::{Condition, Extension, Treatment};
 use stompbox_frames::stomp::Command;
 
 /// Every value except those that turn a boolean header off.

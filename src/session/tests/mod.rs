@@ -15,13 +15,15 @@ mod transacting;
 mod users;
 
 use super::*;
+use crate::auth::{Principal, Refused};
 use crate::budget::Budget;
-use crate::outbound_queue::{Key, Message, Tag};
-use bytes::Bytes;
+use crate::outbound_queue::{Delivery, Key, Message, Tag};
+use bytes::{Bytes, BytesMut};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use stompbox_frames::message::Parts;
-use stompbox_frames::stomp::{Decoder, Headers, HeartBeat, Limits};
+use stompbox_frames::stomp::{Command, Decoder, Frame, Headers, HeartBeat, Limits, Version};
 
 pub(super) const VERSIONS: [Version; 3] = [Version::V1_0, Version::V1_1, Version::V1_2];
 

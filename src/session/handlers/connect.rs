@@ -1,10 +1,11 @@
 //! CONNECT and CONNECTED.
 
 use super::access::SOFT_ERRORS;
-use super::action::Action;
-use super::state::State;
-use super::{Rejection, Session};
 use crate::auth::{Credentials, Principal, Secret};
+use crate::session::action::Action;
+use crate::session::errors::Rejection;
+use crate::session::machine::Session;
+use crate::session::state::State;
 use std::time::{Duration, Instant};
 use stompbox_frames::stomp::{Command, Frame, HeartBeat, Version, encode};
 

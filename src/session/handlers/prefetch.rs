@@ -1,6 +1,7 @@
 //! Prefetch limits of a SUBSCRIBE, in the headers that several brokers use.
 
-use super::{Rejection, Session};
+use crate::session::errors::Rejection;
+use crate::session::machine::Session;
 use stompbox_frames::stomp::Frame;
 
 /// Headers whose value is a number of messages.

@@ -1,14 +1,15 @@
 //! SUBSCRIBE and UNSUBSCRIBE.
 
-use super::action::{Action, Receipt, Subscribe};
 use super::prefetch::Prefetch;
-use super::subscriptions::{AckMode, Subscription, SubscriptionName};
-use super::temp::TempDestination;
-use super::unsettled::Unsettled;
-use super::{Rejection, Session, required};
 use crate::destination::{Address, AddressOwner, Destination, DestinationKind, Owner, Selector};
 use crate::outbound_queue::Key;
 use crate::permissions::Verb;
+use crate::session::action::{Action, Receipt, Subscribe};
+use crate::session::errors::{Rejection, required};
+use crate::session::machine::Session;
+use crate::session::subscriptions::{AckMode, Subscription, SubscriptionName};
+use crate::session::temp::TempDestination;
+use crate::session::unsettled::Unsettled;
 use stompbox_frames::stomp::{Frame, Version};
 
 /// A SUBSCRIBE after validation and permission check.

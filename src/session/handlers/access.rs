@@ -4,12 +4,14 @@
 //! SEND, SUBSCRIBE, UNSUBSCRIBE, ACK or NACK leaves the session open, and the client gets the text of the ERROR as a
 //! MESSAGE of `/user/queue/errors`.
 
-use super::action::{Action, Publish, Receipt, RejectedAction, SendTarget};
-use super::state::State;
-use super::{Closing, ErrorReply, Rejection, Session};
 use crate::auth::{Credentials, Principal, Refused, Secret, bare_token};
 use crate::destination::{Address, Destination, Owner, Selector};
 use crate::permissions::{AccessDenied, Permissions, Verb};
+use crate::session::action::{Action, Publish, Receipt, RejectedAction, SendTarget};
+use crate::session::closing::Closing;
+use crate::session::errors::{ErrorReply, Rejection};
+use crate::session::machine::Session;
+use crate::session::state::State;
 use crate::work;
 use std::sync::Arc;
 use std::time::Instant;

@@ -15,13 +15,14 @@
 //!   subscription is in auto mode.
 //! - That header is missing, and all subscriptions are in auto mode.
 
-use super::action::{Action, Disposition, Receipt, Settle};
 use super::send::frame_bytes;
-use super::subscriptions::{AckMode, Subscription, SubscriptionName};
-use super::transactions::TransactionFrame;
-use super::unsettled::{AckId, AckScope, DeliveryLookup};
-use super::{Rejection, Session};
 use crate::outbound_queue::Key;
+use crate::session::action::{Action, Disposition, Receipt, Settle};
+use crate::session::errors::Rejection;
+use crate::session::machine::Session;
+use crate::session::subscriptions::{AckMode, Subscription, SubscriptionName};
+use crate::session::transactions::TransactionFrame;
+use crate::session::unsettled::{AckId, AckScope, DeliveryLookup};
 use crate::work;
 use std::borrow::Cow;
 use stompbox_frames::stomp::{Command, Frame, Version};

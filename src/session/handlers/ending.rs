@@ -1,14 +1,35 @@
 //! The end of a session: DISCONNECT, ERROR and close.
 
-use super::action::{Action, Receipt};
-use super::state::State;
-use super::subscriptions::{Subscription, Subscriptions};
-use super::temp::TempQueues;
-use super::{Closing, ErrorReply, Rejection, Session};
 use crate::outbound_queue::{Key, Tag};
+use crate::session::action::{Action, Receipt};
+use crate::session::closing::Closing;
+use crate::session::errors::{ErrorReply, Quoted, Rejection};
+use crate::session::machine::Session;
+use crate::session::state::State;
+use crate::session::subscriptions::{Subscription, Subscriptions};
+use crate::session::temp::TempQueues;
 use stompbox_frames::stomp::{Command, encode};
 
 impl Session {
+    /// Returns the `message` of the ERROR that ended the session.
+    pub fn error_summary(&self) -> Option<&str> {
+        self.rare.as_ref()?.error.as_deref()
+    }
+
+    /// Returns the body of the ERROR for a client that does not acknowledge its deliveries
+    /// ([`DeliveryAction::UnsettledCountExceeded`](crate::session::DeliveryAction::UnsettledCountExceeded)).
+    pub fn too_many_unsettled(&self, key: Key) -> String {
+        let subscription = self.subscriptions.get(key);
+        let name = subscription.map_or("", |subscription| subscription.name().text());
+        let waiting = subscription.map_or(0, |subscription| subscription.unsettled.len());
+        format!(
+            "{waiting} deliveries of the subscription {} wait for an ACK or NACK of this client, the maximum that \
+             unsettled-max allows. The broker dropped the messages that it had not sent. Acknowledge messages as they \
+             are handled, subscribe with ack:auto, or raise unsettled-max.",
+            Quoted(name)
+        )
+    }
+
     /// Ends the session with ERROR and close, because the broker or the connection task rejects an action or ends the
     /// connection. For [`Closing::Limit`] it also emits [`Action::Limit`]. Has no effect if the session is closed
     /// already.

@@ -1,7 +1,7 @@
 //! Memory accounting of a session, and its long-running work, which is split into portions.
 
-use super::Session;
-use super::transactions::{Discarded, Transactions};
+use crate::session::machine::Session;
+use crate::session::transactions::{Discarded, Transactions};
 use crate::work;
 use stompbox_frames::stomp::Frame;
 

@@ -1,14 +1,15 @@
 //! SEND: its target, the permission check, and the headers that the broker sets about the sender.
 
-use super::action::{Action, Publish, Receipt, SendTarget};
-use super::temp::TempDestination;
-use super::transactions::TransactionFrame;
-use super::{Rejection, Session, required};
 use crate::destination::{
     Address, AddressOwner, Destination, DestinationKind, Owner, Selector, UserPath, recipients,
     reject_activemq_forms,
 };
 use crate::permissions::Verb;
+use crate::session::action::{Action, Publish, Receipt, SendTarget};
+use crate::session::errors::{Rejection, required};
+use crate::session::machine::Session;
+use crate::session::temp::TempDestination;
+use crate::session::transactions::TransactionFrame;
 use bytes::Bytes;
 use std::borrow::Cow;
 use stompbox_frames::message::is_same_name;

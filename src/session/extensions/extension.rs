@@ -1,0 +1,78 @@
+//! A known extension header.
+
+use crate::destination::DestinationKind;
+use stompbox_frames::stomp::Command;
+
+/// A known extension header, for some commands.
+#[derive(Debug)]
+pub(super) struct Extension {
+    pub(super) name: &'static str,
+    pub(super) commands: &'static [Command],
+    /// The brokers that define the header.
+    pub(super) brokers: &'static str,
+    pub(super) treatment: Treatment,
+    /// The values that request the feature.
+    pub(super) condition: Condition,
+    /// The reason for the treatment, and the alternative.
+    pub(super) text: &'static str,
+}
+
+/// The treatment of a header whose value requests a feature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Treatment {
+    /// Stompbox implements the header.
+    Honoured,
+    /// SUBSCRIBE is rejected. SEND causes a warning, or is rejected with `strict-headers`.
+    Unsupported,
+    /// The header causes a warning, but is never rejected because many clients send it by default.
+    WarnOnly,
+    /// The header is ignored, without a disadvantage for the sender.
+    Ignored,
+}
+
+/// The values of a header that request a feature. An empty value never does.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Condition {
+    /// Every value that is not empty.
+    Always,
+    /// Every value except these, compared without case.
+    Unless(&'static [&'static str]),
+    /// Every value except these, compared without case, for a work queue; no value for other destinations.
+    OfQueueUnless(&'static [&'static str]),
+    /// A destination of a temporary queue.
+    TempQueue,
+    /// `ANYCAST` for a topic, user or presence destination, `MULTICAST` for a queue or a service, and any other value.
+    OtherRouting,
+}
+
+impl Extension {
+    /// Returns whether the header may cause a rejection or a warning.
+    pub(super) const fn is_checked(&self) -> bool {
+        matches!(self.treatment, Treatment::Unsupported | Treatment::WarnOnly)
+    }
+}
+
+impl Condition {
+    pub(super) fn matches(self, value: &str, destination: &str) -> bool {
+        let value = value.trim();
+        let is_none_of = |values: &[&str]| !values.iter().any(|other| other.eq_ignore_ascii_case(value));
+        match self {
+            _ if value.is_empty() => false,
+            Condition::Always => true,
+            Condition::Unless(values) => is_none_of(values),
+            Condition::OfQueueUnless(values) => {
+                destination.starts_with(DestinationKind::Queue.prefix()) && is_none_of(values)
+            }
+            Condition::TempQueue => value.starts_with(DestinationKind::TempQueue.prefix()),
+            Condition::OtherRouting => match value {
+                "ANYCAST" => [DestinationKind::Topic, DestinationKind::User, DestinationKind::Presence]
+                    .iter()
+                    .any(|kind| destination.starts_with(kind.prefix())),
+                "MULTICAST" => [DestinationKind::Queue, DestinationKind::TempQueue, DestinationKind::App]
+                    .iter()
+                    .any(|kind| destination.starts_with(kind.prefix())),
+                _ => true,
+            },
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! RECEIPT frames.
+
+use crate::session::action::{Action, Receipt};
+use crate::session::machine::Session;
+use bytes::Bytes;
+use stompbox_frames::stomp::{Command, encode};
+
+impl Session {
+    /// Sends the RECEIPT of a frame that is complete, or queues it after receipts that are still pending.
+    pub(super) fn receipt(&mut self, receipt: Option<Receipt>, actions: &mut Vec<Action>) {
+        let Some(receipt) = receipt else { return };
+        let frame = self.encode_receipt(&receipt, &[]);
+        if self.receipts.is_empty() {
+            actions.push(Action::Write(frame));
+        } else {
+            self.receipts.push_complete(frame);
+        }
+    }
+
+    /// Registers the receipt of a frame that an action completes, and returns it for that action.
+    pub(super) fn register_receipt(&mut self, receipt: &mut Option<Receipt>) -> Option<Receipt> {
+        let receipt = receipt.take()?;
+        self.receipts.push_pending(receipt.clone());
+        Some(receipt)
+    }
+
+    pub(super) fn encode_receipt(&self, receipt: &str, extra: &[(&str, &str)]) -> Bytes {
+        let headers: Vec<_> = [("receipt-id", receipt)].into_iter().chain(extra.iter().copied()).collect();
+        encode::frame(Command::Receipt, self.version, &headers, b"")
+    }
+}

@@ -1,0 +1,90 @@
+//! BEGIN, COMMIT and ABORT.
+
+use crate::outbound_queue::Key;
+use crate::session::action::{Action, CommitOperation, Receipt, Settle};
+use crate::session::errors::{Rejection, required};
+use crate::session::machine::Session;
+use crate::session::transactions::{TransactionFrame, Uncommittable};
+use crate::work;
+use std::collections::BTreeSet;
+use stompbox_frames::stomp::{Command, Frame};
+
+impl Session {
+    pub(super) fn begin(
+        &mut self,
+        frame: &Frame,
+        receipt: &mut Option<Receipt>,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Rejection> {
+        let id = required(frame, "transaction")?;
+        self.check_id("transaction", &id)?;
+        self.transactions.begin(&id, &self.options)?;
+        self.receipt(receipt.take(), actions);
+        Ok(())
+    }
+
+    pub(super) fn commit(
+        &mut self,
+        frame: &Frame,
+        receipt: &mut Option<Receipt>,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Rejection> {
+        let id = required(frame, "transaction")?;
+        let transaction = self.transactions.end(Command::Commit, &id)?;
+        let rejection = match &transaction.uncommittable {
+            Some(Uncommittable::SubscriptionEnded(subscription)) => {
+                Some(Rejection::subscription_ended(&id, subscription))
+            }
+            Some(Uncommittable::FrameRejected) => Some(Rejection::frame_was_rejected(&id)),
+            None => None,
+        };
+        if let Some(rejection) = rejection {
+            self.discard(transaction.into());
+            return Err(rejection);
+        }
+        work::add_visits(transaction.parked.len());
+        let mut keys = BTreeSet::new();
+        let steps =
+            transaction.parked.into_iter().filter_map(|parked| self.step(parked, &mut keys)).collect();
+        for key in keys {
+            self.subscriptions
+                .change(key, |subscription| subscription.unsettled.settle_reserved(transaction.serial));
+        }
+        actions.push(Action::Commit { steps, receipt: self.register_receipt(receipt) });
+        Ok(())
+    }
+
+    /// Returns the step that COMMIT applies in the broker for a parked frame, or `None` for an acknowledgement of topic
+    /// messages, which the broker does not track. Adds the subscription whose deliveries the frame settles to `keys`.
+    fn step(&self, parked: TransactionFrame, keys: &mut BTreeSet<Key>) -> Option<CommitOperation> {
+        match parked {
+            TransactionFrame::Publish(publish) => Some(CommitOperation::Publish(publish)),
+            TransactionFrame::Settle { key, numbers, disposition } => {
+                keys.insert(key);
+                let tags = self.subscriptions.get(key)?.unsettled.tags(&numbers);
+                (!tags.is_empty()).then_some(CommitOperation::Settle(Settle { key, tags, disposition }))
+            }
+        }
+    }
+
+    pub(super) fn abort(
+        &mut self,
+        frame: &Frame,
+        receipt: &mut Option<Receipt>,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Rejection> {
+        let transaction = self.transactions.end(Command::Abort, &required(frame, "transaction")?)?;
+        work::add_visits(transaction.parked.len());
+        let key = |parked: &TransactionFrame| match parked {
+            TransactionFrame::Settle { key, .. } => Some(*key),
+            TransactionFrame::Publish(_) => None,
+        };
+        for key in transaction.parked.iter().filter_map(key).collect::<BTreeSet<Key>>() {
+            self.subscriptions
+                .change(key, |subscription| subscription.unsettled.release_reserved(transaction.serial));
+        }
+        self.discard(transaction.into());
+        self.receipt(receipt.take(), actions);
+        Ok(())
+    }
+}
