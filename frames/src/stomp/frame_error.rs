@@ -4,6 +4,7 @@ use super::command::Command;
 use super::decode_error::DecodeError;
 use super::limits::{COMMAND_BYTES_MAX, Limits};
 use super::version::Version;
+use std::fmt;
 
 /// A position in a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,9 +57,9 @@ fn sequence(letter: Option<u8>) -> String {
     }
 }
 
-impl FramePosition {
-    fn describe(self) -> String {
-        format!("Header line {} (byte {} of the frame)", self.line, self.byte)
+impl fmt::Display for FramePosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Header line {} (byte {} of the frame)", self.line, self.byte)
     }
 }
 
@@ -99,10 +100,10 @@ impl FrameError {
     }
 
     fn detail(&self, limits: &Limits) -> String {
+        let Limits { frame_bytes_max, header_count_max, header_bytes_max, to_bytes_max } = limits;
         match self {
             FrameError::CommandTooLong { quoted } => format!(
-                "The command line has more than {} bytes and begins with {quoted}; expected a STOMP command such as CONNECT or SEND, followed by a line end.",
-                COMMAND_BYTES_MAX
+                "The command line has more than {COMMAND_BYTES_MAX} bytes and begins with {quoted}; expected a STOMP command such as CONNECT or SEND, followed by a line end."
             ),
             FrameError::NulInCommand { quoted } => format!(
                 "The frame ends in its first line, {quoted}; expected a command, a line end, headers, a blank line, the body and NUL."
@@ -111,60 +112,41 @@ impl FrameError {
                 "{quoted} is not a command; expected a command of STOMP 1.0, 1.1 or 1.2 in capital letters, followed by a line end."
             ),
             FrameError::FrameTooLarge => format!(
-                "The frame has more than {} bytes from its command to its NUL. Send a smaller frame, or raise frame-bytes-max.",
-                limits.frame_bytes_max
+                "The frame has more than {frame_bytes_max} bytes from its command to its NUL. Send a smaller frame, or raise frame-bytes-max."
             ),
             FrameError::ContentTooLarge { quoted } => format!(
-                "With the content-length {quoted} the frame has more than {} bytes from its command to its NUL. Send a smaller frame, or raise frame-bytes-max.",
-                limits.frame_bytes_max
+                "With the content-length {quoted} the frame has more than {frame_bytes_max} bytes from its command to its NUL. Send a smaller frame, or raise frame-bytes-max."
             ),
-            FrameError::TooManyHeaders => {
-                format!(
-                    "The frame has more than {} header lines. Send fewer headers, or raise header-count-max.",
-                    limits.header_count_max
-                )
-            }
+            FrameError::TooManyHeaders => format!(
+                "The frame has more than {header_count_max} header lines. Send fewer headers, or raise header-count-max."
+            ),
             FrameError::HeaderTooLong { position } => format!(
-                "{} has more than {} bytes. Send a shorter header, or raise header-bytes-max.",
-                position.describe(),
-                limits.header_bytes_max
+                "{position} has more than {header_bytes_max} bytes. Send a shorter header, or raise header-bytes-max."
             ),
-            FrameError::ToTooLong { position } => {
-                format!(
-                    "{} has more than {} bytes. Name fewer users, or raise to-bytes-max.",
-                    position.describe(),
-                    limits.to_bytes_max
-                )
+            FrameError::ToTooLong { position } => format!(
+                "{position} has more than {to_bytes_max} bytes. Name fewer users, or raise to-bytes-max."
+            ),
+            FrameError::NulInHeaders { position } => {
+                format!("{position} contains NUL; expected a blank line between the headers and the body.")
             }
-            FrameError::NulInHeaders { position } => format!(
-                "{} contains NUL; expected a blank line between the headers and the body.",
-                position.describe()
-            ),
-            FrameError::NotUtf8 { position } => format!("{} is not valid UTF-8.", position.describe()),
+            FrameError::NotUtf8 { position } => format!("{position} is not valid UTF-8."),
             FrameError::NoColon { position } => {
-                format!(
-                    "{} has no colon; expected name:value, or a blank line before the body.",
-                    position.describe()
-                )
+                format!("{position} has no colon; expected name:value, or a blank line before the body.")
             }
             FrameError::EmptyName { position } => {
-                format!("{} has no name before its colon; expected name:value.", position.describe())
+                format!("{position} has no name before its colon; expected name:value.")
             }
             FrameError::CarriageReturn { position } => format!(
-                "{} contains a carriage return without a line feed after it; expected the escape sequence \\r of STOMP 1.2.",
-                position.describe()
+                "{position} contains a carriage return without a line feed after it; expected the escape sequence \\r of STOMP 1.2."
             ),
             FrameError::BadEscape { position, version, letter } => format!(
-                "{} contains {}, which is not an escape sequence of STOMP {version}; expected {}.",
-                position.describe(),
+                "{position} contains {}, which is not an escape sequence of STOMP {version}; expected {}.",
                 sequence(*letter),
                 if *version == Version::V1_1 { r"\\, \n or \c" } else { r"\\, \n, \c or \r" }
             ),
-            FrameError::BadContentLength { quoted } => {
-                format!(
-                    "The content-length is {quoted}; expected the number of bytes in the body, in decimal digits."
-                )
-            }
+            FrameError::BadContentLength { quoted } => format!(
+                "The content-length is {quoted}; expected the number of bytes in the body, in decimal digits."
+            ),
             FrameError::BodyNotAllowed { command, byte, found } => format!(
                 "{command} has a body: byte {byte} of the frame is 0x{found:02x}; expected NUL after the headers and a blank line. Only SEND, MESSAGE and ERROR may have a body."
             ),
