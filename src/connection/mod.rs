@@ -1,8 +1,15 @@
-//! Transports: the only module, besides hyper, that reads and writes the sockets of clients.
+//! Connections of clients: the task that owns each, what it does, and what all connections share.
 //!
-//! One task owns a connection ([`connection`]): it reads frames and passes them to the session, executes the actions
-//! that the session requests, takes deliveries out of the outbound queue and writes them in batches. A [`wire`] defines
-//! how frames are carried as bytes: [`tcp`], [`websocket`], and [`sockjs`] over either WebSocket or plain HTTP.
+//! One task owns a connection ([`task`]): it reads frames and passes them to the session, executes the actions that the
+//! session requests, takes deliveries out of the outbound queue and writes them in batches. A [`crate::wire`] defines
+//! how frames are carried as bytes.
+//!
+//! ```text
+//!   task ──> inbound ──> session ──> executor ──> broker
+//!    │          └ backpressure, authentication
+//!    └─────> outbound <── outbound queue
+//!                └ slow_consumer, close
+//! ```
 //!
 //! # Memory of an idle connection
 //! An idle connection has no read buffer (it borrows that of the worker thread), no write buffer (freed once everything
@@ -43,21 +50,7 @@ pub(crate) mod task;
 mod tests;
 mod wrong_protocol;
 
-pub use crate::http::connection::{Admission, HttpConnection};
-pub use crate::http::socket::{HttpSocket, HttpStart};
-pub use crate::limits::connection_limiter::{ConnectionLimiter, ConnectionPermit};
-pub use crate::limits::head_memory::{HEAD_BYTES_MAX, HeadMemory};
-pub use crate::limits::input::InputShare;
-pub use crate::limits::log_limit::LogLimit;
-pub use crate::networks::Networks;
-pub use crate::server::stomp::Stomp;
-pub use crate::wire::byte_stream::ByteStream;
 pub use context::{ConnectionContext, Parts as ConnectionContextParts, random_name};
 pub use log::wrong_protocols::WrongProtocols;
 pub use options::Options;
-pub use peer::{Peer, Trust};
-
-/// Returns the names of all transports in logs and metrics.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    ["tcp", "websocket"].into_iter().chain(crate::http::sockjs::names())
-}
+pub use peer::Peer;

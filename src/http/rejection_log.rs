@@ -1,7 +1,7 @@
 //! A rate-limited log of rejected requests. It is limited because any page can make browsers send such requests.
 
 use super::policy::origin_error::OriginError;
-use crate::connection::LogLimit;
+use crate::limits::log_limit::LogLimit;
 use std::net::IpAddr;
 use std::time::Instant;
 

@@ -5,3 +5,7 @@ pub(crate) mod head_memory;
 pub(crate) mod input;
 pub(crate) mod limit_warnings;
 pub(crate) mod log_limit;
+
+pub use connection_limiter::{ConnectionLimiter, ConnectionPermit};
+pub use head_memory::HeadMemory;
+pub use input::InputShare;

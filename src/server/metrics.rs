@@ -1,9 +1,10 @@
 //! The values of labels in metrics, so that every series exists from the start.
 
 use crate::config::table;
-use crate::connection;
+use crate::http::sockjs;
 use crate::metrics::Labels;
 use crate::session::Closing;
+use crate::wire::{tcp, websocket};
 
 /// Options that end in `-max` and are not limits that a client can reach.
 const NOT_LIMITS_OF_CLIENTS: [&str; 4] =
@@ -19,7 +20,7 @@ pub(super) fn labels() -> Labels {
         .map(|row| row.key)
         .filter(|key| key.ends_with("-max") && !NOT_LIMITS_OF_CLIENTS.contains(key));
     Labels {
-        transports: connection::names().collect(),
+        transports: [tcp::NAME, websocket::NAME].into_iter().chain(sockjs::names()).collect(),
         reasons: Closing::REASONS.to_vec(),
         limits: limits.chain(OTHER_LIMITS).collect(),
         policies: POLICIES.to_vec(),

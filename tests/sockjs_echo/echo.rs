@@ -13,15 +13,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use stompbox::budget::Budget;
-use stompbox::connection::{
-    Admission, ByteStream, ConnectionLimiter, ConnectionPermit, HeadMemory, HttpConnection, HttpSocket,
-    InputShare, Peer, Trust,
-};
-use stompbox::http::sockjs::{Application, Body, Endpoints, Options, RequestContext, Transport, Transports};
+use stompbox::connection::Peer;
+use stompbox::http::sockjs::{Application, Endpoints, Options, RequestContext, Transport, Transports};
+use stompbox::http::{Admission, Body, HttpConnection, HttpSocket, Trust};
+use stompbox::limits::{ConnectionLimiter, ConnectionPermit, HeadMemory, InputShare};
 use stompbox::metrics::Metrics;
 use stompbox::wire::output_buffer::OutputBuffer;
 use stompbox::wire::websocket::{Socket, message};
-use stompbox::wire::{CloseInfo, OutgoingFrame, ReadEnd, Tail, Wire};
+use stompbox::wire::{ByteStream, CloseInfo, OutgoingFrame, ReadEnd, Tail, Wire};
 use stompbox_frames::websocket::Opcode;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Sleep;

@@ -3,7 +3,7 @@
 use crate::config::builders::{ZERO, duration, number, text};
 use crate::config::row::{OptionRow, ValueKind};
 use crate::config::value::{count, log_filter, log_format, store, switch, time};
-use crate::connection::Networks;
+use crate::networks::Networks;
 
 pub(crate) const RUNNING: &[OptionRow] = &[
     text(

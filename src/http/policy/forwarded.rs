@@ -1,6 +1,6 @@
 //! The address of a client whose request was forwarded by a proxy.
 
-use crate::connection::Networks;
+use crate::networks::Networks;
 use hyper::HeaderMap;
 use hyper::header::{FORWARDED, HeaderName, VIA};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -1,7 +1,7 @@
 //! The paths of one SockJS service and their handlers.
 
 use super::application::Application;
-use super::identity::{identity, parameter};
+use super::identity::identity;
 use super::inbound_messages::InboundMessages;
 use super::options::{CLIENT_URL, Options};
 use super::response_builder::ResponseBuilder;
@@ -9,12 +9,14 @@ use super::route::Route;
 use super::routes::{ResponseFormat, RouteKind, RouteRow};
 use super::session::http_wire::HttpWire;
 use super::session::lifecycle::Delays;
-use super::session::receiver::{Body, Receiver};
+use super::session::receiver::Receiver;
 use super::session::registry::Registry;
 use super::session::shared_session::SharedSession;
 use super::static_responses::{self, IframePage};
 use super::upload;
-use crate::connection::peer::{Peer, Trust, handshake};
+use crate::connection::peer::Peer;
+use crate::http::body::Body;
+use crate::http::client_info::{Trust, handshake, parameter};
 use crate::http::connection::HttpConnection;
 use crate::limits::connection_limiter::{ConnectionLimiter, ConnectionPermit};
 use crate::limits::input::InputShare;

@@ -29,7 +29,7 @@ mod static_responses;
 mod upgrade;
 mod upload;
 
-pub use self::session::receiver::{Body, Receiver};
+pub use self::session::receiver::Receiver;
 pub use self::session::response_chunk::ResponseChunk;
 pub use application::Application;
 pub use endpoints::{Endpoints, RequestContext};

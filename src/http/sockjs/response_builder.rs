@@ -1,7 +1,7 @@
 //! Builders for responses, with the groups of headers that several responses share.
 
 use super::identity::{BALANCER_COOKIE, NO_COOKIE, balancer_cookie};
-use super::session::receiver::Body;
+use crate::http::body::Body;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ALLOW,

@@ -2,7 +2,7 @@
 
 use super::options::{Options, Transport};
 use super::response_builder::ResponseBuilder;
-use super::session::receiver::Body;
+use crate::http::body::Body;
 use bytes::Bytes;
 use hyper::header::{CONTENT_SECURITY_POLICY, ETAG, HeaderValue, IF_NONE_MATCH};
 use hyper::{HeaderMap, Response, StatusCode};

@@ -3,9 +3,9 @@
 use super::application::Application;
 use super::endpoints::{Endpoints, RequestContext};
 use super::response_builder::ResponseBuilder;
-use super::session::receiver::Body;
 use super::session::socket_wire::SocketWire;
 use crate::connection::peer::Peer;
+use crate::http::body::Body;
 use crate::http::connection::UpgradeError;
 use crate::http::socket::HttpSocket;
 use crate::wire::websocket::{PROXY_REMEDY, Socket, accept};

@@ -8,3 +8,4 @@ pub(crate) mod registry;
 pub(crate) mod response_chunk;
 pub(crate) mod shared_session;
 pub(crate) mod socket_wire;
+mod state;

@@ -1,25 +1,14 @@
-//! The body of a response: complete, or a receiver of the messages of a SockJS session.
+//! The receiver of the messages of a SockJS session: a response that continues for as long as there are messages for it.
 
 use super::response_chunk::ResponseChunk;
 use super::shared_session::SharedSession;
 use crate::http::connection::{Attached, HttpConnection};
 use crate::http::sockjs::routes::ResponseFormat;
 use bytes::Bytes;
-use hyper::body::{Frame, SizeHint};
 use std::collections::VecDeque;
-use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
-
-/// The body of a response of the SockJS layer.
-pub enum Body {
-    /// A complete body.
-    Complete(Option<Bytes>),
-    /// A body that continues for as long as its session has messages for it.
-    Receiver(Receiver),
-}
 
 /// The body of the response to a receiving request.
 pub struct Receiver {
@@ -48,7 +37,8 @@ impl Receiver {
         Receiver { session, receiver_id, attached, initial_chunks, has_ended: false }
     }
 
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<ResponseChunk>> {
+    /// Returns the next chunk of the body; `None` at its end.
+    pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<ResponseChunk>> {
         if let Some(chunk) = self.initial_chunks.pop_front() {
             self.has_ended |= self.initial_chunks.is_empty() && self.receiver_id.is_none();
             return Poll::Ready(Some(ResponseChunk::from(chunk)));
@@ -67,54 +57,17 @@ impl Receiver {
         }
         Poll::Ready(chunk)
     }
+
+    /// Returns whether the body has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.has_ended && self.initial_chunks.is_empty()
+    }
 }
 
 impl Drop for Receiver {
     fn drop(&mut self) {
         if let Some(receiver_id) = self.receiver_id {
             self.session.abort(receiver_id);
-        }
-    }
-}
-
-impl From<Bytes> for Body {
-    fn from(body: Bytes) -> Body {
-        Body::Complete((!body.is_empty()).then_some(body))
-    }
-}
-
-impl From<String> for Body {
-    fn from(body: String) -> Body {
-        Body::from(Bytes::from(body))
-    }
-}
-
-impl hyper::body::Body for Body {
-    type Data = ResponseChunk;
-    type Error = Infallible;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<ResponseChunk>, Infallible>>> {
-        let chunk = match self.get_mut() {
-            Body::Complete(body) => Poll::Ready(body.take().map(ResponseChunk::from)),
-            Body::Receiver(receiver) => receiver.poll_chunk(cx),
-        };
-        chunk.map(|chunk| chunk.map(|chunk| Ok(Frame::data(chunk))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Body::Complete(body) => body.is_none(),
-            Body::Receiver(receiver) => receiver.has_ended && receiver.initial_chunks.is_empty(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Body::Complete(body) => SizeHint::with_exact(body.as_ref().map_or(0, Bytes::len) as u64),
-            Body::Receiver(_) => SizeHint::default(),
         }
     }
 }

@@ -11,10 +11,11 @@
 //! While the state is locked, no other lock is taken, and no [`ResponseChunk`] is dropped: dropping one wakes the task,
 //! which locks the state.
 
-use super::lifecycle::{Attached, CloseFrame, Delays, Detached, Due, Session, replaces_heartbeats};
+use super::lifecycle::{Attached, CloseFrame, Delays, Detached, Due, replaces_heartbeats};
 use super::receiver_slot::{HandedBatch, ReceiverSlot};
 use super::registry::{Registered, Registry};
 use super::response_chunk::{ProgressListener, ResponseChunk};
+use super::state::State;
 use crate::http::connection::HttpConnection;
 use crate::http::sockjs::inbound_messages::InboundMessages;
 use crate::http::sockjs::routes::ResponseFormat;
@@ -44,25 +45,6 @@ pub(crate) struct SharedSession {
     send_order: tokio::sync::Mutex<()>,
 }
 
-struct State {
-    session: Session,
-    /// Wakes the application's task.
-    task_waker: Option<Waker>,
-    inbound: VecDeque<InboundMessages>,
-    inbound_bytes: usize,
-    /// Wakes the sending request that waits for room.
-    sender_waker: Option<Waker>,
-    is_authenticated: bool,
-    /// Whether input from the client is discarded.
-    discards_input: bool,
-    /// Response format of the receiver, or of the last one.
-    format: ResponseFormat,
-    slot: Option<ReceiverSlot>,
-    last_receiver_id: u64,
-    /// Connection permit, released when the session is closed. The registry bounds the closed sessions that are kept.
-    permit: Option<ConnectionPermit>,
-}
-
 /// The error of an operation on a session that is closed or gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SessionClosed;
@@ -76,25 +58,12 @@ impl SharedSession {
         format: ResponseFormat,
         permit: ConnectionPermit,
     ) -> Arc<SharedSession> {
-        let state = State {
-            session: Session::new(delays),
-            task_waker: None,
-            inbound: VecDeque::new(),
-            inbound_bytes: 0,
-            sender_waker: None,
-            is_authenticated: false,
-            discards_input: false,
-            format,
-            slot: None,
-            last_receiver_id: 0,
-            permit: Some(permit),
-        };
         Arc::new(SharedSession {
             id: id.into(),
             identity,
             is_own_page,
             registry,
-            state: Mutex::new(state),
+            state: Mutex::new(State::new(delays, format, permit)),
             send_order: tokio::sync::Mutex::new(()),
         })
     }
@@ -359,15 +328,6 @@ impl SharedSession {
             registry.remove(self);
         }
         wakers.into_iter().flatten().for_each(Waker::wake);
-    }
-}
-
-impl State {
-    fn register_task(&mut self, cx: &mut Context<'_>) {
-        match &mut self.task_waker {
-            Some(task) => task.clone_from(cx.waker()),
-            None => self.task_waker = Some(cx.waker().clone()),
-        }
     }
 }
 

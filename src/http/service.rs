@@ -1,0 +1,171 @@
+//! Answers requests: checks them against the host policy and, below `ws-path`, against the origin policy, and passes
+//! them to the handler of their path.
+
+use super::body::Body;
+use super::client_info::Trust;
+use super::connection::HttpConnection;
+use super::health::{self, Page, Readiness};
+use super::options::Options;
+use super::pages;
+use super::policy::forwarded::is_forwarded;
+use super::policy::host_policy::check_count;
+use super::policy::origin_error::OriginError;
+use super::policy::origin_policy::RequestKind;
+use super::rejection_log::RejectionLog;
+use super::router::{Handler, Router};
+use super::sockjs::{Endpoints, RequestContext, is_iframe_page};
+use super::stomp::Stomp;
+use crate::connection::ConnectionContext;
+use crate::wire::websocket::offers_upgrade;
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::{Request, Response, StatusCode};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The handlers of requests, on any number of listeners.
+pub(super) struct Service {
+    pub(super) context: Arc<ConnectionContext>,
+    pub(super) options: Options,
+    sockjs: Arc<Endpoints<Stomp>>,
+    router: Router,
+    rejection_log: RejectionLog,
+}
+
+impl Service {
+    pub(super) fn new(
+        context: Arc<ConnectionContext>,
+        options: Options,
+        sockjs: Arc<Endpoints<Stomp>>,
+    ) -> Service {
+        let router = Router::new(&options);
+        Service { context, options, sockjs, router, rejection_log: RejectionLog::default() }
+    }
+
+    /// Answers a request that `peer` has sent. `is_loopback` is whether only clients on this machine can reach the
+    /// listener.
+    pub(super) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: IpAddr,
+        http_connection: Arc<HttpConnection>,
+        is_loopback: bool,
+    ) -> Response<Body> {
+        let headers = request.headers();
+        let address = self.options.proxies.client(peer, headers);
+        if let Err(text) = check_count(request.version(), headers) {
+            return plain(StatusCode::BAD_REQUEST, text.to_owned());
+        }
+        if let Err(error) = self.options.hosts.check(headers, is_loopback, &self.options.origins) {
+            return self.reject(&error, address);
+        }
+        let handler = match self.router.route(request.method(), request.uri().path()) {
+            Ok(handler) => handler,
+            Err(allowed) => return method_not_allowed(allowed),
+        };
+        match handler {
+            Handler::Endpoint => self.answer_client(request, peer, address, http_connection).await,
+            Handler::ClientLibrary => self.file(pages::SOCKJS_CLIENT, &request),
+            Handler::Health => page(health::health()),
+            Handler::Ready => page(health::ready(self.readiness())),
+            Handler::Metrics => page(self.metrics(&request, address)),
+            Handler::Site if self.options.demo => self.file(request.uri().path(), &request),
+            Handler::Site => not_found(),
+        }
+    }
+
+    /// Answers a request below `ws-path`, if the page that sent it may use the endpoint.
+    async fn answer_client(
+        &self,
+        request: Request<Incoming>,
+        peer: IpAddr,
+        address: IpAddr,
+        http_connection: Arc<HttpConnection>,
+    ) -> Response<Body> {
+        let base_bytes = self.options.ws_path.len();
+        let kind = request_kind(&request, &request.uri().path()[base_bytes..]);
+        if let Err(error) = self.options.origins.check(request.headers(), kind) {
+            return self.reject(&error, address);
+        }
+        let ancestors = self.options.origins.frame_ancestors();
+        let trust = self.trust(&request, kind, peer);
+        let request_context = RequestContext { address, http_connection, ancestors, trust };
+        self.sockjs.answer(request, base_bytes, request_context).await
+    }
+
+    /// Returns what is known about the sender of a request.
+    fn trust(&self, request: &Request<Incoming>, kind: RequestKind, peer: IpAddr) -> Trust {
+        let headers = request.headers();
+        let is_own_page = self.options.origins.is_own_page(headers, kind);
+        let peer_is_trusted = self.options.proxies.is_trusted(peer);
+        let proxy = if peer_is_trusted { self.options.proxy_user.user(headers) } else { None };
+        Trust { is_own_page, proxy }
+    }
+
+    /// Rejects a request with 403, and counts and logs it. Typically a browser has sent it for a page of another site.
+    fn reject(&self, error: &OriginError, address: IpAddr) -> Response<Body> {
+        self.context.metrics.request_rejected(error.option);
+        self.rejection_log.log(error, address);
+        plain(StatusCode::FORBIDDEN, format!("{error}\n"))
+    }
+
+    fn metrics(&self, request: &Request<Incoming>, address: IpAddr) -> Page {
+        let client_address = (!is_forwarded(request.headers())).then_some(address);
+        let context = &self.context;
+        let subscriptions = context.broker.subscription_budget().used();
+        context.metrics.subscription_memory_bytes.set(i64::try_from(subscriptions).unwrap_or(i64::MAX));
+        health::metrics(&context.metrics, &context.budget, client_address, self.options.metrics_from)
+    }
+
+    /// Returns the response with a file of the embedded site, or 404.
+    fn file(&self, path: &str, request: &Request<Incoming>) -> Response<Body> {
+        match pages::page(path, &self.options.ws_path, request.headers(), request.method()) {
+            Some(response) => response.map(Body::from),
+            None => not_found(),
+        }
+    }
+
+    fn readiness(&self) -> Readiness {
+        if self.context.is_stopping() { Readiness::Draining } else { Readiness::Ready }
+    }
+}
+
+/// Returns the kind of a request below `ws-path`, which decides how the origin policy judges it.
+fn request_kind(request: &Request<Incoming>, subpath: &str) -> RequestKind {
+    let is_socket =
+        subpath.is_empty() || subpath.trim_end_matches('/').ends_with("/websocket") || subpath == "/";
+    if is_socket && offers_upgrade(request.headers()) {
+        RequestKind::WebSocket
+    } else if is_iframe_page(subpath) {
+        RequestKind::Iframe
+    } else {
+        RequestKind::Request
+    }
+}
+
+fn page(page: Page) -> Response<Body> {
+    response(page.status, page.content_type, page.body)
+}
+
+fn plain(status: StatusCode, text: String) -> Response<Body> {
+    response(status, "text/plain; charset=utf-8", text)
+}
+
+fn response(status: StatusCode, content_type: &'static str, text: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+fn not_found() -> Response<Body> {
+    plain(StatusCode::NOT_FOUND, "not found\n".to_owned())
+}
+
+/// Returns the response to a request with a method that its path does not support. `allowed` lists those it does.
+fn method_not_allowed(allowed: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::Complete(None));
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+}

@@ -1,0 +1,56 @@
+//! The state of a SockJS session that its requests and the application's task share.
+
+use super::lifecycle::{Delays, Session};
+use super::receiver_slot::ReceiverSlot;
+use crate::http::sockjs::inbound_messages::InboundMessages;
+use crate::http::sockjs::routes::ResponseFormat;
+use crate::limits::connection_limiter::ConnectionPermit;
+use std::collections::VecDeque;
+use std::task::{Context, Waker};
+
+/// The state that is locked while a request or the application's task uses it.
+pub(super) struct State {
+    pub(super) session: Session,
+    /// Wakes the application's task.
+    pub(super) task_waker: Option<Waker>,
+    pub(super) inbound: VecDeque<InboundMessages>,
+    pub(super) inbound_bytes: usize,
+    /// Wakes the sending request that waits for room.
+    pub(super) sender_waker: Option<Waker>,
+    pub(super) is_authenticated: bool,
+    /// Whether input from the client is discarded.
+    pub(super) discards_input: bool,
+    /// Response format of the receiver, or of the last one.
+    pub(super) format: ResponseFormat,
+    pub(super) slot: Option<ReceiverSlot>,
+    pub(super) last_receiver_id: u64,
+    /// Connection permit, released when the session is closed. The registry bounds the closed sessions that are kept.
+    pub(super) permit: Option<ConnectionPermit>,
+}
+
+impl State {
+    /// Creates the state of a session without a receiver.
+    pub(super) fn new(delays: Delays, format: ResponseFormat, permit: ConnectionPermit) -> State {
+        State {
+            session: Session::new(delays),
+            task_waker: None,
+            inbound: VecDeque::new(),
+            inbound_bytes: 0,
+            sender_waker: None,
+            is_authenticated: false,
+            discards_input: false,
+            format,
+            slot: None,
+            last_receiver_id: 0,
+            permit: Some(permit),
+        }
+    }
+
+    /// Registers the application's task, to be woken at the next change.
+    pub(super) fn register_task(&mut self, cx: &mut Context<'_>) {
+        match &mut self.task_waker {
+            Some(task) => task.clone_from(cx.waker()),
+            None => self.task_waker = Some(cx.waker().clone()),
+        }
+    }
+}
