@@ -1,6 +1,8 @@
 //! The owner of a user's destination.
 
 use super::error::{DestinationError, invalid};
+use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The character before the id of a session.
@@ -72,23 +74,12 @@ pub(crate) fn percent_decode(text: &str) -> Result<String, DestinationError> {
              '%' itself."
         ))
     };
-    if !text.contains('%') {
-        return Ok(text.to_owned());
+    let is_escape =
+        |rest: &str| rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+    if !text.split('%').skip(1).all(is_escape) {
+        return Err(malformed());
     }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [byte, tail @ ..] = rest {
-        rest = tail;
-        if *byte != b'%' {
-            bytes.push(*byte);
-            continue;
-        }
-        let digit = |at: usize| rest.get(at).and_then(|digit| char::from(*digit).to_digit(16));
-        let (Some(high), Some(low)) = (digit(0), digit(1)) else { return Err(malformed()) };
-        bytes.push((high * 16 + low) as u8);
-        rest = &rest[2..];
-    }
-    String::from_utf8(bytes).map_err(|_| malformed())
+    percent_decode_str(text).decode_utf8().map(Cow::into_owned).map_err(|_| malformed())
 }
 
 #[cfg(test)]

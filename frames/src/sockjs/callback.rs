@@ -1,7 +1,5 @@
 //! The name of the JavaScript function that a page wants called: query parameter `c` of htmlfile and jsonp.
 
-use memchr::memchr;
-use std::borrow::Cow;
 use thiserror::Error;
 
 /// A function name that is safe in a script: one or more characters of `[a-zA-Z0-9-_.]`.
@@ -20,7 +18,7 @@ pub enum CallbackError {
 }
 
 impl Callback {
-    /// Parses the parameter's value, already decoded by [`percent_decode`]; empty if the parameter is missing.
+    /// Parses the parameter's value, already decoded; empty if the parameter is missing.
     pub fn parse(decoded: &str, length_max: usize) -> Result<Callback, CallbackError> {
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         match decoded {
@@ -34,40 +32,6 @@ impl Callback {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-/// Decodes `%HH` to bytes. A `%` without two hexadecimal digits is kept, and bytes that are not UTF-8 become U+FFFD.
-pub fn percent_decode(text: &str) -> Cow<'_, str> {
-    match decoded(text.as_bytes(), false) {
-        Cow::Borrowed(_) => Cow::Borrowed(text),
-        Cow::Owned(bytes) => Cow::Owned(match String::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-        }),
-    }
-}
-
-/// Decodes `%HH` to a byte and, in a form, `+` to a space.
-pub(super) fn decoded(bytes: &[u8], in_form: bool) -> Cow<'_, [u8]> {
-    let has_plus = in_form && memchr(b'+', bytes).is_some();
-    if memchr(b'%', bytes).is_none() && !has_plus {
-        return Cow::Borrowed(bytes);
-    }
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some((first, after)) = rest.split_first() {
-        rest = after;
-        let hex = |at: usize| after.get(at).and_then(|digit| char::from(*digit).to_digit(16));
-        match (first, hex(0).zip(hex(1))) {
-            (b'%', Some((high, low))) => {
-                out.push((high << 4 | low) as u8);
-                rest = &after[2..];
-            }
-            (b'+', _) if in_form => out.push(b' '),
-            _ => out.push(*first),
-        }
-    }
-    Cow::Owned(out)
 }
 
 #[cfg(test)]
@@ -90,27 +54,5 @@ mod tests {
         assert_eq!(Callback::parse("", 32), Err(CallbackError::Missing));
         assert_eq!(CallbackError::Missing.to_string(), r#""callback" parameter required"#);
         assert_eq!(CallbackError::Invalid.to_string(), r#"invalid "callback" parameter"#);
-    }
-
-    #[test]
-    fn percent_escapes_are_decoded_to_bytes() {
-        let cases = [
-            ("callback", "callback"),
-            ("%63allback", "callback"),
-            ("a%2Eb%2eb", "a.b.b"),
-            ("%C3%A9é", "éé"),
-            ("%ff", "\u{fffd}"),
-            ("a+b", "a+b"),
-            ("%", "%"),
-            ("%4", "%4"),
-            ("%4g%g4%%41", "%4g%g4%A"),
-            ("%+1%é", "%+1%é"),
-            ("", ""),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(percent_decode(text), expected, "{text:?}");
-        }
-        assert!(matches!(percent_decode("callback"), Cow::Borrowed(_)));
-        assert_eq!(&*decoded(b"a+b%2B%00", true), b"a b+\0");
     }
 }

@@ -9,7 +9,7 @@ pub mod frame;
 pub mod payload;
 pub mod quote;
 
-pub use callback::{Callback, CallbackError, percent_decode};
+pub use callback::{Callback, CallbackError};
 pub use envelope::Envelope;
 pub use frame::{ARRAY_CLOSE, ARRAY_OPEN, Frame};
 pub use payload::{Payload, PayloadError};

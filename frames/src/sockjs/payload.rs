@@ -1,7 +1,7 @@
 //! Payloads that a client sends: a JSON array of strings, as the body of a request or as a WebSocket message.
 
-use super::callback::decoded;
-use memchr::memchr;
+use memchr::{memchr, memchr2};
+use percent_encoding::percent_decode;
 use serde_core::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
@@ -62,10 +62,25 @@ pub fn form<'a>(body: &'a [u8], content_type: Option<&str>) -> Result<Cow<'a, [u
         let end = memchr(b'=', field).unwrap_or(field.len());
         (&field[..end], field.get(end + 1..).unwrap_or_default())
     });
-    match fields.find(|(name, _)| *decoded(name, true) == *b"d") {
-        Some((_, value)) if !value.is_empty() => Ok(decoded(value, true)),
+    match fields.find(|(name, _)| *decoded(name) == *b"d") {
+        Some((_, value)) if !value.is_empty() => Ok(decoded(value)),
         _ => Err(PayloadError::Expected),
     }
+}
+
+/// Decodes `%HH` to a byte and `+` to a space. A `%` without two hexadecimal digits is kept.
+fn decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if memchr2(b'%', b'+', bytes).is_none() {
+        return Cow::Borrowed(bytes);
+    }
+    let mut out = Vec::with_capacity(bytes.len());
+    for (at, piece) in bytes.split(|byte| *byte == b'+').enumerate() {
+        if at > 0 {
+            out.push(b' ');
+        }
+        out.extend(percent_decode(piece));
+    }
+    Cow::Owned(out)
 }
 
 impl Payload {
@@ -426,7 +441,7 @@ mod tests {
     #[test]
     fn form_carries_the_payload_in_the_field_d() {
         const FORM: Option<&str> = Some("application/x-www-form-urlencoded");
-        let cases: [(Option<&str>, &str, Result<&str, PayloadError>); 22] = [
+        let cases: [(Option<&str>, &str, Result<&str, PayloadError>); 23] = [
             (FORM, "d=%5B%22x%22%5D", Ok(r#"["x"]"#)),
             (FORM, "d=[\"x\"]", Ok(r#"["x"]"#)),
             (FORM, "d=%5b%22a+b%2B%25%22%5d", Ok(r#"["a b+%"]"#)),
@@ -436,6 +451,7 @@ mod tests {
             (FORM, "%64=[]", Ok("[]")),
             (FORM, "d=a=b", Ok("a=b")),
             (FORM, "d=%zz%", Ok("%zz%")),
+            (FORM, "d=a+b%2B%+2%00", Ok("a b+% 2\0")),
             (FORM, "", Err(Expected)),
             (FORM, "d", Err(Expected)),
             (FORM, "d=", Err(Expected)),

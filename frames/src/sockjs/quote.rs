@@ -1,8 +1,8 @@
 //! Quotes the text of a message for a SockJS frame, character by character. Quoting a text in pieces therefore gives
 //! the same result as quoting it whole.
 
-use super::callback::decoded;
 use bytes::BytesMut;
+use percent_encoding::percent_decode;
 use std::borrow::Cow;
 
 /// How text is quoted in a frame. It depends on the transport.
@@ -239,7 +239,7 @@ pub fn unquote(quoting: Quoting, quoted: &[u8]) -> Option<String> {
         Quoting::JsonPercent => {
             let mut escapes = quoted.split(|byte| *byte == b'%').skip(1);
             match escapes.all(|after| after.starts_with(b"25")) {
-                true => unquote_json(&decoded(quoted, false)),
+                true => unquote_json(&Cow::from(percent_decode(quoted))),
                 false => None,
             }
         }
@@ -256,7 +256,7 @@ fn unquote_json(quoted: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sockjs::percent_decode;
+    use percent_encoding::percent_decode_str;
     use proptest::prelude::*;
 
     fn quoted(quoting: Quoting, text: &[u8]) -> String {
@@ -278,7 +278,7 @@ mod tests {
             quoted
         });
         assert_eq!(json(&plain), text);
-        assert_eq!(percent_decode(&percent), plain);
+        assert_eq!(percent_decode_str(&percent).decode_utf8().as_deref(), Ok(&*plain));
         assert_eq!(json(&twice), plain);
         assert!(!twice.contains('<'), "{twice:?}");
         [plain, percent, twice]

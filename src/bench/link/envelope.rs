@@ -3,8 +3,9 @@
 use crate::bench::error::BenchError;
 use crate::bench::url::Transport;
 use memchr::memchr;
+use percent_encoding::percent_decode;
 use std::borrow::Cow;
-use stompbox_frames::sockjs::{payload, percent_decode};
+use stompbox_frames::sockjs::payload;
 use stompbox_frames::stomp::Decoder;
 
 /// Maximum length of one line, in bytes.
@@ -55,10 +56,7 @@ fn frame_of(transport: Transport, line: &[u8]) -> Option<Cow<'_, [u8]>> {
         Transport::SockjsEventSource => {
             let data = line.strip_prefix(b"data:")?;
             let data = data.strip_prefix(b" ").unwrap_or(data);
-            Some(match percent_decode(std::str::from_utf8(data).ok()?) {
-                Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-                Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-            })
+            Some(percent_decode(data).into())
         }
         Transport::SockjsHtmlFile => in_script(line.strip_prefix(b"p(")?),
         Transport::SockjsJsonp => in_script(&line[memchr(b'(', line)? + 1..]),
