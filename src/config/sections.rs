@@ -6,6 +6,7 @@ use crate::http::policy::forwarded::Proxies;
 use crate::http::policy::host_policy::Hosts;
 use crate::http::policy::origin_policy::Origins;
 use crate::http::policy::proxy_user::ProxyHeaders;
+use crate::networks::Networks;
 use crate::{auth, broker, connection, http, outbound_queue, permissions, session};
 use std::time::Duration;
 use stompbox_frames::stomp::Limits;
@@ -95,7 +96,7 @@ impl Config {
                 trailing_lf: false,
                 linger: zero,
                 shutdown_error: false,
-                health_check_from: connection::Networks::default(),
+                health_check_from: Networks::default(),
             },
             http: http::Options {
                 ws_path: String::new(),
