@@ -81,7 +81,7 @@ pub(crate) const LAYOUT: Layout = Layout {
             reason: "only making a hash uses randomness, and that is not listed",
         },
     ],
-    large_folders: &[("src/bench", 21), ("src/config", 21), ("src/session", 21), ("tests/it", 43)],
+    large_folders: &[("tests/it", 43)],
 };
 
 pub(crate) const ALLOCATION: Allowance = Allowance {
