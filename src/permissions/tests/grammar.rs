@@ -28,10 +28,17 @@ fn rule_is_displayed_as_it_was_written() {
     assert_eq!(rule("  allow\tsend   anyone /topic/a\n").to_string(), "allow send anyone /topic/a");
 }
 
+/// Checks that each rule is rejected with an error that contains the text beside it.
+fn check_rejected(rules: &[(&str, &str)]) {
+    for (text, expected) in rules {
+        let error = Rule::parse(text).expect_err(text);
+        assert!(error.contains(expected), "{text:?}: {error}");
+    }
+}
+
 #[test]
-fn invalid_rule_is_rejected_with_the_expected_form() {
-    let long = format!("allow send anyone /topic/{}", vec!["a"; 67].join("."));
-    for (text, expected) in [
+fn invalid_word_of_a_rule_is_rejected_with_the_expected_form() {
+    check_rejected(&[
         (
             "",
             "invalid rule \"\" with 0 words: expected four words: allow|deny, send|subscribe|all, anyone|users",
@@ -50,13 +57,21 @@ fn invalid_rule_is_rejected_with_the_expected_form() {
         ("allow send user: /topic/a", "invalid subject \"user:\": expected one name after the colon"),
         ("deny send user:* /topic/a", "invalid subject \"user:*\": expected one name"),
         ("deny send user:{user} /topic/a", "invalid subject \"user:{user}\": expected one name"),
-        ("allow send user:100% /topic/a", "expected two hexadecimal digits"),
-        ("allow send role:%ff /topic/a", "expected two hexadecimal digits"),
+        ("allow send user:100% /topic/a", "invalid name \"100%\": expected two hexadecimal digits"),
+        ("allow send role:%ff /topic/a", "invalid name \"%ff\": expected two hexadecimal digits"),
         (
             "deny send role:service /topic/a",
             "invalid subject \"role:service\" after deny: the role service may do everything; \
              expected another role",
         ),
+    ]);
+    assert_eq!(Preset::parse("closed"), Err("invalid value \"closed\": expected safe or open".to_owned()));
+}
+
+#[test]
+fn invalid_pattern_of_a_rule_is_rejected_with_the_expected_form() {
+    let long = format!("allow send anyone /topic/{}", vec!["a"; 67].join("."));
+    check_rejected(&[
         ("allow send anyone topic/a", "begins with /topic/, /queue/, /user/, /presence/, /app/, or ** alone"),
         ("allow send anyone /topic", "begins with /topic/"),
         ("allow send anyone /exchange/a", "begins with /topic/"),
@@ -93,7 +108,10 @@ fn invalid_rule_is_rejected_with_the_expected_form() {
         ("allow send anyone /topic/{claim.a{b}}", "invalid variable "),
         ("allow send anyone /user/x-{user}/queue/a", "invalid variable \"x-{user}\""),
         ("allow send anyone /user/~s1/queue/a", "invalid user \"~s1\": it is the address of a session"),
-        ("allow send anyone /user/100%/queue/a", "expected two hexadecimal digits"),
+        (
+            "allow send anyone /user/100%/queue/a",
+            "invalid name \"100%\": expected two hexadecimal digits",
+        ),
         ("allow send anyone /user/bob", "it matches no possible destination; expected /user/queue/x"),
         ("allow send anyone /user/queue", "it matches no possible destination"),
         ("allow send anyone /user/*/queue", "it matches no possible destination"),
@@ -105,9 +123,5 @@ fn invalid_rule_is_rejected_with_the_expected_form() {
         ("allow subscribe anyone /presence/queue/x", "it matches no possible destination"),
         ("allow subscribe anyone /presence/users/x", "it matches no possible destination"),
         (&*long, "with 67 segments: expected at most 66"),
-    ] {
-        let error = Rule::parse(text).expect_err(text);
-        assert!(error.contains(expected), "{text:?}: {error}");
-    }
-    assert_eq!(Preset::parse("closed"), Err("invalid value \"closed\": expected safe or open".to_owned()));
+    ]);
 }
