@@ -188,7 +188,7 @@ impl Broker {
     /// or `None` if no timer is set at the moment.
     ///
     /// The broker wakes no task when it sets a timer later. Call this at a steady interval of 10 to 25 ms: if nothing
-    /// is due, it takes three short locks.
+    /// is due, it takes a few short locks.
     pub fn expire(&self, now: Instant) -> Option<Instant> {
         let BrokerState { context, queues, .. } = &*self.shared;
         let next =
