@@ -36,7 +36,7 @@ mod authentication;
 mod backpressure;
 mod close;
 pub(crate) mod context;
-pub(crate) mod executor;
+mod executor;
 mod inbound;
 pub(crate) mod listen;
 pub(crate) mod log;
@@ -44,7 +44,7 @@ mod options;
 mod outbound;
 pub(crate) mod peer;
 mod slow_consumer;
-pub(crate) mod state;
+mod state;
 pub(crate) mod task;
 #[cfg(test)]
 mod tests;

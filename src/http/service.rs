@@ -64,7 +64,12 @@ impl Service {
             Err(allowed) => return method_not_allowed(allowed),
         };
         match handler {
-            Handler::Endpoint => self.answer_client(request, peer, address, http_connection).await,
+            Handler::Endpoint => match self.request_context(&request, peer, address, http_connection) {
+                Ok(request_context) => {
+                    self.sockjs.answer(request, self.options.ws_path.len(), request_context).await
+                }
+                Err(error) => self.reject(&error, address),
+            },
             Handler::ClientLibrary => self.file(pages::SOCKJS_CLIENT, &request),
             Handler::Health => page(health::health()),
             Handler::Ready => page(health::ready(self.readiness())),
@@ -74,23 +79,22 @@ impl Service {
         }
     }
 
-    /// Answers a request below `ws-path`, if the page that sent it may use the endpoint.
-    async fn answer_client(
+    /// Returns what is known about the client of a request below `ws-path`.
+    ///
+    /// # Errors
+    /// The page that sent the request may not use the endpoint.
+    fn request_context(
         &self,
-        request: Request<Incoming>,
+        request: &Request<Incoming>,
         peer: IpAddr,
         address: IpAddr,
         http_connection: Arc<HttpConnection>,
-    ) -> Response<Body> {
-        let base_bytes = self.options.ws_path.len();
-        let kind = request_kind(&request, &request.uri().path()[base_bytes..]);
-        if let Err(error) = self.options.origins.check(request.headers(), kind) {
-            return self.reject(&error, address);
-        }
+    ) -> Result<RequestContext, OriginError> {
+        let kind = request_kind(request, &request.uri().path()[self.options.ws_path.len()..]);
+        self.options.origins.check(request.headers(), kind)?;
         let ancestors = self.options.origins.frame_ancestors();
-        let trust = self.trust(&request, kind, peer);
-        let request_context = RequestContext { address, http_connection, ancestors, trust };
-        self.sockjs.answer(request, base_bytes, request_context).await
+        let trust = self.trust(request, kind, peer);
+        Ok(RequestContext { address, http_connection, ancestors, trust })
     }
 
     /// Returns what is known about the sender of a request.

@@ -7,6 +7,7 @@ mod metrics;
 mod publish_error;
 mod rules;
 mod start_error;
+mod ticker;
 
 pub use bind::BindError;
 pub use listeners::Listeners;
@@ -14,6 +15,7 @@ pub use publish_error::PublishError;
 pub use rules::Rules;
 pub use start_error::StartError;
 
+use self::ticker::{tick, watch_users};
 use crate::auth::Authenticator;
 use crate::broker::{Broker, Publication};
 use crate::budget::Budget;
@@ -34,10 +36,6 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Interval of the work that is due at some time but belongs to no connection, such as redelivery after a backoff.
-const TICK: Duration = Duration::from_millis(10);
-/// Interval of the checks whether the sources of users have changed.
-const USER_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest last part of the drain time, in which the remaining connections are cut, log their end, and the process
 /// ends. It is an eighth of the drain time, but no longer than this.
 const CUT_TIME_MAX: Duration = Duration::from_millis(500);
@@ -276,16 +274,6 @@ fn cut_time(drain_time: Duration) -> Duration {
     (drain_time / 8).min(CUT_TIME_MAX)
 }
 
-/// Lets the sources of users check for changes periodically, so that changes apply to live sessions without a new
-/// login.
-async fn watch_users(context: Arc<ConnectionContext>) {
-    let mut interval = tokio::time::interval(USER_CHECK_INTERVAL);
-    loop {
-        interval.tick().await;
-        context.reload_users().await;
-    }
-}
-
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
@@ -294,19 +282,6 @@ impl Drop for Server {
 
 fn addresses(listeners: &[TcpListener]) -> Vec<SocketAddr> {
     listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
-}
-
-/// Runs the periodic work that belongs to no connection.
-async fn tick(context: Arc<ConnectionContext>, sockjs: Arc<Endpoints<Stomp>>) {
-    let mut interval = tokio::time::interval(TICK);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        interval.tick().await;
-        let now = Instant::now();
-        context.broker.expire(now);
-        context.log_refused_logins(now);
-        sockjs.expire(now);
-    }
 }
 
 async fn until_stopped(stopping: CancellationToken, service: impl Future<Output = ()>) {
