@@ -55,7 +55,7 @@
 //! | change which pages and hosts are accepted | `http/policy` |
 //! | read cookies and query parameters | `http/client_info.rs` |
 //! | add a path of the HTTP port, such as `/metrics` | `http/router.rs` |
-//! | change when a message is redelivered | `broker/queues/queue.rs`, `backoff.rs`; the ticker is in `server` |
+//! | change when a message is redelivered | `broker/queues/queue.rs`, `broker/queues/backoff.rs`; the ticker is in `server/ticker.rs` |
 //! | change when a receiver is too slow | `outbound_queue` |
 //!
 //! `tests/tidy` fails on any other import between these modules, on files that import each other in a circle, on files,
@@ -157,16 +157,16 @@
 //! | owner | The user, or the session without a user, whose user destinations an address names. | [`destination::Owner`] |
 //! | partition | One of the two parts of a backlog: messages that every consumer can take, and bodies that are not UTF-8, which text-only consumers cannot take. | `broker::queues::partitioned_backlog::Partition` |
 //! | pattern | A destination with wildcards, to which clients subscribe. | [`destination::Pattern`] |
-//! | peer | An accepted client: its connection permit, its address, and the credentials of its handshake. | [`connection::Peer`] |
+//! | peer | An accepted client: its connection permit, its address, and the credentials of its handshake. | [`connection::peer::Peer`] |
 //! | permission rule | A rule that allows or denies sending or subscribing for a group of clients and a destination. | [`permissions::Rule`] |
-//! | poll budget | The limit on the work, pushes and time of one poll of a connection, after which other connections are served. | `connection::poll_budget::PollBudget` |
+//! | poll budget | The limit on the work, pushes and time of one poll of a connection, after which other connections are served. | `connection::state::poll_budget::PollBudget` |
 //! | poll iteration | One round of a connection's poll: writes deliveries, then reads and handles frames. | [`connection::task`] |
 //! | prefetch | The number and size of unsettled messages that a consumer may hold. | [`broker::ConsumerOptions`] |
 //! | presence tracker | The object that counts the members of one watched topic and reports changes to its watchers. | `broker::presence::PresenceTracker` |
 //! | principal | The authenticated identity of a session: name, roles and claims of its user. | [`auth::Principal`] |
 //! | publication | A message on its way from a SEND to its destination. | [`broker::Publication`] |
 //! | queue, work queue | A destination that keeps messages and gives each to one consumer. | `broker::queues::queue::Queue` |
-//! | read pause | A time in which a connection does not read from its client (backpressure). | `connection::read_pause::ReadPause` |
+//! | read pause | A time in which a connection does not read from its client (backpressure). | `connection::state::read_pause::ReadPause` |
 //! | receiver | A connection to which deliveries are pushed, in contrast to the publisher. | [`outbound_queue::OutboundQueue`] |
 //! | reservation | Bytes of the budget that are held for admitted work until they are charged. | [`budget::Reservation`] |
 //! | session | The state of the STOMP protocol between one client and the broker, from CONNECT to the end. | [`session::Session`] |
@@ -174,15 +174,15 @@
 //! | share | A part of the budget with a limit of its own, such as a quarter for subscriptions. | [`budget::Budget::share`] |
 //! | shared tail | The part of a MESSAGE frame that is the same for all subscribers and is encoded once. | [`outbound_queue::Message`] |
 //! | slow consumer | A client that is closed because it reads or acknowledges too slowly. | [`session::Slowness`] |
-//! | source | A method of authentication, such as the users file, tokens or the hook. | [`auth::Source`] |
+//! | source | A method of authentication, such as the users file, tokens or the hook. | `auth::source::Source` |
 //! | subscriber | The target of a subscription: an outbound queue, and the key of the subscription in it. | [`broker::Subscriber`] |
 //! | subscription | The registration of a session for the messages of a destination, which ends when it is dropped. | [`broker::Subscription`] |
 //! | temporary queue | A queue that belongs to one session and ends with it. | [`broker::TempQueue`] |
-//! | ticker | The task that does periodic work that belongs to no connection, such as redelivery and presence reports. | `server::tick` |
+//! | ticker | The task that does periodic work that belongs to no connection, such as redelivery and presence reports. | `server::ticker` |
 //! | topic | A destination whose messages go to all of its subscribers, and that keeps no message. | `broker::topics::topic::Topic` |
 //! | transaction | Frames of a session that are kept until COMMIT, and are then applied in order. | `session::transactions::Transactions`, [`broker::Commit`] |
 //! | unsettled | A delivery is unsettled until it is acknowledged, rejected or lost. | `session::unsettled::Unsettled` |
-//! | wake batch | The wakes of receivers that one poll iteration of a publisher collects and sends at its end. | [`outbound_queue::WakeBatch`] |
+//! | wake batch | The wakes of receivers that one poll iteration of a publisher collects and sends at its end. | `outbound_queue::wake_batch::WakeBatch` |
 //! | watcher | A subscription to `/presence/…`. | `broker::presence::PresenceTracker` |
 //! | wire | The transport of one connection, which sends and receives bytes: TCP, WebSocket or SockJS. | [`wire::Wire`] |
 //! | work | An estimate of the cost of a step, in units of about 100 ns. | [`work`] |
@@ -304,5 +304,5 @@ pub mod wire;
 pub mod work;
 
 pub use cli::main;
-pub use config::{Config, ConfigError, ConfigErrors, Source};
+pub use config::{Config, ConfigError, ConfigErrors, ConfigSource};
 pub use server::{BindError, Listeners, PublishError, Rules, Server, StartError};

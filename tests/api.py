@@ -54,7 +54,8 @@ def page_lines(page):
 def main():
     # Pages of items that no longer exist would stay.
     shutil.rmtree(TARGET / "doc/stompbox", ignore_errors=True)
-    subprocess.run(["cargo", "doc", "--quiet", "--no-deps", "--lib", "--package", "stompbox"], cwd=ROOT, check=True)
+    command = ["cargo", "doc", "--quiet", "--no-deps", "--lib", "--package", "stompbox"]
+    subprocess.run(command, cwd=ROOT, check=True, env={**os.environ, "RUSTDOCFLAGS": "-D warnings"})
     pages = sorted((TARGET / "doc/stompbox").rglob("*.html"))
     found = "".join(f"{line}\n" for page in pages for line in page_lines(page))
     if "--update" in sys.argv[1:]:

@@ -101,6 +101,7 @@ impl Authenticator {
     /// The credentials are wrong, or they cannot be checked now: too many logins are being checked
     /// (`auth-waiting-max`), logins hold too much memory (`memory-bytes-max`), or a source timed out (`auth-timeout`)
     /// or cannot be reached.
+    #[cfg(test)]
     pub async fn authenticate(&self, credentials: Credentials) -> Result<Principal, Refused> {
         self.authenticate_until(std::future::pending(), credentials).await
     }

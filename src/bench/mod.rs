@@ -28,7 +28,7 @@ mod url;
 
 pub use options::{Ack, Json, Login, Options, Pace, Shape};
 pub use traffic::stamp::BODY_BYTES_MIN;
-pub use url::{Transport, Url};
+pub use url::Url;
 
 use error::BenchError;
 use link::ServerAddress;

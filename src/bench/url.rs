@@ -41,6 +41,7 @@ const ROWS: [Row; 8] = [
 
 impl Transport {
     /// Returns all transports.
+    #[cfg(test)]
     pub fn all() -> impl Iterator<Item = Transport> {
         ROWS.iter().map(|row| row.transport)
     }

@@ -202,6 +202,7 @@ impl Broker {
     }
 
     /// Returns whether the broker has no subscriptions, sessions and messages.
+    #[cfg(any(test, feature = "internals"))]
     pub fn is_empty(&self) -> bool {
         self.stats() == Stats::default()
     }

@@ -1,7 +1,7 @@
 //! Command-line arguments. The flags are generated from the table of options.
 
 use super::{bench, passwd};
-use crate::config::{ConfigEntry, OptionRow, Source, ValueKind, suggestion, table};
+use crate::config::{ConfigEntry, ConfigSource, OptionRow, ValueKind, suggestion, table};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use std::ffi::OsString;
@@ -126,11 +126,11 @@ fn from_matches(matches: &ArgMatches) -> Arguments {
         matches.get_many::<String>(key).map(|values| values.cloned().collect())
     };
     let entry = |row: &'static OptionRow| {
-        Some(ConfigEntry { row, texts: text(row.key)?, source: Source::Flag, earlier_name: None })
+        Some(ConfigEntry { row, texts: text(row.key)?, source: ConfigSource::Flag, earlier_name: None })
     };
     let renamed_entry = |(earlier, present): &(&'static str, &str)| {
         let (row, texts) = (table::find(present)?, text(earlier)?);
-        Some(ConfigEntry { row, texts, source: Source::Flag, earlier_name: Some(*earlier) })
+        Some(ConfigEntry { row, texts, source: ConfigSource::Flag, earlier_name: Some(*earlier) })
     };
     Arguments {
         check_config: matches.subcommand_name() == Some(CHECK_CONFIG),

@@ -1,6 +1,6 @@
 //! `stompbox check-config`: the report about a valid configuration.
 
-use crate::config::{Loaded, Setting, Source, ValueKind, table};
+use crate::config::{ConfigSource, Loaded, Setting, ValueKind, table};
 
 /// Returns the report about a valid configuration: the settings that differ from the defaults as TOML, each with its
 /// location, and the permission rules. Secrets are not shown.
@@ -49,10 +49,10 @@ fn is_integer(text: &str) -> bool {
 fn location(setting: &Setting) -> String {
     let row = table::find(setting.key).expect("settings come from rows");
     match &setting.source {
-        Source::Default => "default".to_owned(),
-        Source::File { path, line } => format!("{path}:{line}"),
-        Source::Environment => row.variable(),
-        Source::Flag => format!("--{}", row.key),
-        Source::Program => "set by the program".to_owned(),
+        ConfigSource::Default => "default".to_owned(),
+        ConfigSource::File { path, line } => format!("{path}:{line}"),
+        ConfigSource::Environment => row.variable(),
+        ConfigSource::Flag => format!("--{}", row.key),
+        ConfigSource::Program => "set by the program".to_owned(),
     }
 }

@@ -1,6 +1,6 @@
 //! Building a [`Config`] in a program, without the command.
 
-use super::error::{ConfigError, ConfigErrors, Source};
+use super::error::{ConfigError, ConfigErrors, ConfigSource};
 use super::load::parse_toml;
 use super::sections::Config;
 use super::{check, table};
@@ -21,9 +21,10 @@ impl Config {
     /// # Errors
     /// There is no option with this name, or the value is invalid. The configuration stays unchanged.
     pub fn set(&mut self, option: &str, value: &str) -> Result<(), ConfigError> {
-        let row = table::find(option)
-            .ok_or_else(|| ConfigError::unknown(Source::Program, option, table::rows().map(|row| row.key)))?;
-        row.apply(self, value).map_err(|error| ConfigError::new(Source::Program, option, error))
+        let row = table::find(option).ok_or_else(|| {
+            ConfigError::unknown(ConfigSource::Program, option, table::rows().map(|row| row.key))
+        })?;
+        row.apply(self, value).map_err(|error| ConfigError::new(ConfigSource::Program, option, error))
     }
 
     /// Checks that the options do not contradict each other, such as `frame-bytes-max` and
@@ -35,7 +36,7 @@ impl Config {
         let errors: Vec<ConfigError> = check::CHECKS
             .iter()
             .filter_map(|check| {
-                Some(ConfigError::new(Source::Program, check.keys[0], (check.find_error)(self)?))
+                Some(ConfigError::new(ConfigSource::Program, check.keys[0], (check.find_error)(self)?))
             })
             .collect();
         if errors.is_empty() { Ok(()) } else { Err(ConfigErrors(errors)) }

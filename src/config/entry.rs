@@ -1,6 +1,6 @@
 //! An option that was set.
 
-use super::error::Source;
+use super::error::ConfigSource;
 use super::row::OptionRow;
 
 /// An option with its values in one layer.
@@ -11,7 +11,7 @@ pub struct ConfigEntry {
     /// The values as written; several only for a repeatable option. They may contain secrets.
     pub texts: Vec<String>,
     /// The location of the option.
-    pub source: Source,
+    pub source: ConfigSource,
     /// The name that was used, if it is an earlier one ([`super::table::RENAMED`]).
     pub earlier_name: Option<&'static str>,
 }

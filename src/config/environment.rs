@@ -1,7 +1,7 @@
 //! The environment layer: `STOMPBOX_KEY`, with the key in upper case and underscores instead of dashes.
 
 use super::entry::ConfigEntry;
-use super::error::{ConfigError, Source};
+use super::error::{ConfigError, ConfigSource};
 use super::row::ValueKind;
 use super::table;
 use std::ffi::OsString;
@@ -37,7 +37,7 @@ pub(super) fn parse(variables: impl IntoIterator<Item = (OsString, OsString)>) -
             Ok(value) => environment.add_variable(&name, value),
             Err(_) => {
                 environment.config_errors.push(ConfigError::new(
-                    Source::Environment,
+                    ConfigSource::Environment,
                     &name,
                     "invalid value: expected UTF-8 text",
                 ));
@@ -60,7 +60,7 @@ impl Environment {
             let known: Vec<String> =
                 table::rows().map(|row| row.variable()).chain([FILE.to_owned()]).collect();
             let known = known.iter().map(String::as_str);
-            self.config_errors.push(ConfigError::unknown(Source::Environment, name, known));
+            self.config_errors.push(ConfigError::unknown(ConfigSource::Environment, name, known));
             return;
         };
         let texts = match row.kind {
@@ -69,7 +69,7 @@ impl Environment {
             ValueKind::Secrets { .. } => value.split(',').map(str::to_owned).collect(),
             _ => vec![value],
         };
-        self.entries.push(ConfigEntry { row, texts, source: Source::Environment, earlier_name });
+        self.entries.push(ConfigEntry { row, texts, source: ConfigSource::Environment, earlier_name });
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 /// The location of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum ConfigSource {
     /// The default in the table of options.
     Default,
     /// A line of the configuration file.
@@ -23,14 +23,14 @@ pub enum Source {
     Program,
 }
 
-impl Source {
+impl ConfigSource {
     /// Returns the sort key for reports: first the file by line, then the environment, flags, and defaults.
     pub(super) fn rank(&self) -> (u8, usize) {
         match self {
-            Source::File { line, .. } => (0, *line),
-            Source::Environment => (1, 0),
-            Source::Flag | Source::Program => (2, 0),
-            Source::Default => (3, 0),
+            ConfigSource::File { line, .. } => (0, *line),
+            ConfigSource::Environment => (1, 0),
+            ConfigSource::Flag | ConfigSource::Program => (2, 0),
+            ConfigSource::Default => (3, 0),
         }
     }
 }
@@ -39,7 +39,7 @@ impl Source {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     /// The location of the error.
-    pub source: Source,
+    pub source: ConfigSource,
     /// The key of the option. For an environment variable without an option it is the name of the variable; for a TOML
     /// syntax error it is empty.
     pub key: String,
@@ -48,25 +48,25 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn new(source: Source, key: &str, text: impl Into<String>) -> ConfigError {
+    pub(super) fn new(source: ConfigSource, key: &str, text: impl Into<String>) -> ConfigError {
         ConfigError { source, key: key.to_owned(), text: text.into() }
     }
 
     /// Returns the error for an unknown option name, with a suggestion from `known`.
     pub(super) fn unknown<'a>(
-        source: Source,
+        source: ConfigSource,
         name: &str,
         known: impl IntoIterator<Item = &'a str>,
     ) -> ConfigError {
         let noun = match source {
-            Source::File { .. } => "key",
-            Source::Environment => "variable",
+            ConfigSource::File { .. } => "key",
+            ConfigSource::Environment => "variable",
             _ => "option",
         };
         let text = match suggestion(name, known) {
             Some(similar) => {
-                let quote = if matches!(source, Source::File { .. }) { "\"" } else { "" };
-                let dashes = if matches!(source, Source::Flag) { "--" } else { "" };
+                let quote = if matches!(source, ConfigSource::File { .. }) { "\"" } else { "" };
+                let dashes = if matches!(source, ConfigSource::Flag) { "--" } else { "" };
                 format!("unknown {noun}; did you mean {quote}{dashes}{similar}{quote}?")
             }
             None => format!("unknown {noun}; stompbox --help lists all options"),
@@ -79,14 +79,14 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ConfigError { source, key, text } = self;
         match source {
-            Source::Default | Source::Program => write!(f, "{key}: {text}"),
-            Source::File { path, line } if key.is_empty() => write!(f, "{path}:{line}: {text}"),
-            Source::File { path, line } => write!(f, "{path}:{line}: key {key:?}: {text}"),
-            Source::Environment if key.starts_with("STOMPBOX_") => {
+            ConfigSource::Default | ConfigSource::Program => write!(f, "{key}: {text}"),
+            ConfigSource::File { path, line } if key.is_empty() => write!(f, "{path}:{line}: {text}"),
+            ConfigSource::File { path, line } => write!(f, "{path}:{line}: key {key:?}: {text}"),
+            ConfigSource::Environment if key.starts_with("STOMPBOX_") => {
                 write!(f, "environment variable {key}: {text}")
             }
-            Source::Environment => write!(f, "environment variable {}: {text}", variable(key)),
-            Source::Flag => write!(f, "--{key}: {text}"),
+            ConfigSource::Environment => write!(f, "environment variable {}: {text}", variable(key)),
+            ConfigSource::Flag => write!(f, "--{key}: {text}"),
         }
     }
 }
@@ -149,14 +149,18 @@ mod tests {
 
     #[test]
     fn error_names_its_source() {
-        let file = Source::File { path: "a.toml".to_owned(), line: 3 };
+        let file = ConfigSource::File { path: "a.toml".to_owned(), line: 3 };
         for (source, key, expected) in [
             (file.clone(), "tcp", "a.toml:3: key \"tcp\": wrong"),
             (file, "", "a.toml:3: wrong"),
-            (Source::Environment, "frame-bytes-max", "environment variable STOMPBOX_FRAME_BYTES_MAX: wrong"),
-            (Source::Environment, "STOMPBOX_TPC", "environment variable STOMPBOX_TPC: wrong"),
-            (Source::Flag, "tcp", "--tcp: wrong"),
-            (Source::Default, "tcp", "tcp: wrong"),
+            (
+                ConfigSource::Environment,
+                "frame-bytes-max",
+                "environment variable STOMPBOX_FRAME_BYTES_MAX: wrong",
+            ),
+            (ConfigSource::Environment, "STOMPBOX_TPC", "environment variable STOMPBOX_TPC: wrong"),
+            (ConfigSource::Flag, "tcp", "--tcp: wrong"),
+            (ConfigSource::Default, "tcp", "tcp: wrong"),
         ] {
             assert_eq!(ConfigError::new(source, key, "wrong").to_string(), expected);
         }

@@ -1,7 +1,7 @@
 //! The file layer: flat TOML with the keys of the table of options.
 
 use super::entry::ConfigEntry;
-use super::error::{ConfigError, Source};
+use super::error::{ConfigError, ConfigSource};
 use super::row::{OptionRow, ValueKind};
 use super::table;
 use std::io::Read;
@@ -28,7 +28,8 @@ pub(super) fn read(path: &str) -> Result<String, String> {
 /// Parses the file. Returns its options in the order of the file, and all syntax errors, unknown keys and values of a
 /// wrong type.
 pub(super) fn parse(path: &str, text: &str) -> (Vec<ConfigEntry>, Vec<ConfigError>) {
-    let source = |offset: usize| Source::File { path: path.to_owned(), line: line_number(text, offset) };
+    let source =
+        |offset: usize| ConfigSource::File { path: path.to_owned(), line: line_number(text, offset) };
     let (table, errors) = DeTable::parse_recoverable(text);
     let mut entries = Vec::new();
     let mut config_errors: Vec<(usize, ConfigError)> = Vec::new();
@@ -58,7 +59,7 @@ pub(super) fn parse(path: &str, text: &str) -> (Vec<ConfigEntry>, Vec<ConfigErro
     (entries, config_errors.into_iter().map(|(_, error)| error).collect())
 }
 
-fn unknown(source: Source, name: &str, value: &DeValue<'_>) -> ConfigError {
+fn unknown(source: ConfigSource, name: &str, value: &DeValue<'_>) -> ConfigError {
     if value.is_table() {
         return ConfigError::new(
             source,

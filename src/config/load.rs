@@ -1,7 +1,7 @@
 //! Loading: combines the layers to one [`Config`].
 
 use super::entry::ConfigEntry;
-use super::error::{ConfigError, Source};
+use super::error::{ConfigError, ConfigSource};
 use super::row::{OptionRow, ValueKind};
 use super::sections::Config;
 use super::{check, environment, file, table};
@@ -19,7 +19,7 @@ pub struct Setting {
     /// The values as written. `Debug` does not show them.
     pub values: Vec<Secret>,
     /// The location in the highest layer that sets the option.
-    pub source: Source,
+    pub source: ConfigSource,
 }
 
 /// A valid configuration, with the settings that it was built from.
@@ -52,8 +52,8 @@ pub fn load(
 ) -> Result<Loaded, Vec<ConfigError>> {
     let environment = environment::parse(variables);
     let path = match (config, &environment.file) {
-        (Some(path), _) => Some((Source::Flag, path)),
-        (None, Some(path)) => Some((Source::Environment, path.as_str())),
+        (Some(path), _) => Some((ConfigSource::Flag, path)),
+        (None, Some(path)) => Some((ConfigSource::Environment, path.as_str())),
         (None, None) => None,
     };
     let mut layers = Layers::default();
@@ -156,7 +156,7 @@ impl Layers {
     /// Returns an error that points to the first of the keys that was set.
     fn cross_option_error(&self, keys: &[&'static str], text: String) -> ConfigError {
         let set = keys.iter().find_map(|key| Some((*key, self.entries.get(key)?.source.clone())));
-        let (key, source) = set.unwrap_or((keys[0], Source::Default));
+        let (key, source) = set.unwrap_or((keys[0], ConfigSource::Default));
         ConfigError::new(source, key, text)
     }
 }
@@ -199,7 +199,7 @@ mod tests {
                 None => flags.push(ConfigEntry {
                     row: table::find(key).expect("an option"),
                     texts: vec![(*value).to_owned()],
-                    source: Source::Flag,
+                    source: ConfigSource::Flag,
                     earlier_name: None,
                 }),
             }
@@ -228,10 +228,14 @@ mod tests {
         assert_eq!(config.transport.backlog, 4, "the flag's");
         assert!(loaded.is_explicit("max-deliveries") && !loaded.is_explicit("queue-messages-max"));
         let sources: Vec<_> = loaded.settings.iter().map(|setting| (setting.key, &setting.source)).collect();
-        let in_file = Source::File { path: file.path().to_owned(), line: 1 };
+        let in_file = ConfigSource::File { path: file.path().to_owned(), line: 1 };
         assert_eq!(
             sources,
-            [("backlog", &Source::Flag), ("queues-max", &Source::Environment), ("max-deliveries", &in_file)]
+            [
+                ("backlog", &ConfigSource::Flag),
+                ("queues-max", &ConfigSource::Environment),
+                ("max-deliveries", &in_file)
+            ]
         );
     }
 
@@ -242,7 +246,7 @@ mod tests {
         let earlier_flag = ConfigEntry {
             row: table::find("outbound-queue-bytes-max").expect("an option"),
             texts: vec!["8MiB".to_owned()],
-            source: Source::Flag,
+            source: ConfigSource::Flag,
             earlier_name: Some("outbox-bytes-max"),
         };
         let loaded = load(Some(file.path()), environment, vec![earlier_flag]).expect("valid");

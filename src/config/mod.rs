@@ -18,6 +18,7 @@ mod listen;
 mod load;
 mod options;
 mod permissions;
+#[cfg(test)]
 pub mod reference;
 mod row;
 mod sections;
@@ -25,10 +26,10 @@ pub mod table;
 mod value;
 
 pub use entry::ConfigEntry;
-pub use error::{ConfigError, ConfigErrors, Source, suggestion};
+pub use error::{ConfigError, ConfigErrors, ConfigSource, suggestion};
 pub use listen::Listen;
 pub use load::{Loaded, Setting, load};
-pub use row::{Group, OptionRow, ValueKind};
+pub use row::{OptionRow, ValueKind};
 pub use sections::{Config, LogFormat, LogOptions};
 pub(crate) use value::{count, size, time};
 

@@ -48,7 +48,9 @@ mod tests {
     /// `UPDATE_DOCS=1 cargo test documentation` rewrites the sections.
     #[test]
     fn documentation_matches_the_tables_of_options_and_headers() {
-        for (page, section) in [("options.md", markdown()), ("compatibility.md", extensions::markdown())] {
+        for (page, section) in
+            [("options.md", markdown()), ("compatibility.md", extensions::reference::markdown())]
+        {
             let path = format!("{}/web/docs/{page}", env!("CARGO_MANIFEST_DIR"));
             let text = std::fs::read_to_string(&path).expect(page);
             let heading = &section[..=section.find('\n').expect("a heading")];

@@ -86,7 +86,7 @@ impl<W: Wire> Connection<W> {
     /// [`Connection::notify_input_ended`] bounds that wait.
     fn has_left_during_login(&self) -> bool {
         let has_gone = match &self.input_ended {
-            Some(ReadEnd::Failed(_)) => true,
+            Some(ReadEnd::Failed) => true,
             Some(ReadEnd::Closed) => self.decoder.buffered() == 0 && !self.wire.supports_half_close(),
             _ => false,
         };
@@ -186,7 +186,7 @@ impl<W: Wire> Connection<W> {
             ReadEnd::Closed if self.output_failed.is_none() => {
                 self.begin_ending(self.disconnect_reason(), now)
             }
-            ReadEnd::Closed | ReadEnd::Failed(_) => self.end_at_once(now),
+            ReadEnd::Closed | ReadEnd::Failed => self.end_at_once(now),
             ReadEnd::ProtocolError(reason) => {
                 tracing::debug!(address = %self.address, reason, "the client violated the protocol of its transport");
                 self.begin_ending(Closing::Rejected, now);

@@ -42,7 +42,7 @@ pub(crate) mod listen;
 pub(crate) mod log;
 mod options;
 mod outbound;
-pub(crate) mod peer;
+pub mod peer;
 mod slow_consumer;
 mod state;
 pub(crate) mod task;
@@ -51,6 +51,4 @@ mod tests;
 mod wrong_protocol;
 
 pub use context::{ConnectionContext, Parts as ConnectionContextParts, random_name};
-pub use log::wrong_protocols::WrongProtocols;
 pub use options::Options;
-pub use peer::Peer;

@@ -6,11 +6,12 @@ mod unsettled;
 mod uploads;
 
 use super::state::poll_budget::WORK_MAX;
-use super::{ConnectionContext, ConnectionContextParts, Peer, random_name, task};
+use super::{ConnectionContext, ConnectionContextParts, random_name, task};
 use crate::auth::{Authenticator, Secret};
 use crate::broker::Broker;
 use crate::budget::Budget;
 use crate::config::Config;
+use crate::connection::peer::Peer;
 use crate::http::sockjs::session::socket_wire::SocketWire;
 use crate::metrics::Metrics;
 use crate::permissions::Permissions;

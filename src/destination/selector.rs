@@ -3,6 +3,7 @@
 use super::destination::Destination;
 use super::kind::DestinationKind;
 use super::pattern::Pattern;
+#[cfg(test)]
 use super::segment::Segment;
 
 /// The destination or pattern that a SUBSCRIBE selects.
@@ -32,6 +33,7 @@ impl Selector {
     }
 
     /// Returns the segments as those of a pattern.
+    #[cfg(test)]
     pub fn segments(&self) -> Vec<Segment> {
         match self {
             Selector::Exact(destination) => {

@@ -15,7 +15,7 @@ pub enum Admission {
     /// With a connection permit. An upgrade takes it over.
     ConnectionPermit(ConnectionPermit),
     /// On a spare socket, without a connection permit, because the limit of this option is reached.
-    Spare(&'static str, OwnedSemaphorePermit),
+    Spare(&'static str, #[allow(dead_code, reason = "held until the connection ends")] OwnedSemaphorePermit),
 }
 
 /// The shared state of one HTTP connection.

@@ -3,10 +3,7 @@
 use dashmap::DashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{
-    AtomicUsize,
-    Ordering::{AcqRel, Acquire},
-};
+use std::sync::atomic::{AtomicUsize, Ordering::AcqRel};
 
 /// A limiter of connections (or SockJS sessions), shared by all listeners.
 #[derive(Debug)]
@@ -106,8 +103,9 @@ impl ConnectionLimiter {
     }
 
     /// Returns the number of permits in use.
+    #[cfg(any(test, feature = "internals"))]
     pub fn in_use(&self) -> usize {
-        self.in_use.load(Acquire)
+        self.in_use.load(std::sync::atomic::Ordering::Acquire)
     }
 }
 

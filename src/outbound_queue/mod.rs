@@ -45,5 +45,5 @@ mod wake_batch;
 pub use self::delivery::{Delivery, Key, Message, Tag};
 pub use self::label::Label;
 pub use self::options::Options;
-pub use self::queue::{OutboundQueue, Pushed, QueueOverflow};
-pub use self::wake_batch::{WakeBatch, batch_wakes};
+pub use self::queue::{OutboundQueue, Pushed};
+pub use self::wake_batch::batch_wakes;

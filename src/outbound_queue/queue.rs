@@ -293,6 +293,7 @@ impl OutboundQueue {
     }
 
     /// Returns the number of bytes waiting.
+    #[cfg(any(test, feature = "internals"))]
     pub fn bytes(&self) -> usize {
         self.state.lock().bytes
     }

@@ -74,6 +74,7 @@ impl Permissions {
     }
 
     /// Returns the preset that follows the rules.
+    #[cfg(test)]
     pub fn preset(&self) -> Preset {
         self.preset
     }

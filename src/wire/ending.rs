@@ -1,14 +1,12 @@
 //! The end of the input of a wire, and the closing message to its client.
 
-use std::io;
-
 /// The way in which the reading side ended.
 #[derive(Debug)]
 pub enum ReadEnd {
     /// The client closed its side as the wire prescribes.
     Closed,
     /// The socket failed.
-    Failed(io::Error),
+    Failed,
     /// The client violated the protocol of the wire itself (not STOMP). [`Wire::write_close`](super::Wire::write_close)
     /// reports that to the client.
     ProtocolError(&'static str),

@@ -4,7 +4,7 @@
 //! A transport is a type that implements [`Wire`], and an entry at its listener. The connection task
 //! ([`crate::connection::task`]) uses nothing else of it.
 
-pub(crate) mod byte_stream;
+pub mod byte_stream;
 mod ending;
 pub(crate) mod first_bytes;
 mod outgoing_frame;
@@ -15,7 +15,6 @@ pub(crate) mod tcp;
 mod transport;
 pub mod websocket;
 
-pub use byte_stream::ByteStream;
 pub use ending::{CloseInfo, ReadEnd};
-pub use outgoing_frame::{Encoded, OutgoingFrame, Tail};
+pub use outgoing_frame::{OutgoingFrame, Tail};
 pub use transport::Wire;

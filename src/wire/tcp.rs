@@ -59,7 +59,7 @@ impl<S: ByteStream> Wire for TcpWire<S> {
         read.map(|read| match read {
             Ok(0) => Err(ReadEnd::Closed),
             Ok(bytes) => Ok(bytes),
-            Err(error) => Err(ReadEnd::Failed(error)),
+            Err(_) => Err(ReadEnd::Failed),
         })
     }
 

@@ -13,14 +13,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use stompbox::budget::Budget;
-use stompbox::connection::Peer;
+use stompbox::connection::peer::Peer;
+use stompbox::http::body::Body;
+use stompbox::http::client_info::Trust;
+use stompbox::http::connection::{Admission, HttpConnection};
+use stompbox::http::socket::HttpSocket;
 use stompbox::http::sockjs::{Application, Endpoints, Options, RequestContext, Transport, Transports};
-use stompbox::http::{Admission, Body, HttpConnection, HttpSocket, Trust};
-use stompbox::limits::{ConnectionLimiter, ConnectionPermit, HeadMemory, InputShare};
+use stompbox::limits::connection_limiter::{ConnectionLimiter, ConnectionPermit};
+use stompbox::limits::head_memory::HeadMemory;
+use stompbox::limits::input::InputShare;
 use stompbox::metrics::Metrics;
+use stompbox::wire::byte_stream::ByteStream;
 use stompbox::wire::output_buffer::OutputBuffer;
 use stompbox::wire::websocket::{Socket, message};
-use stompbox::wire::{ByteStream, CloseInfo, OutgoingFrame, ReadEnd, Tail, Wire};
+use stompbox::wire::{CloseInfo, OutgoingFrame, ReadEnd, Tail, Wire};
 use stompbox_frames::websocket::Opcode;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Sleep;
@@ -173,7 +179,7 @@ impl<S: ByteStream> Raw<S> {
             }
             match read {
                 Poll::Ready(Ok(_)) => {}
-                Poll::Ready(Err(ReadEnd::Failed(_))) => return Poll::Ready(()),
+                Poll::Ready(Err(ReadEnd::Failed)) => return Poll::Ready(()),
                 Poll::Ready(Err(_)) => {
                     self.is_closing = true;
                     self.socket.write_close(CloseInfo { code: 1000, reason: "" }, &mut self.out);

@@ -43,11 +43,13 @@ pub struct Origins {
 
 impl Origins {
     /// Returns the default policy, which allows only pages of the same origin and of loopback addresses.
+    #[cfg(any(test, feature = "internals"))]
     pub fn same_origin_and_loopback() -> Origins {
         Origins::default()
     }
 
     /// Returns a policy that allows every request, whatever its headers are.
+    #[cfg(any(test, feature = "internals"))]
     pub fn any() -> Origins {
         Origins { any: true, ..Origins::default() }
     }

@@ -108,6 +108,7 @@ impl<A: Application> Endpoints<A> {
 
     /// Returns the number of sessions over HTTP that can be reached, including closed sessions that still answer with
     /// their close frame.
+    #[cfg(any(test, feature = "internals"))]
     pub fn sessions(&self) -> usize {
         self.registry.len()
     }

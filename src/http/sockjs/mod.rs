@@ -29,10 +29,8 @@ mod static_responses;
 mod upgrade;
 mod upload;
 
-pub use self::session::receiver::Receiver;
-pub use self::session::response_chunk::ResponseChunk;
 pub use application::Application;
 pub use endpoints::{Endpoints, RequestContext};
-pub use options::{CLIENT_URL, Options, Transport, Transports};
+pub use options::{Options, Transport, Transports};
 pub use route::is_iframe_page;
 pub use routes::names;

@@ -57,6 +57,7 @@ impl Transports {
     }
 
     /// Returns this set with `transport` removed.
+    #[cfg(any(test, feature = "internals"))]
     pub fn without(self, transport: Transport) -> Transports {
         Transports(self.0 & !(1 << transport as u8))
     }

@@ -9,6 +9,7 @@ pub(super) struct Extension {
     pub(super) name: &'static str,
     pub(super) commands: &'static [Command],
     /// The brokers that define the header.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only the documentation names them"))]
     pub(super) brokers: &'static str,
     pub(super) treatment: Treatment,
     /// The values that request the feature.

@@ -1,5 +1,6 @@
 //! Tests of the effect that each row of the table of extension headers has on sessions.
 
+use super::extension::Condition;
 use super::*;
 use crate::session::tests::{Peer, VERSIONS};
 use std::collections::BTreeSet;

@@ -9,8 +9,8 @@ mod reader;
 mod socket;
 mod utf8;
 
-pub use handshake::{Handshake, PROXY_REMEDY, accept, offers_upgrade};
-pub use reader::{Event, ProtocolError, Reader};
+pub use handshake::{PROXY_REMEDY, accept, offers_upgrade};
+pub use reader::ProtocolError;
 pub use socket::{Data, Socket, message};
 
 use super::byte_stream::ByteStream;

@@ -105,7 +105,7 @@ impl<S: ByteStream> Socket<S> {
             [] => Err(ReadEnd::Closed),
             bytes => inbound.take(bytes, out, sink),
         });
-        read.map(|read| read.unwrap_or_else(|error| Err(ReadEnd::Failed(error))))
+        read.map(|read| read.unwrap_or(Err(ReadEnd::Failed)))
     }
 
     /// Writes once from `out`.

@@ -166,7 +166,7 @@ impl Wire for HttpWire {
             Poll::Ready(Err(_)) => Poll::Ready(Err(ReadEnd::Closed)),
             // A client that has lost messages must not continue the session as if it had received them.
             Poll::Pending if self.in_flight.as_ref().is_some_and(InFlightBatch::is_lost) => {
-                Poll::Ready(Err(ReadEnd::Failed(io::ErrorKind::BrokenPipe.into())))
+                Poll::Ready(Err(ReadEnd::Failed))
             }
             Poll::Pending => Poll::Pending,
         }

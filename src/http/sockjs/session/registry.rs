@@ -89,6 +89,7 @@ impl<S: Registered> Registry<S> {
     }
 
     /// Returns the number of sessions that requests can reach.
+    #[cfg(any(test, feature = "internals"))]
     pub(crate) fn len(&self) -> usize {
         self.sessions.len()
     }
