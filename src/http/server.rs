@@ -152,8 +152,11 @@ fn serve_http_connection(
         // Boxed: hyper keeps the memory of this future for as long as the connection lives.
         Box::pin(async move {
             let service = &server.shared.service;
-            let answer = service.answer(request, peer, http_connection.clone(), server.is_loopback);
-            Ok::<_, Infallible>(http_connection.answer(answer).await)
+            Ok::<_, Infallible>(
+                http_connection
+                    .answer(service.answer(request, peer, http_connection.clone(), server.is_loopback))
+                    .await,
+            )
         })
     });
     let mut connection = http1::Builder::new()

@@ -17,9 +17,11 @@ use super::sockjs::{Endpoints, RequestContext, is_iframe_page};
 use super::stomp::Stomp;
 use crate::connection::ConnectionContext;
 use crate::wire::websocket::offers_upgrade;
+use futures_util::future::Either;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response, StatusCode};
+use std::future::{Future, ready};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -44,66 +46,79 @@ impl Service {
 
     /// Answers a request that `peer` has sent. `is_loopback` is whether only clients on this machine can reach the
     /// listener.
-    pub(super) async fn answer(
+    ///
+    /// Not an `async fn`: its future would hold the arguments in addition to the values made of them.
+    pub(super) fn answer(
         &self,
         request: Request<Incoming>,
         peer: IpAddr,
         http_connection: Arc<HttpConnection>,
         is_loopback: bool,
-    ) -> Response<Body> {
-        let headers = request.headers();
-        let address = self.options.proxies.client(peer, headers);
-        if let Err(text) = check_count(request.version(), headers) {
-            return plain(StatusCode::BAD_REQUEST, text.to_owned());
+    ) -> impl Future<Output = Response<Body>> + Send {
+        let address = self.options.proxies.client(peer, request.headers());
+        if let Some(response) = self.answer_at_once(&request, address, is_loopback) {
+            return Either::Left(ready(response));
         }
-        if let Err(error) = self.options.hosts.check(headers, is_loopback, &self.options.origins) {
-            return self.reject(&error, address);
+        let ancestors = self.options.origins.frame_ancestors();
+        let trust = self.trust(&request, peer);
+        let request_context = RequestContext { address, http_connection, ancestors, trust };
+        Either::Right(self.sockjs.answer(request, self.options.ws_path.len(), request_context))
+    }
+
+    /// Returns the response to a request; `None` if it has passed all checks and is for the endpoint.
+    fn answer_at_once(
+        &self,
+        request: &Request<Incoming>,
+        address: IpAddr,
+        is_loopback: bool,
+    ) -> Option<Response<Body>> {
+        let Options { hosts, origins, demo, .. } = &self.options;
+        let headers = request.headers();
+        if let Err(text) = check_count(request.version(), headers) {
+            return Some(plain(StatusCode::BAD_REQUEST, text.to_owned()));
+        }
+        if let Err(error) = hosts.check(headers, is_loopback, origins) {
+            return Some(self.reject(&error, address));
         }
         let handler = match self.router.route(request.method(), request.uri().path()) {
             Ok(handler) => handler,
-            Err(allowed) => return method_not_allowed(allowed),
+            Err(allowed) => return Some(method_not_allowed(allowed)),
         };
-        match handler {
-            Handler::Endpoint => match self.request_context(&request, peer, address, http_connection) {
-                Ok(request_context) => {
-                    self.sockjs.answer(request, self.options.ws_path.len(), request_context).await
-                }
-                Err(error) => self.reject(&error, address),
-            },
-            Handler::ClientLibrary => self.file(pages::SOCKJS_CLIENT, &request),
+        Some(match handler {
+            Handler::Endpoint => {
+                let error = origins.check(headers, self.request_kind(request)).err()?;
+                self.reject(&error, address)
+            }
+            Handler::ClientLibrary => self.file(pages::SOCKJS_CLIENT, request),
             Handler::Health => page(health::health()),
             Handler::Ready => page(health::ready(self.readiness())),
-            Handler::Metrics => page(self.metrics(&request, address)),
-            Handler::Site if self.options.demo => self.file(request.uri().path(), &request),
+            Handler::Metrics => page(self.metrics(request, address)),
+            Handler::Site if *demo => self.file(request.uri().path(), request),
             Handler::Site => not_found(),
-        }
-    }
-
-    /// Returns what is known about the client of a request below `ws-path`.
-    ///
-    /// # Errors
-    /// The page that sent the request may not use the endpoint.
-    fn request_context(
-        &self,
-        request: &Request<Incoming>,
-        peer: IpAddr,
-        address: IpAddr,
-        http_connection: Arc<HttpConnection>,
-    ) -> Result<RequestContext, OriginError> {
-        let kind = request_kind(request, &request.uri().path()[self.options.ws_path.len()..]);
-        self.options.origins.check(request.headers(), kind)?;
-        let ancestors = self.options.origins.frame_ancestors();
-        let trust = self.trust(request, kind, peer);
-        Ok(RequestContext { address, http_connection, ancestors, trust })
+        })
     }
 
     /// Returns what is known about the sender of a request.
-    fn trust(&self, request: &Request<Incoming>, kind: RequestKind, peer: IpAddr) -> Trust {
+    fn trust(&self, request: &Request<Incoming>, peer: IpAddr) -> Trust {
         let headers = request.headers();
-        let is_own_page = self.options.origins.is_own_page(headers, kind);
+        let is_own_page = self.options.origins.is_own_page(headers, self.request_kind(request));
         let peer_is_trusted = self.options.proxies.is_trusted(peer);
         let proxy = if peer_is_trusted { self.options.proxy_user.user(headers) } else { None };
         Trust { is_own_page, proxy }
+    }
+
+    /// Returns the kind of a request below `ws-path`, which decides how the origin policy judges it.
+    fn request_kind(&self, request: &Request<Incoming>) -> RequestKind {
+        let subpath = &request.uri().path()[self.options.ws_path.len()..];
+        let is_socket =
+            subpath.is_empty() || subpath.trim_end_matches('/').ends_with("/websocket") || subpath == "/";
+        if is_socket && offers_upgrade(request.headers()) {
+            RequestKind::WebSocket
+        } else if is_iframe_page(subpath) {
+            RequestKind::Iframe
+        } else {
+            RequestKind::Request
+        }
     }
 
     /// Rejects a request with 403, and counts and logs it. Typically a browser has sent it for a page of another site.
@@ -131,19 +146,6 @@ impl Service {
 
     fn readiness(&self) -> Readiness {
         if self.context.is_stopping() { Readiness::Draining } else { Readiness::Ready }
-    }
-}
-
-/// Returns the kind of a request below `ws-path`, which decides how the origin policy judges it.
-fn request_kind(request: &Request<Incoming>, subpath: &str) -> RequestKind {
-    let is_socket =
-        subpath.is_empty() || subpath.trim_end_matches('/').ends_with("/websocket") || subpath == "/";
-    if is_socket && offers_upgrade(request.headers()) {
-        RequestKind::WebSocket
-    } else if is_iframe_page(subpath) {
-        RequestKind::Iframe
-    } else {
-        RequestKind::Request
     }
 }
 
