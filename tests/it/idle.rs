@@ -4,7 +4,7 @@ use crate::support::client::publish;
 use crate::support::sockjs::{Session, Transport};
 use crate::support::{Broker, Client, Wire, on_each_wire};
 
-/// Upper bound for an idle connection. The documentation of `transport` gives 3.2 KiB for the release build and 4.1 KiB
+/// Upper bound for an idle connection. The documentation of `connection` gives 3.2 KiB for the release build and 4.1 KiB
 /// for others. A buffer that is kept would add at least 4 KiB.
 const BYTES_PER_CONNECTION_MAX: usize = 6 * 1024;
 
