@@ -36,7 +36,7 @@ pub(crate) use value::{count, size, time};
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::health::MetricsFrom;
+    use crate::http::metrics_page::MetricsFrom;
     use crate::http::policy::forwarded::Proxies;
     use crate::http::policy::host_policy::Hosts;
     use crate::http::policy::origin_policy::Origins;

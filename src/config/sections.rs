@@ -1,7 +1,7 @@
 //! The configuration of the broker.
 
 use super::listen::Listen;
-use crate::http::health::MetricsFrom;
+use crate::http::metrics_page::MetricsFrom;
 use crate::http::policy::forwarded::Proxies;
 use crate::http::policy::host_policy::Hosts;
 use crate::http::policy::origin_policy::Origins;

@@ -3,7 +3,7 @@
 use super::listen::Listen;
 use super::sections::LogFormat;
 use crate::auth::{Names, Passcode, SourceKind, is_read_as_token};
-use crate::http::health::MetricsFrom;
+use crate::http::metrics_page::MetricsFrom;
 use crate::http::sockjs::{Transport, Transports};
 use crate::permissions::Preset;
 use hyper::header::HeaderName;

@@ -1,4 +1,7 @@
-//! Ends the connection of a client that is too slow, with an ERROR.
+//! Ends the connection of a slow consumer with an ERROR.
+//!
+//! Other files decide when a client is a slow consumer: `outbound_queue/queue.rs` (too many bytes wait for it),
+//! `backpressure.rs` (it takes no data that waits for it) and `outbound.rs` (too many deliveries are unsettled).
 
 use super::state::Connection;
 use crate::session::{Closing, ErrorReply, Slowness};

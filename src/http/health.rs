@@ -1,23 +1,7 @@
-//! The pages for operators: liveness, readiness and metrics.
+//! The pages for health checks: `/health` and `/ready`.
 
-use crate::budget::Budget;
-use crate::metrics::Metrics;
+use super::page::Page;
 use hyper::StatusCode;
-use std::net::IpAddr;
-
-const TEXT: &str = "text/plain; charset=utf-8";
-const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-/// The clients that may read `/metrics` (`metrics-from`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MetricsFrom {
-    /// Clients on this machine.
-    Loopback,
-    /// All clients that reach the HTTP address.
-    Any,
-    /// No client: the page does not exist.
-    Off,
-}
 
 /// Whether the broker accepts new clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,24 +10,6 @@ pub enum Readiness {
     Ready,
     /// The broker is stopping.
     Draining,
-}
-
-/// The parts of a response with a text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
-    /// The status code of the response.
-    pub status: StatusCode,
-    /// The value of the header `content-type`.
-    pub content_type: &'static str,
-    /// The body of the response.
-    pub body: String,
-}
-
-impl Page {
-    /// Creates a page of plain text.
-    pub fn text(status: StatusCode, body: &str) -> Page {
-        Page { status, content_type: TEXT, body: body.to_owned() }
-    }
 }
 
 /// Returns `/health`: 200 as long as the process can answer at all.
@@ -59,33 +25,10 @@ pub fn ready(readiness: Readiness) -> Page {
     }
 }
 
-/// Returns `/metrics`: all metrics in the OpenMetrics format. `client` is the address of the client, or `None` if it is
-/// not certain because a proxy has forwarded the request.
-pub fn metrics(metrics: &Metrics, budget: &Budget, client: Option<IpAddr>, from: MetricsFrom) -> Page {
-    let is_loopback = client.is_some_and(|client| client.to_canonical().is_loopback());
-    match from {
-        MetricsFrom::Off => Page::text(StatusCode::NOT_FOUND, "not found\n"),
-        MetricsFrom::Loopback if !is_loopback => Page::text(
-            StatusCode::FORBIDDEN,
-            "Only clients on this machine may read /metrics. Set metrics-from to any to allow all clients.\n",
-        ),
-        MetricsFrom::Loopback | MetricsFrom::Any => {
-            metrics.memory_used_bytes.set(i64::try_from(budget.used()).unwrap_or(i64::MAX));
-            metrics.memory_limit_bytes.set(i64::try_from(budget.bytes_max()).unwrap_or(i64::MAX));
-            Page { status: StatusCode::OK, content_type: OPENMETRICS, body: metrics.render() }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn metrics_page(from: MetricsFrom, peer: &str) -> Page {
-        let budget = Budget::new(1000);
-        let _charge = budget.charge(7);
-        metrics(&Metrics::new(), &budget, peer.parse().ok(), from)
-    }
+    use crate::http::page::TEXT;
 
     #[test]
     fn health_and_ready_return_their_status() {
@@ -96,33 +39,5 @@ mod tests {
             let page = ready(readiness);
             assert_eq!((page.status.as_u16(), page.body.as_str(), page.content_type), (status, body, TEXT));
         }
-    }
-
-    #[test]
-    fn metrics_from_decides_which_clients_may_read_metrics() {
-        for (from, peer, status) in [
-            (MetricsFrom::Loopback, "127.0.0.1", 200),
-            (MetricsFrom::Loopback, "127.8.8.8", 200),
-            (MetricsFrom::Loopback, "::1", 200),
-            (MetricsFrom::Loopback, "::ffff:127.0.0.1", 200),
-            (MetricsFrom::Loopback, "10.0.0.1", 403),
-            (MetricsFrom::Loopback, "forwarded", 403),
-            (MetricsFrom::Any, "forwarded", 200),
-            (MetricsFrom::Loopback, "::ffff:10.0.0.1", 403),
-            (MetricsFrom::Any, "10.0.0.1", 200),
-            (MetricsFrom::Off, "127.0.0.1", 404),
-        ] {
-            assert_eq!(metrics_page(from, peer).status.as_u16(), status, "{from:?} {peer}");
-        }
-        assert!(metrics_page(MetricsFrom::Loopback, "10.0.0.1").body.contains("metrics-from"));
-    }
-
-    #[test]
-    fn metrics_show_the_current_byte_budget() {
-        let page = metrics_page(MetricsFrom::Any, "10.0.0.1");
-        assert_eq!(page.content_type, OPENMETRICS);
-        assert!(page.body.contains("\nstompbox_memory_used_bytes 7\n"), "{}", page.body);
-        assert!(page.body.contains("\nstompbox_memory_limit_bytes 1000\n"), "{}", page.body);
-        assert!(page.body.ends_with("# EOF\n"));
     }
 }

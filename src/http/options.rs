@@ -1,6 +1,6 @@
 //! Options of the HTTP listener.
 
-use super::health::MetricsFrom;
+use super::metrics_page::MetricsFrom;
 use super::policy::forwarded::Proxies;
 use super::policy::host_policy::Hosts;
 use super::policy::origin_policy::Origins;

@@ -1,6 +1,6 @@
 //! The paths of the HTTP listener, and the handler of each.
 
-use super::health::MetricsFrom;
+use super::metrics_page::MetricsFrom;
 use super::options::Options;
 use super::pages::SOCKJS_CLIENT;
 use hyper::Method;

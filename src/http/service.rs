@@ -4,8 +4,10 @@
 use super::body::Body;
 use super::client_info::Trust;
 use super::connection::HttpConnection;
-use super::health::{self, Page, Readiness};
+use super::health::{self, Readiness};
+use super::metrics_page;
 use super::options::Options;
+use super::page::Page;
 use super::pages;
 use super::policy::forwarded::is_forwarded;
 use super::policy::host_policy::check_count;
@@ -133,7 +135,7 @@ impl Service {
         let context = &self.context;
         let subscriptions = context.broker.subscription_budget().used();
         context.metrics.subscription_memory_bytes.set(i64::try_from(subscriptions).unwrap_or(i64::MAX));
-        health::metrics(&context.metrics, &context.budget, client_address, self.options.metrics_from)
+        metrics_page::metrics(&context.metrics, &context.budget, client_address, self.options.metrics_from)
     }
 
     /// Returns the response with a file of the embedded site, or 404.

@@ -4,13 +4,11 @@
 use super::action_error::ActionError;
 use super::broker_request::{extra, multicast, publication};
 use super::receiver_counts::ReceiverCounts;
-use crate::broker::{BrokerError, Publication, Published};
+use crate::broker::{BrokerError, Published};
 use crate::connection::state::Connection;
-use crate::destination::Destination;
 use crate::session::{Publish, RejectedAction, SendTarget};
 use crate::wire::Wire;
 use std::time::Instant;
-use stompbox_frames::stomp::Headers;
 
 impl<W: Wire> Connection<W> {
     pub(crate) fn publish(&mut self, publish: &Publish, now: Instant) -> Result<ReceiverCounts, ActionError> {
@@ -43,43 +41,6 @@ impl<W: Wire> Connection<W> {
     pub(crate) fn report_error(&self, publish: &Publish, now: Instant) {
         if let Err(broker_error) = self.route(publish, now) {
             tracing::debug!(detail = broker_error.detail, "an error report could not be delivered");
-        }
-    }
-
-    /// Sends a notice to the `reply-to` of a message if no service is subscribed to its destination, so that the client
-    /// does not wait for a reply. Does nothing without `reply-to`.
-    fn report_no_service(&self, publish: &Publish, now: Instant) {
-        if publish.frame.header("reply-to").is_none() {
-            return;
-        }
-        let reply_to = publish.extra.iter().find(|(name, _)| *name == "reply-to");
-        let Some(destination) = reply_to.and_then(|(_, text)| Destination::parse(text, usize::MAX).ok())
-        else {
-            return;
-        };
-        let requested = publish.frame.header("reply-to").unwrap_or_default();
-        let detail = "No service is subscribed to this destination. Send again later.";
-        let mut extra = vec![
-            ("message", "no service"),
-            ("content-type", "text/plain"),
-            ("refused", &*publish.display_destination),
-        ];
-        let correlation = publish.frame.header("correlation-id");
-        extra.extend(correlation.as_deref().map(|id| ("correlation-id", id)));
-        extra.extend(publish.receipt.as_deref().map(|receipt| ("receipt-id", receipt)));
-        let notice = Publication {
-            destination: &destination,
-            destination_header: &requested,
-            headers: &Headers::default(),
-            extra: &extra,
-            body: detail.as_bytes(),
-            to_session: None,
-        };
-        if let Err(broker_error) = self.context.broker.publish(notice, now) {
-            tracing::debug!(
-                detail = broker_error.detail,
-                "the notice that no service is subscribed could not be delivered"
-            );
         }
     }
 
