@@ -15,7 +15,7 @@ const BASICS: [(&str, &str); 7] = [
     ("allowed-origins", "Web pages of other hosts that may connect"),
     ("users-file", "File of users; stompbox passwd creates it"),
     ("user", "A user; may be repeated"),
-    ("permission", "A rule such as allow send users /topic/**"),
+    ("permission", "Permission rule, for example \"allow send users /topic/**\""),
     ("log", "off, error, warn, info, debug or trace"),
 ];
 

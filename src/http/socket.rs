@@ -199,7 +199,7 @@ impl HttpSocket {
         if let Ok(peer) = self.stream.peer_addr() {
             self.memory.record_rejection(peer.ip().to_canonical());
         }
-        io::Error::other("no memory for the head of a request")
+        io::Error::other("the share of memory-bytes-max for HTTP header sections is used up")
     }
 
     /// Sends the client the reason why its connection is closed, unless a part of another response may be on its way.

@@ -213,8 +213,8 @@ fn name_after_many() -> String {
 fn parse_owner(text: &str) -> Result<TargetSegment, String> {
     if text.starts_with('~') {
         return Err(format!(
-            "invalid user {text:?}: it is the address of a session, to which every client may \
-             send; expected a user, with ~ at the beginning of a name written as %7E"
+            "invalid user {text:?}: a segment that begins with ~ is the address of a session and needs no \
+             rule; expected the name of a user, with a leading ~ written as %7E"
         ));
     }
     match parse_segment(text)? {

@@ -117,9 +117,9 @@ rejections! {
     not_unsettled(command: Command, id: &str, hint: &str) = "nothing to settle",
         "{} names {}, which was not delivered to this session or is already settled. After a reconnect, wait until the MESSAGE is delivered again.{hint}", command.as_str(), Quoted(id);
     not_delivered_to(command: Command, id: &str, named: &str) = "nothing to settle",
-        "{} names {} of the subscription {}, but it was not delivered to that subscription or is already settled. Send the header subscription of the MESSAGE, or omit it. After a reconnect, wait until the MESSAGE is delivered again.", command.as_str(), Quoted(id), Quoted(named);
+        "{} has the id {} and the subscription {}, but no such delivery is unsettled. Copy the header subscription from the MESSAGE, or leave it out. After a reconnect, wait until the MESSAGE is delivered again.", command.as_str(), Quoted(id), Quoted(named);
     delivered_to_other(command: Command, id: &str, named: &str, other: &str) = "nothing to settle",
-        "{} names {} of the subscription {}, but it was delivered to the subscription {}. Send the header subscription of the MESSAGE, or omit it.", command.as_str(), Quoted(id), Quoted(named), Quoted(other);
+        "{} has the id {} and the subscription {}, but this message was delivered to the subscription {}. Copy the header subscription from the MESSAGE, or leave it out.", command.as_str(), Quoted(id), Quoted(named), Quoted(other);
     reserved(command: Command, id: &str) = "already in a transaction",
         "{} names {}, which a frame of an open transaction already settles. Settle each delivery once, or ABORT that transaction first.", command.as_str(), Quoted(id);
     ambiguous_message(command: Command, id: &str, hint: &str) = "ambiguous message-id",

@@ -106,7 +106,7 @@ impl FrameError {
                 "The command line has more than {COMMAND_BYTES_MAX} bytes and begins with {quoted}; expected a STOMP command such as CONNECT or SEND, followed by a line end."
             ),
             FrameError::NulInCommand { quoted } => format!(
-                "The frame ends in its first line, {quoted}; expected a command, a line end, headers, a blank line, the body and NUL."
+                "The command line {quoted} contains NUL, which ends the frame; expected a command, a line end, headers, a blank line, the body and NUL."
             ),
             FrameError::UnknownCommand { quoted } => format!(
                 "{quoted} is not a command; expected a command of STOMP 1.0, 1.1 or 1.2 in capital letters, followed by a line end."

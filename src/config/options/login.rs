@@ -28,8 +28,7 @@ pub(crate) const LOGIN: &[OptionRow] = &[
     duration(
         "auth-timeout",
         "10s",
-        "Maximum time from the beginning to the end of the check of a login by an external service; then the login \
-         fails. The time in the queue for the hashing threads does not count.",
+        "Maximum time to check a login with an external service; then the login fails. The time in the queue for the hashing threads does not count.",
         |c, v| store(&mut c.users.auth_timeout, time(v, MILLISECOND)),
     ),
     number(
@@ -58,8 +57,8 @@ pub(crate) const LOGIN: &[OptionRow] = &[
         "auth-failures-free",
         "5",
         "Number of wrong passcodes of a name from one address that are not delayed. Each further one is delayed: by \
-         250ms, doubling up to 15s. After 20 times as many for one name, one guess every 4s is checked for that name; \
-         after 20 times as many from one address, one guess every second from that address. Logins that were correct \
+         250ms, doubling up to 15s. After 20 times as many, guesses are limited: one every 4s for the name, or one \
+         every second from the address. Logins that were correct \
          before are not delayed. A correct login, or 15 minutes without a wrong one, resets the count.",
         |c, v| store(&mut c.users.auth_failures_free, count(v, 0..=COUNT_MAX)),
     ),

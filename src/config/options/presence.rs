@@ -8,7 +8,7 @@ pub(crate) const PRESENCE: &[OptionRow] = &[
     number(
         "presence-names-max",
         "1000",
-        "Maximum number of users at a topic for which the watchers of its presence get names. Above it they get only \
+        "Maximum number of users of a topic up to which presence reports contain names. Above it they contain only \
          numbers, unless their SUBSCRIBE has presence-names:true.",
         |c, v| store(&mut c.broker.presence_names_max, count(v, 0..=COUNT_MAX)),
     ),

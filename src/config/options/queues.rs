@@ -48,8 +48,8 @@ pub(crate) const QUEUES: &[OptionRow] = &[
     duration(
         "redelivery-backoff",
         "10ms",
-        "Delay before a message goes again to the consumer that had it last. There is no delay the first time, then \
-         this delay, which doubles each further time.",
+        "Delay before a message is delivered again to the consumer that had it last. The first redelivery has no \
+         delay, the second has this delay, and each further one has twice the previous delay.",
         |c, v| store(&mut c.broker.redelivery_backoff, time(v, ZERO)),
     ),
     duration(

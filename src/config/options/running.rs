@@ -11,8 +11,7 @@ pub(crate) const RUNNING: &[OptionRow] = &[
         "NETWORKS",
         "",
         "Addresses and networks of health checks, separated by commas: 127.0.0.1, 10.0.0.0/8, ::1. A login from one \
-         of them is logged at debug instead of info, and so is the end of a connection that only logs in and \
-         disconnects.",
+         of them is logged at debug instead of info. So is the end of a connection that only logs in and disconnects.",
         |c, v| store(&mut c.transport.health_check_from, Networks::parse(v)),
     ),
     duration(

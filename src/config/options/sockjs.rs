@@ -9,7 +9,7 @@ pub(crate) const SOCKJS: &[OptionRow] = &[
         "sockjs-heartbeat",
         "25s",
         "Time without output after which a SockJS client is sent a heartbeat, so that proxies keep its connection \
-         open. Clients that are sent STOMP heartbeats every 25 s or more often get none. 0: never.",
+         open. Clients that receive STOMP heartbeats at least every 25 s get none. 0: never.",
         |c, v| store(&mut c.sockjs.heartbeat, time(v, ZERO)),
     ),
     duration(
@@ -28,7 +28,7 @@ pub(crate) const SOCKJS: &[OptionRow] = &[
     bytes(
         "sockjs-send-bytes-max",
         "16MiB",
-        "Maximum size of the body of one request with which a SockJS client sends; one byte of a frame may take six \
+        "Maximum size of the body of one request with which a SockJS client sends; one byte of a frame can need six \
          bytes of JSON. A larger body is rejected with 413. Before the client has logged in, the limit is six times \
          connect-frame-bytes-max.",
         |c, v| store(&mut c.sockjs.send_bytes_max, size(v, KIB..=TIB)),

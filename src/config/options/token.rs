@@ -81,8 +81,8 @@ pub(crate) const TOKEN: &[OptionRow] = &[
     duration(
         "jwt-leeway",
         "0",
-        "Maximum difference between the clocks of the issuer and the broker. A token is valid earlier and longer by \
-         this time.",
+        "Maximum difference between the clocks of the issuer and the broker. A token is valid from this \
+         long before its nbf until this long after its exp.",
         |c, v| store(&mut c.users.token.leeway, time(v, ZERO)),
     ),
     text(
