@@ -70,6 +70,12 @@ impl HashPool {
         Ok(())
     }
 
+    /// Returns the number of waiting jobs.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.shared.state.lock().queue.len()
+    }
+
     fn start(&self, number: usize) -> bool {
         let shared = self.shared.clone();
         let started = std::thread::Builder::new().name(format!("stompbox-hash-{number}")).spawn(move || {

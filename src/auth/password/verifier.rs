@@ -4,14 +4,15 @@ use super::fair_queue::ClientKey;
 use super::hash::{Hash, HashError, Memory};
 use super::hash_pool::HashPool;
 use crate::auth::keyed_digest::{Digest, Key};
-use crate::auth::lru_map::LruMap;
 use crate::auth::secret::Secret;
-use parking_lot::Mutex;
-use std::collections::HashMap;
+use moka::future::Cache;
+use moka::policy::EvictionPolicy;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::oneshot;
+
+const ABORTED: &str = "the check was aborted";
 
 /// Verifies passcodes on hashing threads, without blocking the calling thread.
 ///
@@ -23,45 +24,42 @@ use tokio::sync::watch;
 /// ```
 /// A check that has begun is completed even if no client waits for it any longer. When the client tries again, the
 /// result is cached. Therefore a storm of clients whose timeout is shorter than the queue comes to an end.
-#[derive(Debug)]
 pub(crate) struct Verifier {
-    shared: Arc<Shared>,
-    pool: HashPool,
+    key: Key,
+    matches: Arc<Matches>,
+    pool: Arc<HashPool>,
+    /// The successes, by the digest of name, passcode and hash: another hash is another key.
+    successes: Cache<Digest, ()>,
 }
 
 /// The function that checks a passcode. Tests replace it with one that is slow on demand.
 type Matches = dyn Fn(&Hash, &str, &mut Memory) -> Result<bool, HashError> + Send + Sync;
 
-struct Shared {
-    key: Key,
-    matches: Box<Matches>,
-    state: Mutex<State>,
+/// The result of a check that is not cached.
+#[derive(Clone, Copy, Debug)]
+enum CheckError {
+    WrongPasscode,
+    /// The passcode cannot be checked now. The text is for the log.
+    Unavailable(&'static str),
 }
-
-/// The maps use the digest of name, passcode and hash as the key, so another hash is another key.
-struct State {
-    pending: HashMap<Digest, watch::Receiver<Option<HashResult>>>,
-    successes: LruMap<Digest, ()>,
-}
-
-type HashResult = Result<bool, HashError>;
 
 impl Verifier {
     /// Creates a verifier with `threads` hashing threads (see [`HashPool::new`]), a queue of `waiting_max` checks, and
     /// a cache of `cached_max` successes.
     pub(crate) fn new(threads: usize, waiting_max: usize, cached_max: usize) -> Verifier {
-        Verifier::with(threads, waiting_max, cached_max, Box::new(Hash::matches))
+        Verifier::with(threads, waiting_max, cached_max, Arc::new(Hash::matches))
     }
 
     pub(crate) fn with(
         threads: usize,
         waiting_max: usize,
         cached_max: usize,
-        matches: Box<Matches>,
+        matches: Arc<Matches>,
     ) -> Verifier {
-        let state = State { pending: HashMap::new(), successes: LruMap::new(cached_max) };
-        let shared = Shared { key: Key::random(), matches, state: Mutex::new(state) };
-        Verifier { shared: Arc::new(shared), pool: HashPool::new(threads, waiting_max) }
+        let pool = Arc::new(HashPool::new(threads, waiting_max));
+        let successes =
+            Cache::builder().max_capacity(cached_max as u64).eviction_policy(EvictionPolicy::lru());
+        Verifier { key: Key::random(), matches, pool, successes: successes.build() }
     }
 
     /// Returns whether `hash` is of this passcode. `name` only distinguishes users in the cache.
@@ -75,66 +73,63 @@ impl Verifier {
         passcode: &str,
         hash: &Arc<Hash>,
     ) -> Result<bool, &'static str> {
-        let digest = self.shared.key.digest(&(name, passcode, hash.as_str()));
-        let mut pending = {
-            let mut state = self.shared.state.lock();
-            if state.successes.touch(&digest) {
-                return Ok(true);
-            }
-            match state.pending.get(&digest) {
-                Some(pending) => pending.clone(),
-                None => self.begin_check(&mut state, client, digest, passcode, hash)?,
-            }
-        };
-        let result = pending.wait_for(Option::is_some).await.ok().and_then(|result| *result);
-        match result {
-            Some(Ok(matches)) => Ok(matches),
-            Some(Err(HashError)) => Err("not enough memory for a hash"),
-            None => Err("the check was aborted"),
+        let digest = self.key.digest(&(name, passcode, hash.as_str()));
+        if self.successes.get(&digest).await.is_some() {
+            return Ok(true);
+        }
+        let check = self.check(client, passcode, hash);
+        let successes = self.successes.clone();
+        // A task of its own, so that the check continues when this future is dropped.
+        let checked = tokio::spawn(async move {
+            successes.try_get_with(digest, check).await?;
+            // Evicts at once. The cache would otherwise exceed its limit for a while.
+            successes.run_pending_tasks().await;
+            Ok(())
+        });
+        match checked.await.unwrap_or_else(|_| Err(Arc::new(CheckError::Unavailable(ABORTED)))) {
+            Ok(()) => Ok(true),
+            Err(error) => match *error {
+                CheckError::WrongPasscode => Ok(false),
+                CheckError::Unavailable(reason) => Err(reason),
+            },
         }
     }
 
-    fn begin_check(
+    /// Checks the passcode on a hashing thread. The future does nothing before it is polled.
+    fn check(
         &self,
-        state: &mut State,
         client: ClientKey,
-        digest: Digest,
         passcode: &str,
         hash: &Arc<Hash>,
-    ) -> Result<watch::Receiver<Option<HashResult>>, &'static str> {
-        let (sender, receiver) = watch::channel(None);
+    ) -> impl Future<Output = Result<(), CheckError>> + Send + use<> {
         let passcode = Secret::new(passcode);
-        let (shared, hash) = (self.shared.clone(), hash.clone());
-        state.pending.insert(digest, receiver.clone());
-        let submitted = self.pool.submit(
-            client,
-            Box::new(move |memory| {
-                let matches = || (shared.matches)(&hash, passcode.reveal(), memory);
+        let (matches, pool, hash) = (self.matches.clone(), self.pool.clone(), hash.clone());
+        async move {
+            let (sender, receiver) = oneshot::channel();
+            let job = move |memory: &mut Memory| {
+                let matches = || matches(&hash, passcode.reveal(), memory);
                 let result = catch_unwind(AssertUnwindSafe(matches)).unwrap_or(Err(HashError));
                 // Wipe the passcode from memory before the result is published.
                 drop(passcode);
-                shared.end_check(&digest, result);
-                sender.send_replace(Some(result));
-            }),
-        );
-        submitted.inspect_err(|_| drop(state.pending.remove(&digest))).map(|()| receiver)
-    }
-}
-
-impl Shared {
-    fn end_check(&self, digest: &Digest, result: HashResult) {
-        let mut state = self.state.lock();
-        if result == Ok(true) {
-            state.successes.insert(*digest, ());
+                // Nothing waits for the result if the runtime has stopped.
+                let _ = sender.send(result);
+            };
+            pool.submit(client, Box::new(job)).map_err(CheckError::Unavailable)?;
+            // The pool ends with the verifier, even while this check waits.
+            drop(pool);
+            match receiver.await {
+                Ok(Ok(true)) => Ok(()),
+                Ok(Ok(false)) => Err(CheckError::WrongPasscode),
+                Ok(Err(HashError)) => Err(CheckError::Unavailable("not enough memory for a hash")),
+                Err(_) => Err(CheckError::Unavailable(ABORTED)),
+            }
         }
-        state.pending.remove(digest);
     }
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.state.lock();
-        f.debug_struct("Shared").field("pending", &state.pending.len()).finish_non_exhaustive()
+        f.debug_struct("Verifier").field("pool", &self.pool).finish_non_exhaustive()
     }
 }
 
@@ -142,6 +137,7 @@ impl fmt::Debug for Shared {
 pub(crate) mod tests {
     use super::*;
     use crate::auth::password::hash::tests::cheap;
+    use parking_lot::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
 
@@ -166,7 +162,7 @@ pub(crate) mod tests {
                     _ => Ok(passcode == "sesame"),
                 }
             };
-            (Verifier::with(threads, 10_000, cached_max, Box::new(matches)), Slow { proceed, begun })
+            (Verifier::with(threads, 10_000, cached_max, Arc::new(matches)), Slow { proceed, begun })
         }
 
         pub(crate) fn release(&self, count: usize) {
@@ -194,7 +190,7 @@ pub(crate) mod tests {
         ] {
             assert_eq!(verifier.verify(None, "alice", passcode, &hash).await, expected, "{passcode}");
         }
-        assert!(verifier.shared.state.lock().pending.is_empty());
+        assert_eq!(verifier.pool.waiting(), 0);
     }
 
     #[tokio::test]
@@ -225,7 +221,13 @@ pub(crate) mod tests {
         for check in [&mut first, &mut second, &mut other] {
             assert!(futures_util::poll!(check).is_pending());
         }
-        assert_eq!(verifier.shared.state.lock().pending.len(), 2);
+        while slow.begun() == 0 {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!((slow.begun(), verifier.pool.waiting()), (1, 1), "two checks in the hash pool");
         drop((first, second));
         slow.release(2);
         assert_eq!(other.await, Ok(false));
@@ -242,6 +244,6 @@ pub(crate) mod tests {
         for name in ["a", "b", "c", "c", "b", "a"] {
             assert_eq!(verifier.verify(None, name, "sesame", &hash).await, Ok(true));
         }
-        assert_eq!((slow.begun(), verifier.shared.state.lock().successes.len()), (4, 2));
+        assert_eq!((slow.begun(), verifier.successes.entry_count()), (4, 2));
     }
 }

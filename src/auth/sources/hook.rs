@@ -45,8 +45,8 @@ impl Hook {
     }
 
     async fn decide(&self, request: HookRequest<'_>) -> Decision {
-        let key = self.cache.key(&request);
-        if let Some(principal) = self.cache.find(key) {
+        let digest = self.cache.digest(&request);
+        if let Some(principal) = self.cache.find(&digest).await {
             return Decision::Known(principal);
         }
         let response = match self.send(&request).await {
@@ -55,7 +55,7 @@ impl Hook {
         };
         let decision = read(&response, Now::read());
         if let Decision::Known(principal) = &decision {
-            self.cache.insert(key, principal);
+            self.cache.insert(digest, principal).await;
         }
         decision
     }

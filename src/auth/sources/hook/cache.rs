@@ -1,69 +1,62 @@
-//! A cache of positive responses of a hook. It stores no secrets, only keyed hashes of requests.
+//! A cache of positive responses of a hook. It stores no secrets, only keyed digests of requests.
 
+use crate::auth::keyed_digest::{Digest, Key};
 use crate::auth::principal::Principal;
-use parking_lot::Mutex;
-use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, Hash, RandomState};
+use moka::Expiry;
+use moka::policy::EvictionPolicy;
+use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-/// Maximum number of cached responses; the oldest are evicted.
-const ENTRIES_MAX: usize = 10_000;
+/// Maximum number of cached responses; the least recently used are evicted.
+const ENTRIES_MAX: u64 = 10_000;
 
-/// 128 bits from two hash keys drawn at start, so that a client cannot construct two requests with the same hash.
-pub(super) type Key = (u64, u64);
-
+/// The principals that the hook has named, by the digests of the requests.
 #[derive(Debug)]
 pub(super) struct Cache {
-    time: Duration,
-    hashing: (RandomState, RandomState),
-    responses: Mutex<Responses>,
-}
-
-#[derive(Debug, Default)]
-struct Responses {
-    known: HashMap<Key, (Principal, Instant)>,
-    /// Keys in insertion order. A key that was inserted twice is in here twice, with two times.
-    order: VecDeque<(Key, Instant)>,
+    key: Key,
+    principals: moka::future::Cache<Digest, Principal>,
 }
 
 impl Cache {
     /// Creates a cache that keeps responses for `time`, or none if that is zero.
     pub(super) fn new(time: Duration) -> Cache {
-        let hashing = (RandomState::new(), RandomState::new());
-        Cache { time, hashing, responses: Mutex::default() }
+        let principals = moka::future::Cache::builder()
+            .max_capacity(if time.is_zero() { 0 } else { ENTRIES_MAX })
+            .eviction_policy(EvictionPolicy::lru())
+            .time_to_live(time)
+            .expire_after(PrincipalExpiry);
+        Cache { key: Key::random(), principals: principals.build() }
     }
 
-    pub(super) fn key(&self, request: &impl Hash) -> Key {
-        (self.hashing.0.hash_one(request), self.hashing.1.hash_one(request))
+    pub(super) fn digest(&self, request: &impl Hash) -> Digest {
+        self.key.digest(request)
     }
 
-    pub(super) fn find(&self, key: Key) -> Option<Principal> {
-        if self.time.is_zero() { None } else { self.responses.lock().find(key, Instant::now()) }
+    pub(super) async fn find(&self, digest: &Digest) -> Option<Principal> {
+        self.principals.get(digest).await
     }
 
-    pub(super) fn insert(&self, key: Key, principal: &Principal) {
-        if !self.time.is_zero() {
-            self.responses.lock().insert(key, principal, self.time, Instant::now());
-        }
+    pub(super) async fn insert(&self, digest: Digest, principal: &Principal) {
+        self.principals.insert(digest, principal.clone()).await;
     }
 }
 
-impl Responses {
-    fn find(&self, key: Key, now: Instant) -> Option<Principal> {
-        self.known.get(&key).filter(|(_, end)| now < *end).map(|(principal, _)| principal.clone())
+/// Ends an entry when its principal expires, if that is before the time to live of the cache.
+struct PrincipalExpiry;
+
+impl Expiry<Digest, Principal> for PrincipalExpiry {
+    fn expire_after_create(&self, _: &Digest, principal: &Principal, now: Instant) -> Option<Duration> {
+        principal.expires.map(|expires| expires.saturating_duration_since(now))
     }
 
-    fn insert(&mut self, key: Key, principal: &Principal, time: Duration, now: Instant) {
-        let end = now + time;
-        let end = principal.expires.map_or(end, |expires| end.min(expires));
-        self.known.insert(key, (principal.clone(), end));
-        self.order.push_back((key, end));
-        while self.order.front().is_some_and(|(_, end)| *end <= now || self.order.len() > ENTRIES_MAX) {
-            let Some((key, end)) = self.order.pop_front() else { break };
-            if self.known.get(&key).is_some_and(|(_, kept)| *kept == end) {
-                self.known.remove(&key);
-            }
-        }
+    fn expire_after_update(
+        &self,
+        digest: &Digest,
+        principal: &Principal,
+        now: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        self.expire_after_create(digest, principal, now)
     }
 }
 
@@ -72,46 +65,72 @@ mod tests {
     use super::*;
 
     const MINUTE: Duration = Duration::from_secs(60);
-    const SECOND: Duration = Duration::from_secs(1);
+    const SHORT: Duration = Duration::from_millis(50);
 
-    #[test]
-    fn response_expires_with_its_duration_or_its_principal() {
-        let (mut responses, now) = (Responses::default(), Instant::now());
-        let mut alice = Principal::named("alice", "hook");
-        responses.insert((1, 1), &alice, MINUTE, now);
-        alice.expires = Some(now + SECOND);
-        responses.insert((2, 2), &alice, MINUTE, now);
-        alice.expires = Some(now + MINUTE * 2);
-        responses.insert((3, 3), &alice, MINUTE, now);
-        for (key, after, is_known) in [
-            (1, Duration::ZERO, true),
-            (1, MINUTE - SECOND, true),
-            (1, MINUTE, false),
-            (2, Duration::ZERO, true),
-            (2, SECOND, false),
-            (3, MINUTE - SECOND, true),
-            (3, MINUTE, false),
-            (4, Duration::ZERO, false),
+    fn alice(lifetime: Option<Duration>) -> Principal {
+        let expires = lifetime.map(|lifetime| Instant::now() + lifetime);
+        Principal { expires, ..Principal::named("alice", "hook") }
+    }
+
+    #[tokio::test]
+    async fn response_expires_with_its_duration_or_its_principal() {
+        for (time, lifetime, is_kept) in [
+            (MINUTE, None, true),
+            (MINUTE, Some(2 * MINUTE), true),
+            (MINUTE, Some(SHORT), false),
+            (MINUTE, Some(Duration::ZERO), false),
+            (SHORT, None, false),
+            (SHORT, Some(MINUTE), false),
+            (Duration::ZERO, None, false),
         ] {
-            assert_eq!(responses.find((key, key), now + after).is_some(), is_known, "{key} {after:?}");
+            let cache = Cache::new(time);
+            let digest = cache.digest(&1);
+            cache.insert(digest, &alice(lifetime)).await;
+            let is_known_at_once = cache.find(&digest).await.is_some();
+            assert!(is_known_at_once || !is_kept, "{time:?} {lifetime:?}");
+            assert!(cache.find(&cache.digest(&2)).await.is_none());
+            tokio::time::sleep(2 * SHORT).await;
+            assert_eq!(cache.find(&digest).await.is_some(), is_kept, "{time:?} {lifetime:?}");
         }
     }
 
-    #[test]
-    fn oldest_responses_are_evicted_at_the_limit() {
-        let (mut responses, now) = (Responses::default(), Instant::now());
-        let alice = Principal::named("alice", "hook");
-        for number in 0..=ENTRIES_MAX as u64 {
-            responses.insert((number, 0), &alice, MINUTE, now);
+    #[tokio::test]
+    async fn another_response_replaces_the_expiry() {
+        let cache = Cache::new(MINUTE);
+        let digest = cache.digest(&1);
+        for (lifetime, is_kept) in [(Some(SHORT), false), (None, true), (Some(SHORT), false)] {
+            cache.insert(digest, &alice(lifetime)).await;
+            tokio::time::sleep(2 * SHORT).await;
+            assert_eq!(cache.find(&digest).await.is_some(), is_kept, "{lifetime:?}");
         }
-        assert_eq!((responses.known.len(), responses.order.len()), (ENTRIES_MAX, ENTRIES_MAX));
-        assert!(responses.find((0, 0), now).is_none() && responses.find((1, 0), now).is_some());
-        for nanos in 0..ENTRIES_MAX as u32 * 2 {
-            responses.insert((1, 0), &alice, MINUTE, now + Duration::from_nanos(nanos.into()));
+    }
+
+    #[tokio::test]
+    async fn oldest_responses_are_evicted_at_the_limit() {
+        let cache = Cache::new(MINUTE);
+        for number in 0..=ENTRIES_MAX {
+            cache.insert(cache.digest(&number), &alice(None)).await;
         }
-        assert!(responses.order.len() <= ENTRIES_MAX, "repeated inserts keep the order bounded");
-        assert!(responses.find((1, 0), now).is_some());
-        responses.insert((1, 0), &alice, MINUTE, now + MINUTE * 2);
-        assert_eq!((responses.known.len(), responses.order.len()), (1, 1), "expired responses are removed");
+        cache.principals.run_pending_tasks().await;
+        assert_eq!(cache.principals.entry_count(), ENTRIES_MAX);
+        assert!(cache.find(&cache.digest(&0_u64)).await.is_none());
+        assert!(cache.find(&cache.digest(&1_u64)).await.is_some());
+        for _ in 0..ENTRIES_MAX * 2 {
+            cache.insert(cache.digest(&1_u64), &alice(None)).await;
+        }
+        cache.principals.run_pending_tasks().await;
+        assert_eq!(cache.principals.entry_count(), ENTRIES_MAX, "repeated inserts add nothing");
+        assert!(cache.find(&cache.digest(&2_u64)).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn expired_responses_are_removed() {
+        let cache = Cache::new(SHORT);
+        for number in 0..1000 {
+            cache.insert(cache.digest(&number), &alice(None)).await;
+        }
+        tokio::time::sleep(2 * SHORT).await;
+        cache.principals.run_pending_tasks().await;
+        assert_eq!(cache.principals.entry_count(), 0);
     }
 }
