@@ -10,7 +10,6 @@ pub mod fetch;
 mod gate;
 mod keyed_digest;
 mod login_error;
-mod lru_map;
 mod name;
 mod now;
 mod options;

@@ -22,7 +22,7 @@
 //! that waits for a slot tries to take it at a random time in the [`DRAW_WINDOW`] after it opens, and so does a login
 //! that arrives in that time. Every waiting login has the same chance, however often the other clients retry.
 
-use super::lru_map::LruMap;
+use hashlink::LruCache;
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
 use std::fmt;
@@ -51,6 +51,13 @@ const PER_NAME_FACTOR: u32 = 5;
 const COUNTER_EXPIRY: Duration = Duration::from_secs(15 * 60);
 /// Maximum number of entries of each table; the least recently used ones are evicted.
 const ENTRIES_MAX: usize = 65_536;
+
+/// A map that evicts the least recently used entry. `peek` is not a use. The hasher resists keys chosen by clients.
+type LruMap<K, V> = LruCache<K, V, RandomState>;
+
+fn lru<K: Hash + Eq, V>(max: usize) -> LruMap<K, V> {
+    LruCache::with_hasher(max, RandomState::new())
+}
 
 /// Counts refused logins. Pure except for its random hash keys: the time is an argument, and the caller chooses the
 /// random delays.
@@ -148,12 +155,12 @@ impl Throttle {
         Throttle {
             free,
             hasher: RandomState::new(),
-            pairs: LruMap::new(ENTRIES_MAX),
-            names: LruMap::new(ENTRIES_MAX),
-            addresses: LruMap::new(ENTRIES_MAX),
-            known_pairs: LruMap::new(ENTRIES_MAX),
-            correct: LruMap::new(correct_max),
-            wrong: LruMap::new(ENTRIES_MAX),
+            pairs: lru(ENTRIES_MAX),
+            names: lru(ENTRIES_MAX),
+            addresses: lru(ENTRIES_MAX),
+            known_pairs: lru(ENTRIES_MAX),
+            correct: lru(correct_max),
+            wrong: lru(ENTRIES_MAX),
             checks: HashMap::new(),
             checked_names: HashMap::new(),
         }
@@ -171,7 +178,7 @@ impl Throttle {
 
     /// Returns whether the login needs only the slot of its own address and name.
     pub(super) fn is_known(&self, attempt: &Attempt) -> bool {
-        self.correct.contains(&attempt.passcode) || self.known_pairs.contains(&attempt.pair)
+        self.correct.contains_key(&attempt.passcode) || self.known_pairs.contains_key(&attempt.pair)
     }
 
     /// Admits a login to be checked now. `drawn_slot` is the slot for which the login has waited until a random time,
@@ -185,20 +192,20 @@ impl Throttle {
         drawn_slot: Option<Instant>,
         now: Instant,
     ) -> Result<Ticket, Delayed> {
-        let pair = self.pairs.get(&attempt.pair).copied().filter(|pair| pair.last + COUNTER_EXPIRY > now);
+        let pair = self.pairs.peek(&attempt.pair).copied().filter(|pair| pair.last + COUNTER_EXPIRY > now);
         let pair = pair.unwrap_or_else(|| Pair::new(now));
         let ticket = |kind, answer_at| Ticket { attempt, kind, answer_at };
-        if self.correct.touch(&attempt.passcode) {
+        if self.correct.get(&attempt.passcode).is_some() {
             self.begin_check(attempt);
             return Ok(ticket(AttemptKind::Correct, now));
         }
-        if self.wrong.touch(&attempt.passcode) {
+        if self.wrong.get(&attempt.passcode).is_some() {
             self.begin_check(attempt);
             return Ok(ticket(AttemptKind::Repeated, now + interval(pair.refusals, self.free, INTERVAL_MAX)));
         }
-        let is_known = self.known_pairs.touch(&attempt.pair);
-        let name = self.names.get(&attempt.name).copied().unwrap_or_else(|| Count::new(now)).at(now);
-        let address = attempt.network.and_then(|network| self.addresses.get(&network));
+        let is_known = self.known_pairs.get(&attempt.pair).is_some();
+        let name = self.names.peek(&attempt.name).copied().unwrap_or_else(|| Count::new(now)).at(now);
+        let address = attempt.network.and_then(|network| self.addresses.peek(&network));
         let address = address.copied().unwrap_or_else(|| Count::new(now)).at(now);
         let required_slot = |count: Count| count.next_at.filter(|_| !is_known);
         let slot = pair.next_at.max(required_slot(name)).max(required_slot(address));
@@ -267,17 +274,17 @@ impl Throttle {
         self.wrong.remove(&attempt.passcode);
         self.known_pairs.insert(attempt.pair, ());
         let wrong = self.pairs.remove(&attempt.pair).map_or(0, |pair| pair.wrong);
-        if let Some(name) = self.names.get_mut(&attempt.name) {
+        if let Some(name) = self.names.peek_mut(&attempt.name) {
             name.count = name.count.saturating_sub(wrong);
         }
         let wrong = wrong.min(self.guesses_per_name_max());
-        if let Some(address) = attempt.network.and_then(|network| self.addresses.get_mut(&network)) {
+        if let Some(address) = attempt.network.and_then(|network| self.addresses.peek_mut(&network)) {
             address.count = address.count.saturating_sub(wrong);
         }
     }
 
     fn record_failure(&mut self, attempt: Attempt, kind: AttemptKind, now: Instant) {
-        let pair = self.pairs.get(&attempt.pair).copied().unwrap_or_else(|| Pair::new(now));
+        let pair = self.pairs.peek(&attempt.pair).copied().unwrap_or_else(|| Pair::new(now));
         let mut pair = Pair { refusals: pair.refusals.saturating_add(1), last: now, ..pair };
         // The passcode may have been changed since it was correct.
         self.correct.remove(&attempt.passcode);
@@ -300,7 +307,7 @@ impl Throttle {
     }
 
     fn undo_guess(&mut self, attempt: Attempt) {
-        let Some(pair) = self.pairs.get_mut(&attempt.pair) else { return };
+        let Some(pair) = self.pairs.peek_mut(&attempt.pair) else { return };
         pair.guesses = pair.guesses.saturating_sub(1);
         if pair.guesses == 0 && pair.refusals == 0 {
             self.pairs.remove(&attempt.pair);
@@ -325,8 +332,8 @@ impl Count {
     }
 }
 
-fn add_failures<K: Hash + Eq + Clone>(counts: &mut LruMap<K, Count>, key: K, more: u32, now: Instant) {
-    let old = counts.get(&key).copied().unwrap_or_else(|| Count::new(now)).at(now);
+fn add_failures<K: Hash + Eq>(counts: &mut LruMap<K, Count>, key: K, more: u32, now: Instant) {
+    let old = counts.peek(&key).copied().unwrap_or_else(|| Count::new(now)).at(now);
     counts.insert(key, Count { count: old.count.saturating_add(more), last: now, ..old });
 }
 
