@@ -1,5 +1,5 @@
 //! The table of options: the only definition of each option, its default and its help. Each group is in a file of
-//! [`options`](super::options).
+//! `options`.
 
 use super::options::access::ACCESS;
 use super::options::connections::CONNECTIONS;
