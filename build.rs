@@ -1,8 +1,9 @@
 //! Builds the demo page in `web/` before it is embedded, if this is a checkout of the repository and npm is installed.
 //! The script never fails: without the page, the broker serves a hint that says how to build it.
 //!
-//! `web/dist/index.html` gets the modification time of the newest source. The page is out of date as soon as a source is
-//! newer. Cargo, which compares with the time at which this script was started, does nothing in an unchanged tree.
+//! `web/dist/index.html` gets the modification time of the newest source. The page is out of date if a source is newer.
+//! Cargo compares the sources and the page with the time at which it last started this script, so it does not start the
+//! script again in an unchanged tree.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 /// The sources of the page, in `web/`.
 const SOURCES: &[&str] =
     &["index.html", "package.json", "package-lock.json", "src", "tsconfig.json", "vite.config.ts"];
-/// Maximum time for all npm commands together. It is far longer than they take on a busy machine, and ends a hang.
+/// Maximum time for all npm commands together, to end a command that hangs. On a busy machine they take far less.
 const TIME_MAX: Duration = Duration::from_secs(900);
 /// Interval at which a running npm is checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -141,7 +142,7 @@ impl Web {
         let mut command = Command::new(NPM);
         command.args(arguments).current_dir(&self.root).env("CI", "1");
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
-        // A process group of its own, so that the processes that npm starts can be killed with it.
+        // Use a process group, so that the processes that npm starts can be killed together with npm.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let child = command.spawn().map_err(|error| format!("{name}: {error}"))?;
@@ -155,7 +156,7 @@ impl Web {
     }
 }
 
-/// Waits for the process. Returns `None` if it was still running at the deadline; it is killed then.
+/// Waits for the process. If it is still running at the deadline, kills it and returns `None`.
 fn wait(mut child: Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
     loop {
         if let Some(status) = child.try_wait()? {
@@ -179,8 +180,8 @@ fn modified(path: &Path) -> io::Result<SystemTime> {
     fs::metadata(path)?.modified()
 }
 
-/// Returns the newest modification time of the path and everything below it. Directories count, because their time
-/// changes when a file in them is removed.
+/// Returns the newest modification time of the path and everything below it. The times of directories count, too,
+/// because they change when a file is removed.
 fn newest_below(path: &Path) -> io::Result<SystemTime> {
     let mut newest = modified(path)?;
     if path.is_dir() {

@@ -1,4 +1,5 @@
-//! The `stompbox` command. The allocator is set here and not in the library, because the crate can be embedded.
+//! The `stompbox` command. The allocator is set here and not in the library, because a program that embeds the crate
+//! chooses its own.
 
 #[cfg(all(feature = "jemalloc", unix, not(target_env = "musl")))]
 #[global_allocator]

@@ -43,9 +43,8 @@ const SMALL_BYTES_MAX: usize = 1024;
 ///                                                                                              │                │
 ///                                              Principal, or Refused (delayed if repeated), for all clients ◄───┘
 /// ```
-/// A check that has begun is completed even if its clients have disconnected: its result is still useful, because a
-/// success is cached and a failure counts. A login that still waits to be checked ends when its last client
-/// disconnects.
+/// A check that has begun is completed even if its clients have disconnected: a success is cached, and the throttle
+/// counts a failure. A login that still waits to be checked ends when its last client disconnects.
 #[derive(Clone, Debug)]
 pub struct Authenticator {
     shared: Arc<Shared>,
@@ -106,9 +105,9 @@ impl Authenticator {
         self.authenticate_until(std::future::pending(), credentials).await
     }
 
-    /// Like [`Authenticator::authenticate`], for a client that may disconnect. Once `disconnected` completes, a login
-    /// that the throttle delays fails with "login not checked" at once, whatever its result. A check that has begun
-    /// continues and counts.
+    /// Like [`Authenticator::authenticate`], for a client that may disconnect. If the throttle delays the login, it
+    /// fails with "login not checked" as soon as `disconnected` completes. A check that has begun continues, and the
+    /// throttle counts its result.
     ///
     /// # Errors
     /// As for [`Authenticator::authenticate`], or the client has disconnected.
@@ -131,9 +130,8 @@ impl Authenticator {
         }
     }
 
-    /// Returns the principal of a new token: the one in `authorization` (with or without its scheme), else the one in
-    /// `passcode`. Credentials from the connection's handshake are ignored, and the result is never an anonymous
-    /// principal.
+    /// Checks a new token and returns its principal. The token is in `authorization` (with or without the scheme), or
+    /// else in `passcode`. Credentials from the connection's handshake are ignored. The principal is never anonymous.
     ///
     /// # Errors
     /// There is no token, or as for [`Authenticator::authenticate`].
@@ -165,13 +163,13 @@ impl Authenticator {
         self.shared.sources.iter().fold(0, |sum, source| sum.wrapping_add(source.generation()))
     }
 
-    /// Returns the current state of the principal in the source that named it. Cheap.
+    /// Returns the current state of the principal in the source that authenticated it. Cheap.
     pub fn account_state(&self, principal: &Principal) -> AccountState {
         let source = self.shared.sources.iter().find(|source| source.name() == principal.source);
         source.map_or(AccountState::Same, |source| source.account_state(principal))
     }
 
-    /// Returns the principal with its current roles, or `None` if it may no longer be connected.
+    /// Returns the principal with its current roles, or `None` if its sessions must be closed.
     pub fn refresh(&self, principal: &Principal) -> Option<Principal> {
         match self.account_state(principal) {
             AccountState::Same => Some(principal.clone()),
@@ -180,8 +178,8 @@ impl Authenticator {
         }
     }
 
-    /// Makes all sources check at once whether their data has changed, without waiting for the next login. Cheap if it
-    /// has not.
+    /// Makes all sources check now whether their data has changed, without waiting for the next login. Cheap if no data
+    /// has changed.
     ///
     /// # Errors
     /// Some new data is invalid; the previous data stays in force. The text is for the operator.
@@ -216,8 +214,9 @@ impl Shared {
         credentials
     }
 
-    /// Returns a receiver for the result of this request, and starts the request unless an equal one is in progress. A
-    /// started request holds a permit (`auth-waiting-max`) while it is checked, and a login holds `charge` until then.
+    /// Returns a receiver for the result of the login or renewal. Starts a task that checks it, unless an equal one is
+    /// in progress. The check holds a permit (`auth-waiting-max`). A login, but not a renewal, is charged to `charge`
+    /// until its check is complete.
     ///
     /// # Errors
     /// A large login does not fit into the budget.
@@ -309,8 +308,8 @@ impl Shared {
     }
 }
 
-/// Returns whether the success proves that the client knows the passcode of its login. A client that signs in with its
-/// own token must not thereby erase its wrong guesses at the passcode of another user.
+/// Returns whether the success proves that the client knows the passcode of its login. A client that sends its own
+/// valid token and the login of another user must not erase its wrong guesses at the passcode of this user.
 fn proves_passcode(credentials: &Credentials, principal: &Principal) -> bool {
     let handshake = &credentials.handshake;
     let has_other_credentials =

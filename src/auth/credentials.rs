@@ -20,9 +20,9 @@ pub struct Credentials {
 /// Client address and credentials from the handshake of the connection (or of the SockJS session), before any STOMP
 /// frame. On TCP only the address is known.
 ///
-/// The code that fills this in must omit what browsers add by themselves (`basic`, `cookie`, `certificate`, `proxy`) if
-/// the page that opened the connection is neither one of the broker's own nor from an allowed origin. No other page can
-/// then act in the user's name.
+/// The code that creates a handshake must leave out credentials that a browser adds automatically (`basic`, `cookie`,
+/// `certificate`, `proxy`), unless the page has the broker's own origin or an allowed origin. Otherwise any web page
+/// could act in the name of its reader.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Handshake {
     /// Address of the client. Behind trusted proxies, the address that they report.
@@ -73,7 +73,7 @@ fn bearer(text: &str) -> Option<&str> {
     scheme(text, "bearer").or_else(|| text.trim().eq_ignore_ascii_case("bearer").then_some(""))
 }
 
-/// Returns the token in `text`, with or without the scheme `Bearer`; empty if there is none.
+/// Returns the token in `text`, which may begin with the scheme `Bearer`. Returns an empty string if there is no token.
 pub(crate) fn bare_token(text: &str) -> &str {
     bearer(text).unwrap_or(text.trim())
 }
@@ -85,7 +85,8 @@ fn token_in_passcode(passcode: &str) -> Option<&str> {
     bearer.or_else(|| looks_like_token(text).then_some(text))
 }
 
-/// Returns whether a passcode has the form of a token, so that no user could sign in with it.
+/// Returns whether a passcode has the form of a token. It would be checked as a token, so no user could sign in with
+/// it.
 pub(crate) fn is_read_as_token(passcode: &str) -> bool {
     token_in_passcode(passcode).is_some()
 }
@@ -103,8 +104,8 @@ fn looks_like_token(text: &str) -> bool {
 }
 
 impl Credentials {
-    /// Returns the token, if there is one. CONNECT takes precedence over the handshake, and headers that the client has
-    /// set for this connection over those that the browser adds by itself.
+    /// Returns the token, if there is one. A token in CONNECT takes precedence over one in the handshake. In the
+    /// handshake, the cookie comes last, because browsers add it automatically.
     pub fn token(&self) -> Option<&str> {
         let passcode = || self.passcode.as_ref().map(Secret::reveal).and_then(token_in_passcode);
         let handshake = &self.handshake;
@@ -124,8 +125,9 @@ impl Credentials {
         bearer(text).or_else(|| looks_like_token(text.trim()).then(|| text.trim()))
     }
 
-    /// Drops what no source reads beside a login: an `Authorization` that is not a token and, unless a source
-    /// `reads_tokens`, all tokens. Logins that differ only in these then share one check.
+    /// If there is a login, drops the other credentials that no source reads: an `Authorization` that is not a token
+    /// and, unless a source `reads_tokens`, all tokens. Logins that differ only in these credentials then share one
+    /// check.
     pub(super) fn drop_unread(&mut self, reads_tokens: bool) {
         if self.login().is_none() {
             return;
@@ -158,8 +160,8 @@ impl Credentials {
         secrets.sum::<usize>() + login + basic + proxy + certificate + agent
     }
 
-    /// Returns the login and passcode: those of CONNECT, else those of HTTP Basic in the handshake. A passcode that is
-    /// a token does not count.
+    /// Returns the login and passcode: those of CONNECT, else those of HTTP Basic in the handshake. If the passcode of
+    /// CONNECT is a token, returns `None`.
     pub fn login(&self) -> Option<(&str, &str)> {
         match (&self.login, &self.handshake.basic) {
             (Some(login), _) => {
@@ -171,8 +173,9 @@ impl Credentials {
         }
     }
 
-    /// Returns the credentials that count. If CONNECT has credentials, these alone count, correct or not: a client that
-    /// signs in explicitly must not be taken for the user that a browser or a proxy adds.
+    /// Returns the credentials to check. If CONNECT has credentials, drops those of the handshake, even if those of
+    /// CONNECT are wrong: a client that fails to sign in must not be accepted as the user that its browser or a proxy
+    /// names.
     pub(super) fn explicit(self) -> Credentials {
         let is_present =
             |secret: &Option<Secret>| secret.as_ref().is_some_and(|text| !text.reveal().is_empty());
@@ -309,7 +312,7 @@ mod tests {
             (login(), "Bearer x", true),
             (login(), "Bearer", true),
             (login(), TOKEN, true),
-            // The header is kept without a login: such a client is not anonymous.
+            // Without a login the header is kept, so that the client does not count as anonymous.
             (None, "Basic x", true),
         ] {
             let authorization = secret(authorization);

@@ -1,4 +1,4 @@
-//! Limits the number of logins of one address that are checked at the same time, before their results are known.
+//! Limits the number of logins of one address that are checked at the same time.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -49,7 +49,8 @@ impl Drop for GatePermit<'_> {
     fn drop(&mut self) {
         let mut gates = self.gates.gates.lock();
         drop(self.permit.take());
-        // Every login that waits or has passed holds a clone.
+        // Every login that waits at the gate or has passed it holds a clone. If the map holds the only one, no login
+        // needs the gate.
         if gates.get(&self.address).is_some_and(|gate| Arc::strong_count(gate) == 1) {
             gates.remove(&self.address);
         }

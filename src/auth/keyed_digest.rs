@@ -9,7 +9,8 @@ use std::hash::{Hash, Hasher};
 /// A random key. `Debug` does not show it.
 pub(super) struct Key([u8; 64]);
 
-/// Represents a secret in a map. It reveals nothing about the secret, and no two secrets have the same digest.
+/// A digest that represents a secret in a map. It reveals nothing about the secret, and no two secrets have the same
+/// digest.
 pub(super) type Digest = [u8; 32];
 
 impl Key {

@@ -22,12 +22,12 @@ pub(super) fn checked(name: &str) -> Result<Arc<str>, &'static str> {
     }
 }
 
-/// Which user names are accepted (`user-names`). The rule applies to every source of users.
+/// The rule that user names from every source must follow (`user-names`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Names {
     /// Names in the canonical form of the PRECIS profile UsernameCasePreserved (RFC 8265, section 3.4): letters and
     /// digits of any script and printable ASCII, without spaces and invisible characters, in Unicode normalization form
-    /// C. No two users can have names that look alike because of such characters.
+    /// C. Two users cannot have names that differ only in spaces, invisible characters or the encoding of a letter.
     #[default]
     Precis,
     /// Any name that the source of users returns.
@@ -44,8 +44,8 @@ impl Names {
         }
     }
 
-    /// Checks that a user may have this name. A name that is not in its canonical form is refused and not converted: if
-    /// a source has two users with such names, one of them must not be taken for the other.
+    /// Checks that a user may have this name. A name that is not in its canonical form is rejected, not converted: if a
+    /// source has two users whose names have the same canonical form, one must not be taken for the other.
     ///
     /// # Errors
     /// What is wrong with the name, and which option accepts it. Invisible characters are shown as escapes.
@@ -72,8 +72,9 @@ impl Names {
     /// Returns the canonical form of a login from a client, or the login itself if it has none. The passcode proves
     /// which user the client is, so converting the login cannot confuse two users.
     ///
-    /// A login that is longer than any user name is returned unchanged: for some characters, the rules of the profile
-    /// look at all other characters of a name, so a long one would take long.
+    /// A login that is longer than any user name is returned unchanged: some characters are valid only next to or
+    /// together with others, so the profile looks at all characters again for each of them. For a long login this would
+    /// be slow.
     pub(super) fn canonical(self, login: &str) -> Cow<'_, str> {
         if self == Names::Any || is_plain(login) || login.len() > NAME_BYTES_MAX {
             return Cow::Borrowed(login);

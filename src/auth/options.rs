@@ -11,15 +11,15 @@ use std::time::Duration;
 /// Configuration of authentication, with the limits on their cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Names and passcodes from the configuration (`user`). Without any source of users, every client is anonymous and
-    /// a login is ignored: it proves nothing, so it names no user.
+    /// Names and passcodes from the configuration (`user`). If no source of users is configured, every client is
+    /// anonymous, and its login is ignored, because no source can check it.
     pub static_users: Vec<(String, Passcode)>,
     /// A file with user names and hashed passcodes (`users-file`).
     pub users_file: Option<PathBuf>,
     /// When sources of users are configured: whether a client without credentials is accepted as anonymous
     /// (`allow-anonymous`, false).
     pub allow_anonymous: bool,
-    /// Which user names are accepted, from any source (`user-names`, `precis`).
+    /// The rule for user names, from every source (`user-names`, `precis`).
     pub names: Names,
     /// Order in which sources are tried (`auth-order`). Sources that are not listed come last.
     pub order: Vec<SourceKind>,
@@ -44,8 +44,7 @@ pub struct Options {
     /// Number of successful logins to cache; a cached login needs no hash when it is repeated (`auth-cache-max`,
     /// 100,000).
     pub auth_cache_max: usize,
-    /// Number of failed logins, per address and per name, before further ones are slowed down (`auth-failures-free`,
-    /// 5).
+    /// Number of wrong passcodes of one name from one address that are not delayed (`auth-failures-free`, 5).
     pub auth_failures_free: u32,
 }
 

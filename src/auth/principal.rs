@@ -23,7 +23,7 @@ pub struct Principal {
     pub expires: Option<Instant>,
     /// Name of the source that authenticated the user, for the log.
     pub source: &'static str,
-    /// Version of the user's data in the source. If the source has another one now, the account has changed
+    /// Version of the user's data in the source. If the source now has another version, the account has changed
     /// ([`Source::account_state`](super::source::Source::account_state)).
     pub version: u64,
 }

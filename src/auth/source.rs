@@ -14,7 +14,7 @@ pub type Check<'a> = Pin<Box<dyn Future<Output = Decision> + Send + 'a>>;
 pub enum Decision {
     /// The credentials identify this principal.
     Known(Principal),
-    /// The credentials are of another kind, or of a name that the source does not know. The next source is tried.
+    /// The source does not check credentials of this kind, or does not know the name in them. The next source is tried.
     Unknown,
     /// The credentials are of this source's kind and are wrong. No other source is tried. The reason is for the log
     /// only and contains no secret.
@@ -40,8 +40,8 @@ pub trait Source: fmt::Debug + Send + Sync {
     fn name(&self) -> &'static str;
 
     /// Checks credentials. The source must take the same time and the same steps whether or not the user name exists;
-    /// the authenticator ensures that the texts for the client are the same. The future is dropped when its time is
-    /// out.
+    /// the authenticator ensures that the texts for the client are the same. If [`Source::is_timed`] returns true, the
+    /// future is dropped after `auth-timeout`.
     fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a>;
 
     /// Returns whether a check reads tokens. If no source does, logins that differ only in a token are equal.

@@ -15,8 +15,9 @@
 //!
 //! Repeating the same wrong passcode of a name is not a new guess: it delays only the refusals of the client that
 //! repeats it. A guess that is being checked counts as wrong until it proves correct, so that guessing in parallel
-//! gains nothing. A correct login subtracts what its own address and name have counted. Counters expire after 15
-//! minutes without a refusal. An IPv6 address counts as its /64 network, which is what one customer has.
+//! gains nothing. A correct login resets the counter of its name from its address, and subtracts this count from the
+//! counters of the name and of the address. Counters expire after 15 minutes without a refusal. All IPv6 addresses of a
+//! /64 network count as one address, because one customer usually has such a network.
 //!
 //! Slots cannot be reserved: a client that sends one guess after the other would hold all of them. Instead, each login
 //! that waits for a slot tries to take it at a random time in the [`DRAW_WINDOW`] after it opens, and so does a login
@@ -42,10 +43,10 @@ const NAME_INTERVAL_MAX: Duration = Duration::from_secs(4);
 const ADDRESS_INTERVAL_MAX: Duration = Duration::from_secs(1);
 /// Time after a slot opens in which waiting logins try to take it, each at a random time.
 pub(super) const DRAW_WINDOW: Duration = Duration::from_millis(100);
-/// Ratio of the free guesses of one name, or of one address, to those of one name from one address.
+/// Multiple of `free` that one name from all addresses, or one address for all names, may guess without delay.
 const WIDE_FACTOR: u32 = 20;
-/// Ratio of the most guesses that one name adds to the counter of its address to the free guesses of one name from one
-/// address. Four names exhaust the free guesses of an address, or a hundred names with one guess each.
+/// Multiple of `free` that one name adds to the counter of its address at most. The free guesses of an address are used
+/// up by four names, or by a hundred names with one guess each if `free` is 5.
 const PER_NAME_FACTOR: u32 = 5;
 /// Time without a refusal after which a counter expires.
 const COUNTER_EXPIRY: Duration = Duration::from_secs(15 * 60);
@@ -68,12 +69,12 @@ pub(super) struct Throttle {
     pairs: LruMap<u64, Pair>,
     names: LruMap<u64, Count>,
     addresses: LruMap<IpAddr, Count>,
-    /// Names that have logged in from an address.
+    /// Pairs of a name and an address from which it has logged in.
     known_pairs: LruMap<u64, ()>,
-    /// Names with passcodes that were correct, and with passcodes that were refused.
+    /// Pairs of a name and a passcode: those that were correct, and those that were refused.
     correct: LruMap<u64, ()>,
     wrong: LruMap<u64, ()>,
-    /// Number of checks in progress by name and passcode, and number of passcodes being checked by name.
+    /// Number of checks in progress for each name and passcode, and number of passcodes being checked for each name.
     checks: HashMap<(u64, u64), u32>,
     checked_names: HashMap<u64, u32>,
 }
@@ -129,7 +130,7 @@ pub(super) enum Outcome {
 /// Guesses of one name from one address.
 #[derive(Clone, Copy, Debug)]
 struct Pair {
-    /// Guesses, those that are being checked included.
+    /// Guesses, including those that are being checked.
     guesses: u32,
     /// Guesses that were wrong.
     wrong: u32,
@@ -176,13 +177,13 @@ impl Throttle {
         }
     }
 
-    /// Returns whether the login needs only the slot of its own address and name.
+    /// Returns whether this passcode was correct before, or this name has logged in from this address before.
     pub(super) fn is_known(&self, attempt: &Attempt) -> bool {
         self.correct.contains_key(&attempt.passcode) || self.known_pairs.contains_key(&attempt.pair)
     }
 
-    /// Admits a login to be checked now. `drawn_slot` is the slot for which the login has waited until a random time,
-    /// if any.
+    /// Admits a login to be checked now. `drawn_slot` is the slot that the login tries to take, after it has waited
+    /// until a random time; `None` at its first attempt.
     ///
     /// # Errors
     /// The login has to wait for a slot. Nothing about it is stored.
@@ -337,7 +338,7 @@ fn add_failures<K: Hash + Eq>(counts: &mut LruMap<K, Count>, key: K, more: u32, 
     counts.insert(key, Count { count: old.count.saturating_add(more), last: now, ..old });
 }
 
-/// Returns the interval between a guess, after `guesses` earlier ones, and the next one.
+/// Returns the interval between a guess that follows `guesses` earlier guesses, and the next guess.
 fn interval(guesses: u32, free: u32, max: Duration) -> Duration {
     match guesses.checked_sub(free) {
         // The first guess is not delayed, even if `free` is 0.
@@ -346,18 +347,18 @@ fn interval(guesses: u32, free: u32, max: Duration) -> Duration {
     }
 }
 
-/// Returns the time at which the slot after one taken now opens; `None` if guesses are free.
+/// Returns the time at which the next slot opens if one is taken now; `None` if guesses are free.
 fn next_slot(now: Instant, interval: Duration) -> Option<Instant> {
     (!interval.is_zero()).then(|| now + interval)
 }
 
-/// Returns whether a login that has waited for the slot `drawn_slot` may take the one that opens at `slot`.
+/// Returns whether a login that has waited for the slot `drawn_slot` may now take the slot that opens at `slot`.
 fn is_slot_open(slot: Instant, drawn_slot: Option<Instant>, now: Instant) -> bool {
     let opens_at = if drawn_slot == Some(slot) { slot } else { slot + DRAW_WINDOW };
     now >= opens_at
 }
 
-/// Decrements the count, and returns whether it was the last.
+/// Decrements the count, and removes it at zero. Returns whether it was removed.
 fn decrement<K: Hash + Eq>(counts: &mut HashMap<K, u32>, key: K) -> bool {
     let Entry::Occupied(mut count) = counts.entry(key) else { return false };
     *count.get_mut() -= 1;

@@ -19,9 +19,9 @@ use tokio::time::MissedTickBehavior;
 
 /// Interval at which progress is checked.
 const CHECK_INTERVAL: Duration = Duration::from_millis(10);
-/// Maximum time for all subscriptions.
+/// Maximum time until all subscriptions are confirmed.
 const SUBSCRIBE_TIME_MAX: Duration = Duration::from_secs(20);
-/// Maximum time to wait for receipts of subscriptions without probes: some brokers send none.
+/// Maximum time to wait for the receipts of subscriptions that get no probes: some brokers send no receipts.
 const RECEIPT_TIME_MAX: Duration = Duration::from_secs(2);
 /// Minimum interval at which the publishers of an open loop are woken.
 const TICK_MIN: Duration = Duration::from_micros(100);
@@ -104,7 +104,7 @@ impl<'a, 'w> Coordinator<'a, 'w> {
         self.cpu = cpu_time() - cpu;
         self.seconds = stopped.saturating_sub(from) as f64 / 1e9;
         run.phase.send_replace(Phase::Draining);
-        // After a failure the rest is not delivered. After an interruption it may be.
+        // After a failure, the remaining messages will not arrive. After an interruption, they may.
         if !matches!(self.end, Some(End::Failed(_))) {
             let fraction = |run: &Run| {
                 let missing = run.unreceipted.load(Relaxed);
@@ -127,7 +127,8 @@ impl<'a, 'w> Coordinator<'a, 'w> {
         let _ = tokio::time::timeout(self.patience, all).await;
     }
 
-    /// Waits from one time to another, in nanoseconds of the run. Returns `false` if the measurement ends early.
+    /// Waits until the end of a phase, and shows how much of it has passed. The times are in nanoseconds since the run
+    /// began. Returns `false` if the measurement ends early.
     async fn run_phase(
         &mut self,
         name: &str,
@@ -148,7 +149,7 @@ impl<'a, 'w> Coordinator<'a, 'w> {
         self.end.is_none()
     }
 
-    /// Waits until `fraction` returns 1, as long as deliveries continue.
+    /// Waits until `fraction` returns 1 or deliveries stall.
     pub(super) async fn settle(&mut self, name: &str, fraction: impl Fn(&Run) -> f64) {
         let mut stall_detector = StallDetector::new(&self.run, self.patience);
         let far_future = Instant::now() + Duration::from_secs(24 * 3600);
@@ -242,8 +243,8 @@ impl StallDetector {
     }
 }
 
-/// Wakes the publishers of an open loop. It is a thread of its own, because the timers of the runtime have a resolution
-/// of a millisecond, which would be attributed to the broker.
+/// Wakes the publishers of an open loop. It has its own thread: the timers of the runtime have a resolution of one
+/// millisecond, and the measured latency would include this delay.
 struct Ticker(Option<(Arc<AtomicBool>, JoinHandle<()>)>);
 
 impl Ticker {
@@ -271,7 +272,7 @@ impl Drop for Ticker {
     fn drop(&mut self) {
         if let Some((stop, thread)) = self.0.take() {
             stop.store(true, Relaxed);
-            // The thread returns nothing.
+            // The thread returns no result.
             let _ = thread.join();
         }
     }

@@ -46,7 +46,7 @@ fn hint(status: u16) -> &'static str {
     }
 }
 
-/// Converts an I/O error of a socket to `address`.
+/// Converts an I/O error of the socket that is connected to `address`.
 pub(super) fn of_socket(address: &str, error: io::Error) -> BenchError {
     let address = address.to_owned();
     match error.kind() {

@@ -7,10 +7,11 @@
 //! | ping-pong | pairs of connections, each with one message in flight |
 //! | idle | many idle connections; a few broadcasts |
 //!
-//! A `link` carries frames over any transport; it is sans-IO except for its sockets. Each connection (publisher or
-//! receiver) has a task. The tasks share a `run::Run`, the `coordinator` leads them through the phases of the
-//! measurement, and a `results::report` contains the results. Memory is bounded: bodies are created when they are sent, messages
-//! in flight are limited by the window or by the socket buffers, and gaps in a sequence are recorded up to a limit.
+//! A `link` carries frames over any transport; all of its code except for the sockets is sans-IO. Each connection
+//! (publisher or receiver) has a task. The tasks share a `run::Run`. The `coordinator` leads them through the phases of
+//! the measurement. A `results::report` contains the results. Memory is bounded: bodies are created when they are sent,
+//! messages in flight are limited by the window or by the socket buffers, and gaps in a sequence are recorded up to a
+//! limit.
 
 mod client;
 mod coordinator;

@@ -106,7 +106,7 @@ pub struct Options {
     pub subscribers: usize,
     /// Number of destinations, over which publishers and subscribers are distributed.
     pub destinations: usize,
-    /// Prefix of the destinations; `None` for one that is unique to this run.
+    /// Prefix of the destinations; `None` for a prefix that is unique to this run.
     pub destination: Option<String>,
     /// Size of a message body, in bytes.
     pub body_bytes: usize,
@@ -122,7 +122,7 @@ pub struct Options {
     pub ack: Ack,
     /// Whether each SEND requests a receipt.
     pub receipts: bool,
-    /// Process ID of the broker, whose memory is measured.
+    /// Process ID of the broker. If it is set, the memory of the broker is measured.
     pub pid: Option<u32>,
     /// Destination of the result in JSON.
     pub json: Option<Json>,

@@ -1,4 +1,4 @@
-//! Resource usage of processes: CPU time and open files of this one, memory of another.
+//! Resource usage: CPU time and open files of this process, memory of the broker's process.
 
 use super::error::BenchError;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -20,7 +20,7 @@ pub(super) fn cpu_time() -> Duration {
 /// The maximum is too low for this number of sockets.
 pub(super) fn allow_sockets(sockets: usize) -> Result<(), BenchError> {
     let maximum = getrlimit(Resource::Nofile).maximum;
-    // If this fails the limit stays as it is, and is checked below.
+    // If this fails, the limit stays as it is. The check below uses the limit that applies.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     match (sockets as u64).saturating_add(FILES_RESERVED) <= limit {

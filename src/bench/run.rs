@@ -48,7 +48,8 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Creates the state. `copies` is the number of deliveries of each message, for each publisher.
+    /// Creates the state. `copies` contains, for each publisher, the number of deliveries that each of its messages
+    /// causes.
     pub(super) fn new(options: &Options, id: u32, copies: &[usize]) -> Run {
         let shards = 4 * std::thread::available_parallelism().map_or(1, usize::from);
         let prefix = options.destination.clone().unwrap_or_else(|| match options.shape {
@@ -108,7 +109,7 @@ impl Run {
         self.stats_shards[receiver % self.stats_shards.len()].lock()
     }
 
-    /// Returns the number of first deliveries so far.
+    /// Returns the number of deliveries so far, without duplicates.
     pub(super) fn delivered(&self) -> u64 {
         self.stats_shards.iter().map(|stats| stats.lock().delivered).sum()
     }

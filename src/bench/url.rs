@@ -1,4 +1,4 @@
-//! URL of the broker, which includes the transport.
+//! The URL of the broker. Its scheme names the transport.
 
 use std::fmt;
 

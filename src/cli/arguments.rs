@@ -7,8 +7,8 @@ use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use std::ffi::OsString;
 
 const CHECK_CONFIG: &str = "check-config";
-/// The options in the short help (`-h`), with short descriptions: those that most operators need. `--help` shows all
-/// options with their full help.
+/// The options that most operators need, with a short description. The short help (`-h`) shows only these; `--help`
+/// shows all options with their full help.
 const BASICS: [(&str, &str); 7] = [
     ("http", "HTTP and WebSocket: HOST:PORT or off"),
     ("tcp", "STOMP over TCP: HOST:PORT or off"),
@@ -57,7 +57,7 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Parsed {
     }
 }
 
-/// Returns the definition of the command. With `is_short` its help has one line for each of the basic options and no
+/// Returns the definition of the command. With `is_short`, its help has one line for each option in [`BASICS`] and no
 /// headings.
 fn command(is_short: bool) -> Command {
     let check = Command::new(CHECK_CONFIG).about("Checks the configuration without starting the broker");
@@ -90,7 +90,8 @@ fn command(is_short: bool) -> Command {
             Some(Arg::new(*earlier).long(*earlier).value_name(row.value).global(true).hide(true))
         }))
         .subcommand(check)
-        // These commands are listed for the help only. They have flags of their own and accept none of the broker's.
+        // These commands are listed for the help only. They have flags of their own and do not accept those of the
+        // broker.
         .subcommand(Command::new(passwd::PASSWD).about(passwd::ABOUT))
         .subcommand(Command::new(bench::BENCH).about(bench::ABOUT))
 }
@@ -142,8 +143,8 @@ fn from_matches(matches: &ArgMatches) -> Arguments {
     }
 }
 
-/// Returns the error text. It is that of the parser, except for unexpected arguments: these are explained without
-/// repeating an unexpected value after an option, which may be a passcode.
+/// Returns the error text: that of clap, except for an unexpected argument. The text for this does not repeat a value
+/// after an option, because it may be a passcode.
 fn explain(error: &clap::Error, arguments: &[OsString]) -> String {
     let unexpected = match (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidSubcommand)) {
         (Some(ContextValue::String(arg)), _) if error.kind() == ErrorKind::UnknownArgument => arg,

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// The name of the command.
 pub(super) const BENCH: &str = "bench";
 pub(super) const ABOUT: &str = "Measures a STOMP broker: this one or any other";
-/// The environment variable with the passcode. Unlike a flag, it is not visible in a list of processes.
+/// The environment variable with the passcode. Other users cannot see it in the list of processes, unlike a flag.
 const PASSCODE: &str = "STOMPBOX_BENCH_PASSCODE";
 
 const AFTER_HELP: &str = "\
@@ -191,7 +191,7 @@ impl Flags<'_> {
         self.text(name).map(str::to_owned)
     }
 
-    /// Parses the value of a flag, or returns `default` if there is none.
+    /// Parses the value of a flag. Returns `default` if the flag has no value.
     fn parse<T>(
         &self,
         name: &str,

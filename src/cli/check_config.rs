@@ -2,8 +2,8 @@
 
 use crate::config::{ConfigSource, Loaded, Setting, ValueKind, table};
 
-/// Returns the report about a valid configuration: the settings that differ from the defaults as TOML, each with its
-/// location, and the permission rules. Secrets are not shown.
+/// Returns the report about a valid configuration. It contains the permission rules and, in TOML, the settings that are
+/// not the defaults, each with its location. Secrets are not shown.
 pub(super) fn report(loaded: &Loaded) -> String {
     let mut text = String::from("configuration is valid\n");
     for setting in &loaded.settings {

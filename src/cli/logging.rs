@@ -9,7 +9,7 @@ pub(super) fn start(options: &LogOptions) {
     let filter =
         EnvFilter::builder().parse(&options.filter).expect("the configuration accepts only valid filters");
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    // An error means that a global subscriber is set already. The log then goes to that one.
+    // An error means that the process already has a global subscriber. The log then goes to this subscriber.
     let _ = match options.format {
         LogFormat::Text => log.with_ansi(wants_colour()).try_init(),
         // One flat JSON object per line, which log collectors can index without configuration.

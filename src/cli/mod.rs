@@ -8,8 +8,8 @@
 //! | 128 + n | a second signal n came while the broker was stopping |
 //!
 //! `stompbox bench` has its own exit codes: 0 for success, 1 if it could not run, 2 if messages did not arrive as
-//! expected. So has `stompbox passwd`: 0 for success, 1 if the file is invalid, 2 if the arguments or the passcode are
-//! invalid.
+//! expected. `stompbox passwd` also has its own: 0 for success, 1 if the file is invalid, 2 if the arguments or the
+//! passcode are invalid.
 
 mod arguments;
 mod bench;

@@ -8,7 +8,8 @@ use tracing::{info, warn};
 /// the runtime, 64 spare sockets for `/health` and `/metrics`, connections that are being refused, and a margin.
 const RESERVED: u64 = 256;
 
-/// Raises the limit of open files to its maximum, and lowers `connections-max` to what fits if the option was not set.
+/// Raises the limit of open files to its maximum, and lowers `connections-max` to the number that this limit allows, if
+/// the option was not set.
 ///
 /// # Errors
 /// `connections-max` was set and exceeds the limit of open files, or the limit leaves no file for connections.
@@ -24,7 +25,7 @@ pub(super) fn prepare(loaded: &mut Loaded) -> Result<(), String> {
     Ok(())
 }
 
-/// Returns what [`prepare`] would report with the limits of this process, without changing anything.
+/// Returns the warning or error that [`prepare`] would report with the limits of this process. Changes nothing.
 pub(super) fn warning(loaded: &Loaded) -> Option<String> {
     // The maximum is used because the start raises the limit to it.
     let open_files = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);

@@ -53,8 +53,8 @@ const RELOADED: [&str; 2] = ["default-permissions", "permission"];
 
 /// Runs the broker until a signal, and returns the time by which the process must have ended.
 async fn run(loaded: Loaded, load: impl Load) -> Result<Instant, String> {
-    // The signal handlers are installed before the broker listens, so that a program that waits for it can send a
-    // signal at once.
+    // Install the signal handlers before the broker listens: a program that waits until it listens may send a signal at
+    // once.
     let mut signals = Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
     let mut reload_signals =
         signal(SignalKind::hangup()).map_err(|error| format!("cannot wait for signals: {error}"))?;
@@ -85,7 +85,7 @@ async fn run(loaded: Loaded, load: impl Load) -> Result<Instant, String> {
     Ok(ends_at)
 }
 
-/// Logs the options that were set by an earlier name.
+/// Logs a warning for each option that was set under an earlier name.
 fn log_warnings(warnings: &[ConfigError]) {
     for warning in warnings {
         warn!(%warning, "an option has been renamed");
@@ -131,8 +131,8 @@ async fn reload(rules: &Rules, running: &Loaded, loaded: Result<Loaded, Vec<Conf
         }
     };
     log_warnings(&loaded.warnings);
-    // The rules also depend on options that need a restart: they determine the preset and the demo. Their running
-    // values are kept.
+    // The preset and the rule of the demo also depend on options that need a restart. Keep the values with which the
+    // broker was started.
     let mut config = running.config.clone();
     config.permissions = loaded.config.permissions;
     rules.set_permissions(&config);
@@ -158,8 +158,8 @@ fn changed(before: &[Setting], now: &[Setting]) -> BTreeSet<&'static str> {
     set.chain(removed).map(|setting| setting.key).collect()
 }
 
-/// Writes one line for each listener to standard output, for programs that wait for the broker. Write errors are
-/// ignored, because the output need not be read.
+/// Writes one line for each URL to standard output, for programs that wait until the broker listens. Ignores write
+/// errors, because reading the output is optional.
 fn announce(urls: &[String]) {
     let mut out = io::stdout().lock();
     for url in urls {

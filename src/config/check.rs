@@ -8,7 +8,7 @@ use crate::auth::{SourceKind, check_users_file};
 use crate::http::policy::forwarded::Proxies;
 use std::time::Duration;
 
-/// Bytes allowed for the headers that the broker adds to the MESSAGE of a SEND.
+/// Bytes that are reserved for the headers that the broker adds when it turns a SEND into a MESSAGE.
 const FRAME_OVERHEAD_BYTES: usize = 1024;
 
 /// A check that involves one or several options.
@@ -59,9 +59,9 @@ fn same_address_twice(c: &Config) -> Option<String> {
     Some(format!("tcp and http both listen at {address}; change the port of one of them"))
 }
 
-/// Reports a wildcard address and another address with the same port that it includes, because the system refuses the
-/// second one. Other checks report identical addresses. Host names other than `localhost` are resolved only when the
-/// broker starts, so they are not compared here.
+/// Reports a wildcard address that includes another configured address with the same port: the system would refuse to
+/// listen at both. Identical addresses are reported by other checks. Host names other than `localhost` are resolved
+/// only when the broker starts, so they are not compared here.
 fn overlapping_addresses(c: &Config) -> Option<String> {
     let with_option = |option| move |listen| (option, listen);
     let all: Vec<(&str, &Listen)> = c
@@ -94,7 +94,7 @@ fn invalid_static_user(c: &Config) -> Option<String> {
     c.users.static_users.iter().find_map(|(name, _)| c.users.names.check(name).err())
 }
 
-/// Reports rules for user names that `user-names` does not accept: such a rule would never apply.
+/// Reports a rule for a user whose name `user-names` does not accept, because the rule would never apply.
 fn invalid_name_in_rule(c: &Config) -> Option<String> {
     c.permissions.rules.iter().find_map(|rule| {
         let error = c.users.names.check(rule.user()?).err()?;

@@ -9,7 +9,7 @@ use std::ffi::OsString;
 const PREFIX: &str = "STOMPBOX_";
 /// The variable with the path of the configuration file.
 const FILE: &str = "STOMPBOX_CONFIG";
-/// Prefixes of the variables of `stompbox bench` and of the build script, which are not options.
+/// Prefixes of variables that are not options: those of `stompbox bench` and of the build script.
 const OTHER_PREFIXES: [&str; 2] = ["STOMPBOX_BENCH_", "STOMPBOX_SKIP_WEB"];
 
 /// The options in the environment.
@@ -19,7 +19,7 @@ pub(super) struct Environment {
     pub(super) file: Option<String>,
     /// The options, in the order of the names of their variables.
     pub(super) entries: Vec<ConfigEntry>,
-    /// Errors of the variables with the prefix `STOMPBOX_`.
+    /// The errors in variables whose names begin with `STOMPBOX_`.
     pub(super) config_errors: Vec<ConfigError>,
 }
 

@@ -24,7 +24,7 @@ pub enum ConfigSource {
 }
 
 impl ConfigSource {
-    /// Returns the sort key for reports: first the file by line, then the environment, flags, and defaults.
+    /// Returns the key by which reports are sorted: first the file by line, then the environment, flags, and defaults.
     pub(super) fn rank(&self) -> (u8, usize) {
         match self {
             ConfigSource::File { line, .. } => (0, *line),
@@ -40,8 +40,8 @@ impl ConfigSource {
 pub struct ConfigError {
     /// The location of the error.
     pub source: ConfigSource,
-    /// The key of the option. For an environment variable without an option it is the name of the variable; for a TOML
-    /// syntax error it is empty.
+    /// The key of the option. If an environment variable sets no known option, this is the name of the variable. For a
+    /// TOML syntax error it is empty.
     pub key: String,
     /// A description of what is wrong and what was expected.
     pub text: String,
@@ -98,7 +98,7 @@ impl std::error::Error for ConfigError {}
 pub struct ConfigErrors(pub(super) Vec<ConfigError>);
 
 impl ConfigErrors {
-    /// Returns the errors: those of a file by line, then the others.
+    /// Returns the errors: first those in the file, in the order of its lines.
     pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
         self.0.iter()
     }

@@ -25,7 +25,7 @@ pub(super) fn read(path: &str) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| format!("{path} is not UTF-8; expected a TOML file of options"))
 }
 
-/// Parses the file. Returns its options in the order of the file, and all syntax errors, unknown keys and values of a
+/// Parses the file. Returns its options in their order, and an error for each syntax error, unknown key and value of a
 /// wrong type.
 pub(super) fn parse(path: &str, text: &str) -> (Vec<ConfigEntry>, Vec<ConfigError>) {
     let source =

@@ -41,8 +41,9 @@ impl Listen {
         Some(Listen { host: host.to_owned(), port: port.parse().ok()? })
     }
 
-    /// Returns whether this address includes a different one with the same port and address family. `localhost` counts
-    /// as 127.0.0.1. Other names are not resolved here, so they include no address.
+    /// Returns whether a listener at this address would also be reached at `other`, a different address with the same
+    /// port and address family. `localhost` counts as 127.0.0.1. Other names are not resolved here and include no
+    /// address.
     pub(super) fn includes(&self, other: &Listen) -> bool {
         let is_localhost = |listen: &Listen| listen.host.eq_ignore_ascii_case("localhost");
         let address = |listen: &Listen| match listen.host.parse::<IpAddr>() {
@@ -56,7 +57,7 @@ impl Listen {
     }
 
     /// Returns whether only this machine can reach the address. A name other than `localhost` counts as reachable from
-    /// other machines, because what it resolves to may change.
+    /// other machines, because the address to which it resolves may change.
     pub fn is_loopback(&self) -> bool {
         match self.host.parse::<IpAddr>() {
             Ok(address) => address.to_canonical().is_loopback(),

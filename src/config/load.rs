@@ -29,7 +29,8 @@ pub struct Loaded {
     pub config: Config,
     /// The options that were set, in the order of the table.
     pub settings: Vec<Setting>,
-    /// The options that were set by an earlier name, with the present name. They do not keep the broker from starting.
+    /// One warning for each option that was set under an earlier name, with the present name. The broker starts
+    /// nevertheless.
     pub warnings: Vec<ConfigError>,
 }
 
@@ -41,7 +42,7 @@ impl Loaded {
 }
 
 /// Builds the configuration from the defaults, the file, the environment and the flags, in this order. The path of the
-/// file is `config`, or else the environment variable `STOMPBOX_CONFIG`.
+/// file is `config` or, if this is `None`, the value of the environment variable `STOMPBOX_CONFIG`.
 ///
 /// # Errors
 /// All configuration errors: first those in the file by line, then those in the environment, then those in flags.
@@ -71,7 +72,7 @@ pub fn load(
     layers.finish()
 }
 
-/// Reads the text of a configuration file on top of the defaults.
+/// Builds the configuration from the defaults and the text of a configuration file.
 pub(super) fn parse_toml(text: &str) -> Result<Config, Vec<ConfigError>> {
     let mut layers = Layers::default();
     let (given, config_errors) = file::parse("configuration", text);
@@ -109,7 +110,7 @@ impl Layers {
         }
     }
 
-    /// Warns about earlier names of options. An option that one layer sets by both of its names is an error.
+    /// Warns about earlier names of options. If one layer sets an option under both names, this is an error.
     fn check_names(&mut self, layer: &[ConfigEntry]) {
         for entry in layer {
             let Some(earlier) = entry.earlier_name else { continue };
@@ -166,7 +167,7 @@ mod tests {
     use super::*;
     use std::path::PathBuf;
 
-    /// A temporary file that is removed on drop.
+    /// A temporary file that is removed when this value is dropped.
     struct File(PathBuf);
 
     impl File {

@@ -1,11 +1,11 @@
 //! Configuration: the table of options, and the [`Config`] that is built from it.
 //!
 //! Every option is one row of [`table::GROUPS`]. The row defines its flag, its environment variable, its key in the
-//! file, its default, its help, and its line in the documentation. Layers override each other, from lowest to highest:
-//! the defaults of the table, the file, the environment, the flags. A repeatable option in one layer replaces the whole
-//! list of the lower layers.
+//! file, its default, its help, and its line in the documentation. There are four layers, from the lowest to the
+//! highest: the defaults of the table, the file, the environment, the flags. A higher layer overrides the lower ones.
+//! If it sets a repeatable option, its list replaces theirs.
 //!
-//! The modules that are configured do not import this module: each gets its own plain `Options`.
+//! The other modules do not import this one, except `server` and `cli`: each gets a plain `Options` type of its own.
 
 mod build;
 mod builders;

@@ -1,4 +1,4 @@
-//! Derives the permission rules that apply from the options.
+//! Derives the permission rules from the options.
 
 use super::sections::Config;
 use crate::auth::SourceKind;
@@ -11,11 +11,12 @@ use crate::permissions::{Group, Permissions, Preset, Rule, Verb};
 const DEMO: &str = "demo";
 /// The rule that lets users of the demo page send messages.
 const DEMO_RULE: &str = "allow send anyone /topic/chat.**";
-/// Description of the missing permission to send to topics, without and with the rule of the demo.
+/// The text for a missing permission to send to topics: without the rule of the demo, and with it.
 const SEND_TO_TOPICS: [&str; 2] = ["send to /topic", "send to /topic (except to /topic/chat.**)"];
 
 impl Config {
-    /// Returns the rules that apply, in this order: those of the operator, that of the demo, those of the preset.
+    /// Returns the rules in the order in which they are evaluated: those of the operator, that of the demo, those of
+    /// the preset.
     pub(crate) fn permissions(&self) -> Permissions {
         let (preset, _) = self.preset();
         let options = &self.permissions;
@@ -33,8 +34,9 @@ impl Config {
         if self.users.names_users() { Group::Users } else { Group::Anonymous }
     }
 
-    /// Returns the actions that most applications need and that no rule grants to [`Config::clients`]. Rights of
-    /// services do not count, and the demo's rule is an exception to what is missing.
+    /// Returns the actions that most applications need and that no rule grants to [`Config::clients`]. Rules for
+    /// services are ignored. The rule of the demo grants only a part of an action, which the text names as an
+    /// exception.
     pub(crate) fn not_granted(&self) -> Vec<&'static str> {
         let permissions = self.permissions();
         let has_demo_rule = self.has_demo_rule(self.preset().0);

@@ -11,13 +11,13 @@ pub(super) type Setter = fn(&mut Config, &str) -> Result<(), String>;
 pub struct OptionRow {
     /// The name of the option: `--key` on the command line, the key in the file, and `STOMPBOX_KEY` in the environment.
     pub key: &'static str,
-    /// The placeholder of its value in the help, such as `BYTES`.
+    /// The placeholder of the value in the help, such as `BYTES`.
     pub value: &'static str,
     /// The default value, as an operator would write it.
     pub default: &'static str,
     /// The help text: the meaning, the unit, and what happens at the limit.
     pub help: &'static str,
-    /// The type of its value, and whether it may be repeated.
+    /// The type of the value, and whether the option may be repeated.
     pub kind: ValueKind,
     /// Parses one value and stores it in the configuration. The error says what was expected and, unless the value is a
     /// secret, shows the value.
@@ -35,7 +35,7 @@ pub enum ValueKind {
     Number,
     /// A boolean: a flag that needs no value; `true` or `false` in the file and the environment.
     Switch,
-    /// A repeatable option whose values are secret after their first colon.
+    /// A repeatable option. Its values contain a secret after the first colon.
     Secrets {
         /// Empties the list before a higher layer fills it.
         clear: fn(&mut Config),
@@ -74,8 +74,8 @@ impl OptionRow {
         }
     }
 
-    /// Returns whether the option is a repeatable one ([`ValueKind::Secrets`] or [`ValueKind::List`]), which is an array in the
-    /// file.
+    /// Returns whether the option is repeatable ([`ValueKind::Secrets`] or [`ValueKind::List`]). In the file, such an
+    /// option is an array.
     pub fn is_list(&self) -> bool {
         matches!(self.kind, ValueKind::Secrets { .. } | ValueKind::List { .. })
     }

@@ -45,11 +45,11 @@ pub struct Config {
     pub(crate) outbound_queue: outbound_queue::Options,
     /// Options of authentication.
     pub(crate) users: auth::Options,
-    /// The operator's permission rules and the preset that follows them.
+    /// The operator's permission rules, and the preset whose rules follow them.
     pub(crate) permissions: permissions::Options,
-    /// Largest memory in bytes of outbound queues, work queues and open transactions together (`memory-bytes-max`).
+    /// Maximum memory in bytes that clients can make the broker use (`memory-bytes-max`).
     pub(crate) memory_bytes_max: usize,
-    /// Longest time for which a stopping broker waits for its clients (`drain-time`).
+    /// Maximum time of a stop (`drain-time`).
     pub(crate) drain_time: Duration,
     /// The filter and the format of the log.
     pub(crate) log: LogOptions,
@@ -76,7 +76,7 @@ pub enum LogFormat {
 }
 
 impl Config {
-    /// Returns a configuration with placeholder values. The rows of the table then set every field.
+    /// Returns a configuration with placeholder values, all of which the rows of the table replace by the defaults.
     pub(super) fn blank() -> Config {
         let zero = Duration::ZERO;
         let limits = Limits { frame_bytes_max: 0, header_count_max: 0, header_bytes_max: 0, to_bytes_max: 0 };

@@ -51,14 +51,14 @@ impl Default for Config {
     }
 }
 
-/// Earlier names of options: the earlier name and the present one. The earlier names are accepted with a warning.
+/// Renamed options: the earlier name and the present name. The earlier names are accepted with a warning.
 pub const RENAMED: [(&str, &str); 3] = [
     ("outbox-bytes-max", "outbound-queue-bytes-max"),
     ("burst-patience", "slow-consumer-grace"),
     ("permissions", "default-permissions"),
 ];
 
-/// Returns the option that had the given key earlier, and that key.
+/// Returns the option whose earlier key is `key`, and this key.
 pub(super) fn find_renamed(key: &str) -> Option<(&'static OptionRow, &'static str)> {
     let (earlier, present) = RENAMED.iter().find(|(earlier, _)| *earlier == key)?;
     Some((find(present)?, earlier))
@@ -69,7 +69,7 @@ pub fn find(key: &str) -> Option<&'static OptionRow> {
     rows().find(|row| row.key == key)
 }
 
-/// Returns the option whose environment variable had the given name earlier, and its earlier key.
+/// Returns the option whose environment variable had the name `name` earlier, and the earlier key.
 pub(super) fn find_renamed_variable(name: &str) -> Option<(&'static OptionRow, &'static str)> {
     RENAMED.iter().find_map(|(earlier, _)| find_renamed(earlier).filter(|_| variable(earlier) == name))
 }

@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 
 /// Longest time that can be set: 30 days. It keeps deadlines from overflowing.
 const TIME_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Shortest heartbeat interval in milliseconds. With shorter ones a broker would mostly send heartbeats.
+/// Shortest heartbeat interval in milliseconds. With shorter intervals a broker would mostly send heartbeats.
 const HEART_BEAT_MIN: u32 = 500;
 const HEART_BEAT_MAX: u32 = 24 * 3600 * 1000;
 
@@ -111,7 +111,7 @@ pub(super) fn listen(text: &str) -> Result<Vec<Listen>, String> {
     Ok(addresses)
 }
 
-/// Parses the path of the endpoint. Paths of the broker's own pages are rejected.
+/// Parses the path of the STOMP endpoint. Rejects the paths of the broker's own pages.
 pub(super) fn path(text: &str) -> Result<String, String> {
     let is_reserved =
         ["/", "/assets", "/health", "/ready", "/metrics"].contains(&text) || text.ends_with('/');
@@ -179,13 +179,12 @@ pub(super) fn user(text: &str) -> Result<(String, Passcode), String> {
     Ok((name.to_owned(), passcode))
 }
 
-/// Parses the rule for user names: `precis` or `any`.
+/// Parses the value of `user-names`: `precis` or `any`.
 pub(super) fn user_names(text: &str) -> Result<Names, String> {
     Names::parse(text).ok_or_else(|| format!("invalid value {text:?}: expected precis or any"))
 }
 
-/// Parses the preset whose rules apply after the operator's; `None` for `auto`, which derives the preset from other
-/// options.
+/// Parses the preset of permission rules. Returns `None` for `auto`: the preset is then derived from other options.
 pub(super) fn preset(text: &str) -> Result<Option<Preset>, String> {
     match text {
         "auto" => Ok(None),
@@ -254,7 +253,7 @@ pub(super) fn heart_beat(text: &str) -> Result<HeartBeat, String> {
     })
 }
 
-/// Parses the setting for access to the metrics: `loopback`, `any` or `off`.
+/// Parses the clients that may read the metrics: `loopback`, `any` or `off`.
 pub(super) fn metrics_from(text: &str) -> Result<MetricsFrom, String> {
     match text {
         "loopback" => Ok(MetricsFrom::Loopback),

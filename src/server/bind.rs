@@ -1,4 +1,4 @@
-//! The error of a broker that cannot listen, with advice for the operator.
+//! The error of a broker that cannot listen at an address, with advice for the operator.
 
 use std::fmt::{self, Display, Formatter};
 use std::io::{self, ErrorKind};
@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 /// The lowest port that needs no privilege.
 const UNPRIVILEGED_PORT_MIN: u16 = 1024;
 
-/// The error of listening at one address.
+/// The error that the broker cannot listen at an address.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address} (option {option}): {}", Advice(self))]
 pub struct BindError {

@@ -1,4 +1,4 @@
-//! The values of labels in metrics, so that every series exists from the start.
+//! The values that the labels of metrics can have. With them, the broker creates every time series at its start.
 
 use crate::config::table;
 use crate::http::sockjs;
@@ -6,12 +6,12 @@ use crate::metrics::Labels;
 use crate::session::Closing;
 use crate::wire::{tcp, websocket};
 
-/// Options that end in `-max` and are not limits that a client can reach.
+/// Options whose names end in `-max`, but which are not limits that a client can reach.
 const NOT_LIMITS_OF_CLIENTS: [&str; 4] =
     ["auth-cache-max", "auth-parallel-max", "presence-names-max", "redelivery-backoff-max"];
 /// Limits whose options do not end in `-max`.
 const OTHER_LIMITS: [&str; 1] = ["stall-timeout"];
-/// The options that would allow rejected HTTP requests.
+/// The options by which requests from more origins, or with more `Host` names, can be allowed.
 const POLICIES: [&str; 2] = ["allowed-origins", "allowed-hosts"];
 
 /// Returns the values of all labels.

@@ -36,16 +36,16 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Longest last part of the drain time, in which the remaining connections are cut, log their end, and the process
-/// ends. It is an eighth of the drain time, but no longer than this.
+/// Maximum length of the last part of the drain time, which is an eighth of it. When this part begins, the remaining
+/// connections are closed without waiting for their clients. They then log their end, and the process ends.
 const CUT_TIME_MAX: Duration = Duration::from_millis(500);
-/// Length of a boot id in bytes. The boot id distinguishes the ids of one start of the broker from those of another.
+/// Length of a boot ID in bytes. The boot ID is part of other IDs, so that no ID is used again after a restart.
 const BOOT_ID_BYTES: usize = 12;
 
 /// A running broker.
 ///
-/// Without an option that names users, every client that reaches a listener is accepted. [`Server::bind`] listens beyond
-/// this machine only if users are configured, or with `allow-anonymous`.
+/// If no source of users is configured, every client that reaches a listener is accepted. [`Server::bind`] listens at
+/// addresses that other machines can reach only if a source of users or `allow-anonymous` is configured.
 ///
 /// [`Server::shut_down`] ends the broker gracefully. If the server is dropped instead, its listeners close and its
 /// connections begin to close, but the broker does not wait for them.
@@ -147,7 +147,8 @@ impl Server {
         };
         let mut sockjs = config.sockjs;
         if sockjs.client_url.is_none() && http::pages::has_sockjs_client() {
-            // Relative to the page, so that browsers find it behind a proxy that forwards only `ws-path`.
+            // The URL is relative to the page, so that browsers find the script behind a proxy that forwards only
+            // `ws-path`.
             sockjs.client_url = Some(http::pages::SOCKJS_CLIENT[1..].to_owned());
         }
         let sockjs = Arc::new(Endpoints::new(
@@ -182,8 +183,8 @@ impl Server {
         tcp.chain(http).collect()
     }
 
-    /// Publishes a message like a SEND frame, and returns the number of subscriptions that it was given to (1 for a
-    /// queue). Headers that only the broker may set are left out.
+    /// Publishes a message like a SEND frame, and returns the number of subscriptions to which it is delivered (1 for a
+    /// queue). Leaves out headers that only the broker may set.
     ///
     /// Does not wait for subscribers: if a program publishes faster than they read, they become slow consumers.
     ///
@@ -228,15 +229,16 @@ impl Server {
     }
 
     /// Stops accepting connections, sends all waiting messages, closes all connections, and waits for the clients to
-    /// leave, for at most the drain time. Returns the number of connections that were still open at its end.
+    /// leave, for at most the drain time. Returns the number of connections that were still open at the end of this
+    /// time.
     pub async fn shut_down(mut self) -> usize {
-        // Half of the cut time is left for the end of the process.
+        // Half of the cut time remains for the process to end.
         let ends_at = Instant::now() + self.drain_time - cut_time(self.drain_time) / 2;
         self.stop();
         self.tasks.abort_all();
         while self.tasks.join_next().await.is_some() {}
         self.context.tasks.close();
-        // STOMP connections end before this time and log it; HTTP requests that hang do not.
+        // By this time STOMP connections have ended and logged their end. HTTP requests may still hang.
         if tokio::time::timeout_at(ends_at.into(), self.context.tasks.wait()).await.is_err() {
             tracing::warn!(
                 connections = self.context.tasks.len(),
@@ -261,7 +263,7 @@ impl Server {
     }
 }
 
-/// Logs the number of messages in work queues, if any: they are lost when the process ends now.
+/// Logs the number of messages in work queues, if any. They are lost when the process ends.
 pub(crate) fn log_discarded_messages(metrics: &Metrics) {
     let messages = metrics.queue_messages.get();
     if messages > 0 {
@@ -269,7 +271,7 @@ pub(crate) fn log_discarded_messages(metrics: &Metrics) {
     }
 }
 
-/// Returns the length of the last part of the drain time, at whose beginning clients are cut.
+/// Returns the cut time: the last part of the drain time ([`CUT_TIME_MAX`]).
 fn cut_time(drain_time: Duration) -> Duration {
     (drain_time / 8).min(CUT_TIME_MAX)
 }

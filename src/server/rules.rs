@@ -11,15 +11,16 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Replaces the permissions by those of `config`: its rules and its default permissions. Its other options have no
-    /// effect. The permissions apply at once: existing subscriptions are checked again.
+    /// Replaces the permissions by those of `config`: its rules, the rule of the demo and the default permissions. Its
+    /// other options are used only to derive these. The new permissions apply at once, also to existing subscriptions.
     pub fn set_permissions(&self, config: &Config) {
         if let Some(context) = self.context.upgrade() {
             context.set_permissions(config.permissions());
         }
     }
 
-    /// Reads the users file now instead of within a second after its change.
+    /// Makes the sources of users check now whether their data has changed, such as the users file. Otherwise the
+    /// broker checks once a second.
     pub async fn reload_users(&self) {
         if let Some(context) = self.context.upgrade() {
             context.reload_users().await;

@@ -6,10 +6,10 @@ use crate::http::sockjs::Endpoints;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Interval of the work that is due at some time but belongs to no connection, such as redelivery after a backoff.
+/// Interval at which work that belongs to no connection is done, such as redelivery after a backoff.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Interval of the checks whether the sources of users have changed.
+/// Interval at which the sources of users check whether their data has changed.
 const USER_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Runs the periodic work that belongs to no connection.

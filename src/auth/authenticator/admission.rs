@@ -12,9 +12,10 @@ use std::time::Duration;
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
-/// Maximum number of logins of one address that are checked at the same time, before their results are known.
+/// Maximum number of logins of one address that are checked at the same time. The throttle counts a wrong passcode for
+/// its address only when the check is complete, so this limits the guesses that it has not counted yet.
 pub(super) const CHECKS_PER_ADDRESS: usize = 256;
-/// Maximum time that a login waits for a slot. Slots that open later are not waited for.
+/// Maximum time that a login waits for a slot. If the slot opens later, the login fails after this time.
 const WAIT_MAX: Duration = Duration::from_secs(15);
 
 /// A login that may be checked. If it is dropped before it is settled, it is not counted.
@@ -97,8 +98,8 @@ impl Shared {
         }
     }
 
-    /// Waits until fewer than [`CHECKS_PER_ADDRESS`] logins of the address are being checked. A known login does not
-    /// wait.
+    /// Waits until fewer than [`CHECKS_PER_ADDRESS`] logins of the address are being checked. A login that the throttle
+    /// knows ([`Throttle::is_known`]) does not wait.
     async fn enter_gate(&self, address: Option<IpAddr>, attempt: &Attempt) -> Option<GatePermit<'_>> {
         let is_known = self.throttle.lock().is_known(attempt);
         match address.filter(|_| !is_known) {

@@ -10,12 +10,12 @@ pub(super) type LoginResult = Result<Principal, Refused>;
 /// The result of a check. The reasons are for the log.
 pub(super) enum Checked {
     Known(Principal),
-    /// A source knows the client, by a name that `user-names` does not accept.
+    /// A source accepts the client, but with a name that `user-names` does not accept.
     BadName(String),
     Refused(String),
     /// No source knows the client.
     Unknown,
-    /// The named source could not check the login.
+    /// The source with this name could not check the login.
     Unavailable(&'static str, String),
     Throttled(&'static str),
     /// `auth-waiting-max` logins are being checked already.

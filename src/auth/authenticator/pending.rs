@@ -17,7 +17,7 @@ pub(super) type ProgressReceiver = watch::Receiver<Progress>;
 /// The progress of a login.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Progress {
-    /// Whether the throttle delays the check or a refusal. This is decided before the check.
+    /// Whether the throttle delays the check, or would delay a refusal. This is known before the check begins.
     pub(super) is_delayed: bool,
     pub(super) result: Option<LoginResult>,
 }
@@ -27,7 +27,7 @@ pub(super) struct Pending {
     in_progress: Arc<LoginsInProgress>,
     digest: Digest,
     progress: watch::Sender<Progress>,
-    /// Whether this login has left the map, so that the next equal login starts a new check.
+    /// Whether this login was removed from the map, so that the next equal login starts a new check.
     is_withdrawn: bool,
 }
 
@@ -40,7 +40,7 @@ impl Pending {
         Pending { in_progress, digest, progress, is_withdrawn: false }
     }
 
-    /// Notifies the waiting clients whether the throttle delays the check or a refusal.
+    /// Notifies the waiting clients whether the throttle delays the check or would delay a refusal.
     pub(super) fn set_delayed(&self, is_delayed: bool) {
         self.progress.send_if_modified(|progress| {
             let is_modified = progress.is_delayed != is_delayed;
@@ -60,8 +60,8 @@ impl Pending {
     }
 
     /// Delays a refusal until `answer_at`. The login stays in progress even if its clients have disconnected, so that a
-    /// client that repeats the login does not cause another check before that time. At most `kept_max` logins without
-    /// clients are kept.
+    /// client that repeats the login does not cause another check before that time. If more than `kept_max` logins are
+    /// in progress, a login whose clients have disconnected is removed instead.
     pub(super) async fn delay_until(&mut self, answer_at: Instant, kept_max: usize) {
         tokio::select! {
             () = sleep_until(answer_at) => return,
@@ -79,10 +79,11 @@ impl Pending {
         progress.send_modify(|progress| progress.result = Some(result));
     }
 
-    /// Withdraws a login without clients if more than `kept_max` logins are in progress, and returns whether it did.
+    /// Removes the login from the map if it has no clients and more than `kept_max` logins are in progress. Returns
+    /// whether the login was removed.
     fn withdraw(&mut self, kept_max: usize) -> bool {
         let mut in_progress = self.in_progress.lock();
-        // Clients join under the same lock.
+        // Clients join under the same lock, so none can join between this check and the removal.
         if self.progress.receiver_count() == 0 && in_progress.len() > kept_max {
             in_progress.remove(&self.digest);
             self.is_withdrawn = true;

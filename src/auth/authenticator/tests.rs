@@ -17,8 +17,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// A source that accepts the passcode `sesame` once the test opens its gate. It refuses tokens and does not know
-/// `nobody`.
+/// A source that accepts the passcode `sesame` once the test opens its gate. It rejects tokens, and does not know the
+/// user `nobody`.
 #[derive(Debug)]
 struct Gate {
     open: Semaphore,

@@ -21,10 +21,10 @@ pub(crate) struct Hash {
     output: Box<[u8]>,
 }
 
-/// Memory for computing hashes, reused from one to the next.
+/// Memory for computing a hash, reused for the next hash.
 pub(crate) type Memory = Vec<Block>;
 
-/// An error: there is not enough memory, or no randomness.
+/// The error of a hash that cannot be computed: there is not enough memory, or no randomness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HashError;
 
@@ -32,7 +32,8 @@ impl Hash {
     /// Parses a hash of the form `$argon2id$v=19$m=19456,t=2,p=1$SALT$OUTPUT`.
     ///
     /// # Errors
-    /// The expected form. The text never repeats the input, since that is a secret.
+    /// The hash is invalid, or it costs too much. The text says what was expected. It never repeats the hash, which is
+    /// a secret.
     pub(crate) fn parse(text: &str) -> Result<Hash, String> {
         const FORM: &str = "expected an argon2id hash ($argon2id$v=19$m=…,t=…,p=…$…$…) from stompbox passwd";
         let invalid = || format!("invalid hash: {FORM}");
@@ -62,7 +63,8 @@ impl Hash {
         Hash::parse(&made.to_string()).map_err(|_| HashError)
     }
 
-    /// Creates a hash that no passcode matches and that costs as much as `model`, or as one from [`Hash::make`].
+    /// Creates a hash that no passcode matches. Checking it costs as much as checking `model` or, without `model`, a
+    /// hash from [`Hash::make`].
     pub(crate) fn dummy(model: Option<&Hash>) -> Result<Hash, HashError> {
         let params = model.map_or(Params::DEFAULT, |model| model.params.clone());
         let (salt_bytes, output_bytes) =
@@ -72,7 +74,7 @@ impl Hash {
         Ok(Hash { text: "dummy".into(), params, salt: salt.into(), output: output.into() })
     }
 
-    /// Returns whether the hash is of this passcode. Takes long, by design.
+    /// Returns whether this is the hash of `passcode`. Slow by design.
     pub(crate) fn matches(&self, passcode: &str, memory: &mut Memory) -> Result<bool, HashError> {
         let blocks = self.params.block_count();
         memory.try_reserve_exact(blocks.saturating_sub(memory.len())).map_err(|_| HashError)?;

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tracing::{debug, error};
 
-/// Increment of the nice value of hashing threads over the threads that run connections.
+/// Amount by which the nice value of hashing threads exceeds that of the threads that run connections.
 const NICE_INCREMENT: i32 = 10;
 
 /// A thread pool with one queue, which serves addresses round robin. A thread is started when a job needs it. Dropping
@@ -41,8 +41,8 @@ pub(crate) fn cores() -> usize {
 }
 
 impl HashPool {
-    /// Creates a pool of at most `threads` threads (0: one less than the cores, at least one) with room for
-    /// `waiting_max` waiting jobs.
+    /// Creates a pool of at most `threads` threads (0: one less than the number of cores, but at least one) and a queue
+    /// of at most `waiting_max` jobs.
     pub(crate) fn new(threads: usize, waiting_max: usize) -> HashPool {
         let threads_max = if threads == 0 { cores().saturating_sub(1).max(1) } else { threads };
         let state = Mutex::new(State::default());
@@ -128,7 +128,7 @@ impl Shared {
     }
 }
 
-/// Gives this thread a lower priority than the others of the process, on systems with a priority per thread.
+/// Gives this thread a lower priority than the other threads of the process, on systems with a priority per thread.
 fn lower_priority() {
     #[cfg(target_os = "linux")]
     {

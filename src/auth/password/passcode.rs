@@ -26,7 +26,7 @@ impl Passcode {
         self.ct_matches(presented).into()
     }
 
-    /// Returns the same as a [`Choice`], for use in a longer constant-time computation.
+    /// Returns whether `presented` is this passcode, as a [`Choice`] for use in a longer constant-time computation.
     pub(crate) fn ct_matches(&self, presented: &str) -> Choice {
         let presented = Passcode::padded(presented);
         self.bytes.ct_eq(&presented.bytes) & self.len.ct_eq(&presented.len)

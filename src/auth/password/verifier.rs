@@ -22,8 +22,8 @@ const ABORTED: &str = "the check was aborted";
 ///               ├─► equal check in progress? wait for its result ────────┐
 ///               └─► queue of the hash pool ──► hash ──► cache a success ──┴► yes, no
 /// ```
-/// A check that has begun is completed even if no client waits for it any longer. When the client tries again, the
-/// result is cached. Therefore a storm of clients whose timeout is shorter than the queue comes to an end.
+/// A check in the queue is completed even if its client has given up. When the client tries again, the result is
+/// cached. A storm of clients that give up before their check is complete therefore comes to an end.
 pub(crate) struct Verifier {
     key: Key,
     matches: Arc<Matches>,
@@ -62,7 +62,7 @@ impl Verifier {
         Verifier { key: Key::random(), matches, pool, successes: successes.build() }
     }
 
-    /// Returns whether `hash` is of this passcode. `name` only distinguishes users in the cache.
+    /// Returns whether `hash` is the hash of `passcode`. `name` only distinguishes users in the cache.
     ///
     /// # Errors
     /// The passcode cannot be checked now. The text is for the log.
@@ -141,7 +141,7 @@ pub(crate) mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
 
-    /// A verifier's hash function that blocks until the test lets it continue, one at a time.
+    /// A hash function for a verifier. Each check blocks until the test lets it continue.
     pub(crate) struct Slow {
         pub(crate) proceed: mpsc::Sender<()>,
         pub(crate) begun: Arc<AtomicUsize>,

@@ -4,8 +4,8 @@ use crate::auth::credentials::Credentials;
 use crate::auth::principal::Principal;
 use crate::auth::source::{Check, Decision, Source};
 
-/// Accepts clients that send no credentials. If no other source is configured, accepts every client as anonymous: a
-/// login then proves nothing, so it names no user.
+/// Accepts clients that send no credentials. If no other source is configured, accepts every client as anonymous and
+/// ignores its login, because no source can check it.
 #[derive(Debug)]
 pub(crate) struct Anonymous {
     /// Whether no other source is configured.

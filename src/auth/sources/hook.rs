@@ -85,7 +85,7 @@ impl Source for Hook {
     }
 }
 
-/// All input of a request. The response to one request holds for every equal one.
+/// All data that a request contains. Equal requests get the same response, so a response can be cached.
 #[derive(Hash)]
 struct HookRequest<'a> {
     login: Option<(&'a str, &'a str)>,
@@ -180,7 +180,7 @@ mod tests {
         Hook::new(url.parse().unwrap(), options, Client::new())
     }
 
-    /// Returns the decision in short: the name, or the reason after a character for its kind.
+    /// Returns the decision as a short text: the name, or a character for the kind of decision and the reason.
     fn short(decision: &Decision) -> String {
         match decision {
             Decision::Known(principal) => principal.name.as_deref().unwrap().to_owned(),

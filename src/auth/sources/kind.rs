@@ -20,8 +20,8 @@ pub enum SourceKind {
 }
 
 impl SourceKind {
-    /// All kinds, in the default order: first those that another component has verified, then those that verify
-    /// themselves, then those that need a local lookup, last those that need a request to another service.
+    /// All kinds, in the default order: first credentials that a proxy or TLS has verified, then signed tokens, then
+    /// users that are stored locally, then a request to another service, and last anonymous clients.
     pub const ALL: [SourceKind; 7] = [
         SourceKind::Proxy,
         SourceKind::Certificate,

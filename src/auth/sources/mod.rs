@@ -25,7 +25,7 @@ use super::password::verifier::Verifier;
 use super::source::Source;
 use std::sync::Arc;
 
-/// Returns the configured sources in their order. Kinds that the configured order omits come last.
+/// Returns the configured sources in the order of `auth-order`. Kinds that this option does not list come last.
 ///
 /// # Errors
 /// A source cannot be created from its options.

@@ -34,7 +34,8 @@ impl StaticUsers {
         }
     }
 
-    /// Returns the user and passcode for the login, and whether the passcode may match: not for an unknown user.
+    /// Returns the user, the passcode to compare, and whether it may match. For an unknown user this is the dummy
+    /// passcode, which may not match.
     fn expected(&self, login: &str) -> (Option<&Arc<str>>, &Passcode, Choice) {
         match self.passcodes.get_key_value(login) {
             Some((name, passcode)) => (Some(name), passcode, Choice::from(1)),

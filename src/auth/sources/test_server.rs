@@ -31,7 +31,7 @@ pub(crate) enum Reply {
     NoResponse,
 }
 
-/// The server; it ends with its test.
+/// The test server. It stops when the runtime of the test ends.
 pub(crate) struct TestServer {
     address: SocketAddr,
     request_count: Arc<AtomicUsize>,

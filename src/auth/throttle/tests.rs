@@ -32,7 +32,8 @@ impl Simulation {
         self.throttle.admit(attempt, None, self.now)
     }
 
-    /// Checks a login and waits for its answer. The login takes the first slot for which it has to wait as it opens.
+    /// Checks a login and waits for its answer. If the login has to wait for a slot, it takes the first one as soon as
+    /// it opens.
     fn login(&mut self, address: &str, name: &str, passcode: &str, outcome: Outcome) -> Waits {
         let (attempt, began) = (self.attempt(address, name, passcode), self.now);
         let mut drawn_slot = None;
@@ -148,7 +149,7 @@ fn a_stale_passcode_that_is_repeated_delays_its_own_refusals_only() {
         simulation.wrong("192.0.2.1", "alice", "stale");
     }
     assert_eq!(simulation.correct("192.0.2.1", "alice", "new"), 0, "the same user with the new passcode");
-    // A shared login whose passcode has changed, on many devices.
+    // Many devices share one login and still send its old passcode.
     for device in 0..200 {
         assert_eq!(simulation.wrong(&format!("198.51.100.{device}"), "sensors", "stale"), 0);
     }
@@ -319,8 +320,8 @@ fn memory_of_the_throttle_is_bounded() {
 
 // ---- guesses per hour ----
 
-/// Attackers that guess as fast as the throttle allows, `parallel` at a time from each address. Each slot is taken as
-/// it opens: random delays can only make them slower.
+/// Attackers that guess as fast as the throttle allows, `parallel` at a time from each address. They take each slot as
+/// soon as it opens: random delays could only make them slower.
 struct Attack {
     addresses: u32,
     names: u32,
@@ -334,7 +335,8 @@ enum Step {
 }
 
 impl Attack {
-    /// Returns the guesses that were checked in each hour: the most of one name, and those of all names.
+    /// Returns how many guesses were checked in each hour: of the name with the most guesses, and of all names
+    /// together.
     fn guesses(&self, hours: usize) -> Vec<(u32, u32)> {
         let (mut throttle, start) = (Throttle::new(5, 1000), Instant::now());
         let mut steps = Vec::new();

@@ -23,7 +23,7 @@ pub(super) struct Response {
 enum State {
     StatusLine,
     Headers,
-    /// The number of missing bytes of the body. More chunks may follow if `in_chunks`.
+    /// `left` bytes of the body are missing or, if `in_chunks`, `left` bytes of the current chunk.
     Body {
         left: u64,
         in_chunks: bool,

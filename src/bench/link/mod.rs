@@ -17,11 +17,12 @@ use stompbox_frames::sockjs::{Quoting, quote};
 use stompbox_frames::stomp::{Command, Decoder, Frame, Limits, Version};
 use websocket::WebSocket;
 
-/// Limits far above the size of anything that a broker sends back of the client's messages.
+/// Limits on frames from the broker. They are far above the size of the messages that this client publishes and
+/// receives.
 const LIMITS: Limits =
     Limits { frame_bytes_max: 64 << 20, header_count_max: 1000, header_bytes_max: 1 << 20, to_bytes_max: 0 };
-/// Bytes that may be queued before a publisher waits. This fills several TCP segments; the second value, for the body
-/// of an HTTP request, is small enough for any server.
+/// Numbers of bytes that may be queued before a publisher waits. The first is for sockets and fills several TCP
+/// segments. The second is for the body of an HTTP request and is small enough for any server.
 const QUEUED_BYTES_MAX: (usize, usize) = (64 * 1024, 16 * 1024);
 
 /// The broker to connect to.
@@ -75,7 +76,7 @@ impl Link {
         self.decoder.set_version(version);
     }
 
-    /// Returns whether the queue is short enough to add more.
+    /// Returns whether the queue is short enough to add another frame.
     pub(super) fn has_room(&self) -> bool {
         match &self.wire {
             Wire::Sockjs(halves) => halves.1.backlog() < QUEUED_BYTES_MAX.1,
@@ -141,7 +142,7 @@ async fn progress_of_session(
         *main = Socket::connect(address).await?;
         receiving.request_frames(&mut main.out);
     }
-    // Not concurrently with the other socket, because each byte that arrives there would cancel the connect.
+    // Do not wait for the main socket at the same time: each byte that arrives there would cancel the connect.
     sending.connect(address).await?;
     let sending_ready = async {
         match sending.socket_with_request() {
@@ -163,7 +164,7 @@ async fn progress_of_session(
 }
 
 impl Wire {
-    /// Writes the beginning of a connection (for example, an upgrade request).
+    /// Creates the state of the transport, and writes the first bytes of the connection, such as an upgrade request.
     fn begin(url: &Url, out: &mut BytesMut) -> Result<Wire, BenchError> {
         let host = url.authority();
         let session = || {

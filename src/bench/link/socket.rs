@@ -72,7 +72,7 @@ impl Socket {
                 Err(error) => return Err(self.socket_error(error)),
             }
         }
-        // Free a large buffer, which was needed for a backlog.
+        // Free a buffer that a backlog has made large.
         if self.out.capacity() > READ_BYTES {
             self.out = BytesMut::new();
         }

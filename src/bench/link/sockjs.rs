@@ -15,7 +15,8 @@ use stompbox_frames::stomp::Decoder;
 /// Idle time after which a sending socket is replaced, because the server may be about to close it.
 const IDLE_MAX: Duration = Duration::from_secs(2);
 
-/// Returns the method and name of receiving requests (the name with its query), and the name of sending requests.
+/// Returns the method and the name, including the query, of requests that receive frames, and the name of requests that
+/// send messages.
 fn endpoints(transport: Transport) -> (&'static str, &'static str, &'static str) {
     match transport {
         Transport::SockjsXhr => ("POST", "xhr_streaming", "xhr_send"),

@@ -167,7 +167,8 @@ impl WebSocket {
     }
 }
 
-/// Parses a frame header. Returns it with the length of its payload and its own length; `None` if it is incomplete.
+/// Parses a frame header. Returns the header, the length of the payload and the length of the header; `None` if the
+/// header is incomplete.
 fn parse(input: &[u8]) -> Result<Option<(FrameHeader, u64, usize)>, BenchError> {
     let mut cursor = Cursor::new(input);
     let parsed = FrameHeader::parse(&mut cursor).map_err(|_| BenchError::protocol("WebSocket"))?;

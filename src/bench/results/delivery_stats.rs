@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 
 /// Number of significant digits of recorded latencies, which are in nanoseconds.
 const DIGITS: u8 = 3;
-/// Maximum recorded latency, one hour. Longer ones are recorded as this.
+/// Maximum recorded latency in nanoseconds: one hour. A longer latency is recorded as one hour.
 const LATENCY_MAX: u64 = 3600 * 1_000_000_000;
 
 /// Start and end of the measurement, in nanoseconds since the run began; the end is exclusive.
@@ -23,7 +23,7 @@ pub(in crate::bench) struct DeliveryStats {
     pub(in crate::bench) reordered: u64,
     pub(in crate::bench) corrupt: u64,
     pub(in crate::bench) foreign: u64,
-    /// Time from when a message was due until it was read, for messages that were due during the measurement.
+    /// Time from the due time of a message until it was read, for messages that were due during the measurement.
     pub(in crate::bench) latency: Histogram<u64>,
 }
 
@@ -43,7 +43,8 @@ impl Default for DeliveryStats {
 }
 
 impl DeliveryStats {
-    /// Records the arrival of a message of this run at time `now`, and returns whether it is the first one.
+    /// Records the arrival of a message of this run at time `now`. Returns whether the message has arrived for the
+    /// first time.
     pub(in crate::bench) fn record(
         &mut self,
         stamp: &Stamp,

@@ -17,7 +17,7 @@ pub(in crate::bench) struct Report {
     pub(in crate::bench) options: Options,
     /// Duration of the measurement, in seconds.
     pub(in crate::bench) seconds: f64,
-    /// Number of messages sent during the measurement, and in total.
+    /// Number of messages sent during the measurement (`published`), and in total (`sent`).
     pub(in crate::bench) published: u64,
     pub(in crate::bench) sent: u64,
     pub(in crate::bench) stats: DeliveryStats,
@@ -145,7 +145,7 @@ impl Report {
     }
 }
 
-/// Results that only this shape has.
+/// The results that only the shape `idle` has.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::bench) struct Idle {
     pub(in crate::bench) connections: usize,
@@ -153,7 +153,7 @@ pub(in crate::bench) struct Idle {
     pub(in crate::bench) connect_seconds: f64,
     /// Time from a SEND to the last of its deliveries, in seconds, for each broadcast.
     pub(in crate::bench) broadcast_seconds: Vec<f64>,
-    /// Resident memory of the broker in bytes, before and with the connections.
+    /// Resident memory of the broker in bytes, before the connections are opened and while they are open.
     pub(in crate::bench) resident_bytes: Option<(u64, u64)>,
 }
 

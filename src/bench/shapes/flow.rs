@@ -54,7 +54,7 @@ pub(in crate::bench) async fn run(
     Ok(Report::new(options, coordinator, expected))
 }
 
-/// Returns the number of deliveries of each message of a publisher.
+/// Returns the number of deliveries that each message of the publisher causes.
 fn copies(options: &Options, publisher: usize) -> usize {
     let destination = publisher % options.destinations;
     match options.shape {

@@ -1,5 +1,5 @@
-//! The shape `ping-pong`: pairs of connections with one message in flight, of which one end returns what the other
-//! sends.
+//! The shape `ping-pong`: pairs of connections with one message in flight. One end of a pair returns each message that
+//! the other end sends.
 
 use crate::bench::client::{connect_all, send_head, subscribe};
 use crate::bench::coordinator::Coordinator;
@@ -103,7 +103,7 @@ impl Echo {
     }
 }
 
-/// The end that sends messages and counts their return.
+/// The end that sends messages and records those that return.
 struct Pinger {
     end: PairEnd,
     sequence: Sequence,

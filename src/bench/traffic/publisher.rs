@@ -43,7 +43,7 @@ impl Publisher {
         Publisher { run, link, index, pace, wants_receipts, head, frame: Vec::new(), next: 0, receipts: 0 }
     }
 
-    /// Publishes until the task is aborted. If `probes`, sends probes to its destination until the start.
+    /// Publishes until the task is aborted. If `probes`, sends probes to its destination until the measurement starts.
     pub(in crate::bench) async fn publish(mut self, probes: bool) -> Result<(), BenchError> {
         let start = self.prepare(probes).await?;
         let (run, index) = (self.run.clone(), self.index);
@@ -72,8 +72,8 @@ impl Publisher {
         }
     }
 
-    /// Publishes `rounds` messages, each after the one before has reached all receivers, and records the seconds that
-    /// each took.
+    /// Publishes `rounds` messages, each after the previous message has reached all receivers. Appends the seconds that
+    /// each message took to `times`.
     pub(in crate::bench) async fn broadcast(
         mut self,
         rounds: usize,

@@ -1,4 +1,4 @@
-//! A connection that subscribes and checks every message that it receives.
+//! A connection that subscribes to a destination and checks every message that it receives.
 
 use super::sequence::{Arrival, Sequence};
 use super::stamp::{PROBE, Stamp, StampError};
@@ -63,7 +63,7 @@ pub(in crate::bench) struct Receiver {
     unreported: Unreported,
 }
 
-/// Number of deliveries of a message group that the publisher's window has not been notified of yet.
+/// First deliveries of one group of messages that are not reported to the publisher's window yet.
 #[derive(Clone, Copy, Default)]
 struct Unreported {
     publisher: usize,

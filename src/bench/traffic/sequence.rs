@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// Maximum number of recorded gaps. Beyond that, the messages in the oldest gap count as lost.
+/// Maximum number of recorded gaps. If there are more, the messages in the oldest gap count as lost.
 const GAPS_MAX: usize = 16_384;
 
 /// The kind of an arrival.
@@ -16,7 +16,8 @@ pub(in crate::bench) enum Arrival {
     Again,
 }
 
-/// The messages of one publisher that one receiver, or one group of competing ones, has seen. Numbers begin with 0.
+/// The messages of one publisher that one receiver, or one group of competing consumers, has received. Their numbers
+/// begin with 0.
 #[derive(Debug, Default)]
 pub(in crate::bench) struct Sequence {
     next: u64,

@@ -5,7 +5,7 @@
 //! body      = run publisher number due filler
 //! run       = 8HEXDIG       publisher = 4HEXDIG      number = 12HEXDIG
 //! due       = 16HEXDIG      ; nanoseconds since the run began
-//! filler    = *VCHAR        ; begins elsewhere in the alphabet for each number
+//! filler    = *VCHAR        ; the number determines its first character
 //! ```
 
 /// Minimum size of a body, in bytes.
@@ -43,7 +43,7 @@ pub(in crate::bench) struct Stamper {
 }
 
 impl Stamper {
-    /// Creates a stamper for bodies of `bytes` bytes, at least [`BODY_BYTES_MIN`].
+    /// Creates a stamper for bodies of `bytes` bytes, or of [`BODY_BYTES_MIN`] if this is more.
     pub(in crate::bench) fn new(run: u32, bytes: usize) -> Stamper {
         let bytes = bytes.max(BODY_BYTES_MIN);
         let mut id = [0; 8];

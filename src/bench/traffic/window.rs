@@ -1,7 +1,8 @@
 //! The window of a closed loop: limits the number of a publisher's messages in flight.
 //!
 //! Messages are counted in groups of about an eighth of the window; otherwise a thousand subscribers would contend for
-//! one counter per message. The slot of a group is free again when all receivers have seen all of its messages.
+//! one counter per message. Each group takes a slot of the window, which is free again when all receivers have received
+//! all messages of the group.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Notify;
@@ -13,7 +14,7 @@ pub(in crate::bench) struct Window {
     group: u64,
     /// Number of deliveries of each message.
     copies: u64,
-    /// Missing deliveries of the group in each slot.
+    /// For each slot, the number of missing deliveries of its group.
     missing: Box<[AtomicU64]>,
     freed: Notify,
 }
@@ -31,7 +32,8 @@ impl Window {
         }
     }
 
-    /// Takes a slot for message `number`, the next of its publisher. Returns `false` if none is free.
+    /// Takes a slot if message `number`, which is the publisher's next, is the first of its group. Returns `false` if
+    /// no slot is free.
     pub(in crate::bench) fn try_take(&self, number: u64) -> bool {
         if !number.is_multiple_of(self.group) {
             return true;

@@ -46,7 +46,7 @@ struct PasswdAction {
     /// The name of the user; `None` to list the users.
     name: Option<String>,
     roles: Option<Arc<[Box<str>]>>,
-    /// Whether a new user may have a name that brokers only accept with `user-names = any`.
+    /// Whether a new user may have a name that the broker accepts only with `user-names = any`.
     any_name: bool,
     delete: bool,
 }
@@ -115,8 +115,7 @@ fn command() -> Command {
         )
 }
 
-/// Returns the error text. It is that of the parser, except where the parser would repeat an unexpected value, which may be a
-/// passcode.
+/// Returns the error text: that of clap, unless clap would repeat an unexpected value, which may be a passcode.
 fn explain(error: &clap::Error) -> String {
     match error.kind() {
         ErrorKind::UnknownArgument => {

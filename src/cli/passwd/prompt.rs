@@ -53,7 +53,7 @@ fn read_line(input: &mut dyn BufRead, must_be_last: bool) -> Result<Secret, Stri
     }
 }
 
-/// Turns off the echo of the terminal until it is dropped.
+/// Keeps the echo of the terminal turned off until this value is dropped.
 struct EchoOff<'a> {
     terminal: &'a Stdin,
     before: Termios,

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// The mode of a new file: only its owner may read the hashes.
 const MODE: u32 = 0o600;
 
-/// A file with an exclusive lock. No other `LockedFile` can change it in the meantime.
+/// A file with an exclusive lock. While this value exists, no other `LockedFile` can change the file.
 #[derive(Debug)]
 pub(super) struct LockedFile {
     path: PathBuf,
@@ -47,7 +47,7 @@ impl LockedFile {
     /// Replaces the contents of the file, keeps its owner and mode, and releases the lock.
     ///
     /// # Errors
-    /// The new file cannot be written, and the old one is unchanged. The text says why.
+    /// The new file cannot be written; the text says why. The old file is unchanged.
     pub(super) fn replace(mut self, text: &str) -> Result<(), String> {
         let (directory, name) = (self.path.parent(), self.path.file_name());
         let directory = directory.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -80,7 +80,7 @@ impl LockedFile {
 }
 
 impl Drop for LockedFile {
-    /// Removes the empty file that was created if nothing was written to it.
+    /// Removes the file if [`LockedFile::new`] created it and it was not replaced.
     fn drop(&mut self) {
         if self.is_new && is_at(&self.file, &self.path) {
             let _ = fs::remove_file(&self.path);

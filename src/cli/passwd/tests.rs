@@ -17,8 +17,8 @@ impl TempDirectory {
         fs::read_to_string(self.0.join("users")).expect("a file")
     }
 
-    /// Runs the command and returns its exit code, standard output and standard error. The path of the file is
-    /// shortened to `users`.
+    /// Runs the command and returns its exit code, standard output and standard error. In the outputs, the path of the
+    /// file is replaced by `users`.
     fn run(&self, arguments: &[&str], passcode: Result<&str, &str>) -> (ExitCode, String, String) {
         let (mut out, mut errors) = (Vec::new(), Vec::new());
         let path = self.0.join("users");

@@ -5,7 +5,7 @@ use crate::config::builders::{COUNT_MAX, GIB, KIB, TIB, bytes, number};
 use crate::config::row::OptionRow;
 use crate::config::value::{count, size, store, switch};
 
-/// Largest number of JSON bytes for one byte of a frame (`\u0000`).
+/// Maximum number of bytes that one byte of a frame takes in JSON (`\u0000`).
 const JSON_FACTOR: usize = 6;
 
 pub(crate) const FRAMES: &[OptionRow] = &[

@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// Starts `clients` clients that guess without a pause, from `addresses` addresses: the passcode of alice, or
-/// passcodes of a different name each time.
+/// Starts `clients` clients at `addresses` addresses, which guess passcodes without a pause: those of `alice`, or of a
+/// different name each time.
 fn guess_forever(
     authenticator: &Authenticator,
     clients: u32,
@@ -76,7 +76,8 @@ async fn login_of_an_attacked_name_is_refused_unless_it_was_correct_before() {
     let refused = tasks.join_all().await;
     let busy: Vec<_> = refused.iter().filter(|refused| refused.cause == Cause::Busy).collect();
     assert!(busy.len() > 380, "{}", busy.len());
-    // The last slot before that time is taken up to 100 ms after it opens, and its refusal is answered at once.
+    // Logins that get no slot fail after 15 s. A slot that opens shortly before is taken up to 100 ms later, and the
+    // refusal of this login is not delayed.
     assert!((15_000..15_200).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
     let refused = busy[0];
     let expected = ("login not checked", "Too many logins failed; try again later.", Cause::Busy);
@@ -105,7 +106,7 @@ async fn delayed_refusal_is_answered_when_its_client_leaves_and_still_counts() {
             authenticator.authenticate_until(async {}, login).await.expect_err("the refusal is delayed");
         assert_eq!((refused.summary, refused.cause), ("login not checked", Cause::Busy), "{passcode}");
         assert_eq!(start.elapsed(), Duration::ZERO, "{passcode}");
-        // This waits for the refusal that is still delayed, or follows a correct login.
+        // The second login waits for the refusal that is still delayed, or succeeds at once.
         assert_eq!(took(&authenticator, credentials("alice", passcode)).await, result, "{passcode}");
         assert_eq!(gate.checks(), checks, "{passcode}");
         assert_eq!(took(&authenticator, credentials("alice", "last")).await, later, "after {passcode}");
@@ -120,7 +121,7 @@ async fn correct_login_succeeds_while_its_address_guesses_without_a_pause() {
         let gate = Gate::new(1_000_000);
         let authenticator = Authenticator::with_sources(options(100), vec![gate.clone()]);
         let guesses = guess_forever(&authenticator, 20, 1, targets_alice);
-        // By now the intervals are at their longest.
+        // After so many checks the intervals have reached their maximum.
         gate.until(before).await;
         while !took(&authenticator, from("10.0.0.0", credentials("alice", "sesame"))).await.1 {
             let checks = gate.checks();
@@ -131,7 +132,7 @@ async fn correct_login_succeeds_while_its_address_guesses_without_a_pause() {
     }
 }
 
-/// The limits are close to those in the throttle's own test: the random delays take little time.
+/// The limits are close to those in `throttle/tests.rs`, because the random delays are short.
 #[tokio::test(start_paused = true)]
 async fn guesses_that_are_checked_in_the_first_hour_are_bounded() {
     for (clients, addresses, targets_alice, checks_max) in
@@ -161,13 +162,14 @@ async fn own_token_does_not_reset_the_failures_of_another_user() {
     let own = Credentials { login: Some("alice".to_owned()), ..bearer("good") };
     let known = authenticator.authenticate(own).await.expect("an own token");
     assert_eq!(known.name.as_deref(), Some("mallory"));
-    // The token was checked in the slot of a guess. The next guess waits 500 ms for its slot, and its refusal as long.
+    // The token was checked in the slot of a guess. The next guess waits 500 ms for its slot, and its refusal is
+    // delayed by another 500 ms.
     assert_eq!(took(&authenticator, credentials("alice", "6")).await, (1000, false));
     authenticator.authenticate(credentials("alice", "sesame")).await.expect("alice");
     assert_eq!(took(&authenticator, credentials("alice", "7")).await, (0, false));
 }
 
-/// Returns a generator of logins of `alice` with a passcode that was refused before, each with another token beside it.
+/// Returns a generator of logins of `alice` with a passcode that was refused before, each with a different token.
 fn repeated_logins(
     authenticator: &Authenticator,
 ) -> impl FnMut() -> Pin<Box<dyn Future<Output = LoginResult>>> {

@@ -61,7 +61,8 @@ impl State {
                 (self.keys, self.is_invalid) = (keys, false);
                 tracing::info!(path = %path.display(), keys = self.keys.len(), "token keys reloaded");
             }
-            // The file may be written partially. It has another fingerprint when it is complete.
+            // The file may still be being written. Its fingerprint changes again when it is complete, and it is then
+            // read again.
             Err(error) => {
                 if !self.is_invalid {
                     tracing::warn!(

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 /// Minimum interval between fetches because of unknown keys or after failures.
 const RETRY_INTERVAL: Duration = Duration::from_secs(30);
-/// The same interval while no keys have been fetched yet and no token can be verified.
+/// Minimum interval between fetches until the first one succeeds. Before that, no token can be verified.
 const INITIAL_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ pub(super) enum FetchReason {
     UnknownKey,
 }
 
-/// The actions before the keys are returned.
+/// What [`KeyUrl::keys`] does before it returns the keys.
 #[derive(Debug, PartialEq, Eq)]
 struct Plan {
     /// Whether a fetch is started.
@@ -68,7 +68,7 @@ impl KeyUrl {
     }
 
     /// Returns the keys; `None` if they have never been fetched. All callers wait for the same fetch, which continues
-    /// if they are dropped.
+    /// even if their futures are dropped.
     pub(super) async fn keys(&self, reason: FetchReason) -> Option<Arc<[Key]>> {
         let running = {
             let mut state = self.shared.state.lock();

@@ -9,11 +9,11 @@ use jsonwebtoken::{Algorithm, DecodingKey, crypto};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// Minimum length of a shared secret, in bytes: that of the hash of HS256.
+/// Minimum length of a shared secret, in bytes: the length of the hash that HS256 uses.
 const SECRET_BYTES_MIN: usize = 32;
 /// Lengths of an RSA modulus, in bytes, that aws-lc supports.
 const MODULUS_BYTES: std::ops::RangeInclusive<usize> = 256..=1024;
-/// Maximum number of keys in one set. All of them may have to be tried for a token without a key ID.
+/// Maximum number of keys in one set. If a token has no key ID, all keys of a set may have to be tried.
 const SET_KEYS_MAX: usize = 100;
 
 const HMAC: &[Algorithm] = &[Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
@@ -37,14 +37,14 @@ pub(super) struct Key {
     decoding: DecodingKey,
 }
 
-/// How close a set of keys comes to verifying a token; the closest is last.
+/// The result of trying keys on a token, from the worst to the best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fit {
     /// No key has the token's key ID (`kid`).
     NoKey,
-    /// None of the keys with that key ID is for the token's algorithm.
+    /// There are keys with this key ID, but none is for the token's algorithm.
     NoAlgorithm,
-    /// None of these keys verifies the signature.
+    /// There are keys with this key ID and algorithm, but none verifies the signature.
     NoMatch,
     /// One key verifies the signature.
     Match,
@@ -63,7 +63,7 @@ impl Fit {
         fit
     }
 
-    /// Returns the best fit of the keys of a set: those with the token's key ID, or all if it has none.
+    /// Returns the best fit of the keys of a set. If the token has a key ID, only keys with this ID are tried.
     pub(super) fn of_set(keys: &[Key], signed: &Signed<'_>) -> Fit {
         let kid = signed.kid.as_deref();
         Fit::of(keys.iter().filter(|key| kid.is_none() || key.kid.as_deref() == kid), signed)
@@ -158,7 +158,8 @@ impl Key {
     }
 }
 
-/// Parses a key set (RFC 7517). Keys that cannot be used are skipped: a set may have some for other purposes.
+/// Parses a key set (RFC 7517). Keys that cannot be used are skipped, because a set may contain keys for other
+/// purposes.
 pub(super) fn parse_set(json: &[u8]) -> Result<Arc<[Key]>, String> {
     let set: Value =
         serde_json::from_slice(json).map_err(|_| "invalid JSON: expected a key set (JWKS)".to_owned())?;
@@ -179,7 +180,7 @@ pub(super) fn parse_set(json: &[u8]) -> Result<Arc<[Key]>, String> {
     Ok(keys.into())
 }
 
-/// Checks a key, and returns the algorithms that it is for.
+/// Checks a key, and returns the algorithms for which it can be used.
 fn algorithms(jwk: &Jwk) -> Result<&'static [Algorithm], &'static str> {
     let decoded = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|_| "malformed");
     match &jwk.algorithm {

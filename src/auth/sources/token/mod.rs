@@ -36,8 +36,8 @@ pub struct Tokens {
     options: Options,
     fixed: Vec<Key>,
     key_sets: Vec<KeySet>,
-    /// Permits for verifying a signature, one for each core: this can take a few 100 µs on a thread that runs
-    /// connections.
+    /// Permits for verifying a signature, one for each core. Verifying runs on the threads that run connections, and
+    /// can take a few 100 µs.
     permits: Semaphore,
 }
 
@@ -65,7 +65,7 @@ impl Tokens {
     /// Reads secrets and files. Keys at URLs are fetched by the first login that needs them.
     ///
     /// # Errors
-    /// A secret is too short or is not a secret, or a file cannot be read or contains no usable key. The text names the
+    /// A secret is too short or is a key in PEM, or a file cannot be read or contains no usable key. The text names the
     /// option.
     pub fn new(options: Options, client: Client) -> Result<Tokens, String> {
         install_provider();
@@ -105,8 +105,8 @@ impl Tokens {
         }
     }
 
-    /// Runs `verify` once a permit is free. Yields before that, so that the runtime polls its sockets and many tokens
-    /// do not delay connections.
+    /// Waits for a permit, yields, and runs `verify`. The yield lets the runtime poll its sockets and other tasks, so
+    /// that many tokens do not delay connections.
     async fn with_permit<T>(&self, verify: impl FnOnce() -> T) -> T {
         // The semaphore is never closed.
         let _permit = self.permits.acquire().await;
@@ -114,7 +114,7 @@ impl Tokens {
         verify()
     }
 
-    /// Tries the keys, first the fixed ones, which need no fetch.
+    /// Tries the fixed keys first, because they need no fetch, and then the key sets.
     async fn verify(&self, signed: &Signed<'_>) -> Result<Fit, TokenError> {
         let fixed = match self.fixed.is_empty() {
             true => Fit::NoKey,
@@ -124,8 +124,8 @@ impl Tokens {
             return Ok(fixed);
         }
         let (found, missing) = self.check_key_sets(signed, FetchReason::Lookup).await;
-        // Only the keys of a set with the token's key ID count. If no key has it, the token may be signed with a new
-        // key.
+        // If the token has a key ID, only keys with this ID are tried. If no key has it, the sets are fetched again,
+        // because the key may be new.
         let is_new = signed.kid.is_some() && found == Fit::NoKey;
         let (found, missing) = if is_new {
             self.check_key_sets(signed, FetchReason::UnknownKey).await
@@ -137,13 +137,13 @@ impl Tokens {
             (_, Some(url)) => {
                 Err(TokenError::KeysUnavailable(format!("the keys at {url} cannot be fetched")))
             }
-            // The algorithms of the fixed keys say nothing about the missing key of a set.
+            // Report the unknown key, not the algorithms of the fixed keys: the token was probably meant for a key set.
             (Fit::NoKey, None) if fixed == Fit::NoAlgorithm && !self.key_sets.is_empty() => Ok(found),
             (found, None) => Ok(found.max(fixed)),
         }
     }
 
-    /// Returns the best fit of the key sets, and the URL of one that has never been fetched successfully.
+    /// Returns the best fit of the key sets. If one of them has never been fetched successfully, also returns its URL.
     async fn check_key_sets(&self, signed: &Signed<'_>, reason: FetchReason) -> (Fit, Option<&Url>) {
         let (mut fit, mut missing) = (Fit::NoKey, None);
         for key_set in &self.key_sets {

@@ -24,7 +24,7 @@ impl FromStr for Jwks {
     }
 }
 
-/// Which tokens are accepted. `Debug` shows no secret.
+/// The settings that determine which tokens are accepted. `Debug` shows no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Shared secrets of at least 32 bytes, for HS256, HS384 and HS512 (`jwt-secret`); several during a key rotation.
@@ -36,9 +36,9 @@ pub struct Options {
     pub jwks: Vec<Jwks>,
     /// Age after which keys from a URL are fetched again (`jwt-jwks-refresh`, 10 min).
     pub jwks_refresh: Duration,
-    /// Accepted issuers of tokens (`jwt-issuer`); any, if empty.
+    /// Accepted issuers of tokens (`jwt-issuer`). If empty, every issuer is accepted.
     pub issuers: Vec<String>,
-    /// Accepted audiences of tokens (`jwt-audience`); any or none, if empty.
+    /// Accepted audiences of tokens (`jwt-audience`). If empty, every audience is accepted, and a token needs none.
     pub audiences: Vec<String>,
     /// Tolerance for clock differences (`jwt-leeway`, 0 s).
     pub leeway: Duration,

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Claims about the token, not about the user.
+/// Claims that describe the token, not the user. Permission rules cannot refer to them.
 const TOKEN_CLAIMS: &[&str] = &["exp", "nbf", "iat", "jti"];
 
 /// Returns the principal of these claims.

@@ -111,7 +111,7 @@ fn set(keys: &[Value]) -> String {
     json!({"keys": keys}).to_string()
 }
 
-/// A file that is removed when it is dropped.
+/// A file that is removed when this value is dropped.
 struct Temporary(PathBuf);
 
 impl Temporary {
@@ -179,7 +179,7 @@ async fn decide(tokens: &Tokens, token: &str) -> Decision {
     decision
 }
 
-/// Returns the decision in short: the name, or the reason after a character for its kind.
+/// Returns the decision as a short text: the name, or a character for the kind of decision and the reason.
 async fn short_decision(tokens: &Tokens, token: &str) -> String {
     match decide(tokens, token).await {
         Decision::Known(principal) => principal.name.unwrap().to_string(),
@@ -471,7 +471,7 @@ async fn key_of_a_set_is_used_only_for_its_purpose() {
     }
 }
 
-/// Advances the broker's clock; socket I/O then takes real time.
+/// Advances the clock by `seconds`, and lets it run again afterwards, because socket I/O takes real time.
 async fn later(seconds: u64) {
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(seconds)).await;

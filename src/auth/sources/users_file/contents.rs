@@ -29,7 +29,7 @@ impl Users {
     /// Parses the text of a file. Users must have names that `names` accepts.
     ///
     /// # Errors
-    /// The number of the first line that is not accepted, and the reason.
+    /// The file is invalid. The text begins with the number of the first invalid line.
     pub(super) fn parse(text: &str, names: Names) -> Result<Users, String> {
         let records = record::parse(text).map_err(|error| error.to_string())?;
         for record in &records {
@@ -90,7 +90,7 @@ impl FileFingerprint {
     }
 }
 
-/// Returns the text of the file at `path` and its fingerprint from before it was read.
+/// Returns the text of the file at `path`, and the fingerprint that the file had before it was read.
 ///
 /// # Errors
 /// The file cannot be read; the text says why.

@@ -49,7 +49,7 @@ pub(crate) fn edit(
     })
 }
 
-/// Returns the text with the line of `user` replaced by `new`, a function of the line's ending.
+/// Returns the text with the line of `user` replaced by the result of `new`, whose argument is the line ending.
 fn with_line(text: &str, user: &Record, new: impl Fn(&str) -> String) -> String {
     let replaced = text.split_inclusive('\n').enumerate().map(|(at, line)| {
         if at + 1 != user.line {

@@ -25,7 +25,7 @@ use tracing::{info, warn};
 
 /// Minimum interval between two checks of whether the file has changed.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// Maximum number of times that a login is checked because its user changed in the meantime.
+/// Maximum number of checks of one login. A login is checked again if its user has changed during the check.
 const ATTEMPTS_MAX: usize = 3;
 
 /// A users file, read at start and again when it has changed. If the new content is invalid, the users read before stay
@@ -100,7 +100,8 @@ impl UsersFile {
     async fn decide(&self, credentials: &Credentials) -> Decision {
         let Some((login, passcode)) = credentials.login() else { return Decision::Unknown };
         if login.len() > record::NAME_BYTES_MAX || passcode.len() > Passcode::BYTES_MAX {
-            // No user has such a name or passcode, so the answer reveals nothing, and no long text enters the queue.
+            // No user can have such a name or passcode, so the answer reveals nothing. The check keeps long texts out
+            // of the queue.
             return Decision::Refused("the name or the passcode is too long".to_owned());
         }
         let client = credentials.handshake.address.map(network);
@@ -231,7 +232,7 @@ impl Shared {
         })
     }
 
-    /// Returns a value that differs for different hashes.
+    /// Returns the version of the user, which changes with the user's hash.
     fn version(&self, user: &record::Record) -> u64 {
         self.hasher.hash_one(user.hash.as_str())
     }

@@ -9,7 +9,7 @@ use crate::auth::secret::Secret;
 use std::fs;
 use tokio::task::JoinSet;
 
-/// A directory with a users file, removed when it is dropped.
+/// A directory with a users file. It is removed when this value is dropped.
 struct UsersDirectory(PathBuf);
 
 impl UsersDirectory {
@@ -137,7 +137,7 @@ async fn file_change_is_detected_by_a_login_once_a_second() {
     );
     let Decision::Known(alice) = file.check(&credentials("alice", "new")).await else { panic!("alice") };
 
-    // Other roles and the same hash.
+    // Change the roles, but not the hash.
     let text = fs::read_to_string(directory.path()).expect("a file");
     directory.write(&text.replace(":b\n", ":c,d\n"));
     assert_eq!(file.reload(), Ok(()));
@@ -254,7 +254,7 @@ async fn storm_of_retrying_clients_converges() {
         for login in &mut logins {
             assert!(futures_util::poll!(login).is_pending());
         }
-        // Let the tasks run that check the logins; then the clients give up.
+        // Let the tasks that check the logins run before the clients give up.
         for _ in 0..10 {
             tokio::task::yield_now().await;
         }
