@@ -39,7 +39,7 @@
 //! | 5 | [`wire`] | framing: the trait [`wire::Wire`], TCP, WebSocket, recognition of protocols | 0–3 |
 //! | 5 | [`connection`] | the connection task: reading, writing, `executor` of actions, login, closing | 0–3, `wire` |
 //! | 6 | [`http`] | HTTP: connections, client information, `policy` (hosts, origins, proxies), `sockjs`, pages | 0–5 |
-//! | 7 | [`config`] < [`server`] < [`cli`] | options, the running broker, the command | all below |
+//! | 7 | [`config`], [`server`], [`cli`] | options, the running broker, the command | 0–6; `server` also `config`; `cli` also `config`, `server`, `bench` |
 //! | 7 | [`mod@bench`] | the load generator: a client for any broker | `stompbox-frames` |
 //!
 //! # Where to change what
@@ -88,13 +88,13 @@
 //! # Design decisions that may be unexpected
 //! - A login is checked in a task of its own. Equal logins share one task, and a check that has begun continues after
 //!   its client disconnects. When a client that gave up waiting reconnects, the result is available. A storm of
-//!   reconnects therefore comes to an end. The wait for password hashing is limited by the length of the queue
-//!   (`auth-waiting-max`), not by time.
+//!   reconnects therefore comes to an end. The wait for password hashing is limited by the length of its queue
+//!   (`auth-waiting-max`), not by a timeout.
 //! - Failed logins are throttled by address and name together. Throttling by the name alone or the address alone begins
 //!   only at much higher counts, and does not apply to a name that has logged in from the same address before. A client
 //!   that guesses passcodes therefore delays itself, not others. A passcode that was correct before is checked at once.
-//!   Further guesses wait for a slot, and each waiting login tries to take the slot at a random time: a client gains
-//!   nothing by retrying faster.
+//!   After the guesses that are free (`auth-failures-free`), each new guess waits for a slot. All waiting logins try to
+//!   take it at a random time, so a client gains nothing by retrying faster.
 //! - User names are validated in one place, for all sources of users ([`auth::Names`]).
 //! - Destinations of users and of application services are stored in maps and tries of their own. A subscription to a
 //!   pattern below `/topic` therefore cannot receive their messages, even if a check elsewhere has an error. A session
@@ -119,12 +119,12 @@
 //!   acknowledgements are still in the receive buffer.
 //! - The charge for a message is part of the message: `Message` has a type parameter for it. The memory of a message
 //!   that is in a thousand outbound queues is therefore counted once.
-//! - WebSocket frames are read by a streaming reader of this crate, which uses only tungstenite's codec for frame
-//!   headers. The payload goes directly to the STOMP decoder, so an idle connection holds no buffer.
+//! - WebSocket frames are read by a streaming reader of this crate, which decodes frame headers with tungstenite's
+//!   codec. The payload goes directly to the STOMP decoder, and an idle connection holds no buffer.
 //! - A SockJS session over HTTP is an implementation of [`wire::Wire`], too. It sends a batch as a chunk of the HTTP
 //!   response that is attached; the chunk reports when the socket has taken it. While no response is attached, the wire
-//!   is not ready and deliveries wait in the outbound queue. The connection task runs the timers of a session. After
-//!   the session has ended, it answers requests with its close frame for a while; the ticker ends this time.
+//!   is not ready and deliveries wait in the outbound queue. The connection task runs the timers of a session. A
+//!   session that has ended answers requests with its close frame until a deadline, which the ticker checks.
 //! - A small batch of a SockJS session counts as written when it is handed over to the response, before the socket has
 //!   taken it. If the batch is lost, the session ends. This saves one poll of the task for each batch, which is a third
 //!   of the cost of a streaming subscriber.
@@ -137,8 +137,8 @@
 //!   no other frame of the same connection is handled before the last step. If the connection ends, the remaining steps
 //!   are still applied: an admitted COMMIT cannot be undone.
 //! - The members of a topic are counted only while the topic has a watcher. The ticker sends the reports to the
-//!   watchers under a lock that publishing, subscribing and unsubscribing never take. Ten thousand watchers therefore
-//!   do not slow down members that join.
+//!   watchers under a lock that is not taken when a client publishes to the topic, joins it or leaves it. Ten thousand
+//!   watchers therefore do not slow down members that join.
 //! - The options are one declarative table (`config`), from which flags, environment variables, file keys and the
 //!   table in `web/docs/options.md` are derived.
 //!
@@ -191,7 +191,7 @@
 //! | ticker | The task for periodic work that no connection does, such as redelivery and presence reports. | `server::ticker` |
 //! | topic | A destination that delivers each message to all of its subscribers, and stores none. | `broker::topics::topic::Topic` |
 //! | transaction | Frames of a session that are stored until COMMIT and then applied in order. | `session::transactions::Transactions`, [`broker::Commit`] |
-//! | unsettled | The state of a delivery that is sent, and neither acknowledged nor rejected. | `session::unsettled::Unsettled` |
+//! | unsettled | The state of a delivery until it is acknowledged, rejected or lost. | `session::unsettled::Unsettled` |
 //! | wake batch | The wakes of receivers that a publisher collects in one poll iteration and sends at the end of it. | `outbound_queue::wake_batch::WakeBatch` |
 //! | watcher | A subscriber of `/presence/…`. | `broker::presence::PresenceTracker` |
 //! | wire | The transport of one connection: TCP, WebSocket or SockJS. | [`wire::Wire`] |

@@ -33,7 +33,7 @@ impl Gates {
             let mut gates = self.gates.lock();
             gates.entry(address).or_insert_with(|| Arc::new(Semaphore::new(self.width))).clone()
         };
-        // Created before the wait, so that an abandoned login still removes its gate.
+        // Create the permit before the wait, so that a login that is abandoned during the wait removes its gate.
         let mut gate_permit = GatePermit { gates: self, address, permit: None };
         gate_permit.permit = gate.acquire_owned().await.ok();
         gate_permit

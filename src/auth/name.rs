@@ -69,8 +69,8 @@ impl Names {
         ))
     }
 
-    /// Returns the canonical form of a login from a client, or the login itself if it has none. The passcode proves
-    /// which user the client is, so converting the login cannot confuse two users.
+    /// Returns the canonical form of a login from a client, or the login itself if it has no canonical form. The
+    /// passcode proves which user the client is, so converting the login cannot confuse two users.
     ///
     /// A login that is longer than any user name is returned unchanged: some characters are valid only next to or
     /// together with others, so the profile looks at all characters again for each of them. For a long login this would

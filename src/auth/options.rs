@@ -21,7 +21,7 @@ pub struct Options {
     pub allow_anonymous: bool,
     /// The rule for user names, from every source (`user-names`, `precis`).
     pub names: Names,
-    /// Order in which sources are tried (`auth-order`). Sources that are not listed come last.
+    /// Order in which sources are tried (`auth-order`). Sources that are not in this list come last.
     pub order: Vec<SourceKind>,
     /// Time limit for one source to check a login, from the start of the check (`auth-timeout`, 10 s).
     pub auth_timeout: Duration,
@@ -33,9 +33,9 @@ pub struct Options {
     pub auth_parallel_max: usize,
     /// Whether a trusted proxy names the user in a header (`proxy-user-header`).
     pub proxy: bool,
-    /// Which part of a client certificate is the user name; `None` if certificates do not authenticate users.
+    /// The part of a client certificate that is the user name; `None` if certificates do not authenticate users.
     pub certificate: Option<certificate::Options>,
-    /// Which tokens are accepted (`jwt-…`).
+    /// The settings that determine which tokens are accepted (`jwt-…`).
     pub token: token::options::Options,
     /// URL of the HTTP authentication service (`hook-url`).
     pub hook_url: Option<Url>,

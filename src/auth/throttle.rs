@@ -65,7 +65,7 @@ fn lru<K: Hash + Eq, V>(max: usize) -> LruMap<K, V> {
 pub(super) struct Throttle {
     free: u32,
     hasher: RandomState,
-    /// Counters of names from an address.
+    /// Counters of pairs of a name and an address.
     pairs: LruMap<u64, Pair>,
     names: LruMap<u64, Count>,
     addresses: LruMap<IpAddr, Count>,

@@ -94,8 +94,8 @@ fn measure(options: &Options, progress: &mut Progress<'_>) -> Result<Report, Ben
 
 /// Creates the runtime of the clients.
 ///
-/// Both ends of a ping-pong pair run on one thread. With several threads, each message would wake a sleeping thread;
-/// this takes as long as the broker needs for a message and would be attributed to the broker.
+/// Both ends of a ping-pong pair run on one thread. With several threads, each message would wake a sleeping thread.
+/// Waking takes as long as the broker needs for a message, and the measurement would attribute this time to the broker.
 fn runtime(shape: Shape) -> std::io::Result<tokio::runtime::Runtime> {
     let mut builder = match shape {
         Shape::PingPong => tokio::runtime::Builder::new_current_thread(),

@@ -143,8 +143,8 @@ fn from_matches(matches: &ArgMatches) -> Arguments {
     }
 }
 
-/// Returns the error text: that of clap, except for an unexpected argument. The text for this does not repeat a value
-/// after an option, because it may be a passcode.
+/// Returns the error text: that of clap, except for an unexpected argument. The text for an unexpected argument does
+/// not repeat it if it follows an option, because it may be a passcode.
 fn explain(error: &clap::Error, arguments: &[OsString]) -> String {
     let unexpected = match (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidSubcommand)) {
         (Some(ContextValue::String(arg)), _) if error.kind() == ErrorKind::UnknownArgument => arg,

@@ -3,7 +3,7 @@
 //! Every option is one row of [`table::GROUPS`]. The row defines its flag, its environment variable, its key in the
 //! file, its default, its help, and its line in the documentation. There are four layers, from the lowest to the
 //! highest: the defaults of the table, the file, the environment, the flags. A higher layer overrides the lower ones.
-//! If it sets a repeatable option, its list replaces theirs.
+//! Its list of a repeatable option replaces the whole list of the lower layers.
 //!
 //! The other modules do not import this one, except `server` and `cli`: each gets a plain `Options` type of its own.
 

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 /// The lowest port that needs no privilege.
 const UNPRIVILEGED_PORT_MIN: u16 = 1024;
 
-/// The error that the broker cannot listen at an address.
+/// The reason why the broker cannot listen at an address.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address} (option {option}): {}", Advice(self))]
 pub struct BindError {

@@ -17,7 +17,7 @@ struct ListenAddress<'a> {
     addresses: Vec<SocketAddr>,
 }
 
-/// Listens at all of the configured addresses. A name means every address that it has on this machine.
+/// Listens at all of the configured addresses. For a name, listens at each of its addresses that this machine has.
 ///
 /// An IPv6 wildcard address accepts IPv4 clients as well, unless an IPv4 address with the same port is configured: the
 /// system would reject one of the two.
@@ -59,7 +59,7 @@ async fn resolve(listen: &Listen) -> io::Result<Vec<SocketAddr>> {
     if addresses.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(addresses) }
 }
 
-/// Listens at every address. Skips addresses that this machine does not have, unless it has none of them.
+/// Listens at every address. Skips addresses that this machine does not have. If it has none of them, this is an error.
 fn open(
     requested: &ListenAddress<'_>,
     ipv4_ports: &HashSet<u16>,
