@@ -1,4 +1,4 @@
-//! Authentication of a connection's client: logins, token renewals, and new decisions when rules or users change.
+//! Authentication of the client: logins, token renewals, and new checks of its access when rules or users change.
 //!
 //! The connection handles no frames while an authentication is pending.
 
@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Logs one line at a level that depends on the connection. A macro, because levels are constants in `tracing`.
+/// Logs that the client has signed in, at the given level. A macro, because `tracing` needs a constant level.
 macro_rules! log_signed_in {
     ($level:ident, $connection:expr, $agent:expr) => {
         tracing::$level!(
@@ -41,14 +41,15 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Starts to authenticate the client with the credentials from CONNECT and from the handshake before it.
+    /// Starts to authenticate the client with the credentials from CONNECT and from the handshake of the transport.
     fn start_login(&mut self, credentials: Credentials) {
         work::add(work::AUTHENTICATION);
         let authenticator = self.context.authenticator.clone();
         let mut handshake = self.handshake.take().unwrap_or_default();
         let agent = handshake.agent.clone();
         if agent.is_some() {
-            // The agent is no credential and must not make two equal logins differ.
+            // The authenticator shares one task among equal logins. The agent is not a credential, so it must not make
+            // them differ.
             Arc::make_mut(&mut handshake).agent = None;
         }
         let credentials = Credentials { handshake, ..credentials };
@@ -61,7 +62,7 @@ impl<W: Wire> Connection<W> {
         self.notify_input_ended();
     }
 
-    /// Records the name of the client's program from CONNECT.
+    /// Records the name of the client's program that CONNECT contains.
     fn set_agent(&mut self, agent: &str) {
         if let Some(PendingAuthentication { kind: AuthenticationKind::Login { agent: known, .. }, .. }) =
             &mut self.pending_authentication
@@ -70,7 +71,7 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Starts to check a new token of the client.
+    /// Starts to check the new token that the client has sent.
     fn start_renewal(&mut self, credentials: Credentials, receipt: Option<Receipt>) {
         work::add(work::AUTHENTICATION);
         let authenticator = self.context.authenticator.clone();
@@ -79,8 +80,8 @@ impl<W: Wire> Connection<W> {
             Some(PendingAuthentication { future, kind: AuthenticationKind::Renewal(receipt) });
     }
 
-    /// Notifies the pending login once the client's input has ended. A login that the throttle holds back is then
-    /// answered at once, so that the connection permit is released.
+    /// Tells the pending login that the client's input has ended, if it has. If the throttle delays the login, the
+    /// login then fails at once, so that the connection permit is released.
     pub(super) fn notify_input_ended(&self) {
         if let Some(PendingAuthentication { kind: AuthenticationKind::Login { input_ended, .. }, .. }) =
             &self.pending_authentication
@@ -90,7 +91,7 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Handles the result of the pending authentication if it is available. Returns whether it was.
+    /// Handles the result of the pending authentication if it is available. Returns whether it was available.
     pub(super) fn poll_authentication(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let Some(pending_authentication) = &mut self.pending_authentication else { return false };
         let Poll::Ready(result) = pending_authentication.future.as_mut().poll(cx) else { return false };
@@ -118,7 +119,7 @@ impl<W: Wire> Connection<W> {
         true
     }
 
-    /// Logs that the client has signed in: at debug if its address is in `health-check-from`, otherwise at info.
+    /// Logs that the client has signed in: at debug for an address in `health-check-from`, otherwise at info.
     fn log_signed_in(&self, agent: Option<&str>) {
         if self.context.is_health_check(self.address) {
             log_signed_in!(debug, self, agent);
@@ -127,8 +128,8 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Logs a failed login or token. A source that cannot be reached gets a warning of its own. If a client fails again
-    /// and again, the log shows the first failures and sums up the others ([`super::log::logins`]).
+    /// Logs a failed login or token check. A source that cannot be reached causes a separate warning. If a client fails
+    /// again and again, the log shows its first failures and sums up the others ([`super::log::logins`]).
     fn log_failed_login(&mut self, refused: &Refused, now: Instant) {
         let (reason, address, log) = (refused.reason.as_str(), self.address, &self.context.login_log);
         let is_logged = match refused.cause {
@@ -154,7 +155,7 @@ impl<W: Wire> Connection<W> {
         self.login_failure_suppressed = !is_logged;
     }
 
-    /// Labels the outbound queue with the session and the user, and registers the session as online.
+    /// Labels the outbound queue with the names of the session and its user, and registers the session as online.
     pub(super) fn register_online(&mut self, now: Instant) {
         let principal = self.session.principal();
         self.outbound_queue
@@ -162,8 +163,8 @@ impl<W: Wire> Connection<W> {
         self.registration = Some(self.context.broker.register_session(&self.outbound_queue, now));
     }
 
-    /// Ends the session if the client's token has expired. Otherwise applies the current rules and the current state of
-    /// the user, if these have changed since the last check.
+    /// Ends the session if the client's token has expired. Otherwise, if the rules or users have changed since the last
+    /// check, applies the current rules and the current account of the user.
     pub(super) fn recheck_access(&mut self, now: Instant) {
         if !self.established || self.ending.is_some() {
             return;
@@ -186,7 +187,7 @@ impl<W: Wire> Connection<W> {
     }
 }
 
-/// Returns the label of a login in the metrics.
+/// Returns the value of the metrics label for the result of a login.
 fn login_label(result: &Result<Principal, Refused>) -> &'static str {
     match result.as_ref().map_err(|refused| refused.cause) {
         Ok(_) => "accepted",

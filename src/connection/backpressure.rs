@@ -1,20 +1,22 @@
-//! Read backpressure: when a connection does not read, and when it acts again without an event.
+//! Read backpressure: decides when the connection does not read from its client, and at which times it acts without an
+//! event.
 
 use super::state::Connection;
 use crate::wire::Wire;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// Bytes of answers (not of messages) that a client may leave unread. From then on the connection does not read from
-/// it.
+/// Maximum size in bytes of the answers (RECEIPT and ERROR, not MESSAGE) that the client has not read. From this size
+/// on, the connection does not read from the client.
 const UNREAD_BYTES_MAX: usize = 256 * 1024;
-/// Time to wait for the end of the input after the output failed.
+/// Time for which the connection waits for the end of the input after the output failed.
 const LAST_INPUT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Interval at which a pause for the byte budget is checked.
+/// Interval at which a connection that is paused because of the byte budget checks the budget again.
 const BUDGET_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 impl<W: Wire> Connection<W> {
-    /// Returns whether the connection handles no input at the moment, so that silence of the client means nothing.
+    /// Returns whether the connection handles no input at the moment. If so, missing input is not a timeout of the
+    /// client.
     pub(super) fn ignores_input(&self) -> bool {
         self.pause.is_active()
             || self.commit.is_some()
@@ -22,14 +24,15 @@ impl<W: Wire> Connection<W> {
             || self.leaves_answers_unread()
     }
 
-    /// Returns whether the client does not read its answers.
+    /// Returns whether the client has left so many answers unread that the connection does not read from it.
     pub(super) fn leaves_answers_unread(&self) -> bool {
         self.answers_bytes >= UNREAD_BYTES_MAX
     }
 
-    /// Returns whether the next frame may be handled; [`super::task`] lists the reasons against it.
+    /// Returns whether the next frame may be handled. [`super::task`] lists the reasons why it may not.
     pub(super) fn may_read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        // The pause that the portions wait for is not polled: the end of it must wake the task.
+        // Check for deferred work first, and do not poll the pause while there is any. If the pause ended in this call,
+        // no waker would be registered for it, and nothing would continue the deferred work.
         !self.session.has_deferred_work()
             && self.poll_pause(cx, now).is_ready()
             && self.ending.is_none()
@@ -54,24 +57,24 @@ impl<W: Wire> Connection<W> {
         Poll::Ready(())
     }
 
-    /// Returns whether the client sends nothing more. The remaining input is finite, and throttling it would only delay
-    /// the end of the connection.
+    /// Returns whether the client sends nothing more. The remaining input is then finite, so that throttling it would
+    /// only delay the end of the connection.
     fn input_has_ended(&self) -> bool {
         self.input_ended.is_some() || self.output_failed.is_some() || self.wire.input_has_ended()
     }
 
-    /// Returns the time at which a client that does not read its pending output is too slow.
+    /// Returns the time at which the client counts as stalled, unless it reads some of the pending output before.
     pub(super) fn stalls_at(&self) -> Option<Instant> {
         (self.out.pending() > 0).then(|| self.progress_at + self.context.options.stall_timeout)
     }
 
-    /// Returns the time until which the connection waits for the end of the input after its output failed. The input
-    /// ends as well, but the runtime may report the failed write before the input that arrived just before it.
+    /// Returns the time until which the connection reads after its output failed. What made the write fail also ends
+    /// the input, but the runtime may report the failed write before input that has arrived already.
     pub(super) fn last_input_deadline(&self) -> Option<Instant> {
         self.output_failed.map(|at| at + LAST_INPUT_TIMEOUT)
     }
 
-    /// Returns the earliest time at which the connection must act without an event.
+    /// Returns the earliest time at which the connection must act even if no event occurs.
     fn deadline(&self, now: Instant) -> Option<Instant> {
         if let Some(ending) = &self.ending {
             return Some(self.ends_at(ending));
@@ -89,13 +92,14 @@ impl<W: Wire> Connection<W> {
             .last()
             .map(|receiver| receiver.outbound_queue.grace_ends(receiver.is_widespread));
         let budget = self.pause.budget_until.map(|until| until.min(now + BUDGET_CHECK_INTERVAL));
-        // While reading is paused, neither the end of the input nor memory for it is waited for.
+        // These times matter only to a connection that reads: the end of waiting for its last input, or for memory for
+        // input.
         let input = [self.last_input_deadline(), self.input.retry_at()].into_iter().flatten().min();
         let input = input.filter(|_| !self.ignores_input());
         [silence, grace, budget, input, self.wire.deadline()].into_iter().flatten().min()
     }
 
-    /// Returns `Ready` when a deadline has passed. Otherwise the task is woken when one passes.
+    /// Returns `Ready` if a deadline has passed. Otherwise the task is woken at the next deadline.
     pub(super) fn poll_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
         match self.deadline(now) {
             Some(deadline) => self.timer.poll(cx, now, deadline),

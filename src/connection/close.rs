@@ -1,4 +1,4 @@
-//! Closing a connection: releases its subscriptions, delivers the last frame, then closes the socket.
+//! Closing a connection: releases what it holds, delivers the last frame, and closes the socket.
 //!
 //! ```text
 //!  Flush --all written--> HalfClose --FIN sent--> Linger --client's FIN, or time is up--> Done
@@ -6,18 +6,20 @@
 //!    +-- socket failed, or time is up ------------------------------------------------------+
 //! ```
 //!
-//! Releasing begins with the outbound queue: once it is closed, the broker gives this connection no more deliveries.
-//! Unsent deliveries are requeued and the rest of a COMMIT is applied next. Then subscriptions and temporary queues are
-//! dropped one by one, over as many polls as necessary. If the task is dropped meanwhile, the rest is released at once.
+//! The outbound queue is closed first: from then on, the broker gives this connection no more deliveries. Next, unsent
+//! deliveries are requeued, and the remaining steps of a COMMIT are applied. Last, subscriptions and temporary queues
+//! are dropped one by one. All this may take several polls. If the task is dropped in the meantime, the values that it
+//! still holds are released at once.
 //!
-//! Deliveries that were not settled go back to their work queues. If the client was lost, the oldest delivery of each
-//! subscription that it had been sent and had not settled counts as failed. All others are requeued without counting.
+//! Deliveries that the client has not settled return to their work queues. If the client was lost, one delivery of each
+//! subscription counts as failed: the oldest that was sent to the client and not settled. All others are requeued
+//! without counting.
 //!
-//! Flushing continues while the client keeps reading: at most `linger` without progress, and at most [`FLUSH_LINGERS`]
-//! times `linger` in all. When the broker stops, it continues until the drain time is over.
+//! Flushing ends when the client has read nothing for `linger`, and after [`FLUSH_LINGERS`] times `linger` in any case.
+//! For a connection that the stopping broker closes, it ends when the drain time is over.
 //!
-//! Closing a socket with unread input resets it, which can destroy the last frame on its way. The connection therefore
-//! reads and discards input until the client closes its side too.
+//! If the broker closed a socket with unread input, the system would reset the connection, and the last frame could be
+//! lost on its way. Therefore the connection reads and discards input until the client closes its side, too.
 
 use super::state::Connection;
 use super::state::ending::{Ending, Phase};
@@ -31,21 +33,20 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 use stompbox_frames::stomp::Decoder;
 
-/// A flush that makes progress may take at most this many times `linger`.
+/// Maximum duration of a flush that makes progress, as a multiple of `linger`.
 const FLUSH_LINGERS: u32 = 12;
-/// Deliveries that are requeued, or messages of a temporary queue that are dropped, between two checks of the poll
-/// budget.
+/// Number of deliveries to requeue, or of messages of a temporary queue to drop, between two checks of the poll budget.
 const RELEASE_STEP: usize = 256;
 
 impl<W: Wire> Connection<W> {
-    /// Starts to release everything and to close the connection. Only the first call has an effect.
+    /// Starts to release everything and to close the connection. Calls after the first one have no effect.
     pub(super) fn begin_ending(&mut self, closing: Closing, now: Instant) {
         if self.ending.is_some() {
             return;
         }
         self.finish_session(closing, now);
-        // A subscription with messages on their way to the socket stays until they are written, because the broker must
-        // not give them to another client before.
+        // Keep each subscription that has messages in the output until these are written: before that, the broker must
+        // not give the messages to another client.
         let keys_in_output = self.keys_in_output();
         self.subscriptions.move_to(&mut self.ending_subscriptions, |key| keys_in_output.contains(&key));
         let unsent = self.begin_release();
@@ -68,7 +69,7 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Returns the reason of a connection that the client has closed or reset.
+    /// Returns the reason for closing a connection that the client has closed or reset.
     pub(super) fn disconnect_reason(&self) -> Closing {
         if self.wire.is_raw_stream() && self.bytes_received == 0 {
             Closing::NoData
@@ -77,7 +78,7 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Ends a connection whose socket is closed or has failed: drops the output and releases everything, without
+    /// Ends a connection whose socket is closed or has failed. Drops the output and releases everything, without
     /// flushing.
     pub(super) fn end_at_once(&mut self, now: Instant) {
         self.cut_output(now);
@@ -91,14 +92,14 @@ impl<W: Wire> Connection<W> {
         self.ending = Some(Box::new(Ending { closing, until: now, phase: Phase::Done, unsent }));
     }
 
-    /// Ends the session unless it has ended already, and counts the deliveries that are lost.
+    /// Ends the session, unless it has ended already. Settles the deliveries that the client was working on as lost.
     fn finish_session(&mut self, closing: Closing, now: Instant) {
         let lost = self.session.finish(closing);
         self.count_lost(&lost, now);
     }
 
-    /// Requeues the deliveries that the client was working on when it was lost, and counts them as failed. Leaves out
-    /// those that are not written yet, because the client has not received them.
+    /// Settles the deliveries that the client was working on as lost: they are requeued and count as failed. Leaves out
+    /// deliveries that are not written yet, because the client has not received them.
     pub(super) fn count_lost(&mut self, deliveries: &[(Key, Tag)], now: Instant) {
         if deliveries.is_empty() {
             return;
@@ -108,16 +109,16 @@ impl<W: Wire> Connection<W> {
         self.settle(&written.collect::<Vec<_>>(), Settlement::Lost, now);
     }
 
-    /// Drops the output except the frame in flight, because the connection ends. Deliveries of work queues in it are
-    /// requeued as unsent, together with their subscription.
+    /// Drops the output except the frame in flight, because the connection ends. Requeues the dropped deliveries of
+    /// work queues as unsent.
     pub(super) fn cut_output(&mut self, now: Instant) {
         let mut unsent: Vec<(Key, Tag)> = Vec::new();
         self.out.cut(|mark| unsent.push((mark.key, mark.tag)));
         self.return_unsent(unsent, now);
     }
 
-    /// Closes the outbound queue and releases everything that takes little work. Returns the deliveries of work queues
-    /// that were in the outbound queue, ordered by subscription.
+    /// Closes the outbound queue, and releases everything that can be released with little work. Returns the deliveries
+    /// of work queues that were in the outbound queue, ordered by subscription.
     fn begin_release(&mut self) -> std::vec::IntoIter<(Key, Tag)> {
         let deliveries = self.outbound_queue.close();
         work::add(deliveries.len());
@@ -129,7 +130,7 @@ impl<W: Wire> Connection<W> {
         drop(deliveries);
         unsent.sort_by_key(|(key, _)| *key);
         self.held_charge.resize(0);
-        // The connection reads no further input, so its input buffers are freed.
+        // Replacing the decoder frees its buffer. The connection handles no further input.
         self.decoder = Decoder::new(self.context.options.connect_limits);
         let input_bytes = self.input_bytes();
         self.input.charge_mut().resize(input_bytes);
@@ -143,9 +144,9 @@ impl<W: Wire> Connection<W> {
         unsent.into_iter()
     }
 
-    /// Requeues unsent deliveries, then finishes a COMMIT, then drops subscriptions, then temporary queues, until the
-    /// poll budget is used up. Returns whether everything is released, except subscriptions whose messages are on their
-    /// way to the socket.
+    /// Requeues unsent deliveries, finishes a COMMIT, drops subscriptions, and drops temporary queues, in this order.
+    /// Returns `false` if the poll budget is used up before all is done. Subscriptions in `ending_subscriptions` stay,
+    /// because their messages are on their way to the socket.
     fn release(&mut self, now: Instant) -> bool {
         while !self.is_released() {
             if self.poll_budget.is_used_up() {
@@ -162,7 +163,7 @@ impl<W: Wire> Connection<W> {
             } else if self.temp_queues.last().is_none_or(|temp| temp.close_partly(RELEASE_STEP)) {
                 self.temp_queues.pop();
             }
-            // Time spent on releasing does not count as a stall of the client.
+            // The client is not stalled while the broker is busy with releasing.
             self.progress_at = now;
         }
         self.temp_queues = Vec::new();
@@ -179,8 +180,9 @@ impl<W: Wire> Connection<W> {
             && self.temp_queues.is_empty()
     }
 
-    /// Requeues deliveries that were not sent because the connection ends. They go back when their subscription is
-    /// dropped, which happens next. Those of a subscription in `ending_subscriptions` go back at once.
+    /// Requeues deliveries that are not sent because the connection ends. If the connection still has the subscription,
+    /// the deliveries are marked, and return to their queue when the subscription is dropped. Deliveries of
+    /// subscriptions in `ending_subscriptions` return at once.
     pub(super) fn return_unsent(&self, mut deliveries: Vec<(Key, Tag)>, now: Instant) {
         deliveries.retain(|(_, tag)| *tag != 0);
         deliveries.sort_by_key(|(key, _)| *key);
@@ -195,7 +197,7 @@ impl<W: Wire> Connection<W> {
     }
 
     /// Continues closing. Returns `Ready` when the connection is closed, and `None` if the poll budget is used up
-    /// before.
+    /// first.
     pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Option<Poll<()>> {
         loop {
             let now = Instant::now();
@@ -220,7 +222,7 @@ impl<W: Wire> Connection<W> {
                 _ => self.wire.poll_discard(cx).is_ready(),
             };
             let Some(ending) = &mut self.ending else { return Some(Poll::Ready(())) };
-            // A failed write has moved the phase to `Done` already.
+            // If writing has failed, `write` has already set the phase to `Done`.
             if done && ending.phase != Phase::Done {
                 ending.phase = phase.next();
                 ending.until = ending.until.min(now + self.context.options.linger);
@@ -234,7 +236,7 @@ impl<W: Wire> Connection<W> {
     }
 }
 
-/// Returns the close code and reason for each way in which a connection ends (RFC 6455 §7.4.1).
+/// Returns the close code and the reason to send for `closing` (RFC 6455 §7.4.1).
 fn close_info_of(closing: Closing) -> CloseInfo {
     let (code, reason) = match closing {
         Closing::Disconnected | Closing::PeerLeft | Closing::NoData => (1000, ""),

@@ -25,24 +25,24 @@ use std::time::Instant;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-/// The memory for unauthenticated clients is the byte budget divided by this. It is not a part of the byte budget but
-/// comes in addition to it.
+/// The memory for unauthenticated clients is the byte budget divided by this number. It comes in addition to the byte
+/// budget and is not a part of it.
 const UNAUTHENTICATED_DIVISOR: usize = 16;
 
 /// The state that all connections share.
 pub struct ConnectionContext {
     /// The broker, which routes messages to subscribers.
     pub broker: Broker,
-    /// The broker-wide byte budget.
+    /// The byte budget of the whole broker.
     pub budget: Arc<Budget>,
-    /// The memory that all unauthenticated clients may hold together. It is separate, so that they cannot use up the
-    /// memory of others.
+    /// The memory that all unauthenticated clients together may hold. It is a separate budget, so that these clients
+    /// cannot use up the memory of others.
     pub unauthenticated: Arc<Budget>,
-    /// The part of `unauthenticated` for input that the broker has not handled yet.
+    /// The part of `unauthenticated` for input that is not handled yet.
     pub unauthenticated_input: Arc<InputShare>,
-    /// The share of the budget for input of signed-in clients that the broker has not handled yet.
+    /// The part of `budget` for input of authenticated clients that is not handled yet.
     pub input: Arc<InputShare>,
-    /// The memory for the heads of HTTP requests.
+    /// The memory for the request lines and headers of HTTP requests.
     pub heads: Arc<HeadMemory>,
     /// Limits the log lines about unfinished input that was rejected.
     pub(super) input_rejections: InputRejections,
@@ -54,7 +54,7 @@ pub struct ConnectionContext {
     permissions: Mutex<Arc<Permissions>>,
     /// Version of the rules and users. It is increased whenever either changes.
     access_version: AtomicU64,
-    /// The generation of the users after the last reload.
+    /// The generation of the users ([`Authenticator::generation`]) after the last reload.
     users_generation: AtomicU64,
     /// Options that apply to all connections.
     pub options: Options,
@@ -68,7 +68,8 @@ pub struct ConnectionContext {
     pub wrong_protocols: WrongProtocols,
     /// The tasks of all connections.
     pub tasks: TaskTracker,
-    /// Permits to poll connections that have used up their poll budget, one for each worker thread.
+    /// Permits that connections need to be polled after they have used up a poll budget. There is one for each worker
+    /// thread.
     pub(super) poll_permits: Arc<Semaphore>,
     pub(super) new_temp_address: Arc<dyn Fn() -> String + Send + Sync>,
     pub(super) login_log: LoginLog,
@@ -76,7 +77,7 @@ pub struct ConnectionContext {
     limit_log: LogLimit,
     outbound_queues: DashMap<u64, Weak<OutboundQueue>>,
     next_connection_number: AtomicU64,
-    /// Set when the broker stops: the time by which its clients must be disconnected.
+    /// The time by which all clients must be disconnected. Set when the broker stops.
     drain_until: OnceLock<Instant>,
 }
 
@@ -86,7 +87,7 @@ impl std::fmt::Debug for ConnectionContext {
     }
 }
 
-/// The modules and options from which a [`ConnectionContext`] is created.
+/// The parts from which a [`ConnectionContext`] is created.
 #[derive(Debug)]
 #[allow(missing_docs)]
 pub struct Parts {
@@ -143,14 +144,14 @@ impl ConnectionContext {
     /// Takes a permit for a client at `address`.
     ///
     /// # Errors
-    /// Returns the name of the option whose limit is reached. A caller that rejects the client reports that to
+    /// Returns the name of the option whose limit is reached. If the caller rejects the client for this, it must call
     /// [`ConnectionContext::report_limit_reached`].
     pub fn admit(&self, address: IpAddr) -> Result<ConnectionPermit, &'static str> {
         self.connection_limiter.acquire(address)
     }
 
-    /// Takes a permit for a connection of a proxy, which carries requests of many clients. The limit per address does
-    /// not apply to it.
+    /// Takes a permit for the connection of a proxy. The limit per address does not apply to it, because a proxy
+    /// forwards the requests of many clients.
     ///
     /// # Errors
     /// Returns the name of the option whose limit is reached.
@@ -158,7 +159,7 @@ impl ConnectionContext {
         self.connection_limiter.acquire_for_proxy(address)
     }
 
-    /// Counts and logs that the client at `address` is rejected because `limit` is reached.
+    /// Counts and logs that the client at `address` is rejected because the limit of the option `limit` is reached.
     pub fn report_limit_reached(&self, limit: &'static str, address: IpAddr) {
         self.metrics.limit_hit(limit);
         log_limit_reached(&self.limit_log, limit, address);
@@ -169,8 +170,8 @@ impl ConnectionContext {
         self.options.health_check_from.contains(address)
     }
 
-    /// Stops all connections: wakes each of them to end by `drain_until`. Connections that are accepted later end as
-    /// soon as they are polled.
+    /// Stops all connections: wakes them, so that they end by `drain_until`. Connections that are accepted later end at
+    /// their first poll.
     pub fn stop(&self, drain_until: Instant) {
         let _ = self.drain_until.set(drain_until);
         self.wake_connections();
@@ -182,8 +183,8 @@ impl ConnectionContext {
         (permissions.clone(), self.access_version.load(Ordering::Acquire))
     }
 
-    /// Returns the version of the rules and users. A connection that was checked with another version checks its client
-    /// again.
+    /// Returns the version of the rules and users. If a connection has last checked its client under another version,
+    /// it must check the client again.
     pub(super) fn access_version(&self) -> u64 {
         self.access_version.load(Ordering::Acquire)
     }
@@ -213,12 +214,12 @@ impl ConnectionContext {
         self.wake_connections();
     }
 
-    /// Logs the number of failed logins that had no line of their own, if a summary is due.
+    /// Logs how many failed logins were not logged individually, if a summary is due.
     pub fn log_refused_logins(&self, now: Instant) {
         self.login_log.summaries(now).iter().for_each(log_summary);
     }
 
-    /// Logs the summaries that [`ConnectionContext::log_refused_logins`] would log later, because the broker stops.
+    /// Logs the summaries that are not due yet, because the broker stops.
     pub fn log_last_refused_logins(&self, now: Instant) {
         self.login_log.final_summaries(now).iter().for_each(log_summary);
     }
@@ -264,10 +265,10 @@ fn worker_threads() -> usize {
     tokio::runtime::Handle::try_current().map_or(1, |runtime| runtime.metrics().num_workers())
 }
 
-/// Returns 128 random bits in hexadecimal, for a session id or the secret part of a temporary queue's address.
+/// Returns 128 random bits in hexadecimal, for a session ID or for the secret part of the address of a temporary queue.
 ///
 /// # Panics
-/// The system has no source of randomness.
+/// Panics if the system has no source of randomness.
 pub fn random_name() -> String {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).expect("the system has a source of randomness");

@@ -1,4 +1,5 @@
-//! The reading side of a connection: turns bytes into frames and frames into actions, and handles the end of the input.
+//! The reading side of a connection: decodes bytes into frames, executes the actions that follow, and handles the end
+//! of the input.
 
 use super::executor::action_error::ActionError;
 use super::state::Connection;
@@ -15,11 +16,11 @@ const MEMORY_OPTION: &str = "memory-bytes-max";
 const STALL_OPTION: &str = "stall-timeout";
 const NO_MEMORY: &str = "The memory of the broker is full (memory-bytes-max). Send again when consumers have \
                          caught up, or raise memory-bytes-max.";
-/// Most bytes that are read ahead from a client during its authentication, in order to detect that it has gone.
+/// Maximum number of bytes that are read from a client during its authentication, in order to detect that it has left.
 const READ_AHEAD_BYTES_MAX: usize = 16 * 1024;
 
 impl<W: Wire> Connection<W> {
-    /// Handles buffered frames, then reads once unless reading is paused. Returns whether there was progress.
+    /// Handles buffered frames, then reads once unless reading is paused. Returns whether there was any progress.
     pub(super) fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let before = self.frames_received;
         let mut progressed = self.handle_frames(cx, now);
@@ -73,17 +74,17 @@ impl<W: Wire> Connection<W> {
         progressed
     }
 
-    /// Returns whether the connection reads only to detect that the client has gone. Authentication may take long, and
-    /// a client that does not wait for it must not keep its connection permit.
+    /// Returns whether the connection reads only to detect that the client has left. Authentication may take long. A
+    /// client that has left meanwhile must not keep its connection permit.
     fn reads_ahead(&self) -> bool {
         self.pending_authentication.is_some()
             && self.ending.is_none()
             && self.decoder.buffered() < READ_AHEAD_BYTES_MAX
     }
 
-    /// Returns whether the client has gone during its authentication. Frames that it sent before it closed are handled
-    /// first. A client that has closed only its sending side may still wait for the answer;
-    /// [`Connection::notify_input_ended`] bounds that wait.
+    /// Returns whether the client has left during its authentication. If it has closed the connection, all frames that it
+    /// sent before are handled first. A client that has closed only its sending side may still wait for the answer.
+    /// [`Connection::notify_input_ended`] limits that wait.
     fn has_left_during_login(&self) -> bool {
         let has_gone = match &self.input_ended {
             Some(ReadEnd::Failed) => true,
@@ -126,28 +127,28 @@ impl<W: Wire> Connection<W> {
         progressed
     }
 
-    /// Returns the number of bytes that were read and are not handled yet.
+    /// Returns the number of bytes that have been read and not handled.
     pub(super) fn input_bytes(&self) -> usize {
         self.decoder.buffered() + self.wire.held_bytes()
     }
 
-    /// Charges the unfinished frame. Ends the connection if there is no memory for it. If there may be some later, the
-    /// connection does not read until then.
+    /// Charges the unfinished frame that is buffered. If there is no memory for it, ends the connection. If other input
+    /// may be dropped to make room for it, the connection does not read until then ([`Growth::RetryAt`]).
     fn admit_input(&mut self, cx: &mut Context<'_>, now: Instant) {
         if self.input.grow(self.input_bytes(), now) == Growth::Rejected {
             return self.end_out_of_memory(now);
         }
-        // Registers the waker. If the input was dropped just now, the next iteration handles that.
+        // Register the waker. If the input has just been dropped, the next poll handles that.
         if self.input.poll_dropped(cx).is_ready() {
             cx.waker().wake_by_ref();
         }
     }
 
-    /// Checks that the byte budget has enough free memory for the frame of an authenticated client, unless that is
-    /// checked when the frame is handled.
+    /// Checks that the byte budget has free memory for a SEND or BEGIN of an authenticated client. Memory for other
+    /// frames is checked when they are handled.
     ///
     /// # Errors
-    /// There is not enough memory.
+    /// Returns an error if there is not enough memory.
     fn check_memory(&mut self, frame: &Frame) -> Result<(), ActionError> {
         let (rejected_action, broker_error) = match frame.command {
             Command::Send if self.established && self.has_no_memory() => {
@@ -172,7 +173,8 @@ impl<W: Wire> Connection<W> {
         })
     }
 
-    /// Returns whether the byte budget is used up. The received part of a frame is not counted twice.
+    /// Returns whether the byte budget is used up. The frame to be handled has left the decoder, but may still be
+    /// charged as input. Updates the charges of this connection first, so that the frame does not count twice.
     fn has_no_memory(&mut self) -> bool {
         if self.context.budget.is_exhausted() {
             self.charge_held_memory();
@@ -182,7 +184,8 @@ impl<W: Wire> Connection<W> {
 
     fn end_of_input(&mut self, end: ReadEnd, now: Instant) {
         match end {
-            // After a failed write nothing can be sent, and the system may report the reset as an ordinary end.
+            // After a failed write nothing can be sent. The system may then report a reset as an ordinary end of the
+            // input.
             ReadEnd::Closed if self.output_failed.is_none() => {
                 self.begin_ending(self.disconnect_reason(), now)
             }
@@ -201,7 +204,7 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Closes a connection whose unfinished input does not fit into its part of the budget.
+    /// Closes a connection whose unfinished input exceeds the memory for input.
     pub(super) fn end_out_of_memory(&mut self, now: Instant) {
         let detail = if !self.established {
             "The memory for unauthenticated clients is full (a part of memory-bytes-max). Send CONNECT without delay, \
@@ -221,7 +224,7 @@ impl<W: Wire> Connection<W> {
         self.end_input(MEMORY_OPTION, &detail, now);
     }
 
-    /// Closes a connection whose unfinished input was dropped in favour of other clients.
+    /// Closes a connection whose unfinished input was dropped to free memory for other clients.
     pub(super) fn end_for_dropped_input(&mut self, now: Instant) {
         let detail = format!(
             "{} bytes of an unfinished frame have arrived, the rest stalled, and the memory was needed for other \
@@ -243,7 +246,8 @@ impl<W: Wire> Connection<W> {
         self.end_input(STALL_OPTION, &detail, now);
     }
 
-    /// Logs that unfinished input is rejected, and closes the connection with an ERROR.
+    /// Logs that the unfinished input is rejected because of the option `limit`, and closes the connection with an
+    /// ERROR.
     fn end_input(&mut self, limit: &'static str, detail: &str, now: Instant) {
         let summary = if limit == STALL_OPTION { "unfinished frame" } else { "memory limit reached" };
         self.context.input_rejections.log(limit, self.address);

@@ -1,4 +1,4 @@
-//! Listening sockets, and the settings of every accepted socket.
+//! Listening sockets, and the socket options of accepted connections.
 
 use super::context::ConnectionContext;
 use super::options::Options;
@@ -15,22 +15,23 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
-/// Time to wait after `accept` failed for lack of descriptors or memory.
+/// Time to wait after `accept` has failed because file descriptors or memory are used up.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
-/// Time that a rejected client has to read the reason.
+/// Time for which a rejected client may read the reason before its socket is closed.
 const REJECTION_LINGER: Duration = Duration::from_secs(1);
-/// Most bytes that the system holds and has not sent yet (`TCP_NOTSENT_LOWAT`).
+/// Maximum number of bytes in the system's send buffer that are not sent yet (`TCP_NOTSENT_LOWAT`).
 #[cfg(target_os = "linux")]
 const NOT_SENT_BYTES_MAX: u32 = 256 * 1024;
-/// Most rejected clients that are sent the reason at the same time. Further ones are disconnected without it.
+/// Maximum number of rejected clients that are being sent the reason at the same time. Further clients are disconnected
+/// without the reason.
 const REJECTIONS_MAX: usize = 64;
 
-/// Listens at `address`. With `accepts_ipv4` an IPv6 wildcard address accepts IPv4 clients as well.
+/// Listens at `address`. With `accepts_ipv4`, a socket at the IPv6 wildcard address accepts IPv4 clients as well.
 pub fn listen(address: SocketAddr, accepts_ipv4: bool, backlog: i32) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
-        // An IPv4 address that is mapped into IPv6 counts as an IPv4 address.
+        // An IPv6 address that contains a mapped IPv4 address counts as an IPv4 address.
         let is_ipv4 = address.ip().to_canonical().is_ipv4();
         socket.set_only_v6(!accepts_ipv4 && !is_ipv4)?;
     }
@@ -40,13 +41,13 @@ pub fn listen(address: SocketAddr, accepts_ipv4: bool, backlog: i32) -> io::Resu
     TcpListener::from_std(socket.into())
 }
 
-/// Waits for the next connection. Skips connections that fail immediately, and waits while descriptors or memory are
-/// lacking.
+/// Waits for the next connection. Skips connections that fail immediately. Waits while file descriptors or memory are
+/// used up.
 pub async fn accept(listener: &TcpListener, options: &Options) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => match set_socket_options(&stream, options) {
-                // A listener for IPv4 and IPv6 reports IPv4 clients with IPv6 addresses.
+                // A listener for both IPv4 and IPv6 reports the addresses of IPv4 clients as mapped IPv6 addresses.
                 Ok(()) => return (stream, SocketAddr::new(peer.ip().to_canonical(), peer.port())),
                 Err(error) => tracing::debug!(%error, address = %peer.ip(), "an accepted connection failed"),
             },
@@ -64,8 +65,8 @@ fn affects_only_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-/// Sets the options of an accepted socket: no delay of small frames, and detection of clients that vanish without
-/// closing.
+/// Sets the options of an accepted socket. They send small frames without delay, and detect clients that vanish without
+/// closing the connection.
 fn set_socket_options(stream: &TcpStream, options: &Options) -> io::Result<()> {
     let socket = SockRef::from(stream);
     socket.set_tcp_nodelay(true)?;
@@ -78,22 +79,23 @@ fn set_socket_options(stream: &TcpStream, options: &Options) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
         socket.set_tcp_user_timeout(Some(options.tcp_user_timeout))?;
-        // With this, writing progresses as the client reads, not as the system's send buffer (megabytes) fills.
+        // With this limit, writing progresses only as fast as the client reads. Without it, writes would succeed until
+        // the system's send buffer (megabytes) is full.
         socket.set_tcp_notsent_lowat(NOT_SENT_BYTES_MAX)?;
     }
     Ok(())
 }
 
-/// Returns whole seconds up to a third of `time`, derived from the client's port. Thousands of silent connections that
-/// were made at once must not be probed at once: the system drops excess packets and takes the missing answers for
-/// silence of the clients.
+/// Returns a number of whole seconds from 0 to a third of `time`, derived from the client's port. It keeps thousands of
+/// connections that were opened at once from being probed at once: the system would drop some of the packets and take
+/// the missing answers for silent clients.
 fn keepalive_jitter(stream: &TcpStream, time: Duration) -> Duration {
     let port = stream.peer_addr().map_or(0, |peer| u64::from(peer.port()));
     Duration::from_secs(port % (time.as_secs() / 3 + 1))
 }
 
-/// Accepts STOMP clients on a bare TCP listener until the returned future is dropped. `rejections` counts the clients
-/// that are being rejected, on all listeners together.
+/// Accepts STOMP clients over TCP until the returned future is dropped. `rejections` is the number of clients that are
+/// being rejected, on all listeners together.
 pub async fn serve_tcp(context: Arc<ConnectionContext>, listener: TcpListener, rejections: Arc<AtomicUsize>) {
     loop {
         let (stream, peer) = accept(&listener, &context.options).await;
@@ -121,8 +123,9 @@ fn serve_client(context: &Arc<ConnectionContext>, stream: TcpStream, permit: Con
     context.tasks.spawn(served);
 }
 
-/// Sends `answer` to a rejected client, waits a moment for the client to close, and closes the socket. Holds only the
-/// socket meanwhile. Closes it at once if 64 clients (`REJECTIONS_MAX`) are being rejected already.
+/// Sends `answer` to a rejected client, waits up to one second for the client to close, and closes the socket. The task
+/// for this holds nothing but the socket. Closes the socket at once if [`REJECTIONS_MAX`] clients are being rejected
+/// already.
 pub fn reject(
     context: &ConnectionContext,
     mut stream: TcpStream,

@@ -1,8 +1,9 @@
-//! Connections of clients: the task that owns each, what it does, and what all connections share.
+//! Connections of clients: the task that owns a connection, what this task does, and the state that all connections
+//! share.
 //!
-//! One task owns a connection ([`task`]): it reads frames and passes them to the session, executes the actions that the
-//! session requests, takes deliveries out of the outbound queue and writes them in batches. A [`crate::wire`] defines
-//! how frames are carried as bytes.
+//! Each connection is owned by one task ([`task`]). The task reads frames, passes them to the session, and executes the
+//! actions that the session requests. It also takes deliveries out of the outbound queue and writes them in batches. A
+//! [`crate::wire`] defines how frames are transmitted as bytes.
 //!
 //! ```text
 //!   task ──> inbound ──> session ──> executor ──> broker
@@ -12,9 +13,9 @@
 //! ```
 //!
 //! # Memory of an idle connection
-//! An idle connection has no read buffer (it borrows that of the worker thread), no write buffer (freed once everything
-//! is written) and no decoder buffer (freed while no frame has begun). A WebSocket connection with one subscription
-//! holds:
+//! An idle connection has no read buffer (it borrows the buffer of the worker thread for each read), no write buffer
+//! (freed when everything is written) and no decoder buffer (freed when no frame has begun). A WebSocket connection
+//! with one subscription uses:
 //!
 //! | what | bytes |
 //! |---|---|
@@ -24,13 +25,13 @@
 //! | subscription: in the connection, the session and the subscriber list | 400 |
 //! | the runtime's registration of the socket | 256 |
 //!
-//! Including the rounding of the allocator, this was 3.2 KiB of resident memory per connection, measured with 9,900
-//! connections (release build, jemalloc). `tests/it/idle.rs` fails when it exceeds 6 KiB, that is, when a buffer is not
-//! freed.
+//! With the rounding of the allocator, this was 3.2 KiB of resident memory for each connection, measured with 9,900
+//! connections (release build, jemalloc). If a buffer is not freed, the use exceeds 6 KiB, and `tests/it/idle.rs`
+//! fails.
 //!
-//! A SockJS session over HTTP took 23.5 KiB (measured with 4,000 streams). It has two connections, one that it receives
-//! by and one that it has sent by. For each of them hyper keeps a page for reading heads and a page for writing them,
-//! in addition to some 3 KiB of its own.
+//! A SockJS session over HTTP took 23.5 KiB (measured with 4,000 streams). It uses two HTTP connections: one on which
+//! it receives, and one on which it has sent. For each of them, hyper keeps one page for reading request heads, one
+//! page for writing response heads, and some 3 KiB of its own state.
 
 mod authentication;
 mod backpressure;

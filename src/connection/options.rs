@@ -4,34 +4,37 @@ use crate::networks::Networks;
 use std::time::Duration;
 use stompbox_frames::stomp::Limits;
 
-/// Options of connections: limits, timeouts and settings of sockets.
+/// Options of connections: limits, timeouts and socket options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Most connections in total (`connections-max`).
+    /// Maximum number of connections (`connections-max`).
     pub connections_max: usize,
-    /// Most connections from one address; 0 means no separate limit (`connections-per-address-max`).
+    /// Maximum number of connections from one address (`connections-per-address-max`). 0 means no limit for each
+    /// address.
     pub connections_per_address_max: usize,
-    /// Limits of a frame before CONNECTED (`connect-frame-bytes-max` and the header limits).
+    /// Limits of frames before CONNECTED (`connect-frame-bytes-max` and the header limits).
     pub connect_limits: Limits,
-    /// Limits of a frame after CONNECTED (`frame-bytes-max` and the header limits).
+    /// Limits of frames after CONNECTED (`frame-bytes-max` and the header limits).
     pub limits: Limits,
-    /// Credit of a work queue's consumer in bytes (`prefetch-bytes`).
+    /// Maximum size of the unsettled messages of one consumer of a work queue, in bytes (`prefetch-bytes`).
     pub prefetch_bytes: usize,
-    /// Longest time for which a receiver may read nothing while data waits for it (`stall-timeout`).
+    /// Time after which a client is closed if it reads nothing although data waits for it, or if an unfinished frame
+    /// makes no progress (`stall-timeout`).
     pub stall_timeout: Duration,
     /// Whether an LF follows the NUL of each frame over TCP (`trailing-lf`).
     pub trailing_lf: bool,
-    /// Time allowed for the last frame to reach the client (`linger`).
+    /// Maximum time to wait for the client to read the last frame (`linger`).
     pub linger: Duration,
-    /// Time after which unacknowledged bytes end a connection; zero means the default of the system
-    /// (`tcp-user-timeout`).
+    /// Time after which the system closes a connection whose client does not acknowledge sent bytes
+    /// (`tcp-user-timeout`). Zero means the default of the system.
     pub tcp_user_timeout: Duration,
-    /// Time after which a silent connection is probed; zero disables probes (`tcp-keepalive`).
+    /// Time without traffic after which the system probes whether the client still exists (`tcp-keepalive`). Zero
+    /// disables probes.
     pub tcp_keepalive: Duration,
-    /// Most connections that may wait to be accepted (`backlog`).
+    /// Maximum number of connections that wait to be accepted (`backlog`).
     pub backlog: i32,
-    /// Whether clients on bare TCP are sent an ERROR frame when the broker stops (`shutdown-error`).
+    /// Whether TCP clients are sent an ERROR frame when the broker stops (`shutdown-error`).
     pub shutdown_error: bool,
-    /// Networks whose clients may be health checks (`health-check-from`).
+    /// Networks from which health checks may connect (`health-check-from`).
     pub health_check_from: Networks,
 }

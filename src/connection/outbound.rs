@@ -1,5 +1,5 @@
-//! The writing side of a connection: takes deliveries out of the outbound queue, turns them into frames, and writes
-//! these to the socket.
+//! The writing side of a connection: takes deliveries out of the outbound queue, encodes them as frames, and writes the
+//! frames to the socket.
 
 use super::state::Connection;
 use crate::broker::Settlement;
@@ -13,14 +13,14 @@ use std::collections::HashSet;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-/// Most unsettled broadcasts that a session may have while the byte budget is nearly used up.
+/// Maximum number of unsettled broadcasts of a session while the byte budget is nearly used up.
 const UNSETTLED_BROADCASTS_MAX: usize = 2048;
-/// Memory of their records, in bytes.
+/// Memory in bytes that the session needs to record that many unsettled broadcasts.
 const UNSETTLED_BYTES: usize = UNSETTLED_BROADCASTS_MAX * 32;
 
 impl<W: Wire> Connection<W> {
-    /// Turns about `batch_bytes` bytes of deliveries into frames. Returns whether there may be more deliveries; if not,
-    /// the next one wakes the task.
+    /// Takes about `batch_bytes` bytes of deliveries and encodes them as frames. Returns whether there may be more
+    /// deliveries. If not, the next delivery wakes the task.
     pub(super) fn receive(&mut self, cx: &mut Context<'_>, batch_bytes: usize, now: Instant) -> bool {
         let mut batch = Vec::new();
         let drained = match self.outbound_queue.poll_take(cx, &mut batch, batch_bytes, now) {
@@ -32,7 +32,7 @@ impl<W: Wire> Connection<W> {
             Poll::Ready(Ok(drained)) => drained,
         };
         if batch.is_empty() {
-            // All waiting deliveries were withdrawn, which has made room in the outbound queue.
+            // The batch consisted of withdrawn deliveries only. Removing them has made room in the outbound queue.
             self.resume_blocked_queues(now);
         }
         work::add(batch.len() * work::DELIVERY);
@@ -68,9 +68,9 @@ impl<W: Wire> Connection<W> {
         !drained
     }
 
-    /// Closes the connection as a slow consumer if the byte budget is nearly used up and the client does not acknowledge
-    /// broadcasts. They could use up the memory, and the broker would reject the messages of publishers. Deliveries of
-    /// work queues do not count: the credit of their consumers bounds them.
+    /// Closes the connection as a slow consumer if the byte budget is nearly used up and the client does not
+    /// acknowledge broadcasts. Otherwise unacknowledged broadcasts could use up the memory, so that the broker would
+    /// reject messages of publishers. Deliveries of work queues do not count, because prefetch limits their number.
     fn end_near_budget(&mut self, now: Instant) {
         if self.session.held_bytes() <= UNSETTLED_BYTES {
             return;
@@ -83,14 +83,15 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Returns whether the wire can carry the message unchanged. Work queues give messages that it cannot carry to
-    /// other consumers, so only broadcasts are skipped here.
+    /// Returns whether the wire can carry the message unchanged. Only broadcasts are skipped here: a work queue gives a
+    /// message that this client's wire cannot carry to another consumer.
     fn carries(&mut self, delivery: &Delivery) -> bool {
         let carries = self.wire.carries_binary() || delivery.message.is_text();
         if !carries {
             self.context.metrics.messages_skipped.inc();
             self.messages_skipped += 1;
-            // Logged once. The log line at the end of the connection has the number of skipped messages.
+            // Logs only the first one. The log line at the end of the connection contains the number of skipped
+            // messages.
             if self.messages_skipped == 1 {
                 tracing::warn!(
                     destination = delivery.message.destination(),
@@ -114,10 +115,11 @@ impl<W: Wire> Connection<W> {
         );
     }
 
-    /// Writes until the socket accepts no more bytes or nothing is left. Returns whether any byte was written.
+    /// Writes until the socket accepts no more bytes or everything is written. Returns whether any byte was written.
     ///
-    /// A client that was killed, or that closes with messages unread, resets the connection, and the next write fails.
-    /// Frames that it sent before, such as acknowledgements, may still be in the socket's buffer: they are read first.
+    /// If a client was killed, or closes with messages unread, its system resets the connection, and the next write
+    /// fails. Frames that the client sent earlier, such as acknowledgements, may still be in the receive buffer. They
+    /// are read before the connection ends.
     pub(super) fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         if self.output_failed.is_some() && self.ending.is_some() {
             self.end_at_once(now);
@@ -170,14 +172,15 @@ impl<W: Wire> Connection<W> {
         true
     }
 
-    /// Returns the subscriptions that have deliveries of work queues in the output.
+    /// Returns the subscriptions with deliveries of work queues in the output.
     pub(super) fn keys_in_output(&self) -> HashSet<Key> {
         work::add_visits(self.out.frames_unwritten());
         self.out.unwritten().map(|mark| mark.key).collect()
     }
 
-    /// Drops the ended subscriptions whose messages are all written, unless a COMMIT in progress may settle their
-    /// deliveries. A connection that is ending drops them together with its others.
+    /// Drops the subscriptions in `ending_subscriptions` whose messages are all written. Drops none during a COMMIT,
+    /// because it may settle their deliveries. If the connection is ending, moves them to `subscriptions`, which are
+    /// dropped next.
     pub(super) fn drop_written_subscriptions(&mut self) {
         if self.ending_subscriptions.is_empty() || self.commit.is_some() {
             return;

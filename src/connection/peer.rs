@@ -4,12 +4,12 @@ use crate::auth::Handshake;
 use crate::limits::connection_limiter::ConnectionPermit;
 use std::sync::Arc;
 
-/// An accepted client, with the connection permit that it holds.
+/// An accepted client: its connection permit, and what is known about it.
 #[derive(Debug)]
 pub struct Peer {
     /// The connection permit of the client.
     pub permit: ConnectionPermit,
-    /// The address, the credentials and other information known so far.
+    /// The client's address, credentials and other information, as far as known.
     pub handshake: Arc<Handshake>,
 }
 

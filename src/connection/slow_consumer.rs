@@ -1,7 +1,8 @@
-//! Ends the connection of a slow consumer with an ERROR.
+//! Closes the connection of a slow consumer with an ERROR.
 //!
-//! Other files decide when a client is a slow consumer: `outbound_queue/queue.rs` (too many bytes wait for it),
-//! `backpressure.rs` (it takes no data that waits for it) and `outbound.rs` (too many deliveries are unsettled).
+//! Other modules decide that a client is a slow consumer: [`crate::outbound_queue`] (too many bytes wait for the
+//! client), [`crate::connection::backpressure`] (the client does not read data that waits for it) and
+//! [`crate::connection::outbound`] (too many deliveries are unsettled).
 
 use super::state::Connection;
 use crate::session::{Closing, ErrorReply, Slowness};
@@ -9,7 +10,7 @@ use crate::wire::Wire;
 use std::time::Instant;
 
 impl<W: Wire> Connection<W> {
-    /// Ends the output of a slow client with an ERROR after the frame in flight.
+    /// Drops the output of a slow consumer, except the frame in flight, and closes the connection with an ERROR.
     pub(super) fn end_slow_consumer(&mut self, slowness: Slowness, now: Instant) {
         let option = slowness.option();
         self.context.metrics.limit_hit(option);

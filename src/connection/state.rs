@@ -1,5 +1,5 @@
-//! The state of one connection, which its task owns. The files of this folder define what a [`Connection`] holds, and
-//! the other files of [`crate::connection`] what it does.
+//! The state of one connection, which its task owns. The modules in this directory define the state. The other modules
+//! of [`crate::connection`] define what a [`Connection`] does.
 
 pub(crate) mod ending;
 pub(crate) mod pending_authentication;
@@ -33,76 +33,77 @@ use stompbox_frames::stomp::Decoder;
 
 /// The connection of one client.
 ///
-/// `repr(C)`: fields are ordered hot-first, beginning with those that every poll of a receiver touches; only the socket
-/// in `wire` comes later. With many connections each cache line is a miss.
+/// `repr(C)` keeps the fields in this order. The fields that every poll of a receiver uses come first, so that they
+/// share few cache lines: with many connections, each cache line is a cache miss. Only the socket, in `wire`, is used
+/// as often and comes later.
 #[repr(C)]
 pub(super) struct Connection<W> {
     pub(super) context: Arc<ConnectionContext>,
     pub(super) outbound_queue: Arc<OutboundQueue>,
-    /// Time at which the socket last accepted bytes, or at which there was nothing to write or the wire was not
-    /// writable.
+    /// Time at which the stall clock last restarted: the socket accepted bytes, nothing waited to be written, or the
+    /// wire was not writable.
     pub(super) progress_at: Instant,
-    /// Time at which a detected timeout takes effect if it still holds then.
+    /// Time at which the connection acts on a timeout that it has detected, if the timeout still applies then.
     pub(super) timeout_confirmed_at: Option<Instant>,
     pub(super) timer: Timer,
     /// Version of the rules and users with which the client was last checked.
     pub(super) access_version: u64,
-    /// The remaining budget of the current poll.
+    /// The budget of the current poll.
     pub(super) poll_budget: PollBudget,
     pub(super) frames_sent: u64,
     pub(super) frames_received: u64,
-    /// Bytes of answers (RECEIPT, ERROR) appended since the output was last empty.
+    /// Number of bytes of answers (RECEIPT, ERROR) appended since the output was last empty.
     pub(super) answers_bytes: usize,
     /// The COMMIT in progress.
     pub(super) commit: Option<Box<PendingCommit>>,
-    /// Subscriptions that have ended, but have messages on their way to the socket that settle when they are written.
+    /// Subscriptions that have ended and are kept until their messages in the output are written.
     pub(super) ending_subscriptions: SubscriptionMap<Subscription>,
     pub(super) pause: ReadPause,
-    /// Whether the client has signed in, so that the limits of such clients apply.
+    /// Whether the client has signed in. The limits for authenticated clients then apply.
     pub(super) established: bool,
-    /// Time at which writing failed. Input that the client sent before is still handled, then the connection ends.
+    /// Time at which writing failed. Input that the client sent before is still handled. Then the connection ends.
     pub(super) output_failed: Option<Instant>,
-    /// Whether the log line of the failed login was suppressed. The end of the connection is then logged at debug.
+    /// Whether the failed login was not logged individually. The end of the connection is then logged at debug.
     pub(super) login_failure_suppressed: bool,
     pub(super) ending: Option<Box<Ending>>,
-    /// The authentication in flight. No frame is handled until it is complete.
+    /// The authentication in progress. No frame is handled until it is complete.
     pub(super) pending_authentication: Option<PendingAuthentication>,
-    /// How the input ended. Input that arrived before is handled first.
+    /// The reason why the input ended. Input that arrived before is handled first.
     pub(super) input_ended: Option<ReadEnd>,
-    /// The charge for the output and the session's lists.
+    /// The charge for the output and for the lists that the session holds.
     pub(super) held_charge: Charge,
-    /// The charge for unfinished frames, and for frames that are not handled yet.
+    /// The charge for input that is not handled yet: the unfinished frame, and complete frames that wait.
     pub(super) input: Input,
     pub(super) out: OutputBuffer,
-    /// Position in the queue of connections that used up their poll budget; `None` if this connection did not.
+    /// Position in the queue of connections that have used up a poll budget. `None` if this connection has not.
     pub(super) queue_position: Option<Box<PollQueuePosition>>,
     pub(super) session: Session,
     pub(super) decoder: Decoder,
     pub(super) wire: W,
     pub(super) subscriptions: SubscriptionMap<Subscription>,
     pub(super) temp_queues: Vec<TempQueue>,
-    /// The temporary queue that the next subscription opens.
+    /// The address of the temporary queue that is opened with the next subscription.
     pub(super) next_temp_queue: Option<Destination>,
-    /// The charge for the lists of subscriptions of this connection and its session, and for open transactions.
+    /// The charge for the lists of subscriptions in this connection and in its session, and for open transactions.
     pub(super) subscription_charge: Charge,
-    /// Bytes that the broker holds for subscriptions and temporary queues of this connection, as if no other session
-    /// shared them.
+    /// Number of bytes that the broker holds for the subscriptions and temporary queues of this connection. Memory that
+    /// is shared with other sessions counts in full.
     pub(super) subscription_bytes: usize,
-    /// Credentials and other information that the client sent before CONNECT. Taken when the login begins.
+    /// Credentials and other information that the client sent before CONNECT. `None` once the login has begun.
     pub(super) handshake: Option<Arc<Handshake>>,
     /// The registration of the session as online.
     pub(super) registration: Option<SessionRegistration>,
     pub(super) parked_charge: Charge,
     pub(super) transactions: usize,
-    /// Checks whether the input is STOMP, until that is decided.
+    /// Checks whether the input is STOMP until this is decided.
     pub(super) first_bytes: FirstBytes,
     pub(super) address: IpAddr,
     pub(super) connection_number: u64,
     pub(super) began_at: Instant,
     pub(super) bytes_received: u64,
-    /// Broadcasts that the wire could not carry.
+    /// Number of broadcasts that the wire could not carry.
     pub(super) messages_skipped: u64,
-    /// Requests that a rule denied.
+    /// Number of requests that a rule denied.
     pub(super) requests_denied: u64,
 }
 

@@ -1,4 +1,4 @@
-//! The connection task, which owns one socket and one STOMP session. It is the same for every [`Wire`].
+//! The connection task, which owns one socket and one STOMP session. It is the same for every transport ([`Wire`]).
 //!
 //! ```text
 //!                   +------------------ one poll iteration ------------------+
@@ -8,9 +8,9 @@
 //! ```
 //!
 //! Reading pauses (backpressure):
-//! - while an authentication is pending, except to detect that the client has gone;
+//! - while an authentication is pending, except to detect that the client has left;
 //! - while a COMMIT is in progress, or parked frames are checked against new rules;
-//! - while the connection waits for receivers of messages that it published (`slow-consumer-grace`);
+//! - while the connection waits for slow receivers of messages that it published (`slow-consumer-grace`);
 //! - while the byte budget is nearly used up;
 //! - while the client does not read its answers.
 //!
@@ -34,12 +34,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-/// Bytes of deliveries that are encoded as frames ahead of the socket.
+/// Maximum size of deliveries, in bytes, that are encoded as frames and wait for the socket.
 const BATCH_BYTES: usize = 128 * 1024;
-/// Most iterations of one poll, regardless of their work.
+/// Maximum number of iterations in one poll, even if they do little work.
 const ITERATIONS_MAX: usize = 16;
 
-/// Creates the task that serves one client from the first byte to the last.
+/// Creates the task that serves one client for the whole connection.
 pub fn serve<W: Wire>(context: Arc<ConnectionContext>, wire: W, peer: Peer) -> ConnectionTask<W> {
     context.metrics.opened(wire.name());
     let Peer { permit, handshake } = peer;
@@ -48,8 +48,8 @@ pub fn serve<W: Wire>(context: Arc<ConnectionContext>, wire: W, peer: Peer) -> C
     ConnectionTask { connection, permit: Some(permit) }
 }
 
-/// The task that serves one client. It is not an `async fn`, because such a future would store its arguments in
-/// addition to the connection that is made from them.
+/// The task that serves one client. It is not an `async fn`, because the future of an `async fn` would store the
+/// arguments in addition to the connection that is created from them.
 pub struct ConnectionTask<W> {
     connection: Connection<W>,
     permit: Option<ConnectionPermit>,
@@ -60,7 +60,7 @@ impl<W: Wire> Future for ConnectionTask<W> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         ready!(self.connection.poll(cx));
-        // Releases the permit before the log line is written: a client that waits for this line may reconnect at once.
+        // Release the permit before the log line is written: a client that waits for this line may reconnect at once.
         drop(self.permit.take());
         self.connection.report();
         Poll::Ready(())
@@ -80,7 +80,7 @@ impl<W: Wire> Connection<W> {
                 .queue_position
                 .get_or_insert_with(|| Box::new(PollQueuePosition::new(&self.context.poll_permits)));
             position.requeue();
-            // Does not return `Ready` here: even with a permit it first lets the runtime poll its sockets.
+            // This call does not return `Ready`: even if it gets a permit, it first lets the runtime poll its sockets.
             ready!(position.poll(cx));
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -89,7 +89,8 @@ impl<W: Wire> Connection<W> {
         polled
     }
 
-    /// Does all work that is ready. Returns `None` if the poll budget is used up before.
+    /// Does all work that is ready. Returns `None` if the poll budget or the iterations are used up before all work is
+    /// done.
     fn poll_within_budget(&mut self, cx: &mut Context<'_>) -> Option<Poll<()>> {
         for iteration in 0..ITERATIONS_MAX {
             let _wake_batch = batch_wakes();
@@ -109,17 +110,19 @@ impl<W: Wire> Connection<W> {
             self.recheck_access(now);
             let writable = self.output_failed.is_none() && self.wire.poll_ready(cx).is_ready();
             if self.out.pending() == 0 || !writable {
-                // Nothing was pending, or the wire was not writable: this is not a stall, so the stall clock restarts.
+                // Without pending output, or with a wire that is not writable, the client is not stalled: the stall
+                // clock restarts.
                 self.progress_at = now;
             }
             let batch_bytes = if writable { BATCH_BYTES.saturating_sub(self.out.pending()) } else { 0 };
             let mut progressed = self.receive(cx, batch_bytes, now);
-            // Writing makes room for more deliveries only if there was none before.
+            // Writing makes room for deliveries. That counts as progress only if `receive` had no room for any. Otherwise
+            // `receive` has already reported whether there are more.
             progressed |= self.write(cx, now) && batch_bytes == 0;
             progressed |= self.poll_authentication(cx, now);
             progressed |= self.read(cx, now);
-            // After reading, because a process that was suspended must handle the input that has arrived before it
-            // checks for silence.
+            // Check timeouts after reading. If the process was suspended, input has arrived in the meantime and must be
+            // handled before the connection concludes that the client was silent.
             let pending = self.out.pending();
             self.handle_timeouts(now);
             if self.ending.is_some() {
@@ -139,7 +142,7 @@ impl<W: Wire> Connection<W> {
         None
     }
 
-    /// Resumes the work queues that found no room in the outbound queue.
+    /// Resumes the work queues whose messages the outbound queue has rejected for lack of room.
     pub(super) fn resume_blocked_queues(&self, now: Instant) {
         if self.outbound_queue.take_blocked() {
             for subscription in self.subscriptions.values() {
@@ -149,7 +152,7 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Settles deliveries of work queues, one call per run of the same subscription.
+    /// Settles deliveries of work queues. Consecutive deliveries of the same subscription are settled together.
     pub(super) fn settle(&self, deliveries: &[(Key, Tag)], settlement: Settlement, now: Instant) {
         for run in deliveries.chunk_by(|left, right| left.0 == right.0) {
             let key = run[0].0;
@@ -162,13 +165,14 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Charges the memory held outside the outbound queue, once it is more than a few small frames. Returns `false` if
-    /// the client is unauthenticated and holds charged memory while the memory for unauthenticated clients is
-    /// exhausted.
+    /// Charges the memory that the connection holds outside the outbound queue, if it is more than a few small frames.
+    /// Returns `false` if the client is unauthenticated, holds charged memory, and the memory for unauthenticated
+    /// clients is used up.
     pub(super) fn charge_held_memory(&mut self) -> bool {
         adjust(&mut self.held_charge, self.out.held_bytes() + self.session.held_bytes());
         let input_bytes = self.input_bytes();
-        // Complete frames that wait because reading is paused are not rejected. Other input is charged before it grows.
+        // Complete frames that wait because reading is paused are charged and never rejected. Other input is charged
+        // before it grows, so that its charge can only shrink here.
         if self.ignores_input() {
             self.input.finish();
             adjust(self.input.charge_mut(), input_bytes);
@@ -179,7 +183,7 @@ impl<W: Wire> Connection<W> {
         holds_nothing || self.established || !self.context.unauthenticated.is_exhausted()
     }
 
-    /// Sends heartbeats that are due and handles timeouts.
+    /// Sends heartbeats that are due, and handles timeouts.
     fn handle_timeouts(&mut self, now: Instant) {
         if self.wire.deadline().is_some_and(|at| now >= at) {
             self.wire.expire(now, &mut self.out);
@@ -191,7 +195,8 @@ impl<W: Wire> Connection<W> {
             self.timeout_confirmed_at = None;
             return;
         }
-        // A process that was suspended observes the elapsed time before the input that arrived meanwhile.
+        // Act on a timeout only if it still applies after `TIMEOUT_CONFIRMATION`: a process that was suspended notices
+        // the elapsed time before it reads the input that arrived in the meantime.
         match self.timeout_confirmed_at {
             None => return self.timeout_confirmed_at = Some(now + TIMEOUT_CONFIRMATION),
             Some(at) if now < at => return,
@@ -204,7 +209,7 @@ impl<W: Wire> Connection<W> {
             return self.end_for_stalled_input(now);
         }
         if self.ignores_input() {
-            // The connection did not read meanwhile, so missing input is not silence of the client.
+            // The connection did not read, so missing input does not mean that the client was silent.
             self.session.note_input(now);
         }
         let mut actions = Vec::new();
@@ -212,22 +217,22 @@ impl<W: Wire> Connection<W> {
         self.execute(actions, now);
     }
 
-    /// Ends the connection with an ERROR that does not answer a frame of the client.
+    /// Ends the connection with an ERROR that is not a reply to a frame of the client.
     pub(super) fn end_with(&mut self, reply: ErrorReply<'_>, closing: Closing, now: Instant) {
         let mut actions = Vec::new();
         self.session.close_with_error(None, reply, closing, &mut actions);
         self.execute(actions, now);
-        // A session that is closed already emits no action, but the connection must still end.
+        // A session that is already closed requests no actions, but the connection must end in any case.
         self.begin_ending(closing, now);
     }
 
     fn shut_down(&mut self, cx: &mut Context<'_>, now: Instant) {
-        // Waiting deliveries are still sent: their size is bounded, and so is the time that sending may take.
+        // Send the deliveries that wait: their size is limited, and so is the time for sending them.
         self.receive(cx, usize::MAX, now);
         if self.ending.is_some() {
             return;
         }
-        // Clients with automatic reconnection give up after an ERROR, because they attribute it to themselves.
+        // Clients that reconnect automatically give up after an ERROR, because they take it for their own error.
         if self.wire.reports_shutdown_in_close() || !self.context.options.shutdown_error {
             return self.begin_ending(Closing::Shutdown, now);
         }
@@ -237,7 +242,8 @@ impl<W: Wire> Connection<W> {
     }
 }
 
-/// Changes a charge to `bytes` if the difference is at least [`HELD_BYTES_MIN`]. Fewer bytes than that are not charged.
+/// Changes a charge to `bytes` if the difference is at least [`HELD_BYTES_MIN`]. A total of fewer bytes is not charged
+/// at all.
 fn adjust(charge: &mut Charge, bytes: usize) {
     let bytes = if bytes < HELD_BYTES_MIN { 0 } else { bytes };
     if bytes.abs_diff(charge.bytes()) >= HELD_BYTES_MIN || bytes == 0 {

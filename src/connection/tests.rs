@@ -1,4 +1,5 @@
-//! Tests of the work of one poll of a connection, and of how connections share a thread. Work is counted, not timed.
+//! Tests of how much work one poll of a connection does, and of how connections share a thread. Work is counted in
+//! units, not measured in time.
 
 mod client;
 mod commits;
@@ -30,8 +31,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 
-/// A socket whose client sends its first frames and then repeats others without a pause, or closes if there are none.
-/// It accepts everything that is written to it.
+/// A socket whose client sends the bytes `first`, and then repeats the bytes `again` without a pause. If `again` is
+/// empty, the client then closes. The socket accepts everything that is written to it.
 struct Flood {
     first: Vec<u8>,
     again: Vec<u8>,
@@ -46,19 +47,19 @@ impl Flood {
     }
 
     fn over(transport: Transport, first: &str, again: &str) -> Flood {
-        // Repeats the frames until they fill one read.
+        // Repeats the frames until they fill one read buffer.
         let again = again.repeat(64 * 1024 / again.len().max(1) + 1);
         let first = [&transport.encode(&connect()), &transport.encode(first)[..]].concat();
         Flood { first, again: transport.encode(&again), sent: 0, written: Arc::default(), has_ended: false }
     }
 }
 
-/// Returns the CONNECT frame of alice.
+/// Returns the CONNECT frame of the user alice.
 fn connect() -> String {
     format!("CONNECT\naccept-version:1.2\nhost:a\nheart-beat:0,0\nAuthorization:Bearer {}\n\n\0", token())
 }
 
-/// Returns a token of alice that does not expire.
+/// Returns a token of the user alice that does not expire.
 fn token() -> String {
     let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
     let claims = serde_json::json!({"sub": "alice", "exp": 32_503_680_000u64});
@@ -90,7 +91,7 @@ impl Transport {
                 _ => piece.to_vec(),
             };
             let length = u16::try_from(piece.len()).expect("a short piece");
-            // A whole text message, masked with zeros.
+            // A text message in one WebSocket frame, masked with zeros.
             encoded.extend([0x81, 0x80 | 126]);
             encoded.extend(length.to_be_bytes());
             encoded.extend([0; 4]);
@@ -140,7 +141,7 @@ impl ByteStream for Flood {
     }
 }
 
-/// A pipe reports the end of its input only when it is read to the end.
+/// A stream that reports the end of its input only after all input is read.
 impl ByteStream for DuplexStream {
     fn input_has_ended(&self) -> bool {
         false
@@ -199,12 +200,12 @@ fn serve_over(context: &Arc<ConnectionContext>, transport: Transport, socket: im
     }
 }
 
-/// Work of requeuing `unsettled-max` messages and delivering others.
+/// Work of requeuing `unsettled-max` messages, and of delivering further messages.
 const UNSETTLED_WORK: u64 = (10_000 + 2 * 512) * work::QUEUE_MESSAGE as u64;
 
-/// Messages of one transaction.
+/// Number of messages of one transaction.
 const COMMITTED: usize = 1000;
-/// Names in the header `to`.
+/// Number of names in the header `to`.
 const RECIPIENTS: usize = 1000;
 
 /// Returns SUBSCRIBE frames for `count` different patterns of many segments below `prefix`.
@@ -216,8 +217,8 @@ fn different_patterns(count: u32, prefix: &str) -> String {
     (0..count).map(subscribe).collect()
 }
 
-/// Returns the floods: the name, the frames that the client sends first, the frames that it repeats, and the work of
-/// its most expensive frame, including deliveries and cleanup.
+/// Returns the floods. Each consists of its name, the frames that the client sends first, the frames that it repeats,
+/// and the work of its most expensive frame, including deliveries and cleanup.
 fn floods() -> Vec<(&'static str, String, String, u64)> {
     let queue: String = (0..10_000).map(|n| format!("SEND\ndestination:/queue/a\n\n{n}\0")).collect();
     let patterns = different_patterns(100, "/topic");
@@ -256,9 +257,9 @@ fn floods() -> Vec<(&'static str, String, String, u64)> {
         ("topic", String::new(), pair("/topic/a", ""), small),
         ("presence", String::new(), pair("/presence/topic/a", ""), small),
         ("long queue", long_queue, pair("/topic/b", ""), 2 * small),
-        // All deliveries that the client did not settle are requeued at once, `unsettled-max` at most.
+        // All unsettled deliveries, at most `unsettled-max`, are requeued at once.
         ("queue", queue, pair("/queue/a", "ack:client-individual\nprefetch-count:10000\n"), UNSETTLED_WORK),
-        // Each node of the patterns is visited once.
+        // Each node in the trie of the patterns is visited once.
         ("patterns", patterns, format!("SEND\ndestination:/topic/{name}c\n\nx\0"), 100 * 50),
         (
             "own patterns",
@@ -267,11 +268,11 @@ fn floods() -> Vec<(&'static str, String, String, u64)> {
             // Every segment of each pattern is visited.
             (900 * 64 / work::VISITS_PER_UNIT) as u64 + small,
         ),
-        // A poll may end after each step of a COMMIT, but the session collects all steps at once.
+        // A poll may end after each step of a COMMIT, but the session collects all steps in one poll.
         ("commit", String::new(), transaction, (COMMITTED / work::VISITS_PER_UNIT) as u64 + small),
-        // Each message to many users is one step, and all names of its header are parsed at once.
+        // Each message to many users is one step, and the names in its header are all parsed in one poll.
         ("commit to users", String::new(), transaction_to_users, 5 * RECIPIENTS as u64 + small),
-        // Each name is looked up, `to-names-max` at most.
+        // Each name is looked up. There are at most `to-names-max` of them.
         (
             "users",
             String::new(),
@@ -312,12 +313,12 @@ async fn poll_of_a_flooding_connection_does_at_most_its_budget_and_one_step() {
             let context = context();
             let flood = Flood::over(transport, &first, &again);
             let mut connection = serve_over(&context, transport, flood);
-            // CONNECT, all first frames, and at least two repetitions of the flood.
+            // Poll until CONNECT, all first frames, and at least two repetitions of the other frames are handled.
             let frames_of = |text: &str| text.matches('\0').count() as u64;
             let enough = 1 + frames_of(&first) + (2 * frames_of(&again)).max(60);
             while context.metrics.frames_received.get() < enough {
                 let done = polls(&mut connection, 1).await[0];
-                // SockJS adds the work of parsing the JSON of one read.
+                // Each poll over SockJS may also parse the JSON of one read.
                 let step = step + JSON_OF_A_READ * u64::from(transport == Transport::SockJs);
                 assert!(
                     done <= WORK_MAX + step,
@@ -361,8 +362,8 @@ async fn flooding_connections_close_soon_after_broker_stop() {
     }
 }
 
-/// Returns clients that hold many items and close: the name, the frames that the client sends, and the work of
-/// releasing the largest single item.
+/// Returns clients that hold many items and close. Each consists of its name, the frames that the client sends, and the
+/// work of releasing its largest single item.
 fn closing_clients() -> Vec<(&'static str, String, u64)> {
     let each = |count: u32, frames: fn(u32) -> String| (0..count).map(frames).collect::<String>();
     let topics = each(1000, |n| format!("SUBSCRIBE\nid:{n}\ndestination:/topic/{n}\n\n\0"));
@@ -384,7 +385,7 @@ fn closing_clients() -> Vec<(&'static str, String, u64)> {
 }
 
 /// Polls a connection until it has ended, or until `stop_after` polls have released something. Returns the work of each
-/// of these polls, and whether the connection has ended.
+/// of the polls that released something, and whether the connection has ended.
 async fn polls_while_closing(
     context: &ConnectionContext,
     connection: &mut Connection,
@@ -463,7 +464,7 @@ async fn flooding_connections_share_the_thread_fairly() {
             busy += usize::from(done > WORK_MAX / 2);
             *share += done;
         }
-        // The first polls identify the connections that flood.
+        // The broker finds out in the first polls which connections flood.
         assert!(round < 2 || busy <= 2, "{busy} connections worked in round {round}");
     }
     let least = shares.iter().min().copied().unwrap_or_default();
@@ -482,7 +483,8 @@ async fn dropped_connection_returns_its_work_permit() {
     assert_eq!(context.poll_permits.available_permits(), 1);
 }
 
-/// Each login attempt for alice needs the only permit. The sixth attempt is the first that the throttle delays.
+/// With one permit, each login attempt of alice needs the permit of the attempt before. The throttle delays the sixth
+/// attempt and later ones.
 #[tokio::test(start_paused = true)]
 async fn half_closed_client_releases_its_permit_while_its_login_is_throttled() {
     let mut config = config();
@@ -512,8 +514,8 @@ async fn half_closed_client_releases_its_permit_while_its_login_is_throttled() {
     assert_eq!(start.elapsed(), Duration::ZERO, "no attempt waited for the throttle");
 }
 
-/// Sends 1000 messages to a queue while `used` bytes of the byte budget are in use, until the connection has ended or
-/// 200 polls are done. Returns the number of messages in the queue, and whether the connection has ended.
+/// Sends 1000 messages to a queue while `used` bytes of the byte budget are in use. Polls until the connection has
+/// ended, but at most 200 times. Returns the number of messages in the queue, and whether the connection has ended.
 async fn sends_at(
     transport: Transport,
     used: fn(&ConnectionContext) -> usize,

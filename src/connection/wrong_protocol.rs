@@ -1,4 +1,4 @@
-//! Handles clients that speak the wrong protocol for their port.
+//! Closes the connections of clients that speak the wrong protocol for their port.
 
 use super::state::Connection;
 use crate::session::{Closing, ErrorReply};
@@ -8,7 +8,7 @@ use crate::wire::protocol::{Port, Protocol};
 use std::time::Instant;
 
 impl<W: Wire> Connection<W> {
-    /// Ends a connection whose first bytes are not STOMP, with an answer that names the reason.
+    /// Ends a connection whose first bytes are not STOMP. Sends the reason to the client.
     pub(super) fn reject_first_bytes(&mut self, found: NotStomp, now: Instant) {
         match found {
             NotStomp::Foreign(protocol) => {

@@ -1,24 +1,24 @@
 //! The end of the input of a wire, and the closing message to its client.
 
-/// The way in which the reading side ended.
+/// The reason why a wire has no more input.
 #[derive(Debug)]
 pub enum ReadEnd {
-    /// The client closed its side as the wire prescribes.
+    /// The client closed its side in the way that the transport prescribes.
     Closed,
     /// The socket failed.
     Failed,
-    /// The client violated the protocol of the wire itself (not STOMP). [`Wire::write_close`](super::Wire::write_close)
-    /// reports that to the client.
+    /// The client violated the protocol of the transport (not STOMP). [`Wire::write_close`](super::Wire::write_close)
+    /// reports the violation to the client.
     ProtocolError(&'static str),
-    /// A limit of the wire was reached: the name of its option.
+    /// The client exceeded a limit of the transport. The value is the name of the option that sets the limit.
     Limit(&'static str),
 }
 
-/// The code and the reason that a wire sends to its client when the session is over.
+/// The code and the reason that a wire sends to its client when the connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CloseInfo {
-    /// A close code (RFC 6455 §7.4.1); 3000 to 4999 are an application's own.
+    /// A close code (RFC 6455 §7.4.1). Applications may use the codes 3000 to 4999 as they like.
     pub code: u16,
-    /// The reason for people, in a few words.
+    /// The reason in a few words, for a person who reads it.
     pub reason: &'static str,
 }

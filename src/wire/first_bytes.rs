@@ -1,17 +1,17 @@
 //! Checks whether the first bytes of a connection can be STOMP, before a whole line has arrived.
 //!
-//! Without this check, a client of another protocol that waits for an answer would get none until `connect-silence` is
-//! over, and its operator would read "connect timeout".
+//! Without this check, a client of another protocol that waits for an answer would wait until `connect-silence` is
+//! over, and the log would give the misleading reason "connect timeout".
 
 use super::protocol::{Guess, Port, Protocol, START_BYTES, recognise};
 use stompbox_frames::stomp::Command;
 
-/// The start of a connection's input. Bytes that may still become another protocol are held back.
+/// The first bytes of a connection. Holds bytes back as long as they may still turn out to be another protocol.
 #[derive(Debug, Default)]
 pub(crate) struct FirstBytes {
     start: [u8; START_BYTES],
     length: u8,
-    /// Number of bytes of the start that were passed on.
+    /// Number of bytes of `start` that were passed to the sink.
     forwarded: u8,
     state: State,
 }
@@ -27,15 +27,15 @@ enum State {
 /// Input that is not STOMP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotStomp {
-    /// A protocol of another port.
+    /// A known protocol that belongs on another port.
     Foreign(Protocol),
-    /// Anything else that does not begin with a command.
+    /// Other input that does not begin with a STOMP command.
     Other,
 }
 
 impl FirstBytes {
-    /// Takes bytes, and passes those that may be STOMP to `sink`. `is_raw_stream` means that they come directly from a
-    /// socket, so that another protocol can be recognised.
+    /// Takes the next bytes of the input, and passes on to `sink` those that may be STOMP. Set `is_raw_stream` if the
+    /// bytes come directly from a socket: only such bytes are checked for other protocols.
     #[inline]
     pub(crate) fn feed(&mut self, is_raw_stream: bool, bytes: &[u8], sink: impl FnMut(&[u8])) {
         let mut sink = sink;
@@ -46,7 +46,7 @@ impl FirstBytes {
         }
     }
 
-    /// Returns the kind of input that was found instead of STOMP, if that is decided.
+    /// Returns the kind of input that was found instead of STOMP, or `None` if the input may be STOMP.
     pub(crate) fn not_stomp(&self) -> Option<NotStomp> {
         match self.state {
             State::NotStomp(found) => Some(found),
@@ -54,7 +54,7 @@ impl FirstBytes {
         }
     }
 
-    /// Returns the first bytes as printable text.
+    /// Returns the bytes in `start` as printable text.
     pub(crate) fn display(&self) -> String {
         self.start[..self.length.into()].escape_ascii().to_string()
     }
@@ -71,7 +71,7 @@ impl FirstBytes {
         let start = &self.start[..self.length.into()];
         let guess = if is_raw_stream { recognise(Port::Stomp, start) } else { Guess::NotForeign };
         match guess {
-            // The buffer has room, so all bytes are held.
+            // The guess is open only while `start` is not full, so `start` holds the whole input.
             Guess::Undecided => return,
             Guess::Foreign(protocol) => {
                 self.state = State::NotStomp(NotStomp::Foreign(protocol));
@@ -96,7 +96,7 @@ impl FirstBytes {
     }
 }
 
-/// How far the first line matches a command.
+/// The result of comparing the first line with the STOMP commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FirstLine {
     /// The line may become a command.

@@ -1,8 +1,8 @@
-//! The interface between the connection task and a transport: how frames are wrapped for it, and how bytes are read and
-//! written.
+//! The interface between the connection task and a transport: how to wrap frames for the transport, and how to read and
+//! write bytes.
 //!
-//! A transport is a type that implements [`Wire`], and an entry at its listener. The connection task
-//! ([`crate::connection::task`]) uses nothing else of it.
+//! To add a transport, implement [`Wire`] and create the type in the listener that accepts its connections. The
+//! connection task ([`crate::connection::task`]) uses a transport only through [`Wire`].
 
 pub mod byte_stream;
 mod ending;

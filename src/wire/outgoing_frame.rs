@@ -1,4 +1,4 @@
-//! A frame on its way to one client, and the form in which its parts are written.
+//! A frame on its way to one client: its prefix, and its tail in the form that the transport needs.
 
 use super::output_buffer::AwaitedWrite;
 use crate::budget::Charge;
@@ -8,32 +8,34 @@ use std::borrow::Cow;
 use stompbox_frames::sockjs::{Quoting, quote};
 use stompbox_frames::stomp::Version;
 
-/// A frame to be wrapped for one client.
+/// A frame that a wire wraps for its client.
 #[derive(Clone, Copy, Debug)]
 pub struct OutgoingFrame<'a> {
-    /// The first part, which differs from receiver to receiver.
+    /// The first part of the frame, which differs from receiver to receiver.
     pub prefix: &'a [u8],
     /// The part that follows the prefix.
     pub tail: Tail<'a>,
-    /// Whether prefix and tail are valid UTF-8.
+    /// Whether both the prefix and the tail are valid UTF-8.
     pub text: bool,
-    /// The delivery to report when the frame is written, if that is needed.
+    /// The delivery that [`OutputBuffer::advance`](super::output_buffer::OutputBuffer::advance) reports when the frame
+    /// is written completely. `None` if no report is needed.
     pub mark: Option<AwaitedWrite>,
 }
 
 /// The last part of a frame.
 #[derive(Clone, Copy, Debug)]
 pub enum Tail<'a> {
-    /// The tail of a message, shared by all its receivers with this STOMP version.
+    /// The tail of a message. All receivers of the message with this STOMP version share it. It ends with an LF.
     Shared(&'a Message, Version),
-    /// The tail of a frame for this client only, without a line end.
+    /// The tail of a frame for this client only. It does not end with an LF.
     Own(&'a Bytes),
 }
 
 impl<'a> Tail<'a> {
-    /// Returns the tail as it is, and the number of its bytes before a line end.
+    /// Returns the tail unquoted, and its length in bytes without the LF at its end.
     ///
-    /// A translation for the client's version is kept for other clients while the byte budget has room.
+    /// If the message must be encoded again for the client's STOMP version, that copy is kept for other clients while
+    /// the byte budget has enough free memory.
     pub fn plain(&self) -> (Encoded<'a>, usize) {
         match self {
             Tail::Shared(message, version) => {
@@ -45,8 +47,8 @@ impl<'a> Tail<'a> {
         }
     }
 
-    /// Returns the tail quoted as a part of a SockJS string. The quoted tail of a shared message is kept for other
-    /// receivers while the byte budget has room.
+    /// Returns the tail quoted as a part of a SockJS string. A quoted copy of a shared tail is kept for other receivers
+    /// while the byte budget has enough free memory.
     pub fn quoted(&self, quoting: Quoting) -> Encoded<'a> {
         match self {
             Tail::Shared(message, version) => {
@@ -61,12 +63,12 @@ impl<'a> Tail<'a> {
     }
 }
 
-/// A tail in the form in which it is written.
+/// A tail in the form in which the wire writes it.
 #[derive(Debug)]
 pub struct Encoded<'a> {
     /// The bytes of the tail.
     pub bytes: Cow<'a, Bytes>,
-    /// The message that accounts for the bytes; `None` if this connection does.
+    /// The message that is charged for the bytes. `None` if this connection is charged for them.
     pub guard: Option<&'a Message>,
 }
 

@@ -1,17 +1,17 @@
-//! The output of one connection: bytes that are on their way to its socket.
+//! The output of one connection: the bytes that wait to be written to its socket.
 //!
-//! Small pieces are copied together and large ones are chained, so that a batch takes one write, which is vectored if
-//! there are several pieces. The buffer records where each frame ends. It can thus report when a frame is written
-//! completely, and never cuts a frame in two.
+//! Small pieces are copied into one buffer, and large ones are kept in a list without copying. One write can thus send
+//! a whole batch; the write is vectored if there are several pieces. The buffer records where each frame ends, so that
+//! it can report when a frame is written completely, and never drops a part of a frame.
 
 use crate::outbound_queue::{Key, Message, Tag};
 use bytes::{Buf, Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
-/// Largest piece that is copied, in bytes. Copying it costs less than a slice of its own in the vectored write.
+/// Maximum size of a piece that is copied, in bytes. Copying it costs less than a separate slice in the vectored write.
 const COPY_BYTES_MAX: usize = 1024;
-/// Most slices in one vectored write. The kernel accepts 1024, but more than this gains nothing.
+/// Maximum number of slices in one vectored write. The kernel accepts 1024, but more than 64 gain nothing.
 const SLICES_MAX: usize = 64;
 
 /// A delivery of a work queue that is reported when its frame is written completely.
@@ -27,7 +27,7 @@ pub struct AwaitedWrite {
 
 #[derive(Clone, Copy, Debug)]
 struct FrameEnd {
-    /// Bytes appended up to the end of this frame, since the beginning of the connection.
+    /// Position of the end of this frame in the output, in bytes since the beginning of the connection.
     at: u64,
     mark: Option<AwaitedWrite>,
 }
@@ -35,7 +35,7 @@ struct FrameEnd {
 #[derive(Debug)]
 struct Chunk {
     bytes: Bytes,
-    /// The message that owns the bytes. It accounts for their memory and is held as long as they are.
+    /// The message that owns the bytes and is charged for them. It is kept alive as long as the bytes are.
     guard: Option<Message>,
 }
 
@@ -43,24 +43,25 @@ struct Chunk {
 #[derive(Debug, Default)]
 pub struct OutputBuffer {
     chunks: VecDeque<Chunk>,
-    /// Bytes of pieces that are owned by messages.
+    /// Number of bytes in `chunks` that belong to messages.
     shared_bytes: usize,
-    /// Copied pieces that follow `chunks`.
+    /// Copied pieces, which follow those in `chunks`.
     copied: BytesMut,
     ends: VecDeque<FrameEnd>,
     appended: u64,
     written: u64,
-    /// End of the last frame that is written completely, in bytes since the beginning of the connection.
+    /// Position of the end of the last frame that is written completely, in bytes since the beginning of the
+    /// connection.
     complete_to: u64,
-    /// End of the output that the wire has taken as one unit ([`OutputBuffer::seal`]), which is written completely or
-    /// not at all.
+    /// Position up to which the output is sealed ([`OutputBuffer::seal`]): the wire has taken these bytes as one unit,
+    /// which it writes completely or not at all.
     sealed_to: u64,
-    /// Frames written completely since the last [`OutputBuffer::take_frames_written`].
+    /// Number of frames written completely since the last call of [`OutputBuffer::take_frames_written`].
     frames_written: u64,
 }
 
 impl OutputBuffer {
-    /// Reserves memory for a frame of `bytes` bytes if it will be copied: once, instead of piece by piece.
+    /// Reserves memory for a whole frame of `bytes` bytes, unless the frame is so large that it is not copied.
     pub fn reserve(&mut self, bytes: usize) {
         if bytes <= COPY_BYTES_MAX {
             self.copied.reserve(bytes);
@@ -73,19 +74,19 @@ impl OutputBuffer {
         self.appended += piece.len() as u64;
     }
 
-    /// Appends the bytes that `encode` appends.
+    /// Calls `encode`, which appends bytes to the output.
     pub fn encode(&mut self, encode: impl FnOnce(&mut BytesMut)) {
         let before = self.copied.len();
         encode(&mut self.copied);
         self.appended += (self.copied.len() - before) as u64;
     }
 
-    /// Appends a piece, without a copy if it is large. `guard` is the message that owns the bytes, if there is one.
+    /// Appends a piece. Copies it only if it is small. `guard` is the message that owns the bytes, if there is one.
     pub fn chain(&mut self, piece: &Bytes, guard: Option<&Message>) {
         self.chain_front(piece, piece.len(), guard);
     }
 
-    /// Appends the first `length` bytes of a piece in the way of [`chain`](OutputBuffer::chain).
+    /// Appends the first `length` bytes of a piece, in the same way as [`chain`](OutputBuffer::chain).
     pub fn chain_front(&mut self, piece: &Bytes, length: usize, guard: Option<&Message>) {
         if length <= COPY_BYTES_MAX {
             return self.copy(&piece[..length]);
@@ -98,7 +99,8 @@ impl OutputBuffer {
         self.chunks.push_back(Chunk { bytes: piece.slice(..length), guard: guard.cloned() });
     }
 
-    /// Ends a frame, which consists of the bytes appended since the last call.
+    /// Ends a frame, which consists of the bytes appended since the last call. `mark` is the delivery to report when
+    /// the frame is written completely.
     pub fn end_frame(&mut self, mark: Option<AwaitedWrite>) {
         self.ends.push_back(FrameEnd { at: self.appended, mark });
     }
@@ -108,8 +110,8 @@ impl OutputBuffer {
         (self.appended - self.written) as usize
     }
 
-    /// Returns the bytes of memory that the output itself holds: pieces that no message accounts for, and the lists of
-    /// frames and pieces.
+    /// Returns the number of bytes of memory that must be charged to the connection: the pieces that no message is
+    /// charged for, and the lists of frames and pieces.
     pub fn held_bytes(&self) -> usize {
         let lists = self.ends.len() * size_of::<FrameEnd>() + self.chunks.len() * size_of::<Chunk>();
         self.pending() - self.shared_bytes + lists
@@ -132,7 +134,7 @@ impl OutputBuffer {
         used
     }
 
-    /// Returns all bytes as one slice, or `None` if any piece is chained.
+    /// Returns all bytes as one slice, or `None` if they are in several pieces.
     pub fn as_single_slice(&self) -> Option<&[u8]> {
         self.chunks.is_empty().then_some(&self.copied[..])
     }
@@ -142,7 +144,8 @@ impl OutputBuffer {
         [IoSlice::new(&[]); SLICES_MAX]
     }
 
-    /// Removes `bytes` bytes, which were written. Calls `done` for each marked frame that is now written completely.
+    /// Removes the first `bytes` bytes, because they are written. Calls `done` for each marked frame that is now
+    /// written completely.
     pub fn advance(&mut self, bytes: usize, mut done: impl FnMut(AwaitedWrite)) {
         self.written += bytes as u64;
         let mut left = bytes;
@@ -187,15 +190,16 @@ impl OutputBuffer {
         std::mem::take(&mut self.frames_written)
     }
 
-    /// Returns all pieces, for a wire that passes them on as one unit. [`cut`](OutputBuffer::cut) no longer drops them,
-    /// and they stay until [`advance`](OutputBuffer::advance) removes them.
+    /// Seals all pieces and returns them, for a wire that passes them on as one unit. [`cut`](OutputBuffer::cut) does
+    /// not drop sealed pieces. They stay in the buffer until [`advance`](OutputBuffer::advance) removes them.
     pub fn seal(&mut self) -> impl Iterator<Item = Bytes> + '_ {
         self.chain_copied();
         self.sealed_to = self.appended;
         self.chunks.iter().map(|chunk| chunk.bytes.clone())
     }
 
-    /// Replaces each frame by the result of `rewrite`. No byte of the frames may have been written or sealed.
+    /// Replaces each frame by the result of `rewrite`. May be called only while no byte of the frames is written or
+    /// sealed.
     pub fn rewrite(&mut self, mut rewrite: impl FnMut(&[u8]) -> Bytes) {
         self.chain_copied();
         let mut whole = BytesMut::with_capacity(self.pending());
@@ -213,7 +217,8 @@ impl OutputBuffer {
         }
     }
 
-    /// Drops every frame of which no byte was written or sealed. Calls `dropped` for each marked frame among them.
+    /// Drops every frame that is neither sealed nor partly written. Calls `dropped` for each marked frame that it
+    /// drops.
     pub fn cut(&mut self, mut dropped: impl FnMut(AwaitedWrite)) {
         let mut in_flight = self.written > self.complete_to;
         let (sealed_to, mut kept_to) = (self.sealed_to, self.written);
@@ -244,7 +249,7 @@ impl OutputBuffer {
         self.appended = kept_to;
     }
 
-    /// Returns whether any frame that is not written completely is marked.
+    /// Returns whether any frame that is not written completely has a mark.
     pub fn is_marked(&self) -> bool {
         self.ends.iter().any(|end| end.mark.is_some())
     }
@@ -278,7 +283,7 @@ mod tests {
         Some(AwaitedWrite { key: 1, tag, settles: true })
     }
 
-    /// Returns three frames of 10, 3010 and 6 bytes, marked 1, 2 and 3, and their bytes.
+    /// Returns three frames of 10, 3010 and 6 bytes with the marks 1, 2 and 3, and the bytes of these frames.
     fn three_frames() -> (OutputBuffer, Vec<u8>) {
         let mut out = OutputBuffer::default();
         let large = Bytes::from(vec![b'L'; 3000]);
@@ -292,7 +297,7 @@ mod tests {
         (out, [b"first-----head------".as_slice(), &large, b"small-"].concat())
     }
 
-    /// Returns the remaining bytes as one vectored write would write them.
+    /// Returns the bytes that one vectored write would write next.
     fn rest(out: &OutputBuffer) -> Vec<u8> {
         let mut slices = OutputBuffer::empty_slices();
         let used = out.slices(&mut slices);

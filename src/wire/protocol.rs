@@ -1,4 +1,4 @@
-//! Protocols that clients speak on the wrong port, recognised by the first bytes of a connection.
+//! Recognises clients that use the wrong port, by the protocol of their first bytes.
 //!
 //! | protocol | first bytes |
 //! |---|---|
@@ -12,21 +12,21 @@
 //! | SSH | `SSH-` |
 //! | STOMP | a line that is a command |
 //!
-//! [`START_BYTES`] bytes are enough to decide on each, in whatever pieces they arrive: a start that could still become
-//! one of them is [`Guess::Undecided`]. On the HTTP port [`recognise_request`] then distinguishes HTTP from everything
-//! else.
+//! The first [`START_BYTES`] bytes are enough to decide about each protocol. They may arrive in any pieces: bytes that
+//! could still become one of the protocols are [`Guess::Undecided`]. On the HTTP port [`recognise_request`] then
+//! distinguishes HTTP from all other input.
 
 use stompbox_frames::stomp::Command;
 
-/// Number of bytes that decide on every protocol.
+/// Number of bytes that is enough to recognise each protocol.
 pub const START_BYTES: usize = 20;
 
-/// A protocol of another port.
+/// A protocol that belongs on another port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// TLS, which includes HTTPS, WSS and STOMP over TLS.
     Tls,
-    /// The header that proxies put before a connection to name the client's address.
+    /// The header in which a proxy sends the client's address before the data of the connection.
     Proxy,
     /// HTTP, which includes WebSocket and SockJS.
     Http,
@@ -34,15 +34,15 @@ pub enum Protocol {
     Amqp,
     /// The protocol of ActiveMQ's own clients.
     OpenWire,
-    /// MQTT, with the protocol level that the client asks for.
+    /// MQTT, with the protocol level that the client requests.
     Mqtt(u8),
     /// The protocol of NATS clients.
     Nats,
-    /// STOMP on a bare stream.
+    /// STOMP over TCP, without WebSocket.
     Stomp,
     /// The protocol of SSH clients.
     Ssh,
-    /// Neither the protocol of the port nor a known protocol.
+    /// Input in neither the protocol of the port nor a known protocol.
     Unknown,
 }
 
@@ -55,18 +55,18 @@ pub enum Port {
     Http,
 }
 
-/// The protocol of a connection, as far as its first bytes show it.
+/// The result of comparing the first bytes of a connection with the known protocols.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guess {
-    /// The start may still become a protocol of another port.
+    /// The bytes may still become a protocol of another port.
     Undecided,
-    /// The start is a protocol of another port.
+    /// The bytes begin a protocol that belongs on another port.
     Foreign(Protocol),
-    /// The start is no known protocol of another port.
+    /// The bytes do not begin any known protocol of another port.
     NotForeign,
 }
 
-/// How much of a pattern a start matches.
+/// The result of comparing the first bytes of a connection with a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fit {
     Not,
@@ -74,25 +74,26 @@ enum Fit {
     Whole,
 }
 
-/// The common methods of HTTP, and the word with which HTTP/2 begins.
+/// The common methods of HTTP, and `PRI`, with which HTTP/2 begins.
 const METHODS: [&[u8]; 10] =
     [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", b"PRI"];
 const PROXY_V1: &[u8] = b"PROXY ";
 const PROXY_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
-/// The bytes after the length of the first OpenWire command: the command's type and the magic word.
+/// The bytes that follow the length in the first OpenWire command: the type of the command and the magic word.
 const OPEN_WIRE: &[u8] = b"\x01ActiveMQ";
-/// The first command of a NATS client and the beginning of its JSON.
+/// The first command of a NATS client, and the first byte of its JSON.
 const NATS: &[u8] = b"CONNECT {";
-/// The protocol names of MQTT with their lengths: since 3.1.1, and 3.1.
+/// The protocol names of MQTT, each after its length: `MQTT` since 3.1.1, `MQIsdp` in 3.1.
 const MQTT: [&[u8]; 2] = [b"\0\x04MQTT", b"\0\x06MQIsdp"];
-/// A TLS record with the fatal alert handshake_failure (RFC 8446, section 6).
+/// A TLS record with the fatal alert `handshake_failure` (RFC 8446 §6).
 const TLS_ALERT: &[u8] = b"\x15\x03\x03\0\x02\x02\x28";
-/// CONNACK "unacceptable protocol version" of MQTT 3, and "unsupported protocol version" of MQTT 5.
+/// CONNACK packets that reject a version: "unacceptable protocol version" in MQTT 3, "unsupported protocol version" in
+/// MQTT 5.
 const MQTT_3_REFUSAL: &[u8] = b"\x20\x02\0\x01";
 const MQTT_5_REFUSAL: &[u8] = b"\x20\x03\0\x84\0";
 
-/// Recognises a protocol that is not spoken on `port` by the first bytes of a connection. [`START_BYTES`] bytes are
-/// enough.
+/// Recognises a protocol that does not belong on `port` by the first bytes of a connection. Decides at the latest when
+/// `start` has [`START_BYTES`] bytes.
 pub fn recognise(port: Port, start: &[u8]) -> Guess {
     let (mqtt, level) = fits_mqtt(start);
     let fits = [
@@ -115,8 +116,8 @@ pub fn recognise(port: Port, start: &[u8]) -> Guess {
     if is_open { Guess::Undecided } else { Guess::NotForeign }
 }
 
-/// Distinguishes an HTTP/1 request line from other bytes (RFC 9112, section 3: a method, a target and the version,
-/// separated by single spaces). Empty lines before it are accepted, as by hyper.
+/// Distinguishes an HTTP/1 request line from other input. The line consists of a method, a target and the version,
+/// separated by single spaces (RFC 9112 §3). Empty lines before it are accepted, as hyper accepts them.
 pub fn recognise_request(start: &[u8]) -> Guess {
     let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     let is_target = |byte: &u8| *byte > b' ' && *byte != 0x7f;
@@ -137,10 +138,10 @@ pub fn recognise_request(start: &[u8]) -> Guess {
 }
 
 impl Protocol {
-    /// Number of protocols, regardless of their parameters.
+    /// Number of protocols. A protocol with a parameter counts once.
     pub const COUNT: usize = 10;
 
-    /// Returns the number of the protocol, below [`Protocol::COUNT`].
+    /// Returns the index of the protocol, which is less than [`Protocol::COUNT`].
     pub fn index(self) -> usize {
         match self {
             Protocol::Tls => 0,
@@ -156,13 +157,13 @@ impl Protocol {
         }
     }
 
-    /// Returns the name of the protocol in logs and answers.
+    /// Returns the name of the protocol for logs and for answers to the client.
     pub fn name(self) -> &'static str {
         ["TLS", "PROXY protocol", "HTTP", "AMQP", "OpenWire", "MQTT", "STOMP", "SSH", "unknown bytes", "NATS"]
             [self.index()]
     }
 
-    /// Returns advice for the operator or the user of the client.
+    /// Returns advice for the operator or for the user of the client.
     pub fn remedy(self) -> &'static str {
         match self {
             Protocol::Tls => {
@@ -192,8 +193,9 @@ impl Protocol {
         }
     }
 
-    /// Returns the answer to the client before its connection is closed: in its own protocol if possible, otherwise in
-    /// the port's. `trailing_lf` is the option `trailing-lf`: whether an LF follows the NUL of an ERROR.
+    /// Returns the bytes to send to the client before its connection is closed. They are in the client's protocol if
+    /// possible, otherwise in the protocol of the port. `trailing_lf` is the option `trailing-lf`, which adds an LF
+    /// after the NUL of an ERROR.
     pub fn answer(self, port: Port, trailing_lf: bool) -> Vec<u8> {
         let text = format!(
             "The connection began with {}, which this port does not accept. {}.",
@@ -242,7 +244,8 @@ fn either(left: Fit, right: Fit) -> Fit {
     }
 }
 
-/// Matches type handshake, major version 3, a known minor version, two bytes of length, type ClientHello.
+/// Matches a TLS record: type handshake, major version 3, a known minor version, two bytes of length, and the type
+/// ClientHello.
 fn fits_tls(start: &[u8]) -> Fit {
     let expected: [fn(u8) -> bool; 6] =
         [|byte| byte == 0x16, |byte| byte == 3, |byte| byte <= 4, |_| true, |_| true, |byte| byte == 1];
@@ -253,7 +256,7 @@ fn fits_tls(start: &[u8]) -> Fit {
     }
 }
 
-/// Matches four bytes of a length below 64 KiB, then the first command.
+/// Matches a length below 64 KiB in four bytes, then the beginning of the first OpenWire command.
 fn fits_open_wire(start: &[u8]) -> Fit {
     match start {
         [0, 0, _, _, rest @ ..] => fits(rest, OPEN_WIRE),
@@ -262,7 +265,8 @@ fn fits_open_wire(start: &[u8]) -> Fit {
     }
 }
 
-/// Matches the packet type CONNECT, a length of one to four bytes, the protocol's name, and the level after it.
+/// Matches the packet type CONNECT, a length of one to four bytes, the protocol's name, and the protocol level. Returns
+/// the level.
 fn fits_mqtt(start: &[u8]) -> (Fit, u8) {
     let rest = match start {
         [] => return (Fit::Begins, 0),
@@ -285,8 +289,8 @@ fn fits_mqtt(start: &[u8]) -> (Fit, u8) {
     (begins, 0)
 }
 
-/// Matches a method, a space and the first byte of a target. `CONNECT` alone on a line is STOMP, and so are lines that
-/// begin with another STOMP command.
+/// Matches a method, a space and the first byte of a target. A line `CONNECT` without a target is STOMP. So is a line
+/// that begins with another STOMP command.
 fn fits_http(start: &[u8]) -> Fit {
     let method_end = start.iter().position(|byte| *byte == b' ');
     let (method, behind) = start.split_at(method_end.unwrap_or(start.len()));
@@ -303,7 +307,7 @@ fn fits_http(start: &[u8]) -> Fit {
     }
 }
 
-/// Matches a command alone on its line, possibly after empty lines.
+/// Matches a line that consists of a STOMP command. Empty lines may precede it.
 fn fits_stomp(start: &[u8]) -> Fit {
     let line_ends = start.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
     let start = &start[line_ends..];
@@ -322,7 +326,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Returns first bytes that decide, with their guesses on the STOMP port and on the HTTP port.
+    /// Returns the first bytes of connections, each with the guess on the STOMP port and the guess on the HTTP port.
     fn table() -> Vec<(Vec<u8>, Guess, Guess)> {
         let foreign = Guess::Foreign;
         let both = |start: &[u8], protocol| (start.to_vec(), foreign(protocol), foreign(protocol));

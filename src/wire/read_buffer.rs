@@ -1,4 +1,5 @@
-//! The read buffer: one per worker thread, borrowed for one read, so that an idle connection holds none.
+//! The read buffer. Each worker thread has one, and a connection borrows it for one read, so that an idle connection
+//! holds no buffer.
 
 use std::cell::RefCell;
 use std::io;
@@ -6,16 +7,17 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// Most bytes of one read.
+/// Maximum number of bytes in one read.
 const READ_BYTES: usize = 64 * 1024;
-/// Most reads of one poll whose bytes are discarded.
+/// Maximum number of reads that [`poll_discard`] makes in one poll.
 const DISCARDS_MAX: usize = 16;
 
 thread_local! {
     static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
 }
 
-/// Reads once from `socket` and passes the bytes to `sink`, which must not read itself because the buffer is borrowed.
+/// Reads once from `socket` and passes the bytes to `sink`. `sink` must not call this function, because the buffer is
+/// already borrowed.
 pub(crate) fn poll_read<R>(
     socket: &mut (impl AsyncRead + Unpin),
     cx: &mut Context<'_>,
@@ -31,8 +33,8 @@ pub(crate) fn poll_read<R>(
     })
 }
 
-/// Reads and discards the input until its end or a failure. If a client sends without a pause, later polls discard the
-/// rest.
+/// Reads and discards the input until its end or a failure. If the client sends without a pause, the function stops
+/// after [`DISCARDS_MAX`] reads and has the task polled again.
 pub(crate) fn poll_discard(socket: &mut (impl AsyncRead + Unpin), cx: &mut Context<'_>) -> Poll<()> {
     for _ in 0..DISCARDS_MAX {
         match poll_read(socket, cx, |bytes| bytes.len()) {

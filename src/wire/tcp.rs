@@ -1,5 +1,5 @@
-//! STOMP on a bare byte stream: frames are sent unchanged, each followed by an LF unless `trailing-lf` is off. A
-//! heartbeat is one LF.
+//! STOMP over TCP. Frames are sent unchanged, each followed by an LF unless `trailing-lf` is off. A heartbeat is one
+//! LF.
 
 use super::byte_stream::ByteStream;
 use super::ending::{CloseInfo, ReadEnd};
@@ -23,7 +23,7 @@ pub struct TcpWire<S> {
 }
 
 impl<S> TcpWire<S> {
-    /// Creates the wire of a bare `socket`. With `trailing_lf` an LF follows the NUL of each frame.
+    /// Creates the wire of a TCP `socket`. With `trailing_lf`, an LF follows the NUL of each frame.
     pub fn new(socket: S, trailing_lf: bool) -> TcpWire<S> {
         TcpWire { socket, trailing_lf }
     }
@@ -66,7 +66,7 @@ impl<S: ByteStream> Wire for TcpWire<S> {
     fn write_frame(&mut self, frame: OutgoingFrame<'_>, out: &mut OutputBuffer) {
         out.copy(frame.prefix);
         match frame.tail {
-            // A shared tail ends in the LF already.
+            // A shared tail already ends with the LF.
             Tail::Shared(..) if self.trailing_lf => {
                 let (tail, _) = frame.tail.plain();
                 out.chain(&tail.bytes, tail.guard);
@@ -107,13 +107,13 @@ impl<S: ByteStream> Wire for TcpWire<S> {
     }
 }
 
-/// Writes the contents of `out` once, with a vectored write if they are in several pieces.
+/// Writes once from `out`. Uses a vectored write if the bytes are in several pieces.
 pub(crate) fn poll_write(
     socket: &mut (impl AsyncWrite + Unpin),
     cx: &mut Context<'_>,
     out: &OutputBuffer,
 ) -> Poll<io::Result<usize>> {
-    // `send` costs less than `writev`.
+    // For a single piece, because `send` costs less than `writev`.
     if let Some(piece) = out.as_single_slice() {
         return Pin::new(socket).poll_write(cx, piece);
     }

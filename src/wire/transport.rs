@@ -7,12 +7,13 @@ use std::io;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// A transport as the connection task uses it, or another [`Application`](crate::http::sockjs::Application).
+/// The transport of one connection, used by the connection task or by another
+/// [`Application`](crate::http::sockjs::Application).
 pub trait Wire: Unpin + Send + 'static {
     /// Returns the name of the transport in logs and metrics.
     fn name(&self) -> &'static str;
 
-    /// Returns whether the wire can carry a frame that is not UTF-8.
+    /// Returns whether the wire can carry frames that are not UTF-8.
     fn carries_binary(&self) -> bool {
         true
     }
@@ -22,7 +23,8 @@ pub trait Wire: Unpin + Send + 'static {
         false
     }
 
-    /// Returns whether the client's bytes come directly from its socket, so that it may speak another protocol.
+    /// Returns whether the client's bytes come directly from its socket. Only then can they be in a protocol other than
+    /// STOMP.
     fn is_raw_stream(&self) -> bool {
         false
     }
@@ -30,14 +32,15 @@ pub trait Wire: Unpin + Send + 'static {
     /// Appends the first bytes that the wire sends, such as the open frame of SockJS.
     fn open(&mut self, _out: &mut OutputBuffer) {}
 
-    /// Applies the limits of authenticated clients. `application_heartbeat` is the longest interval between two frames
-    /// that the application sends, if it guarantees one.
+    /// Applies the limits for authenticated clients. `application_heartbeat` is the maximum interval at which the
+    /// application sends a frame or heartbeat, or `None` if it guarantees no such interval.
     fn set_authenticated(&mut self, _application_heartbeat: Option<Duration>) {}
 
-    /// Returns whether the client sends nothing more. Bytes that it sent before may still be unread.
+    /// Returns whether the client will send nothing more. Bytes that it sent earlier may still be unread.
     fn input_has_ended(&self) -> bool;
 
-    /// Returns `Ready` while the wire can be written to. The task is woken when that changes.
+    /// Returns `Ready` while the wire can take bytes to write. If it returns `Pending`, the task is woken when that
+    /// changes.
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
         Poll::Ready(())
     }
@@ -52,15 +55,16 @@ pub trait Wire: Unpin + Send + 'static {
         None
     }
 
-    /// Handles a deadline that has passed: sends a heartbeat of the wire itself, or stops waiting for the client.
+    /// Handles a deadline that has passed: sends a heartbeat of the transport (not of STOMP), or stops waiting for the
+    /// client.
     fn expire(&mut self, _now: Instant, _out: &mut OutputBuffer) {}
 
-    /// Reads once and passes the bytes to `sink`; a wire of messages (SockJS) passes one message a call. Appends
-    /// answers of the wire itself (a pong) to `out`. Returns the number of bytes of messages read, complete or
-    /// not.
+    /// Reads once and passes the bytes to `sink`. A wire that carries whole messages (SockJS) calls `sink` once for
+    /// each message. Appends answers of the transport, such as a pong, to `out`. Returns the number of bytes of message
+    /// content that were read, whether the messages are complete or not.
     ///
     /// # Errors
-    /// The reading side has ended.
+    /// The wire has no more input.
     fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -68,17 +72,17 @@ pub trait Wire: Unpin + Send + 'static {
         sink: &mut dyn FnMut(&[u8]),
     ) -> Poll<Result<usize, ReadEnd>>;
 
-    /// Appends one STOMP frame, or one message of another application.
+    /// Appends one STOMP frame, or one message of an application other than STOMP.
     fn write_frame(&mut self, frame: OutgoingFrame<'_>, out: &mut OutputBuffer);
 
-    /// Appends one heartbeat of STOMP.
+    /// Appends one STOMP heartbeat.
     fn write_heartbeat(&mut self, out: &mut OutputBuffer);
 
-    /// Returns whether [`Wire::write_close`] reports a shutdown to the client, so that no ERROR frame is needed even if
-    /// `shutdown-error` asks for one.
+    /// Returns whether [`Wire::write_close`] tells the client that the broker is shutting down. If so, no ERROR frame
+    /// is sent for a shutdown, even if `shutdown-error` is set.
     fn reports_shutdown_in_close(&self) -> bool;
 
-    /// Appends the closing message of the wire, such as a WebSocket close frame.
+    /// Appends the closing message of the transport, such as a WebSocket close frame.
     fn write_close(&mut self, close_info: CloseInfo, out: &mut OutputBuffer);
 
     /// Writes once. Returns `Ready` with the number of bytes of `out` that were written.

@@ -16,8 +16,7 @@ use std::time::Instant;
 use stompbox_frames::stomp::Version;
 
 impl<W: Wire> Connection<W> {
-    /// Executes actions in order. If one fails and that closes the session, the remaining actions are dropped: actions
-    /// of later frames are not executed.
+    /// Executes actions in order. If an action fails and the failure closes the session, drops the remaining actions.
     pub(crate) fn execute(&mut self, actions: Vec<Action>, now: Instant) {
         let mut pending = VecDeque::from(actions);
         while let Some(action) = pending.pop_front() {
@@ -42,7 +41,7 @@ impl<W: Wire> Connection<W> {
         self.count_transactions(self.session.open_transactions());
     }
 
-    /// Executes one action. Adds the actions that follow from it, such as a RECEIPT, to `follow_ups`.
+    /// Executes one action. Adds the actions that it causes, such as writing a RECEIPT, to `follow_ups`.
     fn execute_action(
         &mut self,
         action: Action,
@@ -113,7 +112,7 @@ impl<W: Wire> Connection<W> {
         Ok(())
     }
 
-    /// Reports a failed request to the session, and adds the actions that follow to `follow_ups`.
+    /// Reports a failed request to the session. Adds the actions that the session then requests to `follow_ups`.
     pub(crate) fn reject(&mut self, error: ActionError, follow_ups: &mut Vec<Action>) {
         let ActionError { rejected_action, receipt, broker_error } = error;
         let closing = broker_error.limit.map_or(Closing::Rejected, Closing::Limit);
@@ -139,7 +138,7 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Applies the limits of signed-in clients, and registers the session as online.
+    /// Applies the limits for authenticated clients, and registers the session as online.
     fn establish(&mut self, version: Version, now: Instant) {
         self.established = true;
         self.held_charge = self.context.budget.charge(self.held_charge.bytes());
@@ -192,7 +191,7 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Opens the temporary queue that the session requested for this subscription, if any.
+    /// Opens the temporary queue, if the session has requested one for this subscription.
     fn open_temp(&mut self, selector: &Selector) -> Result<Option<TempQueue>, BrokerError> {
         match self.next_temp_queue.take() {
             Some(address) if address.as_str() == selector.as_str() => {
@@ -202,8 +201,8 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Checks that this session may hold one more subscription. The subscription is counted as if it shared nothing
-    /// with subscriptions of other sessions, so that the limit of a session does not depend on others.
+    /// Checks that this session may hold one more subscription. A subscription counts with its full size even if it
+    /// shares memory with those of other sessions, so that the limit of a session does not depend on other sessions.
     fn check_subscription(&self, selector: &Selector) -> Result<(), BrokerError> {
         let max = self.context.session.subscription_bytes_max;
         let held = self.subscription_bytes + self.session.subscription_bytes();
@@ -220,7 +219,8 @@ impl<W: Wire> Connection<W> {
         Err(BrokerError { summary: "subscriptions too large", detail, limit: Some("subscription-bytes-max") })
     }
 
-    /// Updates the charge for subscriptions and open transactions. The broker charges its own part.
+    /// Updates the charge for the lists of subscriptions and for open transactions. The broker itself charges what it
+    /// holds for subscriptions.
     fn charge_subscriptions(&mut self) {
         let bytes =
             self.session.subscription_bytes() + self.session.transaction_bytes() + self.subscriptions.bytes();
@@ -229,28 +229,29 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Ends a subscription. Deliveries that still wait in the outbound queue are requeued uncounted. Deliveries that
-    /// were sent to the client and not settled are requeued when the subscription is dropped.
+    /// Ends a subscription. Deliveries that wait in the outbound queue are requeued without counting as attempts.
+    /// Deliveries that were sent to the client and not settled are requeued when the subscription is dropped.
     ///
-    /// While messages in auto mode are on their way to the socket, the subscription stays in `ending_subscriptions` and
-    /// gets no further deliveries: no other client may get these messages, unless writing them fails.
+    /// In auto mode, writing a message settles it. While such messages are on their way to the socket, the subscription
+    /// is kept in `ending_subscriptions`, so that the broker gives the messages to no other client unless writing them
+    /// fails. The subscription gets no further deliveries in that time.
     fn unsubscribe(&mut self, key: Key, now: Instant) {
         let Some(subscription) = self.subscriptions.remove(key) else { return };
         self.subscription_bytes -= subscription.bytes();
         work::add_visits(self.out.frames_unwritten());
-        // A COMMIT in progress may still settle its deliveries.
+        // A COMMIT in progress may still settle deliveries of this subscription.
         if self.commit.is_some() || self.out.unwritten().any(|mark| mark.key == key && mark.settles) {
             let waiting: Vec<Tag> = self.outbound_queue.withdraw(key).into();
             subscription.settle(&waiting, Settlement::Unwritten, now);
             self.ending_subscriptions.insert(key, subscription);
         } else {
-            // Deliveries in the outbound queue are requeued in order, together with all others of the subscription.
+            // Dropping requeues all deliveries of the subscription in order, including those in the outbound queue.
             drop(subscription);
         }
         self.resume_blocked_queues(now);
     }
 
-    /// Updates the gauge of open transactions.
+    /// Updates the metric of open transactions to `open` transactions of this session.
     pub(crate) fn count_transactions(&mut self, open: usize) {
         if open != self.transactions {
             self.context.metrics.transactions.inc_by(open as i64 - self.transactions as i64);

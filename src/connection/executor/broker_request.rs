@@ -1,10 +1,10 @@
-//! Converts the requests of a session to those of the broker.
+//! Converts requests of a session into the types of the broker.
 
 use crate::broker::{Multicast, Publication, Settlement};
 use crate::destination::{Destination, Owner, UserPath};
 use crate::session::{Disposition, Publish, Settle};
 
-/// Returns the settlement that a client has requested.
+/// Returns the settlement that the client has requested.
 pub(crate) fn settlement(settle: &Settle) -> Settlement {
     match settle.disposition {
         Disposition::Accepted => Settlement::Accepted,
@@ -13,12 +13,12 @@ pub(crate) fn settlement(settle: &Settle) -> Settlement {
     }
 }
 
-/// Returns the headers that the broker sets on a message.
+/// Returns the headers that Stompbox adds to a message.
 pub(crate) fn extra(publish: &Publish) -> Vec<(&str, &str)> {
     publish.extra.iter().map(|(name, value)| (*name, &**value)).collect()
 }
 
-/// Returns a message for user destinations in the form that the broker takes.
+/// Returns a message for user destinations as the broker's type.
 pub(crate) fn multicast<'a>(
     publish: &'a Publish,
     owners: &'a [Owner],
@@ -29,7 +29,7 @@ pub(crate) fn multicast<'a>(
     Multicast { owners, path, destination_header: shown, headers: &frame.headers, extra, body: &frame.body }
 }
 
-/// Returns a message for one destination in the form that the broker takes.
+/// Returns a message for one destination as the broker's type.
 pub(crate) fn publication<'a>(
     publish: &'a Publish,
     destination: &'a Destination,

@@ -1,23 +1,22 @@
 //! Applies a COMMIT in portions, because a transaction can be far more work than one poll of a connection may do.
 //!
 //! ```text
-//!   COMMIT ──> check each step ──> reserve room for each step ──> apply each step ──> RECEIPT
-//!                      │                        │
-//!                      └─ rejected ─────────────┴──> ERROR, release the reservation of each step
+//!   COMMIT ──> check each step ──> reserve space for each step ──> apply each step ──> RECEIPT
+//!                      │                         │
+//!                      └─ rejected ──────────────┴──> ERROR, release the reservation of each step
 //! ```
 //!
 //! After each step the connection checks its poll budget ([`crate::connection::state::poll_budget`]). While it applies
-//! steps, it waits for receivers that are behind, as after a SEND. It handles no other frame until the COMMIT is
-//! complete.
+//! steps, it waits for slow receivers as it does after a SEND. It handles no other frame until the COMMIT is complete.
 //!
 //! Parked frames that are discarded (after ABORT, a rejected COMMIT, or the end of the connection) are freed in
-//! portions, too: releasing the reservations of a hundred thousand steps, or freeing a million names, takes a tenth of
-//! a second. Parked frames are also checked in portions when the rules change.
+//! portions, too: to release the reservations of a hundred thousand steps, or to free a million names, takes a tenth of
+//! a second. When the rules change, parked frames are also checked in portions.
 //!
-//! A connection that ends first applies the rest of its COMMIT, without waiting for receivers, because frames that the
-//! client sent before it left are handled. If the task is dropped, the rest is applied at once, provided that
-//! [`CommitPhase::Apply`] has begun. When the drain time of a stopping broker is over, the rest is skipped, because the
-//! queues and receivers end with the process.
+//! A connection that ends applies the remaining steps first, because frames that a client sent before it left are
+//! handled. It does not wait for receivers then. If the task is dropped, the drop applies the remaining steps at once,
+//! provided that [`CommitPhase::Apply`] has begun. If the drain time of a stopping broker is over, the remaining steps
+//! are skipped, because all queues and receivers end with the process.
 
 use super::action_error::ActionError;
 use super::pending_commit::{CommitPhase, CommitStep, PendingCommit, StepOutcome};
@@ -30,10 +29,10 @@ use std::task::Context;
 use std::time::Instant;
 
 impl<W: Wire> Connection<W> {
-    /// Begins a COMMIT that the session has accepted. [`Connection::run_deferred_steps`] applies it.
+    /// Begins a COMMIT that the session has accepted. [`Connection::run_deferred_steps`] then does the work.
     pub(crate) fn begin_commit(&mut self, steps: Vec<CommitOperation>, receipt: Option<Receipt>) {
-        // The session has settled deliveries already and cannot undo that: if the broker rejects them, the session
-        // ends.
+        // The session has already removed the deliveries that the COMMIT settles, and cannot restore them. If the
+        // broker rejects such a COMMIT, the session must therefore end.
         let settles = steps.iter().any(|step| matches!(step, CommitOperation::Settle(_)));
         let to_commit_step = |operation| match operation {
             CommitOperation::Publish(publish) => Some(CommitStep::Publish(publish)),
@@ -43,7 +42,7 @@ impl<W: Wire> Connection<W> {
             }
         };
         let steps: VecDeque<CommitStep> = steps.into_iter().filter_map(to_commit_step).collect();
-        // The session no longer holds these frames, and its charge is about to shrink.
+        // The COMMIT holds the frames now. Charge them to it; `execute` will reduce the charge of the session.
         let bytes = self.parked_charge.bytes().saturating_sub(self.session.parked_bytes());
         self.commit = Some(Box::new(PendingCommit {
             commit: self.context.broker.commit(),
@@ -57,13 +56,13 @@ impl<W: Wire> Connection<W> {
         }));
     }
 
-    /// Returns whether a COMMIT is in progress or the session has portions of work to do.
+    /// Returns whether a COMMIT is in progress, or the session has other work to do in portions.
     pub(crate) fn has_deferred_work(&self) -> bool {
         self.commit.is_some() || self.session.has_deferred_work()
     }
 
-    /// Does portions of work until none is left, the poll budget is used up, or the connection has to wait for a
-    /// receiver. Returns whether it did at least one.
+    /// Does portions of the deferred work until all of it is done, the poll budget is used up, or the connection has to
+    /// wait for a receiver. Returns whether it did at least one portion.
     pub(crate) fn run_deferred_steps(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut progressed = false;
         while self.has_deferred_work()
@@ -77,7 +76,7 @@ impl<W: Wire> Connection<W> {
         progressed
     }
 
-    /// Does one portion of work of a connection that is ending.
+    /// Does one portion of the deferred work of a connection that is ending.
     pub(crate) fn run_deferred_step_while_ending(&mut self, now: Instant) {
         if self.commit.as_ref().is_some_and(|pending_commit| pending_commit.is_cancelled(now)) {
             self.commit = None;
@@ -97,7 +96,7 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Does one portion of the COMMIT in progress. Queues the RECEIPT after the last step is applied, or the ERROR when
+    /// Does one portion of the COMMIT in progress. Writes the RECEIPT after the last step is applied, or the ERROR when
     /// a step is rejected.
     fn advance_commit(&mut self, now: Instant) {
         let Some(pending_commit) = &mut self.commit else { return };

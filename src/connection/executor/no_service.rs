@@ -1,4 +1,5 @@
-//! The notice "no service": the reply to a SEND below `/app` to which no application service is subscribed.
+//! The notice "no service": the reply to a SEND below `/app` if no application service is subscribed to the
+//! destination.
 
 use crate::broker::Publication;
 use crate::connection::state::Connection;
@@ -9,8 +10,8 @@ use std::time::Instant;
 use stompbox_frames::stomp::Headers;
 
 impl<W: Wire> Connection<W> {
-    /// Sends a notice to the `reply-to` of a message if no service is subscribed to its destination, so that the client
-    /// does not wait for a reply. Does nothing without `reply-to`.
+    /// Sends the notice to the `reply-to` address of a message that reached no service, so that the client does not
+    /// wait for a reply. Does nothing if the message has no `reply-to`.
     pub(super) fn report_no_service(&self, publish: &Publish, now: Instant) {
         if publish.frame.header("reply-to").is_none() {
             return;

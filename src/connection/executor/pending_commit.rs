@@ -1,4 +1,4 @@
-//! A COMMIT in progress: its steps, and the portion of it that is done ([`super::commit`]).
+//! A COMMIT in progress: its remaining steps and its current phase ([`super::commit`]).
 
 use super::broker_request::{extra, multicast, publication, settlement};
 use super::receiver_counts::ReceiverCounts;
@@ -16,10 +16,10 @@ use std::time::Instant;
 pub(crate) struct PendingCommit {
     pub(super) context: Arc<ConnectionContext>,
     pub(super) commit: Commit,
-    /// Steps that are not applied yet.
+    /// Steps that are neither applied nor released yet.
     pub(super) steps: VecDeque<CommitStep>,
     pub(super) phase: CommitPhase,
-    /// The kind of request that an ERROR refers to if the broker rejects a step.
+    /// The kind of request that the ERROR refers to if the broker rejects a step.
     pub(super) rejected_action: RejectedAction,
     pub(super) receipt: Option<Receipt>,
     pub(super) receivers: ReceiverCounts,
@@ -34,13 +34,13 @@ pub(crate) enum CommitStep {
     Settle(Settle, Consumer),
 }
 
-/// The current phase of a COMMIT, with the index of the next step.
+/// The current phase of a COMMIT. `Check` and `Reserve` contain the index of the next step.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum CommitPhase {
     Check(usize),
     Reserve(usize),
     Apply,
-    /// A step was rejected: releases the reservation of each step.
+    /// A step was rejected. The reservation of each step is being released.
     Release,
 }
 
@@ -56,7 +56,7 @@ pub(crate) enum StepOutcome {
 }
 
 impl CommitStep {
-    /// Returns the number of recipients of the step, each of which is an allocation.
+    /// Returns the number of recipients of the step. Each recipient takes an allocation.
     fn recipients(&self) -> usize {
         match self {
             CommitStep::Publish(publish) => publish.recipients(),
@@ -64,7 +64,7 @@ impl CommitStep {
         }
     }
 
-    /// Calls `act` with the step in the form that the broker takes.
+    /// Calls `act` with the step, converted into the broker's type.
     fn with_broker_step<T>(&self, act: impl FnOnce(&broker::TransactionStep<'_>) -> T) -> T {
         let publish = match self {
             CommitStep::Publish(publish) => publish,
@@ -86,10 +86,10 @@ impl CommitStep {
 }
 
 impl PendingCommit {
-    /// Checks one step, reserves room for it, applies it or releases its reservation, depending on the phase.
+    /// Depending on the phase, checks one step, reserves space for it, applies it, or releases its reservation.
     ///
     /// # Errors
-    /// The broker rejects the step.
+    /// Returns the broker's error if the broker rejects the step.
     pub(super) fn advance(&mut self, now: Instant) -> Result<StepOutcome, BrokerError> {
         let PendingCommit { commit, steps, .. } = self;
         match self.phase {
@@ -116,7 +116,8 @@ impl PendingCommit {
         Ok(StepOutcome::Prepared)
     }
 
-    /// Returns whether the drain time of a stopping broker is over, so that applying the rest would have no effect.
+    /// Returns whether the drain time of a stopping broker is over. If so, applying the remaining steps would have no
+    /// effect.
     pub(super) fn is_cancelled(&self, now: Instant) -> bool {
         self.context.drain_until().is_some_and(|until| now >= until)
     }
@@ -138,7 +139,7 @@ impl PendingCommit {
         StepOutcome::Prepared
     }
 
-    /// Removes and returns the next step. The charge shrinks by its share.
+    /// Removes and returns the next step. Reduces the charge by the average size of the remaining steps.
     fn next_step(&mut self) -> Option<CommitStep> {
         let bytes = self.charge.bytes().checked_div(self.steps.len())?;
         self.charge.resize(self.charge.bytes() - bytes);

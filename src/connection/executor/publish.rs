@@ -1,5 +1,5 @@
-//! Publishes the messages of a session: routes them, records receivers to wait for, and counts receivers for the
-//! RECEIPT.
+//! Publishes the messages of a session: routes them, records slow receivers to wait for, and counts the receivers that
+//! a RECEIPT reports.
 
 use super::action_error::ActionError;
 use super::broker_request::{extra, multicast, publication};
@@ -37,14 +37,16 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Routes a message from the broker to this session, such as an error report. Failure to deliver it is only logged.
+    /// Routes an error report or another message of the broker to this session. Only logs it if the message cannot be
+    /// delivered.
     pub(crate) fn report_error(&self, publish: &Publish, now: Instant) {
         if let Err(broker_error) = self.route(publish, now) {
             tracing::debug!(detail = broker_error.detail, "an error report could not be delivered");
         }
     }
 
-    /// Records a routed message. The connection waits for receivers that are behind before it routes the next one.
+    /// Records the result of routing a message. The connection waits for slow receivers of this message before it
+    /// handles the next frame.
     pub(crate) fn record_published(&mut self, publish: &Publish, published: Published, now: Instant) {
         if published.services == Some(0) {
             self.report_no_service(publish, now);

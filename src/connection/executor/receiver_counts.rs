@@ -1,8 +1,8 @@
-//! The numbers of receivers that a RECEIPT reports.
+//! Counts of receivers, which a RECEIPT reports.
 
 use crate::broker::Published;
 
-/// The numbers of receivers of a message, or of all messages of a transaction, for the RECEIPT.
+/// The numbers of sessions and services that received a message, or all messages of a transaction.
 #[derive(Debug, Default)]
 pub(crate) struct ReceiverCounts {
     sessions: Option<usize>,
@@ -16,7 +16,7 @@ impl ReceiverCounts {
         self.services = add_counts(self.services, published.services);
     }
 
-    /// Returns the headers of the RECEIPT.
+    /// Returns the headers of the RECEIPT that contain the counts.
     pub(crate) fn headers(&self) -> Vec<(&'static str, String)> {
         let sessions = self.sessions.map(|count| ("delivered-sessions", count.to_string()));
         let services = self.services.map(|count| ("delivered-services", count.to_string()));

@@ -1,15 +1,15 @@
-//! Log lines about requests of a client that are ignored or denied.
+//! Log lines about ignored headers and denied requests.
 
 use crate::connection::state::Connection;
 use crate::session::Action;
 use crate::wire::Wire;
 use std::time::Instant;
 
-/// Most denied requests of one connection that are logged. Further ones are only counted.
+/// Maximum number of denied requests of one connection that are logged. All are counted.
 const DENIED_LOGGED_MAX: u64 = 10;
 
 impl<W: Wire> Connection<W> {
-    /// Logs an ignored header, or a frame that a rule forbids.
+    /// Logs an ignored header, or a request that a rule denies.
     pub(crate) fn log_action(&mut self, action: &Action, now: Instant) {
         match *action {
             Action::IgnoredHeader { name, reason, can_be_rejected } => {
@@ -19,7 +19,7 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Logs a header that the session ignored for the first time.
+    /// Logs that the session ignored a header. The session reports each header only once.
     fn log_ignored_header(
         &self,
         name: &'static str,
@@ -40,8 +40,8 @@ impl<W: Wire> Connection<W> {
         );
     }
 
-    /// Counts and logs a request that a rule forbids. Only the first [`DENIED_LOGGED_MAX`] are logged, because a client
-    /// that keeps its connection after a refusal could fill the log.
+    /// Counts a request that a rule denies, and logs the first [`DENIED_LOGGED_MAX`] of them. A client may keep its
+    /// connection after a denied request, and could otherwise fill the log.
     fn log_denied(&mut self, action: &Action) {
         let Action::AccessDenied { verb, destination, denied } = action else { return };
         self.context.metrics.access_denied.inc();

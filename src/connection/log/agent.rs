@@ -1,9 +1,9 @@
 //! The name of a client's program in the log.
 
-/// Most characters of a client program's name in the log.
+/// Maximum length of the name of a client's program in the log, in characters.
 const AGENT_CHARS_MAX: usize = 120;
 
-/// Returns the name of a client's program for the log: short, on one line, without control characters.
+/// Returns the name of a client's program for the log: shortened, on one line, and without control characters.
 pub(crate) fn agent_for_log(text: &str) -> Option<Box<str>> {
     let plain = |c: char| if c.is_control() { ' ' } else { c };
     let display: String = text.trim().chars().take(AGENT_CHARS_MAX).map(plain).collect();

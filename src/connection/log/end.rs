@@ -4,10 +4,11 @@ use crate::connection::state::Connection;
 use crate::session::Closing;
 use crate::wire::Wire;
 
-/// Most frames received from a health check that signs in, by the way it ends: CONNECT, and DISCONNECT if it sends one.
+/// Maximum number of frames received from a health check that signs in, for each way in which it ends: CONNECT and
+/// DISCONNECT, or CONNECT only.
 const CHECK_FRAMES: [(Closing, u64); 2] = [(Closing::Disconnected, 2), (Closing::PeerLeft, 1)];
 
-/// Logs one line at a level that depends on the connection. A macro, because levels are constants in `tracing`.
+/// Logs that the connection is closed, at the given level. A macro, because `tracing` needs a constant level.
 macro_rules! log_closed {
     ($level:ident, $connection:expr, $closing:expr) => {
         tracing::$level!(
@@ -41,12 +42,13 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Returns whether the line is logged at debug only. That holds for a connection without a byte, for a health check
-    /// from an address in `health-check-from` that only signed in and left, and for failed logins that are summed up.
+    /// Returns whether the end of the connection is logged at debug. This applies to a connection that sent no byte, to
+    /// a health check from an address in `health-check-from` that only signed in and left, to a wrong protocol, and to
+    /// a failed login that is only summed up in the log.
     fn is_routine(&self, closing: Closing) -> bool {
         let frames_max = CHECK_FRAMES.iter().find(|(end, _)| *end == closing).map(|(_, frames)| *frames);
         let is_check = frames_max.is_some_and(|frames_max| self.frames_received <= frames_max);
-        // The wrong protocol was logged when it was found, with the remedy.
+        // When the broker detected a wrong protocol, it logged a line with the remedy.
         let is_logged_elsewhere =
             self.login_failure_suppressed || matches!(closing, Closing::NoData | Closing::WrongProtocol);
         is_logged_elsewhere || is_check && self.context.is_health_check(self.address)

@@ -1,15 +1,16 @@
-//! Log lines about ignored headers of SEND: one a minute for each header, regardless of the number of clients.
+//! Log lines about ignored headers of SEND. For each header, at most one line a minute is logged, whatever the number
+//! of clients.
 
 use crate::limits::log_limit::Events;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// Time between two lines about one header.
+/// Minimum time between two lines about the same header.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The headers that have been logged. Their number is bounded, because their names come from the table of extension
-/// headers.
+/// The headers that have been logged. Their number is small, because only names from the table of extension headers are
+/// recorded.
 #[derive(Debug, Default)]
 pub(crate) struct IgnoredHeaders {
     by_name: Mutex<BTreeMap<&'static str, Events>>,
@@ -17,7 +18,7 @@ pub(crate) struct IgnoredHeaders {
 
 impl IgnoredHeaders {
     /// Counts a connection that sends this header. Returns the number of connections to report in a log line, or `None`
-    /// if a line about this header was written less than a minute ago.
+    /// if the last line about this header is less than a minute old.
     pub(crate) fn record(&self, name: &'static str, now: Instant) -> Option<u64> {
         let others = self.by_name.lock().entry(name).or_default().due(LOG_INTERVAL, now)?;
         Some(others + 1)

@@ -1,5 +1,5 @@
-//! Decides which failed logins get a log line of their own. A client that reconnects without a pause fails
-//! thousands of times a second. It must not fill the log, and must not hide other lines.
+//! Decides which failed logins are logged individually. A client that reconnects without a pause fails thousands of
+//! times a second. Its failures must neither fill the log nor hide other lines.
 
 use crate::auth::network;
 use crate::limits::log_limit::Events;
@@ -8,18 +8,19 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// Time over which failures are summed up.
+/// Time after which the failures that were not logged individually are summed up.
 const WINDOW: Duration = Duration::from_secs(10);
-/// Most failures of one address that get a line of their own in each window.
+/// Maximum number of failures of one address that are logged individually in each window.
 const LOGGED_PER_ADDRESS_MAX: u64 = 5;
-/// Most failures of all addresses together that get a line of their own in each window.
+/// Maximum number of failures of all addresses together that are logged individually in each window.
 const LOGGED_MAX: u64 = 100;
-/// Most addresses that are counted separately in a window. The failures of further addresses are summed up together.
+/// Maximum number of addresses that are counted separately in a window. The failures of further addresses are counted
+/// together.
 const ADDRESSES_MAX: usize = 1024;
-/// Most addresses that get a summary of their own, those with the most failures first.
+/// Maximum number of addresses that have a summary each. The addresses with the most failures are chosen.
 const SUMMARIES_MAX: usize = 10;
 
-/// Counters of failed logins by address, and of logins that a source could not check by source.
+/// Counters of failed logins for each address, and of logins that could not be checked for each source.
 #[derive(Debug, Default)]
 pub(crate) struct LoginLog {
     state: Mutex<State>,
@@ -27,7 +28,7 @@ pub(crate) struct LoginLog {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Start of the current window; `None` before its first failure.
+    /// Start of the current window. `None` until a login fails in it.
     window_start: Option<Instant>,
     logged: u64,
     addresses: HashMap<IpAddr, Failures>,
@@ -41,17 +42,17 @@ struct Failures {
     suppressed: u64,
 }
 
-/// A summary of failures that had no line of their own.
+/// A summary of failures that were not logged individually.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Summary {
-    /// The address, or the network of an IPv6 address; `None` for several addresses.
+    /// The address, or the network in the case of IPv6. `None` if the summary covers several addresses.
     pub(crate) address: Option<IpAddr>,
     pub(crate) logins: u64,
     pub(crate) time: Duration,
 }
 
 impl LoginLog {
-    /// Counts a failed login from `address`, and returns whether it gets a line of its own.
+    /// Counts a failed login from `address`. Returns whether to log it individually.
     pub(crate) fn record_failure(&self, address: IpAddr, now: Instant) -> bool {
         let state = &mut *self.state.lock();
         state.window_start.get_or_insert(now);
@@ -71,14 +72,14 @@ impl LoginLog {
         is_logged
     }
 
-    /// Counts a login that a source could not check. Returns the number of such logins since the last line if a line is
-    /// due.
+    /// Counts a login that the source could not check. If a log line is due, returns the number of such logins since
+    /// the last line.
     pub(crate) fn record_unavailable(&self, source: &'static str, now: Instant) -> Option<u64> {
         let others = self.state.lock().sources.entry(source).or_default().due(WINDOW, now)?;
         Some(others + 1)
     }
 
-    /// Returns the summaries of the current window if it is over, and ends it.
+    /// If the current window is over, ends it and returns its summaries.
     pub(crate) fn summaries(&self, now: Instant) -> Vec<Summary> {
         let mut state = self.state.lock();
         let is_over = |window_start: Instant| now.saturating_duration_since(window_start) >= WINDOW;
@@ -88,7 +89,7 @@ impl LoginLog {
         state.summaries(now)
     }
 
-    /// Returns the summaries of the current window even if it is not over, because the broker stops.
+    /// Ends the current window, even if it is not over, and returns its summaries. Called when the broker stops.
     pub(crate) fn final_summaries(&self, now: Instant) -> Vec<Summary> {
         self.state.lock().summaries(now)
     }

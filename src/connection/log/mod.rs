@@ -1,4 +1,4 @@
-//! Log lines about connections: logins, wrong protocols, ignored and denied requests, and ends of connections.
+//! Log lines about connections: logins, wrong protocols, ignored headers, denied requests, and the ends of connections.
 
 pub(crate) mod actions;
 pub(crate) mod agent;

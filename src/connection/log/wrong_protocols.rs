@@ -5,7 +5,8 @@ use crate::wire::protocol::{Port, Protocol};
 use std::net::IpAddr;
 use std::time::Instant;
 
-/// Limits the log lines about such clients. Each protocol has a limit of its own, so that a port scan hides no other.
+/// Limits the log lines about such clients. Each protocol has a separate limit, so that many lines about one protocol
+/// do not hide another one.
 #[derive(Debug, Default)]
 pub struct WrongProtocols {
     limits: [LogLimit; Protocol::COUNT],

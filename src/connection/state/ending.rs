@@ -1,4 +1,4 @@
-//! A connection that is ending, and the phases in which it closes its socket ([`crate::connection::close`]).
+//! The state of a connection that is ending, and the phases of closing its socket ([`crate::connection::close`]).
 
 use crate::outbound_queue::{Key, Tag};
 use crate::session::Closing;
@@ -13,15 +13,15 @@ pub(crate) enum Phase {
     Done,
 }
 
-/// A connection that is ending.
+/// The state of a connection that is ending.
 #[derive(Debug)]
 pub(crate) struct Ending {
     pub(crate) closing: Closing,
     /// Time at which the current phase ends at the latest.
     pub(crate) until: Instant,
     pub(crate) phase: Phase,
-    /// Deliveries of work queues that were still in the outbound queue, ordered by subscription. They are requeued
-    /// before the subscriptions are dropped.
+    /// Deliveries of work queues that are removed from the outbound queue and not requeued yet, ordered by
+    /// subscription. They are requeued before the subscriptions are dropped.
     pub(crate) unsent: std::vec::IntoIter<(Key, Tag)>,
 }
 

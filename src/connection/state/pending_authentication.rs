@@ -1,4 +1,4 @@
-//! An authentication that is in progress.
+//! An authentication in progress.
 
 use crate::auth::{Principal, Refused};
 use crate::session::Receipt;
@@ -8,16 +8,16 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) type AuthenticationFuture = Pin<Box<dyn Future<Output = Result<Principal, Refused>> + Send>>;
 
-/// An authentication request in flight.
+/// An authentication in progress.
 pub(crate) struct PendingAuthentication {
     pub(crate) future: AuthenticationFuture,
     pub(crate) kind: AuthenticationKind,
 }
 
-/// The kind of an authentication, with what its result needs.
+/// The kind of an authentication, and what is needed to handle its result.
 pub(crate) enum AuthenticationKind {
     Login {
-        /// The name of the client's program.
+        /// The name of the client's program, for the log.
         agent: Option<Box<str>>,
         /// Cancelled when the client sends nothing more.
         input_ended: CancellationToken,

@@ -1,5 +1,5 @@
-//! The poll budget of a connection: how much one poll of its task may do, and how connections that want more take
-//! turns.
+//! The poll budget of a connection limits how much one poll of its task does. A queue of connections shares the threads
+//! fairly among those that need more.
 //!
 //! ```text
 //!   poll ── within its budget ────────────────────────────> waits for an event
@@ -8,10 +8,10 @@
 //!   waits for one of the permits, first come first served ──> lets the runtime poll its sockets ─────> poll
 //! ```
 //!
-//! A [`PollBudget`] bounds one poll by the work that was reported ([`crate::work`]), by pushes to subscribers and by
-//! time. A connection whose poll has used it up waits for a permit ([`PollQueuePosition`]). There are as many permits as
-//! worker threads, so that a connection with a few frames waits for at most that many long polls, regardless of the
-//! number of clients that send without a pause.
+//! A [`PollBudget`] limits the reported work of one poll ([`crate::work`]), its pushes to subscribers, and its
+//! duration. A connection that has used up a poll budget waits for a permit before it is polled again
+//! ([`PollQueuePosition`]). There are as many permits as worker threads. A connection that needs only a short poll thus
+//! waits for at most that many long polls, regardless of how many clients send without a pause.
 
 use crate::work;
 use std::pin::pin;
@@ -21,17 +21,17 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::PollSemaphore;
 
-/// Most work of one poll, in units of [`crate::work`]: about 200 µs.
+/// Maximum work of one poll, in units of [`crate::work`]. This is about 200 µs.
 pub(crate) const WORK_MAX: u64 = 2048;
-/// Most pushes to subscribers in one poll: sixteen messages to a thousand subscribers, so that each subscriber is
-/// woken, and writes, once for all sixteen.
+/// Maximum number of pushes to subscribers in one poll. This allows sixteen messages to a thousand subscribers. Each of
+/// these subscribers is then woken once, and writes once, for all sixteen messages.
 pub(crate) const PUSHES_MAX: usize = 16384;
-/// Longest time of one poll, in addition to [`PUSH_TIME`] for each push. It ends polls that cost more than was
-/// estimated, and polls that share their core with other programs.
+/// Maximum duration of one poll, without [`PUSH_TIME`] for each push. This limit ends polls that cost more than
+/// estimated, and polls of a thread that shares its core with other programs.
 const TIME_MAX: Duration = Duration::from_micros(500);
-/// Time allowed for each push to a subscriber, because pushes have a limit of their own.
+/// Time added to [`TIME_MAX`] for each push to a subscriber, because the number of pushes has a separate limit.
 const PUSH_TIME: Duration = Duration::from_nanos(150);
-/// Work between two readings of the clock, in units of [`crate::work`].
+/// Work after which the clock is read again, in units of [`crate::work`].
 const CLOCK_UNITS: u64 = 128;
 
 /// The remaining budget of one poll.
@@ -80,28 +80,28 @@ impl PollBudget {
     }
 }
 
-/// The position of a connection in the queue of those that used up their poll budget.
+/// The position of a connection in the queue of connections that have used up their poll budget.
 #[derive(Debug)]
 pub(crate) struct PollQueuePosition {
     permits: PollSemaphore,
     permit: Option<OwnedSemaphorePermit>,
-    /// The next step of yielding to other tasks since the permit was acquired.
+    /// The next step of yielding to other tasks. Yielding begins again with each permit.
     next_yield: Yield,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Yield {
-    /// Yields to the runtime, which polls its sockets.
+    /// Yields to the runtime, which then polls its sockets.
     ToSockets,
-    /// Yields to the tasks that events of the sockets have made ready. Without this, the runtime would run this task
-    /// first.
+    /// Yields to the tasks that became ready when the runtime polled its sockets. Without this step, the runtime would
+    /// run this task before them.
     ToTasks,
     /// Yielding is complete.
     Done,
 }
 
 impl PollQueuePosition {
-    /// Creates a position behind all connections that wait for one of `permits`.
+    /// Creates a position behind all connections that already wait for one of `permits`.
     pub(crate) fn new(permits: &Arc<Semaphore>) -> PollQueuePosition {
         PollQueuePosition {
             permits: PollSemaphore::new(permits.clone()),
@@ -110,14 +110,14 @@ impl PollQueuePosition {
         }
     }
 
-    /// Passes the permit to the next connection in the queue, and queues again.
+    /// Passes the permit to the next connection in the queue, and returns to the end of the queue.
     pub(crate) fn requeue(&mut self) {
         self.permit = None;
         self.next_yield = Yield::ToSockets;
     }
 
-    /// Returns `Ready` when the connection may continue. Until then the task is woken when the next step is possible.
-    /// The permit is kept until [`PollQueuePosition::requeue`] or the drop.
+    /// Returns `Ready` when the connection may be polled. Until then, the task is woken for each next step. The permit
+    /// is kept until [`PollQueuePosition::requeue`] is called or the position is dropped.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.permit.is_none() {
             // `None` would mean that the semaphore is closed, which never happens.

@@ -1,14 +1,14 @@
-//! The reasons for which a connection does not read from its client.
+//! The reasons why a connection does not read from its client for a while.
 
 use crate::broker::Congested;
 use std::time::Instant;
 
-/// The reasons that pause the reading of a connection.
+/// The reasons why reading is paused.
 #[derive(Debug, Default)]
 pub(crate) struct ReadPause {
-    /// Receivers of published messages that are behind.
+    /// Receivers that are too slow for the messages that this connection has published.
     pub(crate) congested: Vec<Congested>,
-    /// Set while the byte budget is nearly used up: the time at which the pause ends at the latest.
+    /// The time at which the pause because of the byte budget ends at the latest. `None` if there is no such pause.
     pub(crate) budget_until: Option<Instant>,
 }
 

@@ -3,12 +3,12 @@
 use crate::budget::allocation;
 use crate::outbound_queue::Key;
 
-/// Capacity, in entries, up to which a map that is not empty does not shrink.
+/// A map of at most this capacity, in entries, does not shrink until it is empty.
 const SHRINK_CAPACITY_MIN: usize = 16;
 
-/// A map for the few subscriptions that most connections have, kept as a sorted list: the memory of a hash table would
-/// exceed that of an idle connection's subscriptions. Keys are assigned in ascending order, so that a new entry goes to
-/// the end.
+/// A map from the keys of subscriptions to values, stored as a sorted list. Most connections have few subscriptions,
+/// and a hash table would take more memory than the subscriptions themselves. Keys are assigned in ascending order, so
+/// that a new entry is usually added at the end.
 #[derive(Debug)]
 pub(crate) struct SubscriptionMap<T> {
     entries: Vec<(Key, T)>,
@@ -25,10 +25,10 @@ impl<T> SubscriptionMap<T> {
         self.position(key).ok().map(|at| &self.entries[at].1)
     }
 
-    /// Inserts a value, in place of an earlier value for the same key.
+    /// Inserts a value, and replaces an earlier value for the same key.
     pub(crate) fn insert(&mut self, key: Key, value: T) {
         if self.entries.len() == self.entries.capacity() {
-            // Grows by half and one entry.
+            // The capacity grows by half and one entry.
             self.entries.reserve_exact(self.entries.len() / 2 + 1);
         }
         match self.position(key) {
@@ -60,7 +60,7 @@ impl<T> SubscriptionMap<T> {
         self.entries.retain(|(key, _)| is_kept(*key));
     }
 
-    /// Moves the entries whose key `is_moved` accepts to another map.
+    /// Moves the entries with a key that `is_moved` accepts to another map.
     pub(crate) fn move_to(&mut self, other: &mut SubscriptionMap<T>, is_moved: impl Fn(Key) -> bool) {
         let (moved, kept) =
             std::mem::take(&mut self.entries).into_iter().partition(|(key, _)| is_moved(*key));
@@ -73,7 +73,7 @@ impl<T> SubscriptionMap<T> {
         self.entries.iter().map(|(_, value)| value)
     }
 
-    /// Returns the memory of the list in bytes.
+    /// Returns the memory that the list takes, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         allocation(self.entries.capacity() * size_of::<(Key, T)>())
     }

@@ -1,4 +1,4 @@
-//! The only timer of a connection, which is reset as rarely as possible.
+//! The only timer of a connection. It is reset as rarely as possible.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -6,12 +6,12 @@ use std::time::Instant;
 use tokio::task::coop;
 use tokio::time::Sleep;
 
-/// A timer that wakes its task at a deadline or before it. Firing too early costs less than resetting the timer at
-/// every frame, so it is reset only to an earlier time, or after it has fired.
+/// A timer that wakes its task at a deadline or earlier. To wake the task too early costs less than to reset the timer
+/// at every frame. The timer is therefore reset only to an earlier time, or after it has fired.
 #[derive(Debug)]
 pub(crate) struct Timer {
     sleep: Pin<Box<Sleep>>,
-    /// Time at which the timer wakes the task; `None` if the task cannot rely on it.
+    /// Time at which the timer wakes the task. `None` if it may not wake the task.
     wakes_at: Option<Instant>,
 }
 
@@ -21,8 +21,8 @@ impl Timer {
         Timer { sleep: Box::pin(tokio::time::sleep_until(now.into())), wakes_at: None }
     }
 
-    /// Returns `Ready` when the deadline has passed. Otherwise the task is woken by then. All calls must come from the
-    /// task that owns the connection.
+    /// Returns `Ready` if the deadline has passed. Otherwise the task is woken at the deadline at the latest. Only the
+    /// task that owns the connection may call this function.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, now: Instant, deadline: Instant) -> Poll<()> {
         if deadline <= now {
             return Poll::Ready(());
@@ -31,8 +31,8 @@ impl Timer {
             return Poll::Pending;
         }
         loop {
-            // If the task has used up its cooperative budget (`tokio::task::coop`), `Sleep` does not register the
-            // waker, and has the task polled again instead.
+            // Without a cooperative budget (`tokio::task::coop`), `Sleep` does not register the waker. It has the task
+            // polled again instead, and the next poll must reset the timer.
             self.wakes_at = coop::has_budget_remaining().then_some(deadline);
             self.sleep.as_mut().reset(deadline.into());
             if self.sleep.as_mut().poll(cx).is_pending() {
@@ -52,8 +52,8 @@ mod tests {
     use std::task::ready;
     use std::time::Duration;
 
-    /// Waits until the deadline as a connection does: polls the timer only when the task is woken. With
-    /// `exhausts_budget`, uses up the task's cooperative budget before the first poll.
+    /// Waits until the deadline in the way that a connection does: polls the timer only when the task is woken. With
+    /// `exhausts_budget`, uses up the cooperative budget of the task before the first poll.
     async fn wait(exhausts_budget: bool) {
         let now = Instant::now();
         let (mut timer, deadline) = (Timer::new(now), now + Duration::from_millis(30));
@@ -73,7 +73,7 @@ mod tests {
     #[tokio::test]
     async fn timer_fires_for_a_task_that_exhausted_its_cooperative_budget() {
         for exhausts_budget in [false, true] {
-            // In a task of its own, because anything that wakes this one would poll the timer as well.
+            // In a separate task, because anything that wakes the task of this test would poll the timer as well.
             let waiting = tokio::spawn(wait(exhausts_budget));
             let waited = tokio::time::timeout(Duration::from_secs(60), waiting).await;
             waited

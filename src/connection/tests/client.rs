@@ -3,10 +3,10 @@
 use super::*;
 use std::sync::atomic::AtomicBool;
 
-/// Bytes that may wait for the client to read them.
+/// Number of bytes that may wait until the client reads them.
 pub(super) const PIPE_BYTES: usize = 16 << 20;
 
-/// The broker's end of a connection that can be reset.
+/// The broker's end of a connection. A test can reset the connection.
 struct Socket {
     stream: DuplexStream,
     is_reset: Arc<AtomicBool>,
@@ -55,7 +55,7 @@ pub(super) struct Client {
     pub(super) connection: Option<Connection>,
     pub(super) stream: Option<DuplexStream>,
     pub(super) is_reset: Arc<AtomicBool>,
-    /// The text that the client has read.
+    /// The text that the client has read so far.
     pub(super) text: String,
 }
 
@@ -81,7 +81,7 @@ impl Client {
         poll_all(stream, frames.as_bytes()).await;
     }
 
-    /// Polls the connection once, and reads what it has written. Returns the work of the poll and its result.
+    /// Polls the connection once, and reads what it has written. Returns the work and the result of the poll.
     pub(super) async fn poll(&mut self) -> (u64, Poll<()>) {
         let Some(connection) = &mut self.connection else { return (0, Poll::Ready(())) };
         let before = work::done();
@@ -92,7 +92,7 @@ impl Client {
         (done, polled)
     }
 
-    /// Reads the available bytes. Closes the stream if the broker has closed it.
+    /// Reads the available bytes. Closes the client's end if the broker has closed its own.
     async fn read_available(&mut self) {
         let Some(stream) = &mut self.stream else { return };
         let mut buffer = vec![0; 64 * 1024];
@@ -110,7 +110,7 @@ impl Client {
         }
     }
 
-    /// Polls until the client has read `text`. Returns the work of each poll.
+    /// Polls until the text that the client has read contains `text`. Returns the work of each poll.
     pub(super) async fn until(&mut self, text: &str) -> Vec<u64> {
         let mut done = Vec::new();
         while !self.text.contains(text) {
@@ -122,7 +122,7 @@ impl Client {
         done
     }
 
-    /// Polls until the task is over.
+    /// Polls until the connection has ended.
     pub(super) async fn until_closed(&mut self) {
         for _ in 0..100_000 {
             if self.poll().await.1.is_ready() {

@@ -20,7 +20,7 @@ impl Client {
     }
 }
 
-/// A subscriber with an outbound queue of its own, which the test drains.
+/// A subscriber with a separate outbound queue, which the test drains.
 struct Reader {
     outbound_queue: Arc<OutboundQueue>,
     _subscription: Subscription,
@@ -49,7 +49,7 @@ impl Reader {
     }
 }
 
-/// Number of messages of a large transaction, alternately to a queue and to a topic.
+/// Number of messages of a large transaction. They go to a queue and to a topic alternately.
 const SENDS: usize = 3000;
 
 fn transaction(sends: impl Iterator<Item = String>) -> String {
@@ -89,7 +89,7 @@ async fn commit_of_cumulative_acks_settles_each_delivery_once_in_several_polls()
     let done = client.until("receipt-id:committed").await;
     assert_eq!(context.metrics.queue_messages.get(), 0);
     let (most, sum) = (done.iter().max().copied().unwrap_or_default(), done.iter().sum::<u64>());
-    // The session collects the deliveries of all steps at once.
+    // The session collects the deliveries of all steps in one poll.
     let step = 3 * MESSAGES as u64 / 2;
     assert!(most <= WORK_MAX + step, "one poll did {most}");
     assert!(sum < 20 * MESSAGES as u64, "{sum} units for {MESSAGES} deliveries");
@@ -290,7 +290,7 @@ async fn commit_completed_after_disconnect_releases_its_reservation() {
     assert!(context.budget.reserve(all / 2).is_some(), "the reservation is released");
 }
 
-/// Number of small SENDs of a transaction that is not committed, each to a queue of its own.
+/// Number of small SENDs of a transaction that is not committed. Each goes to a different queue.
 const QUEUES: usize = 6000;
 
 /// Returns a connection with a transaction of [`QUEUES`] SENDs.
@@ -303,10 +303,10 @@ async fn connect_with_many_queues(context: &Arc<ConnectionContext>) -> Client {
     client
 }
 
-/// Checks that polls freed [`QUEUES`] frames, and that none of them exceeded its budget.
+/// Checks that the polls together freed [`QUEUES`] frames, and that no poll exceeded its budget.
 fn check_freeing(done: &[u64]) {
     let (most, sum) = (done.iter().max().copied().unwrap_or_default(), done.iter().sum::<u64>());
-    // ABORT visits the whole list of frames in one step.
+    // ABORT visits the whole list of frames in one portion.
     let step = 100 + (QUEUES / work::VISITS_PER_UNIT) as u64;
     assert!(most <= WORK_MAX + step, "one poll did {most}");
     assert!(sum >= QUEUES as u64, "{sum} units for {QUEUES} frames");

@@ -1,12 +1,12 @@
-//! Deliveries that wait for an acknowledgement while the byte budget is nearly used up.
+//! Tests of deliveries that wait for an acknowledgement while the byte budget is nearly used up.
 
 use super::client::Client;
 use super::*;
 
-/// Deliveries of which the records take 64 KiB.
+/// Number of deliveries whose records take 64 KiB.
 const RECORDS: usize = 2048;
 
-/// Returns `count` SEND frames.
+/// Returns `count` SEND frames to `destination`.
 fn sends(destination: &str, count: usize) -> String {
     format!("SEND\ndestination:{destination}\n\nx\0").repeat(count)
 }
@@ -33,7 +33,7 @@ async fn near_the_byte_budget_deliveries_of_queues_do_not_count_as_unsettled_bro
         while worker.text.matches("MESSAGE\n").count() < RECORDS {
             assert!(worker.poll().await.1.is_pending(), "{mode}");
         }
-        // The message of the topic is taken from the outbound queue together with further deliveries of a queue.
+        // One batch from the outbound queue contains the message of the topic and further deliveries of a queue.
         worker.send(&(sends("/topic/a", 1) + &of_queue("b"))).await;
         while worker.text.matches("MESSAGE\n").count() < RECORDS + 101 {
             assert!(

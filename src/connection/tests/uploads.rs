@@ -1,11 +1,11 @@
-//! Frames that arrive in pieces.
+//! Tests of frames that arrive in pieces.
 
 use super::*;
 
-/// Size of one piece: the least that counts as progress.
+/// Size of one piece, in bytes. It is the smallest size that counts as progress.
 const PIECE_BYTES: usize = 4096;
 
-/// Returns `frame`, which is not finished, as one message of the transport that is finished with it.
+/// Returns `frame`, the beginning of a frame, as one complete message of the transport.
 fn encode_unfinished(transport: Transport, frame: &str) -> Vec<u8> {
     let message = match transport {
         Transport::Tcp => return frame.as_bytes().to_vec(),
@@ -13,7 +13,7 @@ fn encode_unfinished(transport: Transport, frame: &str) -> Vec<u8> {
         Transport::SockJs => serde_json::to_vec(&[frame]).expect("valid JSON"),
     };
     let length = (message.len() as u64).to_be_bytes();
-    // A whole text message, masked with zeros.
+    // A text message in one WebSocket frame, masked with zeros.
     [&[0x81, 0x80 | 127], &length[..], &[0; 4], &message].concat()
 }
 

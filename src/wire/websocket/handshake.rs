@@ -7,30 +7,30 @@ use hyper::header::{
 use hyper::{Method, Request, Response, StatusCode, Version};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-/// The STOMP subprotocols, preferred ones first.
+/// The STOMP subprotocols, the most preferred first.
 const SUBPROTOCOLS: [&str; 3] = ["v12.stomp", "v11.stomp", "v10.stomp"];
 
 /// Advice for operators of a proxy that removes parts of handshakes.
 pub const PROXY_REMEDY: &str = "Configure the proxy to forward Upgrade and Connection over HTTP/1.1; nginx: \
     proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\"";
 
-/// The accepted values of `Sec-WebSocket-Version`: that of RFC 6455, and those of drafts with the same handshake and
-/// frames.
+/// The accepted values of `Sec-WebSocket-Version`: 13 (RFC 6455), and the versions of those drafts that have the same
+/// handshake and frames.
 const VERSIONS: [&[u8]; 3] = [b"13", b"8", b"7"];
 
 /// The outcome of an opening handshake.
 #[derive(Debug)]
 pub struct Handshake {
-    /// The response: 101, or the reason for the rejection.
+    /// The response to the request: status 101, or the reason for the rejection.
     pub response: Response<String>,
-    /// Whether the response is 101, after which the connection becomes a WebSocket.
+    /// Whether the handshake is accepted (status 101). The connection then becomes a WebSocket.
     pub accepted: bool,
-    /// The part that a proxy has removed from the request, if the handshake is rejected for that reason.
+    /// The part of the handshake that a proxy has removed. `None` unless the handshake is rejected for this reason.
     pub removed: Option<&'static str>,
 }
 
-/// Returns whether the request asks for a WebSocket, even if the handshake is incomplete: a proxy may have removed a
-/// part of it.
+/// Returns whether the request asks for a WebSocket. An incomplete handshake counts as well, because a proxy may have
+/// removed a part of it.
 pub fn offers_upgrade(headers: &HeaderMap) -> bool {
     has_token(headers, UPGRADE, "websocket")
         || [SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION].iter().any(|name| headers.contains_key(name))
@@ -90,7 +90,8 @@ pub fn accept<B>(request: &Request<B>) -> Handshake {
     Handshake { response, accepted: true, removed: None }
 }
 
-/// Returns the missing part of a handshake that every client sends, and that a proxy without WebSocket support removes.
+/// Returns the part that is missing in the handshake, if it is one that every client sends, and that a proxy without
+/// WebSocket support removes.
 fn removed_by_proxy<B>(request: &Request<B>) -> Option<&'static str> {
     let headers = request.headers();
     if !headers.contains_key(SEC_WEBSOCKET_KEY) {
@@ -109,9 +110,10 @@ fn removed_by_proxy<B>(request: &Request<B>) -> Option<&'static str> {
     }
 }
 
-/// Returns the highest STOMP version among the offered subprotocols; `None` if only others are offered.
+/// Returns the subprotocol with the highest STOMP version that the client offers. Returns `None` if the client offers
+/// no STOMP subprotocol.
 fn subprotocol(headers: &HeaderMap) -> Option<&'static str> {
-    // Names of subprotocols are case-sensitive, other tokens are not.
+    // Names of subprotocols are case-sensitive. Other tokens are not.
     SUBPROTOCOLS
         .into_iter()
         .find(|protocol| tokens(headers, SEC_WEBSOCKET_PROTOCOL).any(|token| token == *protocol))

@@ -1,8 +1,8 @@
 //! STOMP over native WebSocket (RFC 6455).
 //!
-//! Input: the payloads of text and binary messages form one byte stream; the boundaries of messages have no meaning.
-//! Output: every STOMP frame is one message that ends with NUL, a text message if the whole frame is valid UTF-8, else
-//! a binary one. A heartbeat is a text message of a single LF.
+//! Input: the payloads of all text and binary messages form one stream of bytes; message boundaries have no meaning.
+//! Output: every STOMP frame is one message, which ends with NUL. It is a text message if the whole frame is valid
+//! UTF-8, otherwise a binary message. A heartbeat is a text message that consists of one LF.
 
 mod handshake;
 mod reader;
@@ -22,7 +22,7 @@ use std::io;
 use std::task::{Context, Poll};
 use stompbox_frames::websocket::{HEAD_BYTES_MAX, Opcode};
 
-/// Name of the transport without SockJS in logs and metrics.
+/// Name of this transport (WebSocket without SockJS) in logs and metrics.
 pub(crate) const NAME: &str = "websocket";
 
 /// The wire of a WebSocket connection that carries STOMP without SockJS.
@@ -32,7 +32,8 @@ pub struct WebSocketWire<S> {
 }
 
 impl<S> WebSocketWire<S> {
-    /// Creates a wire for STOMP on a WebSocket. A message may hold many STOMP frames; it is never buffered as a whole.
+    /// Creates a wire for STOMP over WebSocket. A WebSocket message may contain many STOMP frames, and is never
+    /// buffered as a whole.
     pub fn new(socket: Socket<S>) -> WebSocketWire<S> {
         WebSocketWire { socket }
     }

@@ -1,44 +1,44 @@
-//! Reads WebSocket frames from a client (RFC 6455 §5), sans-IO and without a buffer: payload is unmasked in place and
-//! passed on as it arrives, no matter where the frames are split.
+//! Reads WebSocket frames from a client (RFC 6455 §5). It does no I/O and has no buffer for payload: it unmasks payload
+//! in place and passes it on as it arrives, wherever the frames are split.
 
 use super::utf8::Utf8Check;
 use std::io::Cursor;
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 
-/// Length of the longest frame head: 2 bytes, 8 of length, 4 of mask.
+/// Length of the longest frame head in bytes: 2 bytes, an extended length of 8 bytes, and a mask of 4 bytes.
 const HEAD_BYTES_MAX: usize = 14;
-/// Close code that was registered after RFC 6455 and that the codec does not know.
+/// Close code 1014, which was registered after RFC 6455. The codec does not know it.
 const BAD_GATEWAY: u16 = 1014;
-/// Most bytes in the payload of a control frame (RFC 6455 §5.5).
+/// Maximum payload of a control frame in bytes (RFC 6455 §5.5).
 const CONTROL_BYTES_MAX: usize = 125;
 
 /// An event in the input of a client.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// A piece of a message. The last piece of a message may be empty.
+    /// A piece of a message. The last piece may be empty.
     Data {
         /// The payload, unmasked.
         payload: &'a [u8],
-        /// Whether the message is text (then all of it is valid UTF-8) or binary.
+        /// Whether the message is text, and not binary. All pieces of a text message together are valid UTF-8.
         text: bool,
         /// Whether the message ends with this piece.
         end: bool,
     },
-    /// A ping, which must be answered with the same payload.
+    /// A ping. The answer is a pong with the same payload.
     Ping(&'a [u8]),
     /// A pong, which needs no answer.
     Pong,
-    /// A close frame with its code, if it has one. Nothing after it is read.
+    /// A close frame, with its code if it has one. The reader ignores all input after it.
     Close(Option<u16>),
 }
 
-/// A violation of RFC 6455 by the client, for which the connection is closed.
+/// A violation of RFC 6455 by the client. It closes the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProtocolError {
     /// The close code (RFC 6455 §7.4.1).
     pub code: u16,
-    /// The reason, for the close frame and the log.
+    /// The reason for the close frame and for the log.
     pub reason: &'static str,
 }
 
@@ -67,18 +67,18 @@ const HEAD: State = State::Head { bytes: [0; HEAD_BYTES_MAX], filled: 0 };
 #[derive(Debug)]
 pub struct Reader {
     state: State,
-    /// Kind of the message that is being read; `None` between messages.
+    /// Kind of the message that is being read. `None` between messages.
     message: Option<Data>,
     message_bytes: u64,
     message_bytes_max: u64,
     utf8: Utf8Check,
-    /// Payload of the current control frame, as far as it has arrived.
+    /// Payload of the current control frame that has arrived so far.
     control: Vec<u8>,
 }
 
 impl Reader {
-    /// Creates a reader. It rejects a message longer than `message_bytes_max` bytes at the head of the frame that would
-    /// exceed this limit.
+    /// Creates a reader. It rejects a message longer than `message_bytes_max` bytes as soon as it has read the head of
+    /// the frame that exceeds the limit.
     pub fn new(message_bytes_max: u64) -> Reader {
         Reader {
             state: HEAD,
@@ -90,15 +90,15 @@ impl Reader {
         }
     }
 
-    /// Changes the limit, with effect from the next frame head on.
+    /// Changes the maximum size of a message. The new limit applies from the next frame head on.
     pub fn set_message_bytes_max(&mut self, message_bytes_max: u64) {
         self.message_bytes_max = message_bytes_max;
     }
 
-    /// Consumes `input`, which is unmasked in place, and passes its events to `sink`.
+    /// Unmasks `input` in place, and passes the events in it to `sink`.
     ///
     /// # Errors
-    /// The first violation of RFC 6455 or of the limit. The events before it have been passed on.
+    /// The client violated RFC 6455 or sent a message that is too long. All earlier events have been passed to `sink`.
     pub fn feed(
         &mut self,
         mut input: &mut [u8],
@@ -116,7 +116,8 @@ impl Reader {
                     if (*filled as usize) < wanted {
                         return Ok(());
                     }
-                    // The first two bytes determine the length of the head.
+                    // The second byte determines the length of the head, so that `wanted` may be 2 although the head is
+                    // longer.
                     if head_bytes(&bytes[..wanted]) == wanted {
                         let bytes = *bytes;
                         self.begin(&bytes[..wanted])?;
@@ -138,7 +139,7 @@ impl Reader {
         }
     }
 
-    /// Checks a complete head, before any of the payload is read.
+    /// Checks a complete frame head, before any payload of the frame is read.
     fn begin(&mut self, bytes: &[u8]) -> Result<(), ProtocolError> {
         let (head, length) = FrameHeader::parse(&mut Cursor::new(bytes))
             .ok()
@@ -186,7 +187,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Processes a part of the payload of the current frame, which may be empty.
+    /// Processes the next part of the payload of the current frame. The part may be empty.
     fn payload(&mut self, piece: &mut [u8], sink: &mut impl FnMut(Event<'_>)) -> Result<(), ProtocolError> {
         let State::Payload { opcode, last, mask, offset, left } = &mut self.state else { return Ok(()) };
         unmask(piece, *mask, *offset);
@@ -237,7 +238,7 @@ impl Reader {
     }
 }
 
-/// Returns the length of a head in bytes, as its first two bytes determine it; 2 until both have arrived.
+/// Returns the length of a frame head in bytes, which its first two bytes determine. Returns 2 until both have arrived.
 fn head_bytes(bytes: &[u8]) -> usize {
     let [_, second, ..] = bytes else { return 2 };
     let length = match second & 0x7f {
@@ -245,11 +246,11 @@ fn head_bytes(bytes: &[u8]) -> usize {
         127 => 8,
         _ => 0,
     };
-    // The head of an unmasked frame has no mask; `begin` rejects such a frame.
+    // The head of an unmasked frame is shorter by the mask. `begin` rejects such a frame.
     2 + length + if second & 0x80 != 0 { 4 } else { 0 }
 }
 
-/// Returns the code in the payload of a close frame. Refuses payloads that RFC 6455 §7.4 does not allow to be sent.
+/// Returns the code in the payload of a close frame. Rejects payloads that a client must not send (RFC 6455 §7.4).
 fn close_code(payload: &[u8]) -> Result<Option<u16>, ProtocolError> {
     match payload {
         [] => Ok(None),
@@ -267,7 +268,8 @@ fn close_code(payload: &[u8]) -> Result<Option<u16>, ProtocolError> {
     }
 }
 
-/// XORs `piece` with the mask, eight bytes at a time. `offset` is the index of the mask byte for the first byte.
+/// XORs `piece` with the mask, eight bytes at a time. `offset` is the index of the mask byte for the first byte of
+/// `piece`.
 fn unmask(piece: &mut [u8], mask: [u8; 4], offset: u8) {
     let mut rotated = mask;
     rotated.rotate_left(offset as usize);

@@ -1,5 +1,5 @@
 //! A WebSocket after its handshake: reads messages, writes frames, and performs the closing handshake. The owner of the
-//! socket gives the messages their meaning: STOMP, SockJS, or an echo.
+//! socket decides what the messages mean: STOMP, SockJS, or an echo.
 
 use super::reader::{Event, ProtocolError, Reader};
 use crate::wire::byte_stream::ByteStream;
@@ -12,8 +12,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use stompbox_frames::websocket::{Opcode, head};
 
-/// Limit of pending output in bytes; once it is reached, pings are ignored. RFC 6455 §5.5.3 does not require a pong for
-/// every ping.
+/// Maximum size of the pending output in bytes. While it is reached, pings are ignored. RFC 6455 §5.5.3 does not
+/// require a pong for every ping.
 const PONG_BACKLOG_BYTES_MAX: usize = 64 * 1024;
 
 /// A piece of a message from the client.
@@ -21,7 +21,7 @@ const PONG_BACKLOG_BYTES_MAX: usize = 64 * 1024;
 pub struct Data<'a> {
     /// The payload, unmasked.
     pub payload: &'a [u8],
-    /// Whether the message is text (then all of it is valid UTF-8) or binary.
+    /// Whether the message is text, and not binary. All pieces of a text message together are valid UTF-8.
     pub text: bool,
     /// Whether the message ends with this piece.
     pub end: bool,
@@ -31,38 +31,40 @@ pub struct Data<'a> {
 #[derive(Debug)]
 pub struct Socket<S> {
     io: S,
-    /// Bytes that were read together with the handshake and are not processed yet.
+    /// Bytes that arrived together with the handshake and are not processed yet.
     early: Option<Box<[u8]>>,
     inbound: Inbound,
 }
 
-/// The input of the client, and the reason for its end.
+/// The input from the client, and the reason why it ended.
 #[derive(Debug)]
 struct Inbound {
     reader: Reader,
-    /// Violation of the WebSocket protocol by the client, or one found by the owner's sink.
+    /// The protocol violation of the client, which the reader found or the `sink` of `poll_read` returned.
     violation: Option<ProtocolError>,
-    /// The client's close frame, with its code if it has one.
+    /// The client's close frame: `Some` once it has arrived, with its code if it has one.
     closed_by_client: Option<Option<u16>>,
 }
 
 impl<S> Socket<S> {
-    /// Creates the socket after the handshake; `early` are bytes that were read together with it. Messages longer than
-    /// `message_bytes_max` bytes (`ws-message-bytes-max`) are rejected at the head of the frame that exceeds the limit.
+    /// Creates the socket after the handshake. `early` are the bytes that arrived together with the handshake. A
+    /// message longer than `message_bytes_max` bytes (`ws-message-bytes-max`) is rejected at the head of the frame that
+    /// exceeds the limit.
     pub fn new(io: S, early: Bytes, message_bytes_max: u64) -> Socket<S> {
         let reader = Reader::new(message_bytes_max);
-        // A copy: a slice, even an empty one, would keep the whole buffer into which the handshake was read.
+        // A copy, because a slice, even an empty one, would keep the whole buffer into which hyper read the handshake.
         let early = (!early.is_empty()).then(|| Box::from(&early[..]));
         Socket { io, early, inbound: Inbound { reader, violation: None, closed_by_client: None } }
     }
 
-    /// Changes the limit of the size of messages, with effect from the next frame head on.
+    /// Changes the maximum size of a message. The new limit applies from the next frame head on.
     pub fn set_message_bytes_max(&mut self, message_bytes_max: u64) {
         self.inbound.reader.set_message_bytes_max(message_bytes_max);
     }
 
-    /// Appends the close frame. Its code and reason are those of the client's violation, else the code is that of the
-    /// client's own close frame; without either, `close_info` is sent.
+    /// Appends the close frame. If the client has violated the protocol, the frame has the code and the reason of the
+    /// violation. Otherwise, if the client has sent a close frame, the frame repeats its code. Otherwise the frame has
+    /// the code and the reason of `close_info`.
     pub fn write_close(&mut self, close_info: CloseInfo, out: &mut OutputBuffer) {
         let (code, reason) = match (self.inbound.violation, self.inbound.closed_by_client) {
             (Some(violation), _) => (Some(violation.code), violation.reason),
@@ -77,20 +79,20 @@ impl<S> Socket<S> {
         message(Opcode::Close, &payload, out);
     }
 
-    /// Returns whether the WebSocket itself ends the connection: the client has closed it or has violated the protocol.
+    /// Returns whether the WebSocket is over, because the client has sent a close frame or has violated the protocol.
     pub fn has_ended(&self) -> bool {
         self.inbound.violation.is_some() || self.inbound.closed_by_client.is_some()
     }
 }
 
 impl<S: ByteStream> Socket<S> {
-    /// Returns whether the client has closed its side. Bytes that it sent before may still be unread.
+    /// Returns whether the client has closed its sending side. Bytes that it sent earlier may still be unread.
     pub fn input_has_ended(&self) -> bool {
         self.io.input_has_ended()
     }
 
-    /// Reads once. Pongs are appended to `out`. Pieces of messages are passed to `sink`, which may return a violation
-    /// of its own. Returns the number of bytes of messages read.
+    /// Reads once. Appends pongs to `out`, and passes pieces of messages to `sink`. `sink` may return a violation if
+    /// its own protocol forbids a piece. Returns the number of bytes of message content that were read.
     pub fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -118,7 +120,7 @@ impl<S: ByteStream> Socket<S> {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 
-    /// Reads and discards input. `Ready` at the end of the input or on failure.
+    /// Reads and discards input. Returns `Ready` at the end of the input or on failure.
     pub fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         read_buffer::poll_discard(&mut self.io, cx)
     }
@@ -134,7 +136,7 @@ impl Inbound {
         let closed_by_client = &mut self.closed_by_client;
         let (mut violation, mut message_bytes) = (None, 0);
         let result = self.reader.feed(bytes, &mut |event| match event {
-            // Nothing after a rejected piece is passed on.
+            // After `sink` has rejected a piece, it gets no further input.
             _ if violation.is_some() => {}
             Event::Data { payload, text, end } => {
                 message_bytes += payload.len();

@@ -1,15 +1,15 @@
-//! Checks UTF-8 that arrives in pieces, split anywhere (RFC 6455 §8.1).
+//! Checks UTF-8 that arrives in pieces, which may be split within a character (RFC 6455 §8.1).
 
-/// The check of one text message.
+/// The UTF-8 check of one text message.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Utf8Check {
-    /// The first bytes of a character that is not complete yet.
+    /// The first bytes of a character that has not arrived completely.
     partial: [u8; 4],
     filled: u8,
 }
 
 impl Utf8Check {
-    /// Checks the next piece. Returns `false` as soon as no continuation could make the text valid.
+    /// Checks the next piece. Returns `false` as soon as the text cannot become valid, whatever follows.
     pub(super) fn feed(&mut self, mut piece: &[u8]) -> bool {
         while self.filled > 0 {
             let [first, rest @ ..] = piece else { return true };
@@ -35,7 +35,7 @@ impl Utf8Check {
         }
     }
 
-    /// Returns whether the text so far does not end within a character.
+    /// Returns whether the last character of the text so far is complete.
     pub(super) fn is_complete(&self) -> bool {
         self.filled == 0
     }

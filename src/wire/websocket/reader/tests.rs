@@ -1,6 +1,6 @@
 use super::*;
 
-/// Returns a masked frame as a client sends it.
+/// Returns a frame with a mask, as a client sends it.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mask = [0x12, 0x34, 0x56, 0x78];
     let mut bytes = vec![first];
@@ -20,7 +20,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The messages and control frames that a reader has passed on, with fragments joined.
+/// The messages and control frames that a reader has passed on. Fragments of a message are joined.
 #[derive(Debug, Default, PartialEq, Eq, Clone)]
 struct ReadEvents {
     messages: Vec<(bool, Vec<u8>)>,
