@@ -12,7 +12,8 @@ use std::task::{Context, Poll};
 pub enum Body {
     /// A complete body.
     Complete(Option<Bytes>),
-    /// A body that continues for as long as its session has messages for it.
+    /// The body of a response that is attached to a SockJS session. It continues as long as the session has messages
+    /// for it.
     Receiver(Receiver),
 }
 

@@ -1,4 +1,4 @@
-//! What the head of a request says about its client: its program, its credentials, and the parameters of the query.
+//! Information about the client in the head of a request: its program, its credentials, and the query parameters.
 
 use crate::auth::{Handshake, ProxyUser, Secret, scheme};
 use crate::connection::log::agent::agent_for_log;
@@ -10,21 +10,21 @@ use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-/// Query parameters that carry a token.
+/// The query parameters that may contain a token.
 pub(crate) const TOKEN_PARAMETERS: [&str; 2] = ["access_token", "accessToken"];
 
-/// The trust that the HTTP server places in the sender of a request.
+/// What the HTTP server knows about the sender of a request, and how far it trusts the sender.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
-    /// Whether the page that sent the request may act in the name of the browser's user. Only then are credentials
-    /// accepted that the browser adds by itself (cookies, Basic, and the user that a proxy derives from them).
+    /// Whether the page that sent the request may act for the user of the browser. If not, credentials that the browser
+    /// adds by itself are ignored: cookies, Basic authentication, and the user that a proxy derives from these.
     pub is_own_page: bool,
-    /// The user that a trusted proxy has signed in.
+    /// The user that a trusted proxy has authenticated.
     pub proxy: Option<ProxyUser>,
 }
 
-/// Collects the credentials and the program name from a request. `cookie` is the name of the cookie that carries
-/// tokens.
+/// Collects the credentials and the program name from a request. `cookie` is the name of the cookie that contains a
+/// token.
 pub(crate) fn handshake(
     headers: &HeaderMap,
     query: &str,
@@ -61,7 +61,8 @@ fn basic(text: &str) -> Option<(String, Secret)> {
     Some((login.to_owned(), Secret::new(passcode)))
 }
 
-/// Returns the names and values of the cookies in order, as bytes: cookies of other applications need not be ASCII.
+/// Returns the names and values of the cookies in order. They are bytes, because cookies of other applications may not
+/// be ASCII.
 pub(crate) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
     let values = headers.get_all(COOKIE).into_iter().map(HeaderValue::as_bytes);
     values.flat_map(|value| value.split(|byte| *byte == b';')).filter_map(|pair| {
@@ -76,18 +77,18 @@ pub(crate) fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow
     pairs(query).map(|(name, value)| (decoded(name), decoded(value)))
 }
 
-/// Returns the decoded value of the first query parameter called `name`.
+/// Returns the decoded value of the first query parameter with the name `name`.
 pub(crate) fn parameter<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
     pairs(query).find(|(found, _)| *found == name).map(|(_, value)| decoded(value))
 }
 
-/// Returns the names and values of the parameters of a query, as they are written.
+/// Returns the names and values of the parameters of a query, without decoding them.
 pub(crate) fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
     query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")))
 }
 
-/// Decodes `%HH` to bytes. A `%` without two hexadecimal digits is kept, and bytes that are not UTF-8 become U+FFFD. A
-/// `+` is not a space, because tokens contain it.
+/// Decodes `%HH` to bytes. Keeps a `%` that is not followed by two hexadecimal digits, and replaces bytes that are not
+/// UTF-8 by U+FFFD. Does not decode `+` to a space, because tokens contain `+`.
 pub(crate) fn decoded(text: &str) -> Cow<'_, str> {
     percent_decode_str(text).decode_utf8_lossy()
 }

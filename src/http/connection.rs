@@ -1,5 +1,5 @@
-//! State that the requests of one HTTP connection share: its permit, whether a receiver is attached, and a way to end
-//! it.
+//! State that the requests on one HTTP connection share: the connection permit, whether a receiver is attached, and a
+//! way to end the connection.
 
 use crate::limits::connection_limiter::ConnectionPermit;
 use parking_lot::Mutex;
@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
-/// How an HTTP connection was admitted.
+/// The way in which an HTTP connection was admitted.
 #[derive(Debug)]
 pub enum Admission {
-    /// With a connection permit. An upgrade takes it over.
+    /// The connection has a connection permit. An upgrade takes the permit over.
     ConnectionPermit(ConnectionPermit),
-    /// On a spare socket, without a connection permit, because the limit of this option is reached.
+    /// The connection has one of the few spare sockets and no connection permit, because the limit of this option is
+    /// reached.
     Spare(&'static str, #[allow(dead_code, reason = "held until the connection ends")] OwnedSemaphorePermit),
 }
 
@@ -24,13 +25,13 @@ pub struct HttpConnection {
     admission: Mutex<Option<Admission>>,
     aborted: Notify,
     receivers: AtomicUsize,
-    /// Whether a request is being answered, so that further input may be its body.
+    /// Whether a request is being answered. Input that arrives in this time may be the body of the request.
     is_answering: AtomicBool,
-    /// Whether an answer has begun or ended since the last call of [`HttpConnection::answering_changed`].
+    /// Whether answering a request has begun or ended since the last call of [`HttpConnection::answering_changed`].
     answering_changed: AtomicBool,
 }
 
-/// A mark on a connection that a receiver of a SockJS session is attached to it, until the mark is dropped.
+/// Marks the connection as having a receiver of a SockJS session attached, until this value is dropped.
 #[derive(Debug)]
 pub struct Attached(Arc<HttpConnection>);
 
@@ -39,12 +40,12 @@ pub struct Attached(Arc<HttpConnection>);
 pub enum UpgradeError {
     /// The limit of this option is reached.
     LimitReached(&'static str),
-    /// The connection was upgraded already.
+    /// The connection has already been upgraded.
     AlreadyUpgraded,
 }
 
 impl HttpConnection {
-    /// Creates the state of a connection that was admitted as `admission` says.
+    /// Creates the state of a connection that was admitted in the way of `admission`.
     pub fn new(admission: Admission) -> HttpConnection {
         HttpConnection {
             admission: Mutex::new(Some(admission)),
@@ -55,7 +56,7 @@ impl HttpConnection {
         }
     }
 
-    /// Answers a request, whose head is complete, by running `answer`.
+    /// Runs `answer`, which answers a request. The head of the request must be complete.
     pub async fn answer<T>(&self, answer: impl Future<Output = T>) -> T {
         self.set_answering(true);
         let answer = answer.await;
@@ -73,16 +74,17 @@ impl HttpConnection {
         self.is_answering.load(Ordering::Relaxed)
     }
 
-    /// Returns whether [`HttpConnection::answer`] has begun or ended since the last call, and resets that.
+    /// Returns whether [`HttpConnection::answer`] has begun or ended since the last call of this function.
     pub(crate) fn answering_changed(&self) -> bool {
         self.answering_changed.swap(false, Ordering::Relaxed)
     }
 
-    /// Takes the permit for an upgrade by the client at `address`, which may be behind a proxy.
+    /// Takes the permit, because the connection is upgraded by the client at `address`. The client may be behind a
+    /// proxy.
     ///
     /// # Errors
-    /// There is no permit, or `address` has too many connections. In the latter case the HTTP connection keeps its
-    /// permit.
+    /// Returns an error if there is no permit, or if `address` has too many connections. In the latter case the HTTP
+    /// connection keeps its permit.
     pub fn take_permit(&self, address: IpAddr) -> Result<ConnectionPermit, UpgradeError> {
         let mut admission = self.admission.lock();
         let permit = match &*admission {
@@ -96,7 +98,8 @@ impl HttpConnection {
         Ok(permit)
     }
 
-    /// Returns the option whose limit left this connection without a permit; `None` if it was admitted with one.
+    /// Returns the option whose limit has left this connection without a permit, or `None` if the connection has a
+    /// permit.
     pub fn limit(&self) -> Option<&'static str> {
         match &*self.admission.lock() {
             Some(Admission::Spare(limit, _)) => Some(limit),
@@ -104,8 +107,8 @@ impl HttpConnection {
         }
     }
 
-    /// Marks the connection as having a receiver attached, until the result is dropped. Such a connection ends when its
-    /// client closes it, even with unread input.
+    /// Marks the connection as having a receiver attached, until the returned value is dropped. Such a connection ends
+    /// when its client closes it, even if input is unread.
     pub fn attach(self: &Arc<HttpConnection>) -> Attached {
         self.receivers.fetch_add(1, Ordering::Relaxed);
         Attached(self.clone())
@@ -116,7 +119,7 @@ impl HttpConnection {
         self.receivers.load(Ordering::Relaxed) > 0
     }
 
-    /// Ends the connection at once, even if it is writing.
+    /// Ends the connection at once, even if it has output to write.
     pub fn abort(&self) {
         self.aborted.notify_one();
     }

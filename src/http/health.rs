@@ -3,7 +3,7 @@
 use super::page::Page;
 use hyper::StatusCode;
 
-/// Whether the broker accepts new clients.
+/// The state that `/ready` reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
     /// The broker accepts new clients.
@@ -12,12 +12,12 @@ pub enum Readiness {
     Draining,
 }
 
-/// Returns `/health`: 200 as long as the process can answer at all.
+/// Returns the page `/health`. Its status is always 200, because it shows that the process answers.
 pub fn health() -> Page {
     Page::text(StatusCode::OK, "ok\n")
 }
 
-/// Returns `/ready`: 200 while the broker accepts new clients, 503 while it is stopping.
+/// Returns the page `/ready`. Its status is 200 while the broker accepts new clients, and 503 while it is stopping.
 pub fn ready(readiness: Readiness) -> Page {
     match readiness {
         Readiness::Ready => Page::text(StatusCode::OK, "ready\n"),

@@ -1,4 +1,4 @@
-//! The page `/metrics`, and which clients may read it (`metrics-from`).
+//! The page `/metrics`, and the option that decides which clients may read it (`metrics-from`).
 
 use super::page::Page;
 use crate::budget::Budget;
@@ -13,14 +13,14 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 pub enum MetricsFrom {
     /// Clients on this machine.
     Loopback,
-    /// All clients that reach the HTTP address.
+    /// All clients that can reach the HTTP listener.
     Any,
-    /// No client: the page does not exist.
+    /// No client. The page does not exist.
     Off,
 }
 
-/// Returns `/metrics`: all metrics in the OpenMetrics format. `client` is the address of the client, or `None` if it is
-/// not certain because a proxy has forwarded the request.
+/// Returns the page `/metrics` with all metrics in the OpenMetrics format. `client` is the address of the client, or
+/// `None` if the address is uncertain because a proxy has forwarded the request.
 pub fn metrics(metrics: &Metrics, budget: &Budget, client: Option<IpAddr>, from: MetricsFrom) -> Page {
     let is_loopback = client.is_some_and(|client| client.to_canonical().is_loopback());
     match from {

@@ -1,4 +1,4 @@
-//! The HTTP listener: WebSocket and SockJS, health and metrics, and the embedded site.
+//! The HTTP listener. It serves WebSocket and SockJS clients, health checks, metrics, and the embedded site.
 //!
 //! ```text
 //!   HttpServer ─> HttpSocket ─> hyper ─> Service ─> Router: one row per path
@@ -7,7 +7,7 @@
 //!                                                     └ files of the embedded site
 //! ```
 //!
-//! Every request is checked first against the host policy and, below `ws-path`, against the origin policy ([`policy`]).
+//! Every request must pass the host policy. Requests below `ws-path` must also pass the origin policy ([`policy`]).
 
 pub mod body;
 pub mod client_info;

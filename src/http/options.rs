@@ -12,18 +12,18 @@ use std::time::Duration;
 pub struct Options {
     /// Path of the endpoint for WebSocket and SockJS clients (`ws-path`).
     pub ws_path: String,
-    /// Longest time to wait for the head of a request, which also limits how long an idle connection stays open
+    /// Maximum time to wait for the head of a request, and so the time after which an idle connection is closed
     /// (`http-header-timeout`).
     pub header_timeout: Duration,
     /// The clients that may read `/metrics` (`metrics-from`).
     pub metrics_from: MetricsFrom,
-    /// The pages that may use the endpoint below `ws_path` (`allowed-origins`).
+    /// The pages that may use the endpoint at `ws_path` (`allowed-origins`).
     pub origins: Origins,
     /// The accepted values of the header `Host` (`allowed-hosts`).
     pub hosts: Hosts,
-    /// The proxies whose headers about the address of the client are trusted (`trusted-proxies`).
+    /// The proxies that are trusted to state the address of the client in a header (`trusted-proxies`).
     pub proxies: Proxies,
-    /// The headers in which trusted proxies name the user that they have authenticated (`proxy-user-header`,
+    /// The headers in which trusted proxies state the user that they have authenticated (`proxy-user-header`,
     /// `proxy-roles-header`).
     pub proxy_user: ProxyHeaders,
     /// Whether the demo page is served (`demo`).

@@ -1,11 +1,11 @@
-//! A small response with a text.
+//! A small response that consists of text.
 
 use hyper::StatusCode;
 
 /// The content type of plain text.
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
-/// The parts of a response with a text.
+/// A response that consists of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
     /// The status code of the response.

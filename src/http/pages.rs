@@ -1,8 +1,8 @@
-//! The site that the broker serves at `/`: embedded files with their cache and security headers.
+//! The site that the broker serves at `/`: embedded files, with cache headers and security headers.
 //!
-//! The names of files below `/assets/` contain a hash of their contents, so these files never change. Browsers
-//! revalidate `index.html` each time; it contains the path at which this broker speaks STOMP. Without an embedded site
-//! (built without npm, or without the feature `web`), the page at `/` says how to get it.
+//! The names of files below `/assets/` contain a hash of the contents, so a file with a given name never changes.
+//! Browsers must revalidate `index.html` at each use, because it contains the path of this broker's STOMP endpoint. A
+//! build without npm, or without the feature `web`, has no embedded site. The page at `/` then says how to include it.
 
 use hyper::body::Bytes;
 use hyper::header::{
@@ -15,7 +15,8 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{LazyLock, OnceLock};
 
-/// The Content Security Policy. SockJS needs `frame-src` for its iframe transports and `form-action` for JSONP.
+/// The Content Security Policy of the site. SockJS needs `frame-src` for its iframe transports, and `form-action` for
+/// JSONP.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; connect-src 'self' ws: wss:; style-src 'self'; frame-src 'self'; form-action 'self'; \
      base-uri 'none'; object-src 'none'; frame-ancestors 'none'",
@@ -23,10 +24,10 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 const IMMUTABLE_CACHE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 const INDEX: &str = "index.html";
-/// The text in `index.html` before the path of the STOMP endpoint, which ends at the next `"`.
+/// The text that precedes the path of the STOMP endpoint in `index.html`. The path ends at the next `"`.
 const ENDPOINT_MARK: &str = "name=\"stompbox-endpoint\" content=\"";
 
-/// File name suffixes, each with the content type and whether gzip makes such files smaller.
+/// File name suffixes. Each has a content type, and says whether gzip makes such files smaller.
 const TYPES: &[(&str, &str, bool)] = &[
     (".html", "text/html; charset=UTF-8", true),
     (".js", "text/javascript; charset=UTF-8", true),
@@ -40,8 +41,8 @@ const TYPES: &[(&str, &str, bool)] = &[
 
 static EMBEDDED: LazyLock<EmbeddedSite> = LazyLock::new(embedded);
 
-/// Returns the response for `path` (`/`, `/assets/…`); `None` if there is no such file. `endpoint` is the path of the
-/// STOMP endpoint (`ws-path`). Methods other than GET and HEAD are answered with 405.
+/// Returns the response for `path`, such as `/` or `/assets/NAME`. Returns `None` if there is no such file. `endpoint`
+/// is the path of the STOMP endpoint (`ws-path`). Other methods than GET and HEAD get status 405.
 pub fn page(path: &str, endpoint: &str, headers: &HeaderMap, method: &Method) -> Option<Response<Bytes>> {
     EMBEDDED.page(path, endpoint, headers, method)
 }
@@ -78,7 +79,7 @@ fn embedded() -> EmbeddedSite {
     EmbeddedSite::new([])
 }
 
-/// The files of a site, by their names without the leading `/`.
+/// The files of a site. The keys are their names without the leading `/`.
 struct EmbeddedSite(HashMap<String, File>);
 
 impl EmbeddedSite {
@@ -114,11 +115,11 @@ impl EmbeddedSite {
     }
 }
 
-/// A file and its entity tag, without the suffix that distinguishes its encodings.
+/// A file and the common part of its entity tags. Each encoding of the file appends its own suffix to the tag.
 struct File {
     body: Bytes,
     tag: String,
-    /// The body compressed at first use; `None` if that is not smaller.
+    /// The compressed body, computed at first use. `None` inside if compression does not make the body smaller.
     gzipped: OnceLock<Option<Bytes>>,
 }
 
@@ -129,7 +130,7 @@ impl File {
         File { body, tag, gzipped: OnceLock::new() }
     }
 
-    /// Returns the page with `endpoint` as the path of the STOMP endpoint.
+    /// Returns the page with `endpoint` inserted as the path of the STOMP endpoint.
     fn for_endpoint(&self, endpoint: &str) -> File {
         let text = String::from_utf8_lossy(&self.body);
         let Some((before, after)) = text.split_once(ENDPOINT_MARK) else {
@@ -151,8 +152,8 @@ impl File {
     }
 }
 
-/// Returns a digest for an entity tag. It has to be stable only within one build of the broker: the page of another
-/// build has another tag anyway.
+/// Returns a digest for an entity tag. The digest may change with the build, because the pages of another build have
+/// other tags in any case.
 fn digest(text: &str) -> String {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
@@ -183,7 +184,7 @@ fn plain_page(endpoint: &str) -> File {
     File { body: body.into(), tag, gzipped: OnceLock::new() }
 }
 
-/// Escapes text for HTML, including attributes in quotes.
+/// Escapes text for use in HTML, including quoted attributes.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -247,20 +248,21 @@ fn content_type_of(name: &str) -> (&'static str, bool) {
     })
 }
 
-/// Returns the elements of a list header, which may be sent in several lines.
+/// Returns the elements of a header that contains a list. The header may be sent in several lines.
 fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     let lines = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     lines.flat_map(|line| line.split(',')).map(str::trim).filter(|element| !element.is_empty())
 }
 
-/// Returns whether `If-None-Match` contains this tag, by weak comparison (RFC 9110, 13.1.2).
+/// Returns whether `If-None-Match` contains this tag, by weak comparison (RFC 9110 §13.1.2).
 fn matches_if_none_match(headers: &HeaderMap, tag: &str) -> bool {
-    // Tags of the broker contain no commas, so this split can break only foreign tags.
+    // The broker's own tags contain no commas, so splitting at commas can break only other tags.
     elements(headers, IF_NONE_MATCH)
         .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
 }
 
-/// Returns whether `Accept-Encoding` allows gzip (RFC 9110, 12.5.3): by name, else by `*`, unless the weight is 0.
+/// Returns whether `Accept-Encoding` allows gzip (RFC 9110 §12.5.3). The entry for gzip decides. If there is none, the
+/// entry `*` decides. A weight of 0 forbids the encoding.
 fn accepts_gzip(headers: &HeaderMap) -> bool {
     let weight = |coding: &str| {
         elements(headers, ACCEPT_ENCODING).find_map(|element| {
@@ -272,7 +274,7 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
     ["gzip", "x-gzip", "*"].into_iter().find_map(weight).is_some_and(|weight: f32| weight > 0.0)
 }
 
-/// Parses a weight such as `q=0.5`; an invalid weight counts as 0.
+/// Parses a weight such as `q=0.5`. An invalid weight counts as 0.
 fn weight_of(parameter: &str) -> Option<f32> {
     let (name, value) = parameter.split_once('=')?;
     name.trim().eq_ignore_ascii_case("q").then(|| value.trim().parse().unwrap_or(0.0))

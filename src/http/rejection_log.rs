@@ -1,18 +1,19 @@
-//! A rate-limited log of rejected requests. It is limited because any page can make browsers send such requests.
+//! A rate-limited log of rejected requests. Without the limit, any page could fill the log by making browsers send such
+//! requests.
 
 use super::policy::origin_error::OriginError;
 use crate::limits::log_limit::LogLimit;
 use std::net::IpAddr;
 use std::time::Instant;
 
-/// The rate limit of the log lines.
+/// A log of rejected requests with a rate limit.
 #[derive(Debug, Default)]
 pub(super) struct RejectionLog {
     limit: LogLimit,
 }
 
 impl RejectionLog {
-    /// Logs a rejection, unless another one has just been logged.
+    /// Logs a rejection, unless another rejection has just been logged.
     pub(super) fn log(&self, rejected: &OriginError, address: IpAddr) {
         if let Some(others) = self.limit.due(Instant::now()) {
             tracing::warn!(

@@ -1,4 +1,4 @@
-//! The paths of the HTTP listener, and the handler of each.
+//! The paths of the HTTP listener, and the handler of each path.
 
 use super::metrics_page::MetricsFrom;
 use super::options::Options;
@@ -8,28 +8,28 @@ use hyper::Method;
 /// The part of the service that answers a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Handler {
-    /// The endpoint for WebSocket and SockJS clients, with all paths below it.
+    /// The endpoint for WebSocket and SockJS clients. It handles `ws-path` and all paths below it.
     Endpoint,
-    /// The file with the SockJS client library. The page for iframe transports loads it from its own directory, even if
-    /// the demo page is off.
+    /// The SockJS client library. It is served even if the demo page is off, because the page for iframe transports
+    /// loads it from its own directory.
     ClientLibrary,
     Health,
     Ready,
     Metrics,
-    /// The embedded site, which has all other paths.
+    /// The embedded site. It handles all other paths.
     Site,
 }
 
 /// A path and its handler.
 struct RouteRow {
-    /// The path, as a pattern of `matchit`.
+    /// The path as a pattern of the crate `matchit`.
     path: &'static str,
-    /// The methods that the path supports, as in the header `Allow`; `None` if the handler checks the method.
+    /// The methods that the path supports, in the form of the header `Allow`. `None` if the handler checks the method.
     allow: Option<&'static str>,
     handler: Handler,
 }
 
-/// The paths below `ws-path`, which is put before each. The first row of a path counts.
+/// Rows for paths relative to `ws-path`. If two rows have the same path, the first one is used.
 const BELOW_WS_PATH: &[RouteRow] = &[
     RouteRow { path: SOCKJS_CLIENT, allow: None, handler: Handler::ClientLibrary },
     RouteRow { path: "", allow: None, handler: Handler::Endpoint },
@@ -57,7 +57,7 @@ impl Router {
         let has_metrics = options.metrics_from != MetricsFrom::Off;
         let others = ROWS.iter().filter(|row| has_metrics || row.handler != Handler::Metrics);
         for (path, row) in endpoint.chain(others.map(|row| (row.path.to_owned(), row))) {
-            // Fails only if an earlier row has the same path.
+            // Fails if an earlier row has the same path. The earlier row then stays in effect.
             let _ = rows.insert(path, row);
         }
         Router { rows }
@@ -66,7 +66,8 @@ impl Router {
     /// Returns the handler of a request.
     ///
     /// # Errors
-    /// The path does not support the method. Returns the methods that it supports, as in the header `Allow`.
+    /// If the path does not support the method, returns the methods that it supports, in the form of the header
+    /// `Allow`.
     pub(super) fn route(&self, method: &Method, path: &str) -> Result<Handler, &'static str> {
         let Ok(found) = self.rows.at(path) else { return Ok(Handler::Site) };
         match found.value.allow {

@@ -1,4 +1,4 @@
-//! The HTTP server: accepts connections, and serves the requests of each.
+//! The HTTP server: accepts connections and serves their requests.
 
 use super::connection::{Admission, HttpConnection};
 use super::options::Options;
@@ -26,11 +26,11 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-/// Connections that are accepted beyond the connection limits, so that health and metrics are available on a full
-/// broker.
+/// Number of connections that are accepted beyond the connection limits. They keep health checks and metrics available
+/// when the limits are reached.
 const SPARE_SOCKETS: usize = 64;
 
-/// The HTTP server of a broker, on any number of listeners.
+/// The HTTP server of a broker. It serves any number of listeners.
 #[derive(Clone)]
 pub struct HttpServer {
     shared: Arc<Shared>,
@@ -41,7 +41,7 @@ pub struct HttpServer {
 /// The state that all HTTP connections share.
 struct Shared {
     service: Service,
-    /// Permits for connections beyond the connection limits.
+    /// Permits for the spare connections, which are accepted beyond the connection limits.
     spare_permits: Arc<Semaphore>,
     /// Number of connections that are being rejected.
     rejecting: Arc<AtomicUsize>,
@@ -49,8 +49,8 @@ struct Shared {
 }
 
 impl HttpServer {
-    /// Creates a server without listeners. When `stopping` is cancelled, open connections finish their request and
-    /// close.
+    /// Creates a server without listeners. When `stopping` is cancelled, each open connection finishes its current
+    /// request and closes.
     pub fn new(
         context: Arc<ConnectionContext>,
         options: Options,
@@ -94,8 +94,8 @@ impl HttpServer {
     }
 }
 
-/// Waits for the first bytes of a connection, and serves the connection if they may be HTTP. Runs as a task of its own,
-/// so that its memory is not kept for as long as the connection lives.
+/// Waits for the first bytes of a connection, and serves the connection if they may be HTTP. This runs as a separate
+/// task, so that its memory is freed once HTTP is detected.
 async fn start_connection(
     server: HttpServer,
     mut socket: HttpSocket,
@@ -133,8 +133,8 @@ async fn start_connection(
     }
 }
 
-/// Serves the requests of one HTTP connection. Not an `async fn`: its future would hold the arguments in addition to
-/// the values made of them.
+/// Serves the requests of one HTTP connection. It is not an `async fn`, because the future of an `async fn` would store
+/// the arguments in addition to the values created from them.
 fn serve_http_connection(
     server: HttpServer,
     socket: HttpSocket,
@@ -142,14 +142,14 @@ fn serve_http_connection(
     http_connection: Arc<HttpConnection>,
 ) -> impl Future<Output = ()> + Send {
     let header_timeout = server.shared.service.options.header_timeout;
-    // Events that happen once in the life of a connection. `FuturesUnordered` polls them only when they are woken, so
-    // that they cost nothing in each poll iteration.
+    // Events that happen at most once during the connection. `FuturesUnordered` polls a future only when it is woken,
+    // so these events cost nothing when the connection is polled.
     let mut lifetime_events = FuturesUnordered::new();
     lifetime_events
         .push(Box::pin(next_lifetime_event(server.shared.stopping.clone(), http_connection.clone())));
     let service = service_fn(move |request| {
         let (server, http_connection) = (server.clone(), http_connection.clone());
-        // Boxed: hyper keeps the memory of this future for as long as the connection lives.
+        // Boxed, because hyper keeps the memory of this future as long as the connection exists.
         Box::pin(async move {
             let service = &server.shared.service;
             Ok::<_, Infallible>(
@@ -163,7 +163,8 @@ fn serve_http_connection(
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
         .max_buf_size(HEAD_BYTES_MAX)
-        // A client that closes its side after a whole request gets its answer; `HttpSocket` handles the exceptions.
+        // A client that closes its sending side after a complete request gets the answer. `HttpSocket` handles the
+        // exceptions.
         .half_close(true)
         .serve_connection(TokioIo::new(socket), service)
         .with_upgrades();
@@ -187,7 +188,7 @@ fn serve_http_connection(
     }
 }
 
-/// An event that can happen once in the life of a connection.
+/// An event that can happen once during a connection.
 enum LifetimeEvent {
     Aborted,
     Stopping(Arc<HttpConnection>),
@@ -203,7 +204,8 @@ async fn next_lifetime_event(
     }
 }
 
-/// Returns the whole response to a connection that is rejected because of `limit`.
+/// Returns the complete response, as text, to a connection that is rejected because the limit of the option `limit` is
+/// reached.
 fn unavailable(limit: &str) -> String {
     let body =
         format!("The limit {limit} is reached. Close connections, reconnect later, or raise {limit}.\n");

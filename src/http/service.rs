@@ -1,5 +1,5 @@
-//! Answers requests: checks them against the host policy and, below `ws-path`, against the origin policy, and passes
-//! them to the handler of their path.
+//! Answers requests: checks each request against the host policy and, below `ws-path`, against the origin policy, and
+//! passes it to the handler of its path.
 
 use super::body::Body;
 use super::client_info::Trust;
@@ -27,7 +27,7 @@ use std::future::{Future, ready};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// The handlers of requests, on any number of listeners.
+/// The service that answers the requests on all listeners.
 pub(super) struct Service {
     pub(super) context: Arc<ConnectionContext>,
     pub(super) options: Options,
@@ -46,10 +46,11 @@ impl Service {
         Service { context, options, sockjs, router, rejection_log: RejectionLog::default() }
     }
 
-    /// Answers a request that `peer` has sent. `is_loopback` is whether only clients on this machine can reach the
+    /// Answers a request that `peer` has sent. `is_loopback` says whether only clients on this machine can reach the
     /// listener.
     ///
-    /// Not an `async fn`: its future would hold the arguments in addition to the values made of them.
+    /// It is not an `async fn`, because the future of an `async fn` would store the arguments in addition to the values
+    /// created from them.
     pub(super) fn answer(
         &self,
         request: Request<Incoming>,
@@ -67,7 +68,7 @@ impl Service {
         Either::Right(self.sockjs.answer(request, self.options.ws_path.len(), request_context))
     }
 
-    /// Returns the response to a request; `None` if it has passed all checks and is for the endpoint.
+    /// Returns the response to a request, or `None` if the request has passed all checks and is for the endpoint.
     fn answer_at_once(
         &self,
         request: &Request<Incoming>,
@@ -100,7 +101,7 @@ impl Service {
         })
     }
 
-    /// Returns what is known about the sender of a request.
+    /// Returns what is known about the sender of a request, and how far the sender is trusted.
     fn trust(&self, request: &Request<Incoming>, peer: IpAddr) -> Trust {
         let headers = request.headers();
         let is_own_page = self.options.origins.is_own_page(headers, self.request_kind(request));
@@ -109,7 +110,7 @@ impl Service {
         Trust { is_own_page, proxy }
     }
 
-    /// Returns the kind of a request below `ws-path`, which decides how the origin policy judges it.
+    /// Returns the kind of a request below `ws-path`, by which the origin policy decides what to check.
     fn request_kind(&self, request: &Request<Incoming>) -> RequestKind {
         let subpath = &request.uri().path()[self.options.ws_path.len()..];
         let is_socket =
@@ -123,7 +124,8 @@ impl Service {
         }
     }
 
-    /// Rejects a request with 403, and counts and logs it. Typically a browser has sent it for a page of another site.
+    /// Rejects a request with status 403, counts it and logs it. Typically a browser sent the request for a page of
+    /// another site.
     fn reject(&self, error: &OriginError, address: IpAddr) -> Response<Body> {
         self.context.metrics.request_rejected(error.option);
         self.rejection_log.log(error, address);
@@ -138,7 +140,7 @@ impl Service {
         metrics_page::metrics(&context.metrics, &context.budget, client_address, self.options.metrics_from)
     }
 
-    /// Returns the response with a file of the embedded site, or 404.
+    /// Returns the response with a file of the embedded site, or a response with status 404.
     fn file(&self, path: &str, request: &Request<Incoming>) -> Response<Body> {
         match pages::page(path, &self.options.ws_path, request.headers(), request.method()) {
             Some(response) => response.map(Body::from),
@@ -170,7 +172,7 @@ fn not_found() -> Response<Body> {
     plain(StatusCode::NOT_FOUND, "not found\n".to_owned())
 }
 
-/// Returns the response to a request with a method that its path does not support. `allowed` lists those it does.
+/// Returns the response to a request whose path does not support its method. `allowed` lists the supported methods.
 fn method_not_allowed(allowed: &'static str) -> Response<Body> {
     let mut response = Response::new(Body::Complete(None));
     *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;

@@ -1,19 +1,21 @@
 //! The socket of an HTTP connection, between tokio and hyper.
 //!
-//! hyper checks for the end of its input only while it has none left to parse. A client of a streaming response or of a
-//! held poll that has sent anything after its request (the next request, a stray line end) could therefore close or
-//! reset the connection unnoticed, and its session would stay until a heartbeat failed, or for ever.
+//! hyper checks whether its input has ended only when it has parsed all input that arrived. Suppose that the client of
+//! a streaming response or of a long poll has sent anything after its request, such as the next request or a line end.
+//! It could then close or reset the connection without hyper noticing. Its session would stay until a heartbeat failed,
+//! or for ever.
 //!
-//! [`HttpSocket`] checks by itself. While a receiver of a SockJS session is attached to the connection, it reads ahead
-//! into a small buffer, from which hyper reads later, and fails when the client has gone. It does so whenever hyper
-//! writes or flushes, which is at least once in every poll of the connection.
+//! Therefore [`HttpSocket`] checks by itself. While a receiver of a SockJS session is attached to the connection, it
+//! reads ahead into a small buffer, and fails when the client has left. hyper later reads from this buffer. The check
+//! takes place whenever hyper writes or flushes, which is at least once in every poll of the connection.
 //!
-//! It also charges the memory for the heads of requests ([`crate::limits::head_memory`]). It closes the connection if a head
-//! does not fit. If it is the head of the first request, the client first gets a response with status 503. Bytes behind
-//! a head, such as a body, are charged if there is memory, but they never close the connection.
+//! The socket also charges the memory for the heads of requests ([`crate::limits::head_memory`]), that is, request line
+//! and headers. If there is no memory for a head, it closes the connection. If the head belongs to the first request,
+//! the client first gets a response with status 503. Bytes that follow a head, such as a body, are charged if there is
+//! memory, but never close the connection.
 //!
-//! A client that closes only its sending side after a whole request still gets the answer. The exception is a receiver:
-//! no client polls a session over a connection that cannot carry a further request.
+//! A client that closes only its sending side after a complete request still gets the answer, unless it is a receiver:
+//! a client can receive over this connection only as long as it can send further requests.
 
 use super::connection::HttpConnection;
 use crate::budget::Charge;
@@ -29,13 +31,14 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Most bytes of one read ahead.
+/// Maximum number of bytes in one read ahead.
 const READ_BYTES: usize = 1024;
-/// Most bytes that a client may send after the request of a receiver, in addition to what hyper has read: enough for
-/// some further requests. A client that sends more cannot be watched and loses its connection.
+/// Maximum number of bytes that a client may send after the request of a receiver, without those that hyper has read.
+/// This is enough for some further requests. A client that sends more loses its connection, because the socket cannot
+/// read further to notice that the client leaves.
 const AHEAD_BYTES_MAX: usize = 8 * 1024;
 
-/// Most reads of the rest of a head that is rejected.
+/// Maximum number of reads to discard the input that follows a rejected head.
 const REJECTED_READS_MAX: usize = 64;
 
 /// The socket of an HTTP connection.
@@ -43,27 +46,27 @@ const REJECTED_READS_MAX: usize = 64;
 pub struct HttpSocket {
     stream: TcpStream,
     http_connection: Arc<HttpConnection>,
-    /// Bytes that were read and that hyper has not taken yet.
+    /// Bytes that were read ahead and that hyper has not read yet.
     read_ahead: BytesMut,
     memory: Arc<HeadMemory>,
-    /// The charge for hyper's buffer, once it has held more than a small head.
+    /// The charge for hyper's buffer. Set once the buffer has held more than a small head.
     buffer_charge: Option<Charge>,
-    /// The charge for `read_ahead`, while it holds more than a small head.
+    /// The charge for `read_ahead`. Set while it holds more than a small head.
     read_ahead_charge: Option<Charge>,
-    /// Upper bound of the bytes that hyper holds and has not parsed.
+    /// Upper bound of the number of bytes that hyper has read and not parsed.
     unparsed: usize,
-    /// Finds the end of the head that hyper reads.
+    /// Finds the end of the head that hyper is reading.
     head_end: HeadEnd,
     /// Whether any byte of a response was written.
     has_written: bool,
 }
 
-/// The beginning of the input of an HTTP connection.
+/// The result of examining the first bytes of an HTTP connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HttpStart {
     /// Bytes that may be HTTP.
     Http,
-    /// The start of another protocol.
+    /// The beginning of another protocol.
     Foreign(Protocol),
     /// The input ended before the first byte.
     NoData,
@@ -89,7 +92,7 @@ impl HttpSocket {
         }
     }
 
-    /// Waits for the bytes that distinguish HTTP from other protocols. hyper reads them later.
+    /// Waits until enough bytes have arrived to distinguish HTTP from other protocols. hyper reads these bytes later.
     pub async fn detect_protocol(&mut self) -> HttpStart {
         poll_fn(|cx| {
             loop {
@@ -101,7 +104,7 @@ impl HttpSocket {
                 match guess {
                     Guess::Foreign(protocol) => return Poll::Ready(HttpStart::Foreign(protocol)),
                     Guess::NotForeign => return Poll::Ready(HttpStart::Http),
-                    // hyper enforces the limit on the length of a request target.
+                    // The request line may be longer. hyper enforces the limit on the length of the head.
                     Guess::Undecided if self.read_ahead.len() >= READ_BYTES => {
                         return Poll::Ready(HttpStart::Http);
                     }
@@ -124,12 +127,12 @@ impl HttpSocket {
         self.read_ahead.is_empty()
     }
 
-    /// Returns the socket, and the bytes that were read from it and that hyper has not taken.
+    /// Returns the socket, and the bytes that were read ahead and that hyper has not read.
     pub fn into_parts(self) -> (TcpStream, Bytes) {
         (self.stream, self.read_ahead.freeze())
     }
 
-    /// Reads once and appends to the bytes read ahead. Returns `Ok(0)` at the end of the input.
+    /// Reads once and appends the bytes to `read_ahead`. Returns `Ok(0)` at the end of the input.
     fn poll_read_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut space = [const { MaybeUninit::uninit() }; READ_BYTES];
         let mut buffer = ReadBuf::uninit(&mut space);
@@ -138,7 +141,7 @@ impl HttpSocket {
         Poll::Ready(Ok(buffer.filled().len()))
     }
 
-    /// Fails if the client of an attached receiver has left; otherwise the task is woken when it leaves.
+    /// Fails if a receiver is attached and its client has left. Otherwise the task is woken when the client leaves.
     fn check_receiver_client(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         while self.http_connection.has_receiver() {
             match self.poll_read_ahead(cx) {
@@ -158,7 +161,7 @@ impl HttpSocket {
         Ok(())
     }
 
-    /// Charges the bytes read ahead if they are more than [`SMALL_BYTES_MAX`]. Fails if there is no memory for them.
+    /// Charges `read_ahead` if it holds more than [`SMALL_BYTES_MAX`] bytes. Fails if there is no memory for it.
     fn charge_read_ahead(&mut self) -> io::Result<()> {
         if self.read_ahead.len() > SMALL_BYTES_MAX && self.read_ahead_charge.is_none() {
             self.read_ahead_charge = self.memory.charge(AHEAD_BYTES_MAX);
@@ -169,16 +172,16 @@ impl HttpSocket {
         Ok(())
     }
 
-    /// Counts `bytes` that hyper has read, and charges its buffer once that is large. Fails if there is no memory for
-    /// the head of a request.
+    /// Counts `bytes`, which hyper has read, and charges hyper's buffer once it holds more than a small head. Fails if
+    /// there is no memory for the head of a request.
     fn count_read(&mut self, bytes: &[u8]) -> io::Result<()> {
-        // hyper reads more of a body only when it holds nothing.
+        // While hyper answers a request, it reads more of the body only when its buffer is empty.
         if self.http_connection.answering_changed() || self.http_connection.is_answering() {
             (self.unparsed, self.head_end) = (0, HeadEnd::default());
         }
         let before = self.unparsed;
         self.unparsed += bytes.len();
-        // The body of a request has limits of its own.
+        // The body of a request has separate limits.
         let head_bytes = match self.http_connection.is_answering() {
             true => 0,
             false => before + self.head_end.find(bytes).unwrap_or(bytes.len()),
@@ -194,7 +197,7 @@ impl HttpSocket {
         Err(self.head_rejection())
     }
 
-    /// Records the rejection, and returns the error that closes the connection.
+    /// Records the rejection of a head, and returns the error that closes the connection.
     fn head_rejection(&self) -> io::Error {
         if let Ok(peer) = self.stream.peer_addr() {
             self.memory.record_rejection(peer.ip().to_canonical());
@@ -202,7 +205,7 @@ impl HttpSocket {
         io::Error::other("the share of memory-bytes-max for HTTP header sections is used up")
     }
 
-    /// Sends the client the reason why its connection is closed, unless a part of another response may be on its way.
+    /// Sends the client the reason why its connection is closed, unless a part of another response may have been sent.
     /// Reads the input that has arrived, because closing a socket with unread input can destroy the response.
     fn send_rejection(&self) {
         if self.has_written || self.stream.try_write(self.memory.rejection_response().as_bytes()).is_err() {
@@ -216,7 +219,8 @@ impl HttpSocket {
         }
     }
 
-    /// Returns the result of a write. If the write is pending, checks whether the client of a receiver has left.
+    /// Returns `written`, the result of a write. If the write is pending, first checks whether the client of a receiver
+    /// has left.
     fn watch_if_pending<T>(
         &mut self,
         cx: &mut Context<'_>,

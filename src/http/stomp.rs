@@ -1,4 +1,4 @@
-//! STOMP as the application that runs on WebSockets and SockJS sessions.
+//! STOMP as an [`Application`], which runs over WebSocket and on SockJS sessions.
 
 use crate::connection::context::ConnectionContext;
 use crate::connection::peer::Peer;
@@ -10,14 +10,14 @@ use crate::wire::websocket::{Socket, WebSocketWire};
 use std::future::Future;
 use std::sync::Arc;
 
-/// The application that serves STOMP clients with a [`ConnectionContext`].
+/// The application that serves STOMP clients. All its connections share a [`ConnectionContext`].
 #[derive(Debug)]
 pub struct Stomp {
     context: Arc<ConnectionContext>,
 }
 
 impl Stomp {
-    /// Creates the application for the connections of `context`.
+    /// Creates the application. Its connections share `context`.
     pub fn new(context: Arc<ConnectionContext>) -> Stomp {
         Stomp { context }
     }

@@ -1,4 +1,4 @@
-//! The address of a client whose request was forwarded by a proxy.
+//! The address of a client if proxies have forwarded its request.
 
 use crate::networks::Networks;
 use hyper::HeaderMap;
@@ -6,7 +6,8 @@ use hyper::header::{FORWARDED, HeaderName, VIA};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// The proxies whose headers about their clients are trusted (`trusted-proxies`). Headers of other senders are ignored.
+/// The proxies that are trusted to state the address of their client (`trusted-proxies`). If another sender states one,
+/// it is ignored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proxies {
     networks: Networks,
@@ -17,7 +18,7 @@ impl Proxies {
     /// list.
     ///
     /// # Errors
-    /// A text that names the invalid entry and says what was expected.
+    /// Returns a text that names the invalid entry and says what was expected.
     pub fn parse(list: &str) -> Result<Proxies, String> {
         Ok(Proxies { networks: Networks::parse(list)? })
     }
@@ -27,12 +28,13 @@ impl Proxies {
         self.networks.contains(peer)
     }
 
-    /// Returns the address of the client: the peer's own, unless the peer is a trusted proxy.
+    /// Returns the address of the client. This is the peer's own address, unless the peer is a trusted proxy.
     ///
-    /// For a trusted proxy, `X-Forwarded-For` or `Forwarded` (RFC 7239) is read from the right, where the nearest proxy
-    /// has appended its entry, past trusted proxies to the first address that is not one. An entry that is not an
-    /// address ends the search at the address before it. If both headers are present and lead to different addresses,
-    /// the peer's own address is returned: the client may have sent the header that its proxy does not know.
+    /// For a trusted proxy, reads `X-Forwarded-For` or `Forwarded` (RFC 7239) from right to left, because each proxy
+    /// appends its entry. Skips trusted proxies and returns the first other address. If an entry is not an address,
+    /// returns the last address read, which is to the right of it. If both headers are present and lead to different
+    /// addresses, returns the peer's own address: a proxy that sets only one of the headers forwards the other one as
+    /// the client sent it, so neither can be trusted.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let peer = peer.to_canonical();
         if !self.is_trusted(peer) {
@@ -54,8 +56,8 @@ impl Proxies {
         }
     }
 
-    /// Returns the first of `addresses` that is not a trusted proxy. The search ends at an invalid entry (`None`) or
-    /// after the last one: then the result is the last address before that, or `peer` if there is no address.
+    /// Returns the first of `addresses` that is not a trusted proxy. If an entry is invalid (`None`), or all addresses
+    /// are trusted, returns the last address read, or `peer` if there is none.
     fn first_untrusted(&self, peer: IpAddr, addresses: impl Iterator<Item = Option<IpAddr>>) -> IpAddr {
         let mut last = peer;
         for address in addresses {
@@ -69,11 +71,12 @@ impl Proxies {
     }
 }
 
-/// The elements of one line of `Forwarded`, from the right.
+/// The elements of one line of `Forwarded`, from right to left.
 ///
-/// A comma within quotes does not separate elements. Reading from the right prevents a quote that a client left open
-/// from hiding what the proxies have appended: the first quote found closes a string, and the next one opens it unless
-/// it is escaped (an opening quote follows `=`, never `\`).
+/// A comma in a quoted string does not separate elements. If a client sends a quote that is never closed, it must not
+/// hide the elements that proxies have appended. The line is therefore read from the right: the first quote found
+/// closes a string, and the next one opens the string unless it is escaped. (An opening quote follows `=`, so that a
+/// quote after `\` is always an escaped one.)
 struct Elements<'a> {
     rest: Option<&'a [u8]>,
 }
@@ -106,7 +109,7 @@ impl<'a> Iterator for Elements<'a> {
 /// element = [ pair ] *( ";" [ pair ] )      pair = name "=" ( word / quoted-string )
 /// ```
 ///
-/// A word may contain colons and brackets: they should be quoted, but often are not.
+/// A word may contain colons and brackets. The RFC requires quotes around them, but many proxies omit the quotes.
 fn forwarded_for(element: &[u8]) -> Option<IpAddr> {
     let mut found = None;
     let mut rest = element.trim_ascii();
@@ -129,7 +132,7 @@ fn forwarded_for(element: &[u8]) -> Option<IpAddr> {
     address(&found?)
 }
 
-/// Parses a word or a quoted string. Returns its value and the rest of the text.
+/// Parses a word or a quoted string. Returns its value and the remaining text.
 fn value(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let Some(mut rest) = text.strip_prefix(b"\"") else {
         let end = text.iter().position(|byte| b"; \t".contains(byte)).unwrap_or(text.len());
@@ -169,7 +172,7 @@ fn address(text: impl AsRef<[u8]>) -> Option<IpAddr> {
     port.is_none_or(is_port).then(|| address.to_canonical())
 }
 
-/// Returns whether the text is a port or an obfuscated name for one (RFC 7239, 6.2).
+/// Returns whether the text is a port number or an obfuscated port (RFC 7239 §6.2).
 fn is_port(text: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     match text.strip_prefix('_') {
@@ -178,8 +181,8 @@ fn is_port(text: &str) -> bool {
     }
 }
 
-/// Returns whether the headers show that a proxy, trusted or not, has forwarded the request. Then the peer is not the
-/// client.
+/// Returns whether the headers show that a proxy has forwarded the request. The peer is then not the client, whether
+/// the proxy is trusted or not.
 pub fn is_forwarded(headers: &HeaderMap) -> bool {
     let others = ["x-real-ip", "x-forwarded-host", "x-forwarded-proto"];
     [FORWARDED, X_FORWARDED_FOR, VIA].iter().any(|name| headers.contains_key(name))
@@ -316,7 +319,7 @@ mod tests {
             (&["for=6.6.6.6, for=192.0.2.1, for=10.0.0.2;proto=https"], "192.0.2.1"),
             (&["for=6.6.6.6", "for=192.0.2.1,for=10.0.0.3", "for=10.0.0.2"], "192.0.2.1"),
             (&[";;for=192.0.2.1;"], "192.0.2.1"),
-            // Invalid by RFC 7239, but widely used.
+            // Invalid in RFC 7239, but widely used.
             (&["for=192.0.2.1:4711"], "192.0.2.1"),
             (&["for=[2001:db8::1]:4711"], "2001:db8::1"),
             (&["for=2001:db8::1"], "2001:db8::1"),

@@ -1,20 +1,21 @@
-//! Hosts as they are written in requests and in options.
+//! Hosts in requests and in options.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Most bytes of a name and of one of its labels (RFC 1035, 2.3.4).
+/// Maximum length in bytes of a name, and of one label in it (RFC 1035 §2.3.4).
 const NAME_BYTES_MAX: usize = 253;
 const LABEL_BYTES_MAX: usize = 63;
 
-/// A name or an address in the form in which it is compared: in lower case, without a dot at the end; IPv6 shortened
-/// and in brackets; an IPv4 address mapped into IPv6 as IPv4.
+/// A name or an address in normalised form, so that equal hosts have equal texts. Names are in lower case and do not
+/// end with a dot. IPv6 addresses are shortened and in brackets. An IPv4 address that is mapped into IPv6 is written as
+/// an IPv4 address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Host(String);
 
 impl Host {
-    /// Parses `chat.example.com`, `127.0.0.1` or `[::1]`; returns `None` for anything else. Names with letters beyond
-    /// ASCII must be written as browsers send them: `xn--…`.
+    /// Parses `chat.example.com`, `127.0.0.1` or `[::1]`. Returns `None` for other texts. A name with letters beyond
+    /// ASCII must be written as browsers send it: `xn--…`.
     pub(crate) fn parse(text: &str) -> Option<Host> {
         if let Some(rest) = text.strip_prefix('[') {
             let address: Ipv6Addr = rest.strip_suffix(']')?.parse().ok()?;
@@ -25,7 +26,7 @@ impl Host {
         is_name.then(|| Host(name.to_ascii_lowercase()))
     }
 
-    /// Parses a host with an optional port, as in the header `Host`. An empty port counts as none.
+    /// Parses a host with an optional port, as in the header `Host`. An empty port counts as no port.
     pub(crate) fn parse_with_port(text: &str) -> Option<(Host, Option<u16>)> {
         let (host, port) = split_port(text);
         let port = match port {
@@ -35,15 +36,16 @@ impl Host {
         Some((Host::parse(host)?, port))
     }
 
-    /// Parses the part after `://` in an origin with an app's own scheme: often empty (`file://`), or an identifier.
+    /// Parses the part after `://` in an origin whose scheme belongs to an app. The part is often empty (`file://`), or
+    /// an identifier.
     pub(crate) fn opaque(text: &str) -> Option<Host> {
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
         let is_opaque = text.len() <= NAME_BYTES_MAX && text.bytes().all(is_allowed);
         is_opaque.then(|| Host(text.to_ascii_lowercase()))
     }
 
-    /// Returns whether the host names the client's own machine: `localhost` and every name under it, 127.0.0.0/8,
-    /// `[::1]`.
+    /// Returns whether the host is the client's own machine: `localhost`, a name that ends with `.localhost`, an
+    /// address in 127.0.0.0/8, or `[::1]`.
     pub(crate) fn is_loopback(&self) -> bool {
         match self.address() {
             Some(address) => address.is_loopback(),
@@ -51,7 +53,7 @@ impl Host {
         }
     }
 
-    /// Returns the address; `None` for a name.
+    /// Returns the address, or `None` if the host is a name.
     pub(crate) fn address(&self) -> Option<IpAddr> {
         self.0.trim_matches(['[', ']']).parse().ok()
     }
@@ -77,17 +79,17 @@ impl fmt::Display for Host {
     }
 }
 
-/// A pattern for hosts in an option.
+/// A pattern in an option that matches hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum HostPattern {
     /// Matches this host only.
     Exactly(Host),
-    /// Matches every name that consists of one or more labels and this name: `*.example.com`.
+    /// Matches every name that ends with this name and has one or more labels before it: `*.example.com`.
     Under(Host),
 }
 
 impl HostPattern {
-    /// Parses what [`Host::parse`] parses, and `*.example.com`.
+    /// Parses `*.example.com`, and any host that [`Host::parse`] parses.
     pub(crate) fn parse(text: &str) -> Option<HostPattern> {
         match text.strip_prefix("*.") {
             // An address has no subdomains.
@@ -118,7 +120,7 @@ impl fmt::Display for HostPattern {
     }
 }
 
-/// Splits `HOST:PORT`. Colons within brackets belong to the host.
+/// Splits `HOST:PORT`. Colons in brackets belong to the host.
 pub(crate) fn split_port(text: &str) -> (&str, Option<&str>) {
     match text.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, Some(port)),

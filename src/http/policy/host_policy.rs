@@ -1,8 +1,8 @@
-//! The host policy: the names under which the broker answers.
+//! The host policy: the host names and addresses in `Host` that the broker accepts.
 //!
-//! With DNS rebinding, a page gives its own name a second address, that of this machine. Its requests to the broker
-//! then count as of the same origin, and only the name in `Host` reveals them. Therefore a listener that only this
-//! machine reaches accepts only names of this machine, unless more are configured.
+//! In an attack by DNS rebinding, the name of a page gets a second address, the one of this machine. To a browser,
+//! requests of the page to the broker are then of the same origin. Only the name in `Host` reveals them. A listener
+//! that only this machine can reach therefore accepts only names of this machine, unless other names are configured.
 
 use super::host::{Host, HostPattern};
 use super::origin_error::OriginError;
@@ -16,9 +16,9 @@ const OPTION: &str = "allowed-hosts";
 
 /// The accepted values of the header `Host` (`allowed-hosts`).
 ///
-/// A loopback listener accepts loopback names (`localhost` and names under it, 127.0.0.0/8, `[::1]`), the hosts that
-/// `allowed-origins` names exactly, and those that are listed here. Any other listener accepts only listed hosts, or
-/// every host if none are listed.
+/// A loopback listener accepts loopback names (`localhost`, names that end with `.localhost`, 127.0.0.0/8, `[::1]`),
+/// the hosts that `allowed-origins` names without a wildcard, and the hosts listed here. Any other listener accepts
+/// only the hosts listed here, or every host if the list is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hosts {
     any: bool,
@@ -27,10 +27,11 @@ pub struct Hosts {
 
 impl Hosts {
     /// Parses a comma-separated list of names and addresses without ports: `chat.example.com`, `*.example.com` (one or
-    /// more labels before it), `192.0.2.1`, `[2001:db8::1]`, or `*` for every host. An empty text is an empty list.
+    /// more labels in place of `*`), `192.0.2.1`, `[2001:db8::1]`, or `*` for every host. An empty text is an empty
+    /// list.
     ///
     /// # Errors
-    /// A text that names the invalid entry and says what was expected.
+    /// Returns a text that names the invalid entry and says what was expected.
     pub fn parse(list: &str) -> Result<Hosts, String> {
         let mut hosts = Hosts::default();
         if list.trim().is_empty() {
@@ -45,11 +46,11 @@ impl Hosts {
         Ok(hosts)
     }
 
-    /// Checks the header `Host` of a request. Requests without it, or with an empty one, do not come from a browser and
-    /// are accepted.
+    /// Checks the header `Host` of a request. Accepts requests without this header or with an empty one, because they
+    /// do not come from a browser.
     ///
     /// # Errors
-    /// The rejection, if the host is not accepted or there is more than one header.
+    /// Returns the rejection if the host is not accepted, or if the header is repeated.
     pub fn check(
         &self,
         headers: &HeaderMap,
@@ -77,8 +78,8 @@ impl Hosts {
     }
 }
 
-/// Checks the number of `Host` headers in a request (RFC 9112, 3.2): exactly one for HTTP/1.1, at most one below. The
-/// error is the text of a 400 response.
+/// Checks the number of `Host` headers in a request (RFC 9112 §3.2): exactly one in HTTP/1.1, at most one in older
+/// versions. The error is the text of a response with status 400.
 pub(crate) fn check_count(version: Version, headers: &HeaderMap) -> Result<(), &'static str> {
     match headers.get_all(HOST).iter().count() {
         0 if version >= Version::HTTP_11 => {
@@ -183,8 +184,8 @@ mod tests {
             ("other.example", LOOPBACK, "chat.example.com", true),
             ("other.example", PUBLIC, "chat.example.com", false),
             ("", LOOPBACK, "a.example.net", false),
-            // The origin `*` lets every page send requests, but accepts no other host names. Paths outside of
-            // ws-path rely on this.
+            // The origin `*` allows every page to send requests, but accepts no other host names. Paths outside of
+            // `ws-path` rely on this.
             ("", LOOPBACK, "evil.example", false),
         ] {
             assert_eq!(accepts(list, ORIGINS, listener, &[host]), accepted, "{list:?} {host}");

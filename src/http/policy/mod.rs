@@ -1,4 +1,5 @@
-//! Which requests are accepted: by the host they name, the page they come from, and the proxy that forwards them.
+//! The policies that decide which requests are accepted: by the header `Host`, by the page that sent the request, and
+//! by the proxy that forwarded it.
 
 pub(crate) mod forwarded;
 pub(crate) mod host;

@@ -1,4 +1,4 @@
-//! The origin of a page, as browsers write it.
+//! The origin of a page, in the form that browsers send.
 
 use super::host::Host;
 use super::single_value::single_value;
@@ -6,24 +6,25 @@ use hyper::HeaderMap;
 use hyper::header::HOST;
 use std::fmt;
 
-/// The schemes of web pages with their default ports.
+/// The schemes of web pages, and their default ports.
 const WEB: [(&str, u16); 2] = [("http", 80), ("https", 443)];
 
-/// The schemes of WebSockets with those of the pages that open them.
+/// The schemes of WebSocket URLs, each with the scheme of the pages that open such URLs.
 pub(super) const SOCKETS: [(&str, &str); 2] = [("ws", "http"), ("wss", "https")];
 
-/// The origin of a page as its browser writes it.
+/// The origin of a page, in the form that browsers send.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Origin {
     pub(super) scheme: String,
     pub(super) host: Host,
-    /// The port, or the default port of the scheme; `None` if there is neither.
+    /// The port, or the default port of the scheme. `None` if there is neither.
     pub(super) port: Option<u16>,
 }
 
 impl Origin {
-    /// Parses `scheme://host` or `scheme://host:port`, with no path but `/`. Clients other than browsers may send the
-    /// URL of the WebSocket instead: `ws` for `http`, `wss` for `https`, possibly with its path.
+    /// Parses `scheme://host` or `scheme://host:port`. No path may follow, except `/`. Clients other than browsers may
+    /// send the URL of the WebSocket instead. In this case `ws` is replaced by `http` and `wss` by `https`, and a path
+    /// is ignored.
     pub(super) fn parse(text: &str) -> Option<Origin> {
         let (mut scheme, mut authority) = split_origin(text)?;
         if let Some((_, page)) = SOCKETS.iter().find(|(socket, _)| *socket == scheme) {
@@ -36,7 +37,7 @@ impl Origin {
         Some(Origin { scheme, host, port })
     }
 
-    /// Returns the origin of the page with this URL.
+    /// Returns the origin of the page at this URL.
     pub(super) fn of_url(text: &str) -> Option<Origin> {
         let start = text.find("://")? + "://".len();
         let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |length| start + length);
@@ -64,7 +65,7 @@ pub(super) fn split_origin(text: &str) -> Option<(String, &str)> {
     Some((parse_scheme(scheme)?, authority.strip_suffix('/').unwrap_or(authority)))
 }
 
-/// Parses a scheme (RFC 3986, 3.1) and returns it in lower case.
+/// Parses a scheme (RFC 3986 §3.1) and returns it in lower case.
 fn parse_scheme(text: &str) -> Option<String> {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
     let is_scheme = text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.bytes().all(is_allowed);

@@ -2,21 +2,23 @@
 
 use std::fmt;
 
-/// Most bytes of [`OriginError::cause`].
+/// Maximum length of [`OriginError::cause`] in bytes.
 pub(super) const CAUSE_BYTES_MAX: usize = 200;
 
-/// The rejection of a request. Its `Display` text is the body of the 403 response: one sentence, without a line end.
+/// The rejection of a request. Its `Display` text, one sentence without a line end, is the body of the response with
+/// status 403.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OriginError {
-    /// The rejected value for the log, such as `origin https://evil.example`: at most 200 bytes of ASCII, in which
-    /// nothing can end a line or be taken for markup.
+    /// The rejected value for the log, such as `origin https://evil.example`. It is at most 200 bytes of ASCII, and
+    /// contains neither line ends nor characters of HTML markup.
     pub cause: String,
-    /// The option with which the operator can allow such requests.
+    /// The option that the operator can change to allow such requests.
     pub option: &'static str,
 }
 
 impl OriginError {
-    /// Creates a rejection. `cause` is a text of the broker. `value` comes from the client; it is escaped and shortened.
+    /// Creates a rejection. `cause` is a text of the broker. `value` comes from the client, and is escaped and
+    /// shortened.
     pub(crate) fn new(cause: &str, value: &[u8], option: &'static str) -> OriginError {
         const ELLIPSIS: &str = "...";
         let mut cause = cause.to_owned();

@@ -56,8 +56,8 @@ impl Pattern {
         port_matches && self.scheme == origin.scheme && self.host.matches(&origin.host)
     }
 
-    /// Returns the source expression for a Content Security Policy; `None` for IPv6 addresses and identifiers of apps,
-    /// which a policy cannot express.
+    /// Returns the pattern as a source expression for a Content Security Policy. Returns `None` for IPv6 addresses and
+    /// for identifiers of apps, because such a policy cannot express them.
     pub(super) fn policy_source(&self) -> Option<String> {
         match &self.host {
             HostPattern::Exactly(host) if host.as_str().is_empty() => Some(format!("{}:", self.scheme)),
@@ -81,6 +81,6 @@ impl fmt::Display for Pattern {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PortPattern {
     Any,
-    /// The same port as in [`Origin`].
+    /// The port as in [`Origin::port`]: `None` only if the scheme has no default port.
     Exactly(Option<u16>),
 }

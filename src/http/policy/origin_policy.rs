@@ -1,8 +1,9 @@
-//! The origin policy: which pages may use the broker.
+//! The origin policy: decides which pages may use the broker.
 //!
-//! Browsers let every page open a WebSocket to every host, and load scripts and frames from it, with the cookies of
-//! that host. Therefore the broker itself must check where the page comes from. The header `Origin` says so. Requests
-//! for which browsers omit it are judged by `Sec-Fetch-Site`, and by `Referer` where that is not sufficient.
+//! A browser lets every page open a WebSocket to every host, and load scripts and frames from it. It adds the cookies
+//! of that host to these requests. The broker itself must therefore check which page sent a request. The header
+//! `Origin` names the page's origin. If a browser omits it, `Sec-Fetch-Site` decides, and `Referer` where
+//! `Sec-Fetch-Site` is not sufficient.
 
 #[cfg(test)]
 mod tests;
@@ -22,18 +23,18 @@ const SEC_WEBSOCKET_ORIGIN: HeaderName = HeaderName::from_static("sec-websocket-
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Pages that may embed the iframe page in addition to the listed ones. Content Security Policy supports neither IPv6
-/// addresses nor networks, so pages from `[::1]` or 127.0.0.2 use the transports that need no frame.
+/// Pages that may embed the iframe page, besides those in `allowed-origins`. A Content Security Policy supports neither
+/// IPv6 addresses nor networks. Pages from `[::1]` or 127.0.0.2 therefore use the transports that need no frame.
 const ANCESTORS: &str = "frame-ancestors 'self' \
     http://localhost:* https://localhost:* http://*.localhost:* https://*.localhost:* \
     http://127.0.0.1:* https://127.0.0.1:*";
 
-/// The pages that may use the broker (`allowed-origins`). Pages of the same origin and pages of the user's own machine
-/// (loopback, by http or https) always may.
+/// The pages that may use the broker (`allowed-origins`). In addition, pages of the same origin and pages of the user's
+/// own machine (loopback, by http or https) are always allowed.
 ///
-/// An origin is the same if its host and port are those in the header `Host`. The scheme is not compared, because the
-/// broker cannot see whether a proxy in front of it speaks TLS. A `Host` without a port has the default port of the
-/// origin's scheme.
+/// A page is of the same origin if its host and port are those in the header `Host`. The scheme is not compared,
+/// because the broker cannot know whether a proxy in front of it uses TLS. If `Host` has no port, the default port of
+/// the page's scheme is assumed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origins {
     any: bool,
@@ -54,19 +55,20 @@ impl Origins {
         Origins { any: true, ..Origins::default() }
     }
 
-    /// Parses a comma-separated list of these entries:
+    /// Parses a comma-separated list. An entry is one of:
     ///
-    /// - `https://app.example.com`, `http://app.example.com:8080`: this scheme, host and port;
-    /// - `https://*.example.com`: the `*` is one or more whole labels, so `https://example.com` does not match;
+    /// - `https://app.example.com`, `http://app.example.com:8080`: pages with this scheme, host and port;
+    /// - `https://*.example.com`: one or more labels in place of `*`, so that `https://example.com` does not match;
     /// - `https://app.example.com:*`: any port;
-    /// - `capacitor://localhost`, `file://`, `chrome-extension://abc`: schemes of apps, with any identifier after them;
-    /// - `null`: pages without an origin of their own (files, sandboxed frames);
+    /// - `capacitor://localhost`, `file://`, `chrome-extension://abc`: schemes of apps, with any identifier after
+    ///   `://`;
+    /// - `null`: pages whose origin browsers hide (files, sandboxed frames);
     /// - `*`: all pages.
     ///
     /// An empty text is an empty list.
     ///
     /// # Errors
-    /// A text that names the invalid entry and says what was expected.
+    /// Returns a text that names the invalid entry and says what was expected.
     pub fn parse(list: &str) -> Result<Origins, String> {
         let mut origins = Origins::default();
         if list.trim().is_empty() {
@@ -82,16 +84,16 @@ impl Origins {
         Ok(origins)
     }
 
-    /// Checks a request by its headers. Requests without any of these headers do not come from a browser and are
-    /// accepted.
+    /// Checks a request by the headers `Origin`, `Sec-Fetch-Site` and `Referer`. Accepts requests without any of them,
+    /// because they do not come from a browser.
     ///
     /// # Errors
-    /// The rejection, if the page that sent the request may not use the broker.
+    /// Returns the rejection if the page that sent the request may not use the broker.
     pub fn check(&self, headers: &HeaderMap, kind: RequestKind) -> Result<(), OriginError> {
         if self.any {
             return Ok(());
         }
-        // Drafts of WebSocket used a header of their own for the origin.
+        // Drafts of WebSocket used another header for the origin.
         match single_value(headers, &ORIGIN).or_else(|| single_value(headers, &SEC_WEBSOCKET_ORIGIN)) {
             Some(Ok(value)) => return self.check_origin(value, headers),
             Some(Err(RepeatedHeader)) => return reject("more than one header Origin"),
@@ -112,10 +114,10 @@ impl Origins {
         }
     }
 
-    /// Returns whether the requesting page may act for the user of the browser, so that cookies and other credentials
-    /// that the browser adds by itself count. This holds for pages of the same origin and of listed origins. If
-    /// `Host` is a loopback host, it also holds for all web pages of loopback origins. It does not hold for pages that
-    /// only `*` or `null` allows, nor for cross-site requests without an origin.
+    /// Returns whether the page that sent the request may act for the user of the browser. Only then are cookies and
+    /// other credentials accepted that the browser adds by itself. Returns `true` for pages of the same origin and of
+    /// listed origins. If `Host` is a loopback host, also returns `true` for all web pages of loopback origins. Returns
+    /// `false` for pages that only `*` or `null` allows, and for cross-site requests without an origin.
     pub fn is_own_page(&self, headers: &HeaderMap, kind: RequestKind) -> bool {
         match single_value(headers, &ORIGIN).or_else(|| single_value(headers, &SEC_WEBSOCKET_ORIGIN)) {
             Some(Ok(value)) => return self.is_own(value.to_str().ok().and_then(Origin::parse), headers),
@@ -143,8 +145,8 @@ impl Origins {
             || self.listed.iter().any(|pattern| pattern.matches(&origin))
     }
 
-    /// Returns the value of `content-security-policy` for the iframe page, which says what pages may embed it; `None`
-    /// if all pages may. Listed IPv6 addresses and `null` are left out, because the policy cannot express them.
+    /// Returns the value of `content-security-policy` for the iframe page: the list of pages that may embed it. Returns
+    /// `None` if all pages may. Leaves out listed IPv6 addresses and `null`, because the policy cannot express them.
     pub fn frame_ancestors(&self) -> Option<HeaderValue> {
         if self.any {
             return None;
@@ -157,7 +159,7 @@ impl Origins {
         Some(HeaderValue::try_from(policy).expect("patterns are made of plain ASCII"))
     }
 
-    /// Returns the hosts that the list names exactly. A loopback listener accepts them in `Host`, too.
+    /// Returns the hosts of the entries without a wildcard. A loopback listener also accepts these hosts in `Host`.
     pub fn hosts(&self) -> impl Iterator<Item = &str> {
         self.listed.iter().filter_map(|pattern| match &pattern.host {
             HostPattern::Exactly(host) => Some(host.as_str()).filter(|host| !host.is_empty()),
@@ -174,7 +176,7 @@ impl Origins {
         if allowed {
             return Ok(());
         }
-        // In the form that the option takes: `https` instead of `wss`.
+        // Shows the origin in the form that the option expects: with `https` instead of `wss`.
         let is_web = |origin: &Origin| default_port(&origin.scheme).is_some();
         let display = origin.filter(is_web).map(|origin| origin.to_string());
         let display = display.as_deref().map_or(value.as_bytes(), str::as_bytes);
@@ -199,16 +201,16 @@ impl Origins {
     }
 }
 
-/// The kind of a request, as far as the origin policy distinguishes it.
+/// The kinds of requests that the origin policy distinguishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestKind {
-    /// A WebSocket handshake, judged by `Origin` alone, which browsers always send.
+    /// A WebSocket handshake. Only `Origin` decides, because browsers always send it.
     WebSocket,
-    /// Any other request of a transport, and `/info`. Without `Origin` (scripts, frames, requests of the same origin),
-    /// it is judged by `Sec-Fetch-Site`, else by `Referer`.
+    /// Any other request of a transport, or `/info`. If it has no `Origin` (scripts, frames, requests of the same
+    /// origin), `Sec-Fetch-Site` decides, and without that `Referer`.
     Request,
-    /// The iframe page. It is judged like any other request, but needs no `Referer`, because
-    /// [`frame_ancestors`](Origins::frame_ancestors) protects it.
+    /// The iframe page. The same headers decide as for other requests, but `Referer` may be missing, because
+    /// [`frame_ancestors`](Origins::frame_ancestors) protects the page.
     Iframe,
 }
 
@@ -216,16 +218,16 @@ fn reject(cause: &str) -> Result<(), OriginError> {
     Err(OriginError::new(cause, b"", OPTION))
 }
 
-/// Returns the host to which the request was sent, as in the header `Host`.
+/// Returns the host in the header `Host`.
 fn host_of(headers: &HeaderMap) -> Option<Host> {
     let Some(Ok(value)) = single_value(headers, &HOST) else { return None };
     value.to_str().ok().and_then(Host::parse_with_port).map(|(host, _)| host)
 }
 
-/// The relation between the requesting page and the broker, as the browser states it in `Sec-Fetch-Site`.
+/// The relation between the page that sent the request and the broker, which the browser states in `Sec-Fetch-Site`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum FetchSite {
-    /// The page is of the same origin, or there is no page because the user entered the URL.
+    /// The page is of the same origin, or the user entered the URL and no page is involved.
     Same,
     /// The page is of another origin.
     Other,

@@ -1,23 +1,24 @@
-//! The headers in which a proxy names the user that it has authenticated.
+//! The headers in which a proxy states the user that it has authenticated.
 
 use crate::auth::ProxyUser;
 use hyper::HeaderMap;
 use hyper::header::HeaderName;
 
-/// The names of these headers. They are read only if a trusted proxy sends them.
+/// The names of the headers that state the user. Stompbox reads them only if a trusted proxy sends them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProxyHeaders {
-    /// Name of the header with the user's name. Without it, no header is read.
+    /// Name of the header with the user's name. If it is `None`, neither header is read.
     pub user: Option<HeaderName>,
-    /// Name of the header with the user's roles, separated by commas.
+    /// Name of the header with the user's roles. The roles are separated by commas.
     pub roles: Option<HeaderName>,
 }
 
 impl ProxyHeaders {
-    /// Returns the user that the proxy has authenticated. The header must be present exactly once: a second one may
-    /// come from the client.
+    /// Returns the user that the proxy has authenticated. The header must be present exactly once, because a second
+    /// header may come from the client.
     pub(crate) fn user(&self, headers: &HeaderMap) -> Option<ProxyUser> {
-        // Removes only the blanks that HTTP allows around a value: a name with other blanks belongs to another user.
+        // Remove only the blanks that HTTP allows around a value. A name with other blanks around it belongs to another
+        // user.
         let name = single_text_value(headers, self.user.as_ref()?)?.trim_matches([' ', '\t']);
         let roles =
             self.roles.as_ref().and_then(|roles| single_text_value(headers, roles)).unwrap_or_default();
@@ -26,7 +27,7 @@ impl ProxyHeaders {
     }
 }
 
-/// Returns the value of a header that is present exactly once. Values beyond ASCII are read as UTF-8.
+/// Returns the value of a header that is present exactly once. Reads the value as UTF-8.
 fn single_text_value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?;

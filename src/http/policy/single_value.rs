@@ -1,13 +1,13 @@
-//! Headers that a request may have once.
+//! Headers that a request may contain at most once.
 
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 
-/// The error of a header that may be present once and was present more than once.
+/// The error for a header that is present more than once, although it may be present only once.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct RepeatedHeader;
 
-/// Returns the value of a header that may be present once; `None` if it is not present.
+/// Returns the value of a header that may be present only once, or `None` if it is not present.
 pub(super) fn single_value<'a>(
     headers: &'a HeaderMap,
     name: &HeaderName,

@@ -18,7 +18,8 @@ fn origins(list: &str) -> Origins {
     Origins::parse(list).expect(list)
 }
 
-/// Returns whether requests with this `Origin` and this `Host` are accepted. Asserts that all kinds agree.
+/// Returns whether requests with this `Origin` and this `Host` are accepted. Asserts that the result is the same for
+/// all kinds of requests.
 fn allows(list: &str, origin: &str, host: &str) -> bool {
     let headers = headers(&[("host", host), ("origin", origin)]);
     let results = ALL_REQUESTS.map(|kind| origins(list).check(&headers, kind).is_ok());
@@ -56,9 +57,9 @@ fn same_origin_means_same_host_and_port_with_any_scheme() {
         ("https://chat.example.com", "chat.example.com:65536", false),
         ("https://chat.example.com", "chat.example.com, evil.example", false),
         ("https://chat.example.com", "user@chat.example.com", false),
-        // Not a web page, so the origin has to be listed even if its host is the same.
+        // An app is not a web page, so its origin must be listed even if the host is the same.
         ("app://chat.example.com", "chat.example.com", false),
-        // Clients other than browsers send the scheme of the socket, and a slash.
+        // Clients other than browsers send the scheme of the WebSocket URL, and may add a slash.
         ("ws://chat.example.com", "chat.example.com", true),
         ("wss://chat.example.com", "chat.example.com:443", true),
         ("WSS://chat.example.com:8443", "chat.example.com:8443", true),
@@ -238,14 +239,14 @@ fn repeated_origin_header_is_rejected_even_if_the_values_are_allowed() {
     }
 }
 
-/// Each row: `Sec-Fetch-Site`, `Referer`, and whether a handshake, a request and the iframe page are accepted.
+/// Each row contains `Sec-Fetch-Site`, `Referer`, and whether a handshake, a request and the iframe page are accepted.
 #[test]
 fn without_origin_sec_fetch_site_and_referer_decide() {
     const HERE: &str = "https://chat.example.com/page";
     const LISTED: &str = "https://app.example.com/a?b#c";
     const EVIL: &str = "https://evil.example/https://chat.example.com/";
     for (site, referer, [websocket, request, iframe]) in [
-        // A client other than a browser, or an old browser that does not send `Sec-Fetch-Site`.
+        // A client that is not a browser, or an old browser that does not send `Sec-Fetch-Site`.
         ("", "", [true, true, true]),
         ("", HERE, [true, true, true]),
         ("", LISTED, [true, true, true]),
