@@ -1,4 +1,4 @@
-//! The paths of one SockJS service and their handlers.
+//! The paths of a SockJS service, and their handlers.
 
 use super::application::Application;
 use super::identity::identity;
@@ -35,11 +35,11 @@ use stompbox_frames::sockjs::{Callback, CallbackError, Envelope};
 use tokio::sync::Semaphore;
 
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-/// Most bytes that are read of a body for a session that does not exist. The content decides between two errors: 500
-/// for a broken payload, else 404.
+/// Maximum number of bytes to read of a body that is sent to a session that does not exist. The body decides which
+/// error the client gets: 500 if it is malformed, otherwise 404.
 const UNKNOWN_SESSION_BYTES_MAX: usize = 4096;
 
-/// A SockJS service: a base path with all its transports, and the sessions on them.
+/// A SockJS service: a base path with all its transports, and the sessions that use them.
 pub struct Endpoints<A> {
     pub(super) application: Arc<A>,
     pub(super) options: Arc<Options>,
@@ -48,35 +48,35 @@ pub struct Endpoints<A> {
     connection_limiter: Arc<ConnectionLimiter>,
     /// Memory for request bodies of authenticated clients.
     input: Arc<InputShare>,
-    /// Memory for request bodies of unauthenticated clients, separate so that they cannot use up the memory of
-    /// authenticated ones.
+    /// Memory for request bodies of unauthenticated clients. It is separate, so that these clients cannot use up the
+    /// memory for authenticated ones.
     unauthenticated: Arc<InputShare>,
     metrics: Arc<Metrics>,
     full_log: LogLimit,
     input_rejections: InputRejections,
     hash_state: RandomState,
-    /// Rate limit of log lines about handshakes that a proxy has changed.
+    /// Rate limit of the log lines about handshakes that a proxy has changed.
     pub(super) altered_handshakes: LogLimit,
-    /// The permit for parsing a large body.
+    /// The permit that is needed to parse a large body.
     parsing: Arc<Semaphore>,
 }
 
-/// The client and the connection of a request, as far as the HTTP server knows them.
+/// What the HTTP server knows about a request: its client, its connection, and how far the sender is trusted.
 #[derive(Clone, Debug)]
 pub struct RequestContext {
     /// The address of the client.
     pub address: IpAddr,
     /// The connection on which the request arrived.
     pub http_connection: Arc<HttpConnection>,
-    /// The `frame-ancestors` policy for the iframe page; `None` if any page may embed it.
+    /// The Content Security Policy for the iframe page. `None` if all pages may embed it.
     pub ancestors: Option<HeaderValue>,
-    /// Properties of the sender that the HTTP server has checked.
+    /// What the HTTP server has found out about the sender.
     pub trust: Trust,
 }
 
 impl<A: Application> Endpoints<A> {
     /// Creates a service without sessions. Messages from clients are charged until the application takes them: to
-    /// `input` if the client is authenticated, else to `unauthenticated`.
+    /// `input` if the client is authenticated, otherwise to `unauthenticated`.
     pub fn new(
         application: A,
         options: Options,
@@ -106,19 +106,20 @@ impl<A: Application> Endpoints<A> {
         }
     }
 
-    /// Returns the number of sessions over HTTP that can be reached, including closed sessions that still answer with
-    /// their close frame.
+    /// Returns the number of sessions over HTTP that requests can reach. This includes closed sessions that still
+    /// answer requests with their close frame.
     #[cfg(any(test, feature = "internals"))]
     pub fn sessions(&self) -> usize {
         self.registry.len()
     }
 
-    /// Removes sessions that have been closed for a while. Must be called periodically.
+    /// Removes sessions that have been closed for some time. Must be called periodically.
     pub fn expire(&self, now: Instant) {
         self.registry.expire(now);
     }
 
-    /// Answers a request. Its path is the base, `base_bytes` bytes long, followed by the path within the service.
+    /// Answers a request. The first `base_bytes` bytes of its path are the base path. The part after them is the path
+    /// in the service.
     pub async fn answer(
         &self,
         request: Request<Incoming>,
@@ -182,7 +183,7 @@ impl<A: Application> Endpoints<A> {
         }
     }
 
-    /// Returns a builder with the headers that all responses of a transport have.
+    /// Returns a builder with the headers that all responses of a transport have in common.
     fn response_builder<'a>(&self, row: &RouteRow, request: &'a Request<impl Sized>) -> ResponseBuilder<'a> {
         let builder = ResponseBuilder::new(request.headers()).uncached().with_cookie(self.options.cookie);
         if row.cors { builder.cors() } else { builder }
@@ -200,7 +201,7 @@ impl<A: Application> Endpoints<A> {
         )
     }
 
-    /// Returns the client of the connection or session that a request begins.
+    /// Returns the peer for a new connection or session that `request` starts.
     pub(super) fn peer(
         &self,
         permit: ConnectionPermit,
@@ -267,13 +268,13 @@ impl<A: Application> Endpoints<A> {
             let peer = self.peer(permit, request, request_context);
             self.application.serve_connection(HttpWire::new(session), peer);
         }
-        // Makes proxies that support this header pass on each chunk at once.
+        // Proxies that support this header then forward each chunk at once.
         let builder = builder.constant(ACCEL_BUFFERING, "no");
         let builder = match row.path {
             "jsonp" => builder.constant(hyper::header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             _ => builder,
         };
-        // HTTP/1.0 has no chunked encoding: only the end of the connection ends a stream.
+        // HTTP/1.0 has no chunked encoding, so only the end of the connection can end a stream.
         let version = request.version();
         let builder = match version {
             Version::HTTP_10 => builder.constant(hyper::header::CONNECTION, "close"),

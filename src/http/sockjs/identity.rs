@@ -1,6 +1,6 @@
-//! The identity of a session: the credentials in the request that opened it, which every later request must carry too.
-//! Clients choose their session ids, so a client that learns the id of another must not be able to read or write in
-//! that session.
+//! The identity of a SockJS session: the credentials in the request that opened it. Every later request must contain
+//! the same credentials. Clients choose their session IDs, so a client that learns the ID of another client's session
+//! must not be able to read from or write to that session.
 
 use super::options::Options;
 use crate::http::client_info::{TOKEN_PARAMETERS, Trust, cookies, decoded, pairs};
@@ -12,10 +12,10 @@ use std::net::IpAddr;
 /// Name of the cookie that load balancers use for sticky sessions.
 pub(super) const BALANCER_COOKIE: &str = "JSESSIONID";
 
-/// Value that this layer sets for clients without that cookie. It does not count as part of the identity.
+/// Value that the broker sets for clients without that cookie. It does not count as a part of the identity.
 pub(super) const NO_COOKIE: &str = "dummy";
 
-/// Returns a fingerprint of the credentials in a request. The credentials themselves are not kept.
+/// Returns a fingerprint of the credentials in a request. The credentials themselves are not stored.
 pub(super) fn identity(
     hash_state: &RandomState,
     options: &Options,
@@ -47,7 +47,7 @@ pub(super) fn identity(
     hasher.finish()
 }
 
-/// Returns the value of the sticky session cookie, if the client sent it.
+/// Returns the value of the cookie for sticky sessions, if the client has sent the cookie.
 pub(super) fn balancer_cookie(headers: &HeaderMap) -> Option<&[u8]> {
     cookies(headers).find(|(name, _)| *name == BALANCER_COOKIE.as_bytes()).map(|(_, value)| value)
 }

@@ -10,7 +10,7 @@ pub(crate) struct InboundMessages {
 }
 
 impl InboundMessages {
-    /// Creates an entry; `charge` must cover `payload`.
+    /// Creates the messages from a parsed body. `charge` must cover `payload`.
     pub(super) fn new(payload: Payload, charge: Charge) -> InboundMessages {
         InboundMessages { payload, _charge: charge }
     }

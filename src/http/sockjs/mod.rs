@@ -1,4 +1,4 @@
-//! SockJS: messages for browsers over WebSocket or, where the network does not allow it, over plain HTTP.
+//! SockJS: carries messages of browsers over WebSocket or, if the network does not allow WebSocket, over plain HTTP.
 //!
 //! ```text
 //!   request ─> Endpoints ─> routes: one row per path
@@ -8,13 +8,13 @@
 //!   application <─> HttpWire <─> SharedSession (one session, in the Registry)
 //! ```
 //!
-//! An [`Application`] runs on the sessions: it gets a [`Wire`](crate::wire::Wire) for each of them and does not depend
-//! on the transport below. The rules of the life of a session are in [`session`], which is sans-IO; the formats are in
-//! `stompbox_frames::sockjs`.
+//! An [`Application`] runs on the sessions. It gets a [`Wire`](crate::wire::Wire) for each session, and does not depend
+//! on the transport. The module [`session`] contains the rules for the lifetime of a session, without I/O. The formats
+//! are in `stompbox_frames::sockjs`.
 //!
-//! A session over HTTP is a wire that reads what `xhr_send` and `jsonp_send` requests bring, and writes to the attached
-//! receiver. Without a receiver the wire is not ready, and messages wait where they also wait for a slow WebSocket: in
-//! the outbound queue, which bounds them.
+//! A session over HTTP is a wire, too. It reads the bodies of `xhr_send` and `jsonp_send` requests, and writes to the
+//! attached receiver. Without a receiver, the wire is not ready. Messages then wait in the outbound queue, which limits
+//! them, just as they wait for a slow WebSocket client.
 
 mod application;
 mod endpoints;

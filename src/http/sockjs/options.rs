@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-/// URL of the client library that the iframe page loads if none is configured and none is built into the broker.
+/// Default URL of the client library that the iframe page loads. It is used if no URL is configured and the broker
+/// contains no client library.
 pub const CLIENT_URL: &str = "https://cdn.jsdelivr.net/npm/sockjs-client@1/dist/sockjs.min.js";
 
-/// A transport, named as in sockjs-client.
+/// A transport. The names are those of sockjs-client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Transport {
@@ -28,7 +29,7 @@ impl Transport {
         Transport::JsonpPolling,
     ];
 
-    /// Returns the name of the transport in options.
+    /// Returns the name of the transport, as used in options.
     pub fn as_str(self) -> &'static str {
         match self {
             Transport::WebSocket => "websocket",
@@ -71,37 +72,39 @@ impl Transports {
 /// Options of one SockJS service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Time without output after which a client is sent a SockJS heartbeat; zero disables heartbeats
-    /// (`sockjs-heartbeat`).
+    /// Time without output after which a client is sent a SockJS heartbeat (`sockjs-heartbeat`). Zero disables
+    /// heartbeats.
     pub heartbeat: Duration,
     /// Time after which a session without a receiver ends (`sockjs-disconnect-delay`).
     pub disconnect_delay: Duration,
-    /// Bytes after which a streaming response ends; the frame that reaches this number is still sent
-    /// (`sockjs-stream-bytes-max`).
+    /// Number of bytes after which a streaming response ends (`sockjs-stream-bytes-max`). The frame that reaches this
+    /// number is still sent.
     pub stream_bytes_max: usize,
-    /// Whether an upgrade at the base path itself is a WebSocket without SockJS.
+    /// Whether the base path also accepts WebSockets that do not use SockJS.
     pub native: bool,
-    /// Whether responses set the cookie JSESSIONID, which load balancers use for sticky sessions (`sockjs-cookie`).
+    /// Whether responses set the cookie `JSESSIONID`, which load balancers use for sticky sessions (`sockjs-cookie`).
     pub cookie: bool,
-    /// URL of the client library for the iframe page (`sockjs-client-url`); `None` means [`CLIENT_URL`].
+    /// URL of the client library that the iframe page loads (`sockjs-client-url`). `None` means [`CLIENT_URL`].
     pub client_url: Option<String>,
     /// The transports that clients may use (`sockjs-transports`).
     pub transports: Transports,
-    /// Most sessions over HTTP (`sockjs-sessions-max`).
+    /// Maximum number of sessions over HTTP (`sockjs-sessions-max`).
     pub sessions_max: usize,
-    /// Most sessions over HTTP from one address; 0 disables this limit (`sockjs-sessions-per-address-max`).
+    /// Maximum number of sessions over HTTP from one address (`sockjs-sessions-per-address-max`). 0 disables this
+    /// limit.
     pub sessions_per_address_max: usize,
-    /// Most bytes in the body of one sending request (`sockjs-send-bytes-max`).
+    /// Maximum size of the body of one sending request, in bytes (`sockjs-send-bytes-max`).
     pub send_bytes_max: usize,
-    /// Most bytes in the body of one sending request of an unauthenticated client.
+    /// Maximum size of the body of one sending request from an unauthenticated client, in bytes.
     pub unauthenticated_send_bytes_max: usize,
-    /// Longest time in which the body of a request may make no progress (`stall-timeout`).
+    /// Maximum time for which the body of a request may make no progress (`stall-timeout`).
     pub body_timeout: Duration,
-    /// Most bytes of a WebSocket message (`ws-message-bytes-max`).
+    /// Maximum size of a WebSocket message, in bytes (`ws-message-bytes-max`).
     pub ws_message_bytes_max: u64,
     /// Names of the cookies that must be the same in all requests of a session (`sockjs-identity-cookies`).
     pub identity_cookies: Vec<String>,
-    /// Name of the cookie that carries a token (`token-cookie`). It is part of the identity of a session, too.
+    /// Name of the cookie that contains a token (`token-cookie`). This cookie, too, must be the same in all requests of
+    /// a session.
     pub token_cookie: Option<String>,
     /// Whether all requests of a session must come from the same address (`sockjs-check-address`).
     pub check_address: bool,
@@ -130,6 +133,7 @@ impl Default for Options {
     }
 }
 
-/// Default names of session cookies, as set by widespread web frameworks.
+/// Default names of the cookies that must be the same in all requests of a session. Widespread web frameworks use these
+/// names for their session cookies.
 const IDENTITY_COOKIES: [&str; 6] =
     ["JSESSIONID", "SESSION", "session", "sessionid", "connect.sid", "PHPSESSID"];

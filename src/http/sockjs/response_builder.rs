@@ -1,4 +1,4 @@
-//! Builders for responses, with the groups of headers that several responses share.
+//! A builder for responses. It adds headers that several responses have in common.
 
 use super::identity::{BALANCER_COOKIE, NO_COOKIE, balancer_cookie};
 use crate::http::body::Body;
@@ -16,7 +16,7 @@ const NO_CACHE: &str = "no-store, no-cache, no-transform, must-revalidate, max-a
 const CACHE_FOREVER: &str = "public, max-age=31536000";
 const PLAIN: &str = "text/plain; charset=UTF-8";
 
-/// A builder of one response. `request_headers` are the headers of the request.
+/// A builder for one response. `request_headers` are the headers of the request that is answered.
 pub(super) struct ResponseBuilder<'a> {
     request_headers: &'a HeaderMap,
     headers: HeaderMap,
@@ -36,20 +36,20 @@ impl<'a> ResponseBuilder<'a> {
         self.header(name, HeaderValue::from_static(value))
     }
 
-    /// Forbids caches to keep the response.
+    /// Forbids caches to store the response.
     pub(super) fn uncached(self) -> ResponseBuilder<'a> {
         self.constant(CACHE_CONTROL, NO_CACHE)
     }
 
-    /// Allows caches to keep the response for a year.
+    /// Allows caches to store the response for a year.
     pub(super) fn cached(self, now: SystemTime) -> ResponseBuilder<'a> {
         let expires = httpdate::fmt_http_date(now + YEAR);
         let expires = HeaderValue::try_from(expires).expect("a date is ASCII");
         self.constant(CACHE_CONTROL, CACHE_FOREVER).header(EXPIRES, expires)
     }
 
-    /// Adds the CORS headers for pages of other origins. The origin policy has already checked that the page may send
-    /// the request.
+    /// Adds the CORS headers, which allow pages of other origins to read the response. The origin policy has already
+    /// checked that the page may send the request.
     pub(super) fn cors(self) -> ResponseBuilder<'a> {
         let request_headers = self.request_headers;
         let mut builder = self.constant(VARY, "Origin");
@@ -65,15 +65,15 @@ impl<'a> ResponseBuilder<'a> {
         }
     }
 
-    /// Adds the headers of a CORS preflight response: the methods that pages of other origins may use.
+    /// Adds the headers of a CORS preflight response. `methods` are the methods that pages of other origins may use.
     pub(super) fn preflight(self, methods: &'static str, now: SystemTime) -> ResponseBuilder<'a> {
         self.cached(now)
             .constant(ACCESS_CONTROL_ALLOW_METHODS, methods)
             .header(ACCESS_CONTROL_MAX_AGE, YEAR.as_secs())
     }
 
-    /// If `enabled`, sets the cookie that load balancers use for sticky sessions: to the client's own value, or to one
-    /// value that is the same for all clients.
+    /// If `enabled` is set, sets the cookie that load balancers use for sticky sessions. Its value is the one that the
+    /// client has sent, or otherwise a value that is the same for all such clients.
     pub(super) fn with_cookie(self, enabled: bool) -> ResponseBuilder<'a> {
         if !enabled {
             return self;
@@ -109,7 +109,7 @@ impl<'a> ResponseBuilder<'a> {
         response
     }
 
-    /// Returns 405 with the `methods` that the path supports.
+    /// Returns a response with status 405 that lists the `methods` that the path supports.
     pub(super) fn not_allowed(self, methods: &'static str) -> Response<Body> {
         self.constant(ALLOW, methods).empty(StatusCode::METHOD_NOT_ALLOWED)
     }

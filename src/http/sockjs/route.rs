@@ -1,12 +1,12 @@
-//! The meaning of a path within a SockJS service.
+//! Maps a path in a SockJS service to what is served there.
 
 use super::options::{Transport, Transports};
 use super::routes::{ROWS, RouteRow};
 
-/// Most bytes of a session id.
+/// Maximum length of a session ID in bytes.
 const ID_BYTES_MAX: usize = 256;
 
-/// The meaning of a path below the base.
+/// What is served at a path below the base path.
 pub(super) enum Route<'a> {
     Base,
     Info,
@@ -16,7 +16,8 @@ pub(super) enum Route<'a> {
 }
 
 impl<'a> Route<'a> {
-    /// Returns the route of a `subpath` below the base, if it is one of the service with these transports.
+    /// Returns the route of the path `subpath` below the base path. Returns `None` if no such path exists with
+    /// `transports`.
     pub(super) fn of(subpath: &'a str, transports: Transports) -> Option<Route<'a>> {
         if subpath.is_empty() || subpath == "/" {
             return Some(Route::Base);
@@ -38,12 +39,12 @@ impl<'a> Route<'a> {
     }
 }
 
-/// Returns whether a path segment can be the name of a server or session: not empty and without a dot.
+/// Returns whether a path segment can be the name of a server or session: it is not empty and contains no dot.
 fn is_name(segment: &str) -> bool {
     !segment.is_empty() && !segment.contains('.')
 }
 
-/// Returns whether a path below the base is that of the iframe page.
+/// Returns whether `subpath`, a path below the base path, is a path of the iframe page.
 pub fn is_iframe_page(subpath: &str) -> bool {
     let page = subpath.strip_prefix('/').map(|page| page.strip_suffix('/').unwrap_or(page));
     page.is_some_and(is_iframe)

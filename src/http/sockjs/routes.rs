@@ -1,4 +1,4 @@
-//! The table of SockJS endpoints: the path and method of each, and the format of its responses.
+//! The table of SockJS endpoints. It contains the path and method of each endpoint, and the format of its responses.
 
 use super::options::Transport;
 use bytes::{Bytes, BytesMut};
@@ -14,15 +14,16 @@ const EVENTS: &str = "text/event-stream";
 /// The effect of a request to an endpoint.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum RouteKind {
-    /// Requests messages.
+    /// Receives messages in the response.
     Receive {
         envelope: &'static Envelope,
         /// Whether the response ends after one frame.
         polling: bool,
-        /// Longest name of the JavaScript callback in the query, in characters; `None` if the query names no callback.
+        /// Maximum length of the JavaScript callback's name in the query, in characters. `None` if the endpoint has no
+        /// callback.
         callback: Option<usize>,
     },
-    /// Sends messages, in a form field if `is_form` is set.
+    /// Sends messages in the request body. If `is_form` is set, the body is a form with the messages in a field.
     Send { is_form: bool },
     /// Opens a WebSocket.
     Socket,
@@ -33,19 +34,19 @@ pub(crate) enum RouteKind {
 pub(crate) struct RouteRow {
     pub(super) path: &'static str,
     pub(super) method: Method,
-    /// All methods that the endpoint supports, as in the header `Allow`.
+    /// All methods that the endpoint supports, in the form of the header `Allow`.
     pub(super) allow: &'static str,
-    /// Transports of which at least one must be enabled.
+    /// The endpoint exists if at least one of these transports is enabled.
     pub(super) transports: &'static [Transport],
     pub(super) kind: RouteKind,
     pub(super) content_type: &'static str,
     /// Whether pages of other origins may use the endpoint with XMLHttpRequest.
     pub(super) cors: bool,
-    /// Name of the transport in logs and metrics; empty if sessions cannot begin at this endpoint.
+    /// Name of the transport in logs and metrics. Empty if no session can begin at this endpoint.
     pub(super) name: &'static str,
 }
 
-/// Returns the names of the SockJS transports in logs and metrics.
+/// Returns the names of all SockJS transports in logs and metrics.
 pub fn names() -> impl Iterator<Item = &'static str> {
     ROWS.iter().map(|row| row.name).filter(|name| !name.is_empty())
 }
@@ -89,7 +90,7 @@ pub(super) const ROWS: &[RouteRow] = &[
         path: "xhr_send",
         method: Method::POST,
         allow: "OPTIONS, POST",
-        // The transports whose own endpoint only receives.
+        // The transports whose own endpoint can only receive.
         transports: &[
             Transport::XhrPolling,
             Transport::XhrStreaming,
@@ -149,13 +150,13 @@ pub(crate) struct ResponseFormat {
     /// Name of the transport.
     pub(super) name: &'static str,
     pub(super) quoting: Quoting,
-    /// Bytes sent before the first frame, in a chunk of their own.
+    /// Bytes that are sent before the first frame, in a separate chunk.
     pub(super) prelude: Bytes,
     before: Bytes,
     after: Bytes,
-    /// Bytes before and after the strings of an array frame, with the envelope.
+    /// Bytes before and after the strings of an array frame, including the envelope.
     pub(super) array: (Bytes, Bytes),
-    /// Bytes of frames after which the response ends; the frame that reaches this number is still sent.
+    /// Number of bytes of frames after which the response ends. The frame that reaches this number is still sent.
     pub(super) response_bytes_max: usize,
 }
 
@@ -183,7 +184,7 @@ impl ResponseFormat {
         }
     }
 
-    /// Returns a complete frame in its envelope.
+    /// Returns `frame` in the envelope of the transport.
     pub(super) fn encode(&self, frame: &Frame<'_>) -> Bytes {
         let mut encoded = BytesMut::with_capacity(self.before.len() + self.after.len() + 64);
         encoded.extend_from_slice(&self.before);

@@ -1,4 +1,4 @@
-//! The responses that do not depend on a session: the greeting, `/info` and the iframe page.
+//! The responses that need no session: the greeting, `/info`, and the iframe page.
 
 use super::options::{Options, Transport};
 use super::response_builder::ResponseBuilder;
@@ -17,7 +17,7 @@ pub(super) fn greeting(request_headers: &HeaderMap) -> Response<Body> {
     ResponseBuilder::new(request_headers).text(StatusCode::OK, "Welcome to SockJS!\n")
 }
 
-/// Returns `/info`, which clients read before they choose a transport.
+/// Returns the response to `/info`, which clients request before they choose a transport.
 pub(super) fn info(request_headers: &HeaderMap, options: &Options) -> Response<Body> {
     let mut entropy = [0; 4];
     getrandom::fill(&mut entropy).expect("the system has a source of randomness");
@@ -30,20 +30,22 @@ pub(super) fn info(request_headers: &HeaderMap, options: &Options) -> Response<B
     ResponseBuilder::new(request_headers).uncached().cors().body(StatusCode::OK, JSON, info)
 }
 
-/// The page that other pages load in a hidden iframe to communicate from the origin of the broker.
+/// A page of the broker's origin that pages of other origins load in a hidden iframe, in order to communicate with the
+/// broker.
 #[derive(Clone, Debug)]
 pub(super) struct IframePage {
     html: Bytes,
 }
 
 impl IframePage {
-    /// Creates the page with the client library at `url`.
+    /// Creates the page. It loads the client library from `url`.
     pub(super) fn new(url: &str) -> IframePage {
         let html = PAGE.replace("{URL}", &escaped(url));
         IframePage { html: html.into() }
     }
 
-    /// Returns the page; `ancestors` is the policy of which pages may embed it.
+    /// Returns the response with the page. `ancestors` is the Content Security Policy that says which pages may embed
+    /// it.
     pub(super) fn response(
         &self,
         request_headers: &HeaderMap,
@@ -61,10 +63,10 @@ impl IframePage {
         builder.body(StatusCode::OK, HTML, self.html.clone())
     }
 
-    /// Returns the entity tag of the page. It differs for each policy, so that browsers reload a page cached with an
-    /// older one.
+    /// Returns the entity tag of the page. The tag depends on the policy, so that a browser reloads a page that it has
+    /// cached with an older policy.
     fn tag(&self, ancestors: Option<&HeaderValue>) -> HeaderValue {
-        // The hasher has no seed: tags stay the same when the broker restarts.
+        // The hasher has no random seed, so the tags stay the same when the broker restarts.
         let mut hasher = DefaultHasher::new();
         self.html.hash(&mut hasher);
         ancestors.map(HeaderValue::as_bytes).hash(&mut hasher);
@@ -72,7 +74,7 @@ impl IframePage {
     }
 }
 
-/// Returns whether the client has the page with this tag (RFC 9110 §13.1.2).
+/// Returns whether the client has cached the page with this tag (RFC 9110 §13.1.2).
 fn has_current_page(request_headers: &HeaderMap, tag: &HeaderValue) -> bool {
     let lists = request_headers.get_all(IF_NONE_MATCH).into_iter().filter_map(|list| list.to_str().ok());
     lists.flat_map(|list| list.split(',')).map(str::trim).any(|cached| {

@@ -1,4 +1,4 @@
-//! Upgrades requests to WebSockets, with and without SockJS.
+//! Upgrades requests to WebSockets, both with SockJS and without it.
 
 use super::application::Application;
 use super::endpoints::{Endpoints, RequestContext};
@@ -47,7 +47,7 @@ impl<A: Application> Endpoints<A> {
         })
     }
 
-    /// Answers the handshake. Calls `serve` with the socket once the 101 response is on its way.
+    /// Answers the handshake. Calls `serve` with the socket when hyper has sent the response with status 101.
     fn accept_handshake(
         &self,
         mut request: Request<Incoming>,
@@ -73,7 +73,7 @@ impl<A: Application> Endpoints<A> {
             Err(UpgradeError::LimitReached(limit)) => {
                 return self.reject_full(ResponseBuilder::new(request.headers()), limit, request_context);
             }
-            // One connection is upgraded once.
+            // A connection can be upgraded only once.
             Err(UpgradeError::AlreadyUpgraded) => {
                 return ResponseBuilder::new(request.headers()).empty(StatusCode::CONFLICT);
             }

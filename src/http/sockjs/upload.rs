@@ -1,4 +1,4 @@
-//! Reads and parses the body of a sending request, within limits of size, time and memory.
+//! Reads and parses the body of a sending request. Limits its size, time and memory.
 
 use crate::limits::input::{Growth, Input, InputShare};
 use bytes::{Buf, BytesMut};
@@ -12,15 +12,14 @@ use stompbox_frames::sockjs::payload::{self, Payload, PayloadError};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-/// A complete body and its charge.
+/// A complete body. It holds the charge for its memory.
 pub(super) struct Upload {
     pub(super) body: BytesMut,
     _input: Input,
 }
 
 impl Upload {
-    /// Parses the body. A large body waits for one of the permits in `permits`, and is parsed on a thread for blocking
-    /// work.
+    /// Parses the body. For a large body, first waits for one of `permits`, and parses on a thread for blocking work.
     pub(super) async fn parse(
         self,
         is_form: bool,
@@ -37,14 +36,15 @@ impl Upload {
             let payload = parse(&self.body);
             return (Some(self), payload);
         }
-        // The semaphore is never closed. The thread holds the permit, because it continues when the client disconnects.
+        // The semaphore is never closed. The thread holds the permit, because it continues even if the client
+        // disconnects.
         let permit = permits.clone().acquire_owned().await;
         let parsing = tokio::task::spawn_blocking(move || {
             let payload = parse(&self.body);
             drop(permit);
             (Some(self), payload)
         });
-        // The thread fails only while the broker stops.
+        // The thread fails only if the broker is stopping.
         parsing.await.unwrap_or((None, Err(PayloadError::Broken)))
     }
 }
@@ -56,17 +56,18 @@ pub(super) enum UploadError {
     TooLarge,
     /// The body made no progress for too long.
     TooSlow,
-    /// The byte budget has no room for the body.
+    /// There is not enough memory for the body.
     NoMemory,
     /// The client disconnected.
     Broken,
 }
 
-/// Largest body that is parsed on the thread that runs the connection; this takes about 100 µs.
+/// Maximum size in bytes of a body that is parsed on the thread that runs the connection. Parsing that much takes about
+/// 100 µs.
 const PARSED_INLINE_BYTES_MAX: usize = 64 * 1024;
 
 /// Reads a body of at most `bytes_max` bytes. A body that is too small to be charged must arrive within
-/// `first_timeout`; of a larger one, at least [`HELD_BYTES_MIN`](crate::limits::input::HELD_BYTES_MIN) bytes must
+/// `first_timeout`. Of a larger one, at least [`HELD_BYTES_MIN`](crate::limits::input::HELD_BYTES_MIN) bytes must
 /// arrive in every stall timeout of `share`.
 pub(super) async fn read(
     mut incoming: impl Body + Unpin,
@@ -79,7 +80,7 @@ pub(super) async fn read(
         return Err(UploadError::TooLarge);
     }
     let mut input = share.input(0);
-    // Allocates nothing for the declared length: a client that declares much and sends nothing costs no memory.
+    // Does not allocate the declared length: a client that declares a large body and sends nothing must cost no memory.
     let mut body = BytesMut::new();
     let first_deadline = Instant::now() + first_timeout;
     loop {
@@ -103,7 +104,7 @@ pub(super) async fn read(
             return Err(UploadError::TooLarge);
         }
         input.receive(data.remaining());
-        // As on other wires, small bodies are not charged, so that large input of other clients does not block them.
+        // As on other wires, small bodies are not charged, so that large input of other clients cannot block them.
         admit(&mut input, body.len() + data.remaining()).await?;
         while data.has_remaining() {
             let piece = data.chunk();
@@ -114,7 +115,7 @@ pub(super) async fn read(
     }
 }
 
-/// Charges the input, of which `bytes` bytes are held. If there may be memory for it later, waits until then.
+/// Charges the `bytes` bytes of the body that are held. If the memory for them may become available, waits for it.
 async fn admit(input: &mut Input, bytes: usize) -> Result<(), UploadError> {
     loop {
         let at = match input.grow(bytes, Instant::now().into_std()) {
@@ -150,7 +151,7 @@ mod tests {
         InputShare::new(Budget::new(1 << 30), STALL_TIMEOUT)
     }
 
-    /// Returns a body that consists of `pieces` pieces of `bytes` bytes, one in every `interval`.
+    /// Returns a body of `pieces` pieces. Each has `bytes` bytes. One piece arrives in every `interval`.
     fn slow_body(
         bytes: usize,
         interval: Duration,
@@ -181,7 +182,7 @@ mod tests {
         assert_eq!(read_slow(slowest).await, (Ok(50 * HELD_BYTES_MIN), 459));
     }
 
-    /// Returns the length of the body or the error, and the duration in seconds.
+    /// Reads a body. Returns its length or the error, and the duration in seconds.
     async fn read_slow(
         body: impl Body<Data = Bytes, Error = Infallible>,
     ) -> (Result<usize, UploadError>, u64) {

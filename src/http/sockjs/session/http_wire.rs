@@ -1,7 +1,8 @@
-//! The wire of a SockJS session over HTTP.
+//! The wire between the connection task and a SockJS session over HTTP. It reads the messages of sending requests, and
+//! writes batches to the attached receiver.
 //!
-//! The output buffer of the connection holds the strings of an array frame, each preceded by a comma. A batch of them
-//! is handed over as one frame, and counts as written when the socket has taken all of it.
+//! The output buffer of the connection holds the strings of an array frame, each preceded by a comma. A batch of these
+//! strings is handed over to the receiver as one frame. It counts as written when the socket has taken all of it.
 
 use super::lifecycle::{CloseFrame, INTERRUPTED};
 use super::receiver_slot::HandedBatch;
@@ -17,30 +18,31 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use stompbox_frames::sockjs::{Quoting, quote, unquote};
 
-/// Largest batch that counts as written as soon as it is handed to the response, provided that no frame in it has an
-/// awaited write. This saves a wake of the connection task for each batch. If such a batch is lost, the session ends.
+/// Maximum size in bytes of a batch that counts as written as soon as the response has it, provided that no frame in it
+/// has an awaited write. This saves a wake of the connection task for each batch. If such a batch is lost, the session
+/// ends.
 const UNWATCHED_BYTES_MAX: usize = 4096;
 
-/// Most bytes of output that are quoted again when the client changes to a transport with another quoting; if more are
-/// pending, the session ends. The result is a copy that no other receiver shares. sockjs-client never changes the
-/// transport of a session.
+/// Maximum number of pending output bytes that are quoted again when the client changes to a transport with another
+/// quoting. If more are pending, the session ends, because the result would be a large copy that no other receiver
+/// shares. The client library sockjs-client never changes the transport of a session.
 const REQUOTED_BYTES_MAX: usize = 64 * 1024;
 
-/// The wire of a SockJS session over HTTP.
+/// The wire of a SockJS session over HTTP. It belongs to the connection task.
 pub(crate) struct HttpWire {
     session: Arc<SharedSession>,
     /// Name of the transport with which the session began.
     name: &'static str,
-    /// Quoting of the strings in the output.
+    /// Quoting of the strings in the output buffer.
     quoting: Quoting,
     in_flight: Option<InFlightBatch>,
     close_info: Option<CloseFrame>,
 }
 
-/// The batch that was handed to the receiver and is not known to be written.
+/// The batch that was handed over to the receiver and may not be written completely.
 struct InFlightBatch {
     handed: HandedBatch,
-    /// Bytes of the output in the batch, and how many of them were reported as written.
+    /// Number of bytes of the output in the batch. `reported_bytes` of them have been reported as written.
     output_bytes: usize,
     reported_bytes: usize,
 }
@@ -58,18 +60,18 @@ impl HttpWire {
         HttpWire { session, name, quoting, in_flight: None, close_info: None }
     }
 
-    /// Returns whether a batch is in flight.
+    /// Returns whether a batch is in flight, that is, handed over and not complete.
     fn is_in_flight(&self) -> bool {
         self.in_flight.as_ref().is_some_and(|in_flight| !in_flight.handed.progress.is_complete())
     }
 
-    /// Returns the number of output bytes of the batch in flight that were taken since the last call; `None` if the
-    /// batch is complete and fully reported, or if there is none. Fails if the batch is lost.
+    /// Returns the number of output bytes in the batch that the socket has taken since the last call. Returns `None` if
+    /// there is no batch, or if it is complete and fully reported. Fails if the batch is lost.
     fn poll_progress(&mut self) -> Option<Poll<io::Result<usize>>> {
         let in_flight = self.in_flight.as_mut()?;
         let HandedBatch { progress, head_bytes, .. } = &in_flight.handed;
         progress.enable_wakeups();
-        // `is_complete` is read before `taken`: a completion between the two is seen by the next call.
+        // Read `is_complete` before `taken`. If the batch completes between the two, the next call notices it.
         let completed = progress.is_complete();
         let taken = progress.taken();
         if in_flight.is_lost() {
@@ -93,7 +95,7 @@ impl HttpWire {
         }
     }
 
-    /// Quotes the output again, for a receiver whose quoting differs from that of the last one.
+    /// Quotes the output again, because the new receiver uses another quoting than the last one.
     fn requote(&mut self, quoting: Quoting, out: &mut OutputBuffer) {
         let (from, mark) = (self.quoting, self.quoting.quotation_mark().len());
         out.rewrite(|element| {
@@ -133,7 +135,7 @@ impl Wire for HttpWire {
     }
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // A batch in flight is still being written, even if its response is no longer the receiver.
+        // A batch in flight is still being written, even after its response has ceased to be the receiver.
         if self.session.poll_ready(cx).is_ready() || self.is_in_flight() {
             Poll::Ready(())
         } else {
@@ -164,7 +166,7 @@ impl Wire for HttpWire {
                 Poll::Ready(Ok(sent.payload.bytes()))
             }
             Poll::Ready(Err(_)) => Poll::Ready(Err(ReadEnd::Closed)),
-            // A client that has lost messages must not continue the session as if it had received them.
+            // If messages are lost, the client must not continue the session as if it had received them.
             Poll::Pending if self.in_flight.as_ref().is_some_and(InFlightBatch::is_lost) => {
                 Poll::Ready(Err(ReadEnd::Failed))
             }
@@ -189,7 +191,7 @@ impl Wire for HttpWire {
     }
 
     fn write_heartbeat(&mut self, out: &mut OutputBuffer) {
-        // Pending output serves as a heartbeat, and without a receiver heartbeats would only queue.
+        // Pending output serves as a heartbeat. This also keeps heartbeats from piling up while there is no receiver.
         if out.pending() == 0 {
             self.quoting = self.session.quoting();
             out.copy(&quoted_string(self.quoting, b"\n"));
@@ -207,7 +209,7 @@ impl Wire for HttpWire {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut OutputBuffer) -> Poll<io::Result<usize>> {
-        // Called only to register the waker of the task.
+        // This call only registers the waker of the task.
         let _ = self.session.poll_ready(cx);
         if let Some(progress) = self.poll_progress() {
             return progress;
@@ -227,7 +229,7 @@ impl Wire for HttpWire {
             let mut pieces = Vec::with_capacity(4);
             pieces.push(head);
             pieces.extend(out.seal());
-            // The first string needs no comma.
+            // Removes the comma before the first string.
             pieces[1].advance(1);
             pieces.push(end);
             (ResponseChunk::new(pieces), head_bytes)
@@ -243,7 +245,7 @@ impl Wire for HttpWire {
                 }
                 handed.progress.enable_wakeups();
                 self.in_flight = Some(InFlightBatch { handed, output_bytes, reported_bytes: 0 });
-                // The batch may have completed before `enable_wakeups`, which does not report earlier completions.
+                // The batch may have completed before `enable_wakeups`, which does not report earlier events.
                 self.poll_progress().unwrap_or(Poll::Pending)
             }
             Poll::Ready(Err(_)) => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
@@ -264,7 +266,7 @@ impl Wire for HttpWire {
 impl Drop for HttpWire {
     fn drop(&mut self) {
         if let Some(in_flight) = self.in_flight.as_ref().filter(|_| self.is_in_flight()) {
-            // A client that does not take the batch would not take a close frame behind it either.
+            // A client that does not take the batch would not take a close frame after it, either.
             in_flight.handed.http_connection.abort();
         }
         self.session.close(self.close_info.unwrap_or(INTERRUPTED), Instant::now());

@@ -1,5 +1,5 @@
-//! The life of one SockJS session over HTTP, sans-IO: which requests may attach, when a heartbeat is due, when the
-//! session ends.
+//! The lifetime of a SockJS session over HTTP, without I/O: decides whether a receiver may attach, when a heartbeat is
+//! due, and when the session ends.
 //!
 //! ```text
 //!          attach                   close                 deadline
@@ -11,16 +11,16 @@
 //!                       └───────────────── deadline ───────────────────┘
 //! ```
 //!
-//! A *receiver* is a response through which messages go to the client; a session has at most one. A session that was
-//! never attached can be closed, too. An attempt to attach to a closing session is answered with the same close frame
-//! again, and restarts the deadline. Sending requests do not change how long a session waits for a receiver.
+//! A *receiver* is a response that carries messages to the client. A session has at most one. A session that never had
+//! a receiver can be closed, too. If a request tries to attach to a closing session, it gets the close frame again, and
+//! the deadline restarts. Sending requests do not change how long a session waits for a receiver.
 
 use std::time::{Duration, Instant};
 
 /// The timeouts of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delays {
-    /// Time without output after which a receiver is sent a heartbeat; zero disables heartbeats.
+    /// Time without output after which a receiver is sent a heartbeat. Zero disables heartbeats.
     pub heartbeat: Duration,
     /// Time after which a session without a receiver ends.
     pub disconnect: Duration,
@@ -29,32 +29,32 @@ pub struct Delays {
 /// Code and reason of the close frame that ends a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CloseFrame {
-    /// The close code, for programs.
+    /// The close code, which is for programs.
     pub code: u16,
-    /// The reason, for people.
+    /// The reason, which is for people.
     pub reason: &'static str,
 }
 
 /// The close frame for a second receiver.
 pub const ALREADY_ATTACHED: CloseFrame = CloseFrame { code: 2010, reason: "Another connection still open" };
-/// The close frame for a session that ended without one of the application's.
+/// The close frame for a session that ended without a close frame of the application.
 pub const INTERRUPTED: CloseFrame = CloseFrame { code: 1002, reason: "Connection interrupted" };
 
 /// The outcome of an attempt to attach a receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attached {
-    /// The receiver is the first one of its session; it is sent the open frame first.
+    /// The receiver is the first one of its session. It must be sent the open frame first.
     First,
-    /// The receiver is attached, and not the first one.
+    /// The receiver is attached and is not the first one.
     Next,
-    /// The receiver is not attached; it is sent this close frame and ends.
+    /// The receiver is not attached. It must be sent this close frame, and then ends.
     Rejected(CloseFrame),
 }
 
-/// The way in which a receiver ends.
+/// The way in which a receiver ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detached {
-    /// The response is complete: a poll has its answer, or a stream has reached its limit.
+    /// The response is complete: a polling request has its answer, or a stream has reached its maximum size.
     Complete,
     /// The client disconnected.
     Aborted,
@@ -65,7 +65,7 @@ pub enum Detached {
 pub enum Due {
     /// Send a heartbeat to the receiver.
     Heartbeat,
-    /// Remove the session: it is gone.
+    /// Remove the session, because its time is over.
     Gone,
 }
 
@@ -85,11 +85,11 @@ pub struct Session {
     delays: Delays,
 }
 
-/// Longest interval between messages of the application at which SockJS heartbeats are not needed.
+/// Maximum interval of the application's heartbeats at which SockJS heartbeats are unnecessary.
 const HEARTBEAT_INTERVAL_MAX: Duration = Duration::from_secs(25);
 
-/// Returns whether the application's own heartbeats, sent every `heartbeat_interval`, make those of SockJS
-/// unnecessary.
+/// Returns whether the application's own heartbeats make those of SockJS unnecessary. The application sends one in
+/// every `heartbeat_interval`.
 pub fn replaces_heartbeats(heartbeat_interval: Option<Duration>) -> bool {
     heartbeat_interval.is_some_and(|interval| interval <= HEARTBEAT_INTERVAL_MAX)
 }
@@ -100,7 +100,7 @@ impl Session {
         Session { state: State::New, delays }
     }
 
-    /// Attaches a receiver, unless the session has one, is closing or is gone.
+    /// Attaches a receiver, unless the session already has one, is closing, or is gone.
     pub fn attach(&mut self, now: Instant) -> Attached {
         let attached = match &mut self.state {
             State::New => Attached::First,
@@ -116,12 +116,12 @@ impl Session {
         attached
     }
 
-    /// Disables the heartbeats, because the application sends its own.
+    /// Disables SockJS heartbeats, because the application sends its own.
     pub fn disable_heartbeats(&mut self) {
         self.delays.heartbeat = Duration::ZERO;
     }
 
-    /// Records that the receiver was sent something.
+    /// Records that something was sent to the receiver.
     pub fn record_output(&mut self, now: Instant) {
         if let State::Attached { wrote_at } = &mut self.state {
             *wrote_at = now;
@@ -138,16 +138,16 @@ impl Session {
         }
     }
 
-    /// Restarts the time to wait for a receiver, because the last response is still on its way or has just arrived: the
-    /// client cannot have polled again yet.
+    /// Restarts the time for which the session waits for a receiver. Called while the last response is on its way or
+    /// has just arrived, because the client cannot have sent its next request yet.
     pub fn restart_disconnect_delay(&mut self, now: Instant) {
         if let State::Waiting { since } = &mut self.state {
             *since = now;
         }
     }
 
-    /// Closes the session for the application; only the first call has an effect. Returns whether a receiver was
-    /// attached, which must be sent the close frame. It no longer counts as attached.
+    /// Closes the session for the application. Calls after the first one have no effect. Returns whether a receiver was
+    /// attached. The caller must send it the close frame. The receiver no longer counts as attached.
     pub fn close(&mut self, close: CloseFrame, now: Instant) -> bool {
         let had_receiver = self.is_attached();
         if self.is_live() {
@@ -167,7 +167,7 @@ impl Session {
         }
     }
 
-    /// Returns the action that is due by `now`, and updates the state for it.
+    /// Returns the action that is due at `now`, if there is one, and updates the state accordingly.
     pub fn expire(&mut self, now: Instant) -> Option<Due> {
         self.deadline().filter(|deadline| *deadline <= now)?;
         if let State::Attached { wrote_at } = &mut self.state {
@@ -183,12 +183,12 @@ impl Session {
         matches!(self.state, State::Attached { .. })
     }
 
-    /// Returns whether the session still carries messages.
+    /// Returns whether the session still transmits messages.
     pub fn is_live(&self) -> bool {
         matches!(self.state, State::New | State::Attached { .. } | State::Waiting { .. })
     }
 
-    /// Returns whether the session has ended, so that requests can no longer reach it.
+    /// Returns whether the session has ended for good. Requests can no longer reach it.
     pub fn is_gone(&self) -> bool {
         self.state == State::Gone
     }
@@ -313,7 +313,7 @@ mod tests {
     }
 
     proptest! {
-        /// Compares the session with a model of when it must be removed and when it has a receiver.
+        /// Compares the session with a model that predicts when it is removed and when it has a receiver.
         #[test]
         fn session_is_removed_as_the_model_predicts(steps in prop::collection::vec((0u8..6, 0u64..7), 1..60)) {
             let (mut session, mut now) = new_session();

@@ -1,4 +1,4 @@
-//! Sessions of SockJS: their life, the state that their requests share, and the wires that carry them.
+//! SockJS sessions: their lifetime, the state that their requests share, and their wires.
 
 pub(crate) mod http_wire;
 pub(crate) mod lifecycle;

@@ -1,4 +1,4 @@
-//! The receiver of the messages of a SockJS session: a response that continues for as long as there are messages for it.
+//! The receiver of a SockJS session: the body of a response that carries messages to the client.
 
 use super::response_chunk::ResponseChunk;
 use super::shared_session::SharedSession;
@@ -10,22 +10,22 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-/// The body of the response to a receiving request.
+/// The body of the response to a receiving request. It continues as long as the session has messages for it.
 pub struct Receiver {
     session: Arc<SharedSession>,
-    /// Id of this receiver within its session; `None` if it was rejected or takes no more chunks from the session.
+    /// ID of this receiver in its session. `None` if it was rejected, or if the session has no more chunks for it.
     receiver_id: Option<u64>,
-    /// Keeps the connection marked as having a receiver.
+    /// Keeps the connection marked as having a receiver attached.
     attached: Option<Attached>,
-    /// Chunks that are sent first.
+    /// Chunks that precede those of the session.
     initial_chunks: VecDeque<Bytes>,
-    /// Whether nothing follows the chunks in `initial_chunks`.
+    /// Whether the body ends after `initial_chunks`.
     has_ended: bool,
 }
 
 impl Receiver {
-    /// Attaches a receiver with this response format to `session` and, unless it is rejected, to its connection. If it
-    /// is rejected, it sends a close frame and ends.
+    /// Attaches a receiver with this response format to `session`, and to the connection of the request. If the session
+    /// rejects the receiver, the body consists of a close frame, and the connection is not marked.
     pub(crate) fn attach(
         session: Arc<SharedSession>,
         format: ResponseFormat,
@@ -37,7 +37,7 @@ impl Receiver {
         Receiver { session, receiver_id, attached, initial_chunks, has_ended: false }
     }
 
-    /// Returns the next chunk of the body; `None` at its end.
+    /// Returns the next chunk of the body, or `None` at its end.
     pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<ResponseChunk>> {
         if let Some(chunk) = self.initial_chunks.pop_front() {
             self.has_ended |= self.initial_chunks.is_empty() && self.receiver_id.is_none();

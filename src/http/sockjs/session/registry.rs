@@ -1,4 +1,4 @@
-//! The SockJS sessions over HTTP of one service, by the session ids that their clients chose.
+//! The SockJS sessions over HTTP of one service. The keys are the session IDs, which clients choose.
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-/// Most closed sessions that are kept to answer late requests with their close frame. They hold no connection permit.
+/// Maximum number of closed sessions that are kept to answer late requests with their close frame. A closed session
+/// holds no connection permit.
 const CLOSING_MAX: usize = 8192;
 
-/// A session as the registry uses it.
+/// The operations of a session that the registry needs.
 pub(crate) trait Registered {
     /// Returns the session id.
     fn id(&self) -> &str;
@@ -22,7 +23,7 @@ pub(crate) trait Registered {
     fn expire(&self, now: Instant);
 }
 
-/// The sessions that requests can reach.
+/// The sessions of a service that requests can reach.
 pub(crate) struct Registry<S> {
     sessions: DashMap<Box<str>, Arc<S>>,
     closing: Mutex<Closing<S>>,
@@ -35,7 +36,7 @@ impl<S> Default for Registry<S> {
     }
 }
 
-/// Sessions closed by the application, by the time at which to check whether they can be removed.
+/// Sessions that the application has closed, ordered by the time at which to check whether they can be removed.
 struct Closing<S> {
     due: BTreeMap<(Instant, u64), Arc<S>>,
     next: u64,
@@ -47,7 +48,7 @@ impl<S: Registered> Registry<S> {
         self.sessions.get(id).map(|session| session.clone())
     }
 
-    /// Returns the session with this id; if it does not exist, adds the one that `make` returns.
+    /// Returns the session with this ID. If it does not exist, adds the session that `make` returns, and returns that.
     pub(crate) fn find_or_insert<E>(
         &self,
         id: &str,
@@ -63,13 +64,13 @@ impl<S: Registered> Registry<S> {
         }
     }
 
-    /// Removes the session, so that requests no longer reach it.
+    /// Removes the session. Requests can then no longer reach it.
     pub(crate) fn remove(&self, session: &S) {
         self.sessions.remove_if(session.id(), |_, found| std::ptr::eq(&**found, session));
     }
 
-    /// Keeps a session that the application has closed for late requests. It is removed when no request has come for a
-    /// while, or when too many other sessions have been closed since.
+    /// Keeps a session that the application has closed, so that it can answer late requests. The session is removed
+    /// when no request has arrived for some time, or when too many other sessions have been closed.
     pub(crate) fn close(&self, session: &Arc<S>) {
         let Some(deadline) = session.deadline() else { return };
         let oldest = self.closing.lock().insert(deadline, session.clone());
@@ -78,7 +79,7 @@ impl<S: Registered> Registry<S> {
         }
     }
 
-    /// Removes the closed sessions that have expired by `now`.
+    /// Removes the closed sessions whose time is over at `now`.
     pub(crate) fn expire(&self, now: Instant) {
         loop {
             let due = self.closing.lock().take_due(now);
@@ -101,7 +102,7 @@ impl<S: Registered> Registry<S> {
 }
 
 impl<S> Closing<S> {
-    /// Adds a session. If there are too many, removes and returns the one that is due first.
+    /// Adds a session. If there are too many, removes and returns the session that is due first.
     fn insert(&mut self, at: Instant, session: Arc<S>) -> Option<Arc<S>> {
         self.next += 1;
         self.due.insert((at, self.next), session);

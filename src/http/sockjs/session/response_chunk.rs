@@ -1,5 +1,5 @@
-//! A chunk of a response, made of several pieces so that shared tails are not copied. It records how many of its bytes
-//! the socket has taken, which shows whether a batch was written or lost.
+//! A chunk of a response. It consists of several pieces, so that shared tails are not copied. It records how many of
+//! its bytes the socket has taken, which shows whether a batch was written or lost.
 
 use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
@@ -7,13 +7,13 @@ use std::io::IoSlice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// The receiver of wakeups about a batch.
+/// A listener for the progress of a batch.
 pub(crate) trait ProgressListener: Send + Sync {
-    /// Wakes the waiting task: the socket has taken bytes, or the batch is complete.
+    /// Wakes the task that waits for the batch, because the socket has taken bytes or the batch is complete.
     fn wake(&self);
 }
 
-/// Progress of a batch through the HTTP connection.
+/// The progress of a batch on its way through the HTTP connection.
 pub(crate) struct BatchProgress {
     taken: AtomicUsize,
     completed: AtomicBool,
@@ -27,13 +27,13 @@ impl BatchProgress {
         self.taken.load(Ordering::Acquire)
     }
 
-    /// Returns whether no more bytes of the batch will be taken.
+    /// Returns whether the socket will take no more bytes of the batch, because all are taken or the batch is lost.
     pub(crate) fn is_complete(&self) -> bool {
         self.completed.load(Ordering::SeqCst)
     }
 
-    /// Enables wakeups. Progress before this call is not signalled: check [`is_complete`](BatchProgress::is_complete)
-    /// and [`taken`](BatchProgress::taken) afterwards.
+    /// Enables wakeups. Progress before this call is not reported, so the caller must check
+    /// [`is_complete`](BatchProgress::is_complete) and [`taken`](BatchProgress::taken) afterwards.
     pub(crate) fn enable_wakeups(&self) {
         self.wakeups_enabled.store(true, Ordering::SeqCst);
     }
@@ -45,7 +45,7 @@ impl BatchProgress {
     }
 }
 
-/// A chunk of a response: pieces that are sent one after the other.
+/// A chunk of a response. It consists of pieces that are sent one after the other.
 pub struct ResponseChunk {
     pieces: VecDeque<Bytes>,
     remaining: usize,
@@ -53,15 +53,15 @@ pub struct ResponseChunk {
 }
 
 impl ResponseChunk {
-    /// Creates a chunk of these pieces, in this order.
+    /// Creates a chunk that consists of `pieces` in this order.
     pub(crate) fn new(pieces: impl IntoIterator<Item = Bytes>) -> ResponseChunk {
         let pieces: VecDeque<Bytes> = pieces.into_iter().filter(|piece| !piece.is_empty()).collect();
         ResponseChunk { remaining: pieces.iter().map(Bytes::len).sum(), pieces, progress: None }
     }
 
-    /// Attaches `listener` to the chunk. After [`enable_wakeups`](BatchProgress::enable_wakeups), it is woken whenever
-    /// the socket takes bytes and when no more will be taken. If the chunk is dropped before all of it was taken, it is
-    /// woken in any case.
+    /// Attaches `listener` to the chunk. After [`enable_wakeups`](BatchProgress::enable_wakeups), the listener is woken
+    /// whenever the socket takes bytes, and when it will take no more. If the chunk is dropped before the socket has
+    /// taken all of it, the listener is woken even without `enable_wakeups`.
     pub(crate) fn with_listener(
         mut self,
         listener: Arc<dyn ProgressListener>,
@@ -110,7 +110,7 @@ impl Buf for ResponseChunk {
             && bytes > 0
         {
             progress.taken.fetch_add(bytes, Ordering::AcqRel);
-            // The last bytes are signalled when the chunk is dropped, which follows at once.
+            // Dropping the chunk reports the last bytes. The drop follows at once.
             if self.remaining > 0 {
                 progress.notify();
             }

@@ -1,14 +1,15 @@
-//! The state that the requests of one SockJS session share with the application's task.
+//! The state of a SockJS session over HTTP, which its requests share with the connection task of the application.
 //!
 //! ```text
 //!   xhr_send ── send ──> inbound ── poll_input ─> HttpWire ──> application
 //!   receiver <── poll_chunk ── slot <── poll_hand_over ── HttpWire <── application
 //! ```
 //!
-//! Little is buffered here: of the application's output, at most the batch that the receiver is taking; of the client's
-//! input, at most one request more than fits into [`INBOUND_BYTES_MAX`].
+//! This module buffers little: of the application's output, at most the batch that the receiver is taking; of the
+//! client's input, at most [`INBOUND_BYTES_MAX`] bytes, or one larger request.
 //!
-//! While the state is locked, no other lock is taken, and no [`ResponseChunk`] is dropped: dropping one wakes the task,
+//! While the state is locked, the code takes no other lock and drops no [`ResponseChunk`], because dropping a chunk
+//! wakes the task, which locks the state.
 //! which locks the state.
 
 use super::lifecycle::{Attached, CloseFrame, Delays, Detached, Due, replaces_heartbeats};
@@ -29,23 +30,23 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use stompbox_frames::sockjs::{Frame, Quoting};
 
-/// Bytes that a client may send ahead of the application. A single larger request is accepted, too.
+/// Maximum number of input bytes that wait for the application. A single larger request is accepted if no others wait.
 const INBOUND_BYTES_MAX: usize = 64 * 1024;
 
-/// One SockJS session over HTTP, shared by its requests and the application's task.
+/// A SockJS session over HTTP. Its requests share it with the application's task.
 pub(crate) struct SharedSession {
     id: Box<str>,
-    /// Fingerprint of the credentials with which the session was opened, see [`crate::http::sockjs::identity`].
+    /// Fingerprint of the credentials with which the session was opened ([`crate::http::sockjs::identity`]).
     identity: u64,
-    /// Whether the page that opened the session may act for its user. Then other pages cannot continue it.
+    /// Whether the page that opened the session may act for its user. If so, only such pages can continue the session.
     is_own_page: bool,
     registry: Weak<Registry<SharedSession>>,
     state: Mutex<State>,
-    /// Serializes sending requests in order of arrival.
+    /// Admits one sending request at a time, in order of arrival.
     send_order: tokio::sync::Mutex<()>,
 }
 
-/// The error of an operation on a session that is closed or gone.
+/// The error of an operation on a session that has been closed or is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SessionClosed;
 
@@ -68,16 +69,17 @@ impl SharedSession {
         })
     }
 
-    /// Returns whether a request belongs to this session: `identity` must match, and only a page that may act for its
-    /// user (`is_own_page`) can continue a session opened by such a page.
+    /// Returns whether a request may use this session. Its `identity` must match. If the page that opened the session
+    /// may act for its user, the page of the request must be allowed to do so as well (`is_own_page`).
     pub(crate) fn matches_identity(&self, identity: u64, is_own_page: bool) -> bool {
         self.identity == identity && (is_own_page || !self.is_own_page)
     }
 
     // ---- a receiving request ----
 
-    /// Attaches a receiver with this response format. Returns its id and the chunks that it sends first. Without an id,
-    /// nothing follows these chunks: the receiver was rejected, or its response is complete.
+    /// Attaches a receiver with this response format. Returns its ID, and the chunks that it must send first. If there
+    /// is no ID, the body ends after these chunks, because the receiver was rejected or its response is already
+    /// complete.
     pub(crate) fn attach(
         &self,
         format: ResponseFormat,
@@ -121,7 +123,7 @@ impl SharedSession {
         ((remaining_bytes > 0).then_some(receiver_id), initial_chunks)
     }
 
-    /// Returns the next chunk for the receiver with this id, and whether the response ends with it.
+    /// Returns the next chunk for the receiver with this ID, and whether it is the last one of the response.
     pub(crate) fn poll_chunk(
         &self,
         receiver_id: u64,
@@ -145,12 +147,12 @@ impl SharedSession {
         }
         drop(state);
         drop(slot);
-        // The deadline has changed.
+        // Wake the task, because the deadline has changed.
         task.into_iter().for_each(Waker::wake);
         Poll::Ready((Some(chunk), last))
     }
 
-    /// Handles the disconnect of a receiver's client, which ends the session.
+    /// Ends the session, because the client of its receiver has disconnected.
     pub(crate) fn abort(&self, receiver_id: u64) {
         let mut state = self.state.lock();
         if state.slot.as_ref().is_none_or(|slot| slot.receiver_id != receiver_id) {
@@ -160,7 +162,7 @@ impl SharedSession {
         if state.session.is_gone() {
             return self.remove(state);
         }
-        // The session was closed before: keep it for later requests, which get its close frame.
+        // The session was closed earlier. It stays in the registry, so that later requests get its close frame.
         let slot = state.slot.take();
         drop(state);
         drop(slot);
@@ -168,13 +170,13 @@ impl SharedSession {
 
     // ---- a sending request ----
 
-    /// Returns whether the client is authenticated. Before that, its requests are limited to fewer bytes.
+    /// Returns whether the client is authenticated. The request bodies of other clients have a lower limit.
     pub(crate) fn is_authenticated(&self) -> bool {
         self.state.lock().is_authenticated
     }
 
-    /// Passes the messages of a sending request to the application, after waiting for room. Discards them if the
-    /// session is over.
+    /// Passes the messages of a sending request to the application. Waits until there is room for them. Discards them
+    /// if the session is over.
     pub(crate) async fn send(&self, sent: InboundMessages) {
         let _guard = self.send_order.lock().await;
         let mut sent = Some(sent);
@@ -214,31 +216,32 @@ impl SharedSession {
         if state.session.is_live() { Poll::Pending } else { Poll::Ready(Err(SessionClosed)) }
     }
 
-    /// Returns whether the session is over. Messages that its client sent before may still be unread.
+    /// Returns whether the session is over. Messages that its client sent earlier may still be unread.
     pub(crate) fn is_over(&self) -> bool {
         !self.state.lock().session.is_live()
     }
 
-    /// Returns `Ready` if a receiver is attached. The task is woken when one attaches.
+    /// Returns `Ready` if a receiver is attached. Otherwise the task is woken when a receiver attaches.
     pub(crate) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
         state.register_task(cx);
         if state.slot.is_some() { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// Returns the name of the transport of the receiver, or of the last one.
+    /// Returns the name of the transport of the current receiver or, if there is none, of the last one.
     pub(crate) fn transport(&self) -> &'static str {
         self.state.lock().format.name
     }
 
-    /// Returns the quoting of the receiver, or of the last one, which the next one probably shares.
+    /// Returns the quoting of the current receiver or, if there is none, of the last one. The next receiver probably
+    /// uses the same.
     pub(crate) fn quoting(&self) -> Quoting {
         self.state.lock().format.quoting
     }
 
-    /// Hands a batch to the receiver as soon as one is attached that has taken all earlier chunks and uses this
-    /// quoting. `make` builds the batch for the response format, and returns it with the length of the envelope before
-    /// the output.
+    /// Hands a batch over to the receiver. Waits until a receiver is attached that uses this quoting and has taken all
+    /// earlier chunks. `make` builds the batch in the response format, and returns it with the length of the envelope
+    /// before the output.
     pub(crate) fn poll_hand_over(
         self: &Arc<SharedSession>,
         cx: &mut Context<'_>,
@@ -251,7 +254,7 @@ impl SharedSession {
         if !state.session.is_live() {
             return Poll::Ready(Err(SessionClosed));
         }
-        // If a receiver with another quoting has just attached, it has also woken the task.
+        // If the receiver that has just attached uses another quoting, attaching it has already woken the task.
         let slot =
             state.slot.as_mut().filter(|slot| slot.chunks.is_empty() && state.format.quoting == quoting);
         let Some(slot) = slot else { return Poll::Pending };
@@ -267,12 +270,13 @@ impl SharedSession {
         Poll::Ready(Ok(handed))
     }
 
-    /// Restarts the time to wait for a receiver: the last response is still in transit, or has just arrived.
+    /// Restarts the time for which the session waits for a receiver, because the last response is on its way or has
+    /// just arrived.
     pub(crate) fn restart_disconnect_delay(&self, now: Instant) {
         self.state.lock().session.restart_disconnect_delay(now);
     }
 
-    /// Discards the input of the client, both what waits and what arrives later.
+    /// Discards the input that waits, and all input that arrives later.
     pub(crate) fn discard_input(&self) {
         let mut state = self.state.lock();
         state.discards_input = true;
@@ -284,7 +288,7 @@ impl SharedSession {
         sender.into_iter().for_each(Waker::wake);
     }
 
-    /// Marks the client as authenticated. `heartbeat_interval` is the interval of the application's own heartbeats.
+    /// Marks the client as authenticated. `heartbeat_interval` is the interval of the application's heartbeats.
     pub(crate) fn set_authenticated(&self, heartbeat_interval: Option<Duration>) {
         let mut state = self.state.lock();
         state.is_authenticated = true;
@@ -293,7 +297,8 @@ impl SharedSession {
         }
     }
 
-    /// Closes the session for the application. Its receiver, and for a while every later one, gets the close frame.
+    /// Closes the session for the application. The current receiver gets the close frame, and so does every receiver
+    /// that attaches within some time.
     pub(crate) fn close(self: &Arc<SharedSession>, close: CloseFrame, now: Instant) {
         let mut state = self.state.lock();
         if !state.session.is_live() {
@@ -316,8 +321,8 @@ impl SharedSession {
         }
     }
 
-    /// Removes a session that is gone from the registry, and wakes the application's task and a waiting sending
-    /// request.
+    /// Removes a session that is gone from the registry. Wakes the application's task and the sending request that
+    /// waits.
     fn remove(&self, mut state: parking_lot::MutexGuard<'_, State>) {
         let slot = state.slot.take();
         let permit = state.permit.take();
@@ -340,7 +345,7 @@ impl Registered for SharedSession {
         self.state.lock().session.deadline()
     }
 
-    /// Queues a heartbeat for the receiver if one is due, or ends a session whose client has not polled in time.
+    /// Queues a heartbeat for the receiver if one is due. Ends the session if it had no receiver for too long.
     fn expire(&self, now: Instant) {
         let mut state = self.state.lock();
         match state.session.expire(now) {
@@ -348,7 +353,7 @@ impl Registered for SharedSession {
             Some(Due::Gone) => self.remove(state),
             Some(Due::Heartbeat) => {
                 let heartbeat = state.format.encode(&Frame::Heartbeat);
-                // Behind a batch that is still being taken, a heartbeat would only queue.
+                // While the response takes a batch, a heartbeat is unnecessary and would only queue.
                 let slot = state.slot.as_mut().filter(|slot| slot.chunks.is_empty());
                 let body_waker =
                     slot.and_then(|slot| slot.push(ResponseChunk::from(heartbeat.clone()), heartbeat.len()));

@@ -1,4 +1,4 @@
-//! The wire of a SockJS session over WebSocket. The session ends with the socket, and every frame is a text message.
+//! The wire of a SockJS session over WebSocket. The session ends with the socket. Every SockJS frame is a text message.
 
 use super::lifecycle::replaces_heartbeats;
 use crate::wire::byte_stream::ByteStream;
@@ -13,26 +13,27 @@ use std::time::{Duration, Instant};
 use stompbox_frames::sockjs::{ARRAY_CLOSE, ARRAY_OPEN, Frame, Quoting, payload, quote};
 use stompbox_frames::websocket::{Opcode, head};
 
-/// Close code and reason for a client that sent invalid JSON. No SockJS close frame precedes them.
+/// The WebSocket close code and reason for a client that has sent invalid JSON. No SockJS close frame precedes them.
 const INVALID_JSON: ProtocolError = ProtocolError { code: 3000, reason: "Broken framing." };
-/// Close code and reason of the WebSocket after a SockJS close frame, which carries those of the application.
+/// The WebSocket close code and reason after a SockJS close frame. The SockJS close frame contains those of the
+/// application.
 const NORMAL: CloseInfo = CloseInfo { code: 1000, reason: "Normal closure" };
 const QUOTING: Quoting = Quoting::Plain;
 
 /// The wire of a SockJS session over WebSocket.
 pub(crate) struct SocketWire<S> {
     socket: Socket<S>,
-    /// The message that is being read. Empty, it holds no memory.
+    /// The message that is being read. It takes no memory between messages.
     message: Vec<u8>,
     heartbeat: Duration,
     wrote_at: Instant,
-    /// Most bytes of a message from an authenticated client.
+    /// Maximum size of a message from an authenticated client, in bytes.
     message_bytes_max: u64,
 }
 
 impl<S> SocketWire<S> {
-    /// Creates the wire on a socket that has the message limit of unauthenticated clients. `message_bytes_max` applies
-    /// once the client is authenticated.
+    /// Creates the wire on a socket. The socket must have the message limit for unauthenticated clients.
+    /// `message_bytes_max` is the limit for authenticated clients.
     pub(crate) fn new(socket: Socket<S>, heartbeat: Duration, message_bytes_max: u64) -> SocketWire<S> {
         SocketWire { socket, message: Vec::new(), heartbeat, wrote_at: Instant::now(), message_bytes_max }
     }

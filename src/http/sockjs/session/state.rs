@@ -1,4 +1,4 @@
-//! The state of a SockJS session that its requests and the application's task share.
+//! The state that the requests of a SockJS session share with the application's task.
 
 use super::lifecycle::{Delays, Session};
 use super::receiver_slot::ReceiverSlot;
@@ -8,23 +8,24 @@ use crate::limits::connection_limiter::ConnectionPermit;
 use std::collections::VecDeque;
 use std::task::{Context, Waker};
 
-/// The state that is locked while a request or the application's task uses it.
+/// The state of a session, which is locked while a request or the application's task uses it.
 pub(super) struct State {
     pub(super) session: Session,
     /// Wakes the application's task.
     pub(super) task_waker: Option<Waker>,
     pub(super) inbound: VecDeque<InboundMessages>,
     pub(super) inbound_bytes: usize,
-    /// Wakes the sending request that waits for room.
+    /// Wakes the sending request that waits until there is room for its messages.
     pub(super) sender_waker: Option<Waker>,
     pub(super) is_authenticated: bool,
     /// Whether input from the client is discarded.
     pub(super) discards_input: bool,
-    /// Response format of the receiver, or of the last one.
+    /// Response format of the current receiver or, if there is none, of the last one.
     pub(super) format: ResponseFormat,
     pub(super) slot: Option<ReceiverSlot>,
     pub(super) last_receiver_id: u64,
-    /// Connection permit, released when the session is closed. The registry bounds the closed sessions that are kept.
+    /// The connection permit. It is released when the session is closed; the registry limits the number of closed
+    /// sessions.
     pub(super) permit: Option<ConnectionPermit>,
 }
 
@@ -46,7 +47,7 @@ impl State {
         }
     }
 
-    /// Registers the application's task, to be woken at the next change.
+    /// Registers the application's task. It is woken at the next change.
     pub(super) fn register_task(&mut self, cx: &mut Context<'_>) {
         match &mut self.task_waker {
             Some(task) => task.clone_from(cx.waker()),
