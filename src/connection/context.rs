@@ -68,8 +68,7 @@ pub struct ConnectionContext {
     pub wrong_protocols: WrongProtocols,
     /// The tasks of all connections.
     pub tasks: TaskTracker,
-    /// Permits that connections need to be polled after they have used up a poll budget. There is one for each worker
-    /// thread.
+    /// Permits for polling connections that have used up a poll budget. There is one for each worker thread.
     pub(super) poll_permits: Arc<Semaphore>,
     pub(super) new_temp_address: Arc<dyn Fn() -> String + Send + Sync>,
     pub(super) login_log: LoginLog,

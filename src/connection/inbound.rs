@@ -82,8 +82,8 @@ impl<W: Wire> Connection<W> {
             && self.decoder.buffered() < READ_AHEAD_BYTES_MAX
     }
 
-    /// Returns whether the client has left during its authentication. If it has closed the connection, all frames that it
-    /// sent before are handled first. A client that has closed only its sending side may still wait for the answer.
+    /// Returns whether the client has left during its authentication. If it has closed the connection, all frames that
+    /// it sent before are handled first. A client that has closed only its sending side may still wait for the answer.
     /// [`Connection::notify_input_ended`] limits that wait.
     fn has_left_during_login(&self) -> bool {
         let has_gone = match &self.input_ended {

@@ -116,8 +116,8 @@ impl<W: Wire> Connection<W> {
             }
             let batch_bytes = if writable { BATCH_BYTES.saturating_sub(self.out.pending()) } else { 0 };
             let mut progressed = self.receive(cx, batch_bytes, now);
-            // Writing makes room for deliveries. That counts as progress only if `receive` had no room for any. Otherwise
-            // `receive` has already reported whether there are more.
+            // Writing makes room for deliveries. That counts as progress only if `receive` had no room for any.
+            // Otherwise `receive` has already reported whether there are more.
             progressed |= self.write(cx, now) && batch_bytes == 0;
             progressed |= self.poll_authentication(cx, now);
             progressed |= self.read(cx, now);

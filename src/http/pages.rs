@@ -119,7 +119,7 @@ impl EmbeddedSite {
 struct File {
     body: Bytes,
     tag: String,
-    /// The compressed body, computed at first use. `None` inside if compression does not make the body smaller.
+    /// The compressed body, computed at first use. The inner `None` means that compression does not help.
     gzipped: OnceLock<Option<Bytes>>,
 }
 

@@ -1,7 +1,7 @@
 //! Checks whether the first bytes of a connection can be STOMP, before a whole line has arrived.
 //!
-//! Without this check, a client of another protocol that waits for an answer would wait until `connect-silence` is
-//! over, and the log would give the misleading reason "connect timeout".
+//! Without this check, a client of another protocol that waits for an answer would get none until `connect-silence` is
+//! over. The ERROR and the log would then give the misleading reason "connect timeout".
 
 use super::protocol::{Guess, Port, Protocol, START_BYTES, recognise};
 use stompbox_frames::stomp::Command;

@@ -1,5 +1,5 @@
-//! The poll budget of a connection limits how much one poll of its task does. A queue of connections shares the threads
-//! fairly among those that need more.
+//! The poll budget of a connection, which limits how much one poll of its task does. Connections that need more polls
+//! wait in a queue, so that they share the threads fairly.
 //!
 //! ```text
 //!   poll ── within its budget ────────────────────────────> waits for an event

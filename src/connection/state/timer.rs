@@ -11,7 +11,7 @@ use tokio::time::Sleep;
 #[derive(Debug)]
 pub(crate) struct Timer {
     sleep: Pin<Box<Sleep>>,
-    /// Time at which the timer wakes the task. `None` if it may not wake the task.
+    /// Time at which the timer wakes the task. `None` if it is not certain to wake the task.
     wakes_at: Option<Instant>,
 }
 

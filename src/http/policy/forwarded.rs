@@ -6,8 +6,8 @@ use hyper::header::{FORWARDED, HeaderName, VIA};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// The proxies that are trusted to state the address of their client (`trusted-proxies`). If another sender states one,
-/// it is ignored.
+/// The proxies that are trusted to state the address of their client (`trusted-proxies`). The headers for this are
+/// ignored if another sender sets them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proxies {
     networks: Networks,

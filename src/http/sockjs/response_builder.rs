@@ -73,7 +73,7 @@ impl<'a> ResponseBuilder<'a> {
     }
 
     /// If `enabled` is set, sets the cookie that load balancers use for sticky sessions. Its value is the one that the
-    /// client has sent, or otherwise a value that is the same for all such clients.
+    /// client has sent. If the client has sent none, it is a fixed value.
     pub(super) fn with_cookie(self, enabled: bool) -> ResponseBuilder<'a> {
         if !enabled {
             return self;

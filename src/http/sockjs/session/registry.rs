@@ -13,7 +13,7 @@ const CLOSING_MAX: usize = 8192;
 
 /// The operations of a session that the registry needs.
 pub(crate) trait Registered {
-    /// Returns the session id.
+    /// Returns the session ID.
     fn id(&self) -> &str;
 
     /// Returns the time at which [`Registered::expire`] must be called.
@@ -43,7 +43,7 @@ struct Closing<S> {
 }
 
 impl<S: Registered> Registry<S> {
-    /// Returns the session with this id.
+    /// Returns the session with this ID.
     pub(crate) fn find(&self, id: &str) -> Option<Arc<S>> {
         self.sessions.get(id).map(|session| session.clone())
     }

@@ -10,7 +10,6 @@
 //!
 //! While the state is locked, the code takes no other lock and drops no [`ResponseChunk`], because dropping a chunk
 //! wakes the task, which locks the state.
-//! which locks the state.
 
 use super::lifecycle::{Attached, CloseFrame, Delays, Detached, Due, replaces_heartbeats};
 use super::receiver_slot::{HandedBatch, ReceiverSlot};
