@@ -22,7 +22,7 @@ const HEADERS: [(&str, &str); 5] = [
     ("priority", "4"),
 ];
 
-/// Returns a SEND with five headers, content-length and a body of 256 bytes.
+/// Returns a SEND with five headers, `content-length` and a body of 256 bytes.
 fn send() -> Vec<u8> {
     encode::frame(Command::Send, Version::V1_2, &HEADERS, &[b'x'; 256]).to_vec()
 }
@@ -134,7 +134,7 @@ fn text() -> (Vec<u8>, BytesMut) {
     (message(&(body + &" ".repeat(missing))).tail(Version::V1_2, |_, _| None).to_vec(), buffer())
 }
 
-/// Returns text of the same size without characters to escape.
+/// Returns 256 bytes of text without characters to escape.
 fn plain_text() -> (Vec<u8>, BytesMut) {
     (vec![b'x'; 256], buffer())
 }

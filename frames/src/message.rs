@@ -7,15 +7,16 @@
 //! tail = destination LF message-id LF *( extra LF ) *( header LF ) content-length LF LF body NUL LF
 //! ```
 //!
-//! The primary tail is that of 1.2. It is written when the message is created and contains all of the message's data.
-//! The tail of another version is translated from it when the first client of that version receives the message, and
-//! only if they differ: a message whose headers need no escapes has one tail for all versions.
+//! The primary tail is the one for STOMP 1.2 clients. It is written when the message is created, and contains all of
+//! the message's data. The tail for STOMP 1.0 or 1.1 is translated from the primary tail when the first client of that
+//! version receives the message, and only if the two tails differ. A message whose headers need no escapes has one tail
+//! for all versions.
 //!
-//! For SockJS clients a tail is part of a JSON string. This form, too, is created when the first client needs it, one
-//! for each tail and [`Quoting`].
+//! For SockJS clients, a tail is quoted as a part of a JSON string. A quoted copy is created when the first client
+//! needs it. There is one for each tail and [`Quoting`].
 //!
-//! A copy that is created later is kept only if the caller accounts for its memory with a guard of its own. Otherwise
-//! each client that needs one gets its own copy.
+//! The message stores a translated or quoted copy only if the caller provides a guard that accounts for the memory of
+//! the copy. Otherwise each client that needs the copy gets its own.
 
 mod copies;
 mod reserved;
@@ -43,20 +44,21 @@ pub struct Parts<'a> {
     pub destination: &'a str,
     /// The headers of the SEND. Headers that only the broker may set ([`RESERVED`]) are dropped.
     pub headers: &'a Headers,
-    /// Headers that the broker adds. Each replaces a header of that name in `headers`.
+    /// Headers that the broker adds. Each replaces the headers of the same name in `headers`.
     pub extra: &'a [(&'a str, &'a str)],
     /// The body, unchanged.
     pub body: &'a [u8],
 }
 
-/// Returns whether a header of this name is one of [`RESERVED`], in any case and with white space around it.
+/// Returns whether `name` is one of [`RESERVED`], ignoring case and surrounding white space.
 ///
-/// Many receivers trim names or ignore their case, and would take `User-Name` for the broker's `user-name`.
+/// Many receivers trim header names or ignore their case. Such a receiver would take a client's `User-Name` for the
+/// broker's `user-name`.
 pub fn is_reserved(name: &str) -> bool {
     tail::is_reserved(name.as_bytes(), false, false)
 }
 
-/// Returns whether two header names are equal to a receiver that trims them and ignores their case.
+/// Returns whether two header names are equal for a receiver that trims names and ignores their case.
 pub fn is_same_name(one: &str, other: &str) -> bool {
     tail::folded(one) == tail::folded(other)
 }
@@ -73,14 +75,15 @@ struct Shared<G> {
     primary: Bytes,
     layout: Layout,
     escapes: EscapesUsed,
-    /// The id and the destination, if the tail contains them escaped.
+    /// The message ID and the destination without escapes. `None` if the tail contains both in this form.
     unescaped: Option<Box<(String, String)>>,
-    /// Tails for older versions; most messages have none.
+    /// Tails for STOMP 1.1 and 1.0. Unset for most messages, because most need only the primary tail.
     translated: OnceLock<Box<Copies<G, 2>>>,
     is_text: OnceLock<bool>,
-    /// Quoted forms of the primary tail; none if no SockJS client receives the message.
+    /// The primary tail as part of a JSON string, one for each [`Quoting`]. Unset until a SockJS client receives the
+    /// message.
     quoted: OnceLock<Box<Copies<G, QUOTINGS>>>,
-    /// Quoted forms of the tails for older versions, which few clients use.
+    /// Quoted forms of the tails for STOMP 1.1 and 1.0. Few clients use these versions.
     quoted_translated: OnceLock<Box<Copies<G, { 2 * QUOTINGS }>>>,
     guard: G,
 }
@@ -106,7 +109,8 @@ impl<G> Message<G> {
     /// Bytes that a message takes in addition to its primary tail: the shared block and its two reference counts.
     pub const OVERHEAD_BYTES: usize = size_of::<Shared<G>>() + 2 * size_of::<usize>();
 
-    /// Overhead of the unescaped id and destination, in bytes: the block and the rounding of allocators.
+    /// Bytes allocated for the unescaped message ID and destination, in addition to their text: the boxed pair, and
+    /// rounding by the allocator.
     const UNESCAPED_BYTES: usize = size_of::<(String, String)>() + 32;
 
     /// Encodes the message. `guard` is called with the number of bytes that the message will hold.
@@ -117,7 +121,7 @@ impl<G> Message<G> {
         Message::assembled(id, destination, extra, &lines, body, guard)
     }
 
-    /// Creates a copy of the message for another destination, with headers replaced or added. Used for dead letters.
+    /// Creates a copy of the message for another destination. `extra` replaces or adds headers. Used for dead letters.
     pub fn readdressed(
         &self,
         id: &str,
@@ -165,11 +169,11 @@ impl<G> Message<G> {
         Message { shared: Arc::new(shared) }
     }
 
-    /// Returns the headers, blank line, body, NUL and LF for a client of `version`. Ends in `NUL LF`.
+    /// Returns the tail for a client of `version`: the headers, a blank line, the body, NUL and LF.
     ///
-    /// A tail that differs from the primary one is created at first use. `guard` is called with the message's own guard
-    /// and the number of bytes that the copy will hold. If it returns a guard, the message keeps the copy; otherwise
-    /// the copy belongs to the caller.
+    /// A tail that differs from the primary one is created at first use. `guard` is then called with the message's own
+    /// guard and the number of bytes that the copy will hold. If `guard` returns a guard, the message stores the copy;
+    /// otherwise the copy belongs to the caller.
     pub fn tail(&self, version: Version, guard: impl FnOnce(&G, usize) -> Option<G>) -> Cow<'_, Bytes> {
         let shared = &*self.shared;
         let slot = match self.tail_kind(version) {
@@ -245,12 +249,13 @@ impl<G> Message<G> {
         &self.shared.primary[self.shared.layout.body(self.shared.primary.len())]
     }
 
-    /// Returns the bytes held: the primary tail and a small constant.
+    /// Returns the number of bytes that the message holds: those of its primary tail and
+    /// [`OVERHEAD_BYTES`](Self::OVERHEAD_BYTES).
     pub fn size(&self) -> usize {
         self.shared.primary.len() + Self::OVERHEAD_BYTES
     }
 
-    /// Returns whether both are clones of the same message.
+    /// Returns whether `self` and `other` are clones of one message.
     pub fn ptr_eq(&self, other: &Message<G>) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
@@ -263,16 +268,17 @@ impl<G> Message<G> {
 /// The headers that differ between deliveries of one message.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DeliveryHeaders<'a> {
-    /// The id of the SUBSCRIBE; 1.0 subscriptions may have none.
+    /// The `id` of the SUBSCRIBE. A STOMP 1.0 subscription may have none.
     pub subscription: Option<&'a str>,
-    /// The value of `ack`, in the client acknowledgment modes of 1.2.
+    /// The value of the `ack` header, for STOMP 1.2 subscriptions with `ack:client` or `ack:client-individual`.
     pub ack: Option<&'a str>,
-    /// Number of deliveries of the message to a consumer, including this one. From 2 on, `redelivered:true` and
-    /// `delivery-count` are sent.
+    /// How many times the message was sent to a consumer, including this time. If 2 or more, the headers
+    /// `redelivered:true` and `delivery-count` are sent.
     pub count: u32,
 }
 
-/// Appends `MESSAGE LF` and the headers of this delivery; the tail follows directly.
+/// Appends the first part of a MESSAGE frame: the command and the headers of this delivery. The tail must follow
+/// directly.
 pub fn prefix(out: &mut BytesMut, version: Version, delivery: DeliveryHeaders<'_>) {
     out.extend_from_slice(b"MESSAGE\n");
     if let Some(subscription) = delivery.subscription {

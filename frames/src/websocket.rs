@@ -1,4 +1,4 @@
-//! The header of a WebSocket frame from server to client (RFC 6455, section 5.2): final, unmasked.
+//! The header of an unfragmented, unmasked WebSocket frame, as a server sends it (RFC 6455, section 5.2).
 
 use bytes::{BufMut, BytesMut};
 
@@ -14,13 +14,15 @@ pub enum Opcode {
 }
 
 const FINAL: u8 = 0x80;
-/// The largest length that fits into the second byte. 126 and 127 mean that 2 or 8 bytes with the length follow.
+/// The largest length that is written into the second byte. The values 126 and 127 of that byte mean that the length
+/// follows in 2 or 8 bytes.
 const SHORT_MAX: usize = 125;
 
 /// The length of the longest header, in bytes.
 pub const HEAD_BYTES_MAX: usize = 10;
 
-/// Appends the header of an unfragmented frame with `payload_bytes` bytes of payload: 2, 4 or 10 bytes.
+/// Appends the header of an unfragmented frame with `payload_bytes` bytes of payload. The header takes 2, 4 or 10
+/// bytes.
 pub fn head(out: &mut BytesMut, opcode: Opcode, payload_bytes: usize) {
     out.put_u8(FINAL | opcode.wire());
     if payload_bytes <= SHORT_MAX {

@@ -1,5 +1,5 @@
-//! Copies of a message's tail in other forms, each created when the first client needs it, and kept while memory
-//! permits.
+//! Translated and quoted copies of a message's tail. A copy is created when the first client needs it, and stored if
+//! the caller provides a guard for its memory.
 
 use crate::sockjs::{Quoting, quote};
 use bytes::{Bytes, BytesMut};
@@ -19,7 +19,7 @@ struct CachedCopy<G> {
     _guard: G,
 }
 
-// Not derived: this would require `G: Default`.
+// Not derived: a derived implementation would require `G: Default`.
 impl<G, const N: usize> Default for Copies<G, N> {
     fn default() -> Self {
         Copies { slots: std::array::from_fn(|_| OnceLock::new()) }
@@ -27,12 +27,13 @@ impl<G, const N: usize> Default for Copies<G, N> {
 }
 
 impl<G, const N: usize> Copies<G, N> {
-    /// Bytes that are charged for a copy in addition to its contents: the block with all slots. Every copy is charged
-    /// for it, which overestimates and is therefore safe.
+    /// Bytes that are charged for a copy in addition to its contents: the size of the block with all slots. The copies
+    /// in one block share it, but each is charged for the whole block. The estimate is too high, which is safe.
     const OVERHEAD_BYTES: usize = size_of::<Self>();
 
-    /// Returns the copy in `slot`, and creates it if the slot is empty. `guard` is called with the number of bytes that
-    /// the new copy holds. If it returns a guard, the copy is stored; otherwise it belongs to the caller.
+    /// Returns the copy in `slot`. If the slot is empty, creates a copy with `make`, and calls `guard` with the number
+    /// of bytes that the copy holds. If `guard` returns a guard, the copy is stored; otherwise it belongs to the
+    /// caller.
     pub(super) fn get_or_make(
         copies: &OnceLock<Box<Self>>,
         slot: usize,
@@ -46,7 +47,7 @@ impl<G, const N: usize> Copies<G, N> {
         match guard(bytes.len() + Self::OVERHEAD_BYTES) {
             None => Cow::Owned(bytes),
             Some(guard) => {
-                // If two clients get here at once, one of the copies is kept.
+                // If two threads create the copy at the same time, both use the copy that is stored first.
                 let cached = copies.get_or_init(Box::default).slots[slot]
                     .get_or_init(|| CachedCopy { bytes, _guard: guard });
                 Cow::Borrowed(&cached.bytes)
@@ -58,8 +59,7 @@ impl<G, const N: usize> Copies<G, N> {
 /// Returns `tail` quoted, without its last LF, in an allocation of exactly its size.
 pub(super) fn quoted_copy(quoting: Quoting, tail: &[u8]) -> Bytes {
     let text = tail.strip_suffix(b"\n").unwrap_or(tail);
-    // Estimates one escape in sixteen bytes, for a line or a field. A JSON body has more escapes and makes the buffer
-    // grow.
+    // Reserves one eighth more than the text for escapes. JSON often has more escapes, and makes the buffer grow.
     let mut out = BytesMut::with_capacity(text.len() + text.len() / 8 + 32);
     quote(quoting, text, &mut out);
     Bytes::from(Vec::from(out).into_boxed_slice())

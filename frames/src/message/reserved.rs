@@ -1,8 +1,8 @@
-//! Headers of a SEND that are not copied to the MESSAGE.
+//! The list of reserved header names.
 
-/// Headers of a SEND that are not copied to the MESSAGE: those that the broker sets, and those that are meant for the
-/// broker. The latter include credentials: some clients send them on every frame, and other clients must not see them.
-/// Names are compared as in [`is_reserved`](super::is_reserved).
+/// Headers of a SEND that are not copied to the MESSAGE. Some are set by the broker, the others are meant for the
+/// broker. The latter include credentials: some clients send them with every frame, and other clients must not see
+/// them. Names are compared as in [`is_reserved`](super::is_reserved).
 pub const RESERVED: &[&str] = &[
     "destination",
     "message-id",

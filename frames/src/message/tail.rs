@@ -22,7 +22,7 @@ pub(super) struct Layout {
     destination_end: usize,
     /// End of the message ID's value.
     id_end: usize,
-    /// Start of the content-length line.
+    /// Start of the `content-length` line.
     headers_end: usize,
     /// Start of the body.
     body: usize,
@@ -37,12 +37,12 @@ impl Layout {
         self.destination_end + 1 + MESSAGE_ID.len() + 1..self.id_end
     }
 
-    /// Returns the lines of the broker's extra headers and the sender's headers.
+    /// Returns the range of the lines between `message-id` and `content-length`.
     pub(super) fn headers(&self) -> Range<usize> {
         self.id_end + 1..self.headers_end
     }
 
-    /// Returns all lines that may contain escapes.
+    /// Returns the range of all lines that may contain escapes.
     pub(super) fn head(&self) -> Range<usize> {
         0..self.headers_end
     }
@@ -52,12 +52,12 @@ impl Layout {
     }
 }
 
-/// The escape sequences in a tail. They determine which versions below 1.2 need a different tail.
+/// The kinds of escape sequences in a primary tail. They determine whether STOMP 1.0 and 1.1 need a tail of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EscapesUsed {
     /// No escapes: all versions share the tail.
     None,
-    /// Escapes that 1.1 also defines: 1.0 needs a different tail.
+    /// Only escapes that 1.1 also defines: 1.0 needs a different tail.
     Common,
     /// Escaped carriage returns, which only 1.2 defines: 1.0 and 1.1 need different tails.
     CarriageReturn,
@@ -87,14 +87,14 @@ pub(super) struct TailLine<'a> {
     encoding: LineEncoding,
 }
 
-/// How a received line is encoded.
+/// The encoding of a received header line, compared with the encoding that STOMP 1.2 uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LineEncoding {
-    /// Exactly as 1.2 writes it.
+    /// The line is exactly as STOMP 1.2 writes it.
     Canonical,
-    /// Different from 1.2, with escapes.
+    /// The line differs, and backslashes in it begin escapes.
     Escaped,
-    /// Different from 1.2; backslashes are literal.
+    /// The line differs, and backslashes in it are literal.
     Literal,
 }
 
@@ -102,12 +102,12 @@ enum LineEncoding {
 #[derive(Debug, Default)]
 pub(super) struct TailLines<'a> {
     lines: SmallVec<[TailLine<'a>; 16]>,
-    /// Whether any of the lines may contain a backslash.
+    /// Whether any of the lines may contain a backslash when it is written as in STOMP 1.2.
     may_escape: bool,
 }
 
 impl<'a> TailLines<'a> {
-    /// Returns whether any of the lines, as 1.2 writes them, may contain a backslash.
+    /// Returns whether any of the lines may contain a backslash when it is written as in STOMP 1.2.
     pub(super) fn may_escape(&self) -> bool {
         self.may_escape
     }
@@ -140,8 +140,8 @@ impl<'a> TailLines<'a> {
         self.may_escape = true;
     }
 
-    /// Removes all but the first header of each name. All names of one frame are escaped alike, so they are compared
-    /// raw.
+    /// Removes all but the first header of each name. Compares names without decoding their escapes, because all names
+    /// of one frame are encoded in the same way.
     #[inline]
     fn remove_duplicates(&mut self) {
         const FEW: usize = 16;
@@ -163,7 +163,7 @@ impl<'a> TailLines<'a> {
 }
 
 impl RawHeader<'_> {
-    /// Returns whether the line is exactly what 1.2 would write.
+    /// Returns whether STOMP 1.2 writes this header as exactly the received line.
     fn is_canonical(&self, escaped: bool) -> bool {
         match escaped {
             true => memchr(b'\r', self.name).or_else(|| memchr2(b':', b'\r', self.value)),
@@ -216,7 +216,7 @@ pub(super) fn assemble(
     body: &[u8],
 ) -> (Bytes, Layout) {
     const FIXED: usize = "destination:\nmessage-id:\ncontent-length:\n\n".len() + END.len();
-    // Some receivers would use a duplicate of one of these headers instead of the first.
+    // Extra headers with these names are left out: some receivers would use the duplicate instead of the first header.
     let is_fixed = |name: &str| [DESTINATION, MESSAGE_ID, CONTENT_LENGTH].contains(&name);
     let extra = || extra.iter().filter(|(name, _)| !is_fixed(name));
     let size = FIXED
@@ -247,7 +247,7 @@ pub(super) fn assemble(
     (out.freeze(), layout)
 }
 
-/// Returns the same tail with the escapes of another version.
+/// Returns a copy of a primary tail with its headers written as `version` requires.
 pub(super) fn translate(primary: &Bytes, layout: &Layout, version: Version) -> Bytes {
     let dialect = Dialect::of(version, false);
     let mut out = BytesMut::with_capacity(primary.len());
@@ -262,7 +262,7 @@ pub(super) fn translate(primary: &Bytes, layout: &Layout, version: Version) -> B
     out.freeze()
 }
 
-/// Splits the header lines of a primary tail.
+/// Returns the headers in the header lines of a primary tail, without decoding their escapes.
 fn raw_headers(head: &[u8]) -> impl Iterator<Item = RawHeader<'_>> {
     let mut rest = head;
     std::iter::from_fn(move || {
@@ -274,8 +274,8 @@ fn raw_headers(head: &[u8]) -> impl Iterator<Item = RawHeader<'_>> {
     })
 }
 
-/// A hash index of reserved names by first letter and length, with few collisions. Rows are counted from 1; 0 means
-/// none.
+/// A hash index of [`RESERVED`] by first letter and length, with few collisions. The index stores row numbers, which
+/// count from 1; 0 means no row.
 struct Index {
     first: [u8; 1024],
     next: [u8; RESERVED.len() + 1],
@@ -295,13 +295,14 @@ static INDEX: Index = {
 };
 
 impl Index {
-    /// Returns the key, which is the same for upper and lower case.
+    /// Returns the key of a name, which does not depend on the case of the name.
     const fn key(first: u8, length: usize) -> usize {
         ((first & 0x1f) as usize) << 5 | (length & 0x1f)
     }
 }
 
-/// Returns whether only the broker may set a header of this name. With `simple` the name is ASCII without a backslash.
+/// Returns whether the name is one of [`RESERVED`], as [`super::is_reserved`] compares names. `escaped` tells whether
+/// backslashes begin escapes. `simple` tells that the name is known to be ASCII without a backslash.
 #[inline]
 pub(super) fn is_reserved(name: &[u8], escaped: bool, simple: bool) -> bool {
     match is_trimmed_ascii(name, simple) {
@@ -315,7 +316,7 @@ fn is_reserved_ascii(name: &[u8]) -> bool {
     RESERVED.iter().any(|reserved| reserved.as_bytes() == name) || is_reserved_ignoring_case(name)
 }
 
-/// Returns whether the name, ignoring case, is in the list. Called for names that are not literally in the list.
+/// Returns whether the name is one of [`RESERVED`], ignoring case. Called only for names that do not match exactly.
 #[inline]
 fn is_reserved_ignoring_case(name: &[u8]) -> bool {
     let Some(first) = name.first() else { return false };
@@ -343,7 +344,8 @@ fn is_replaced(name: &[u8], escaped: bool, simple: bool, extra: &[(&str, &str)])
     }
 }
 
-/// Returns whether [`folded`] can only change the case of ASCII letters of this name.
+/// Returns whether the name needs no trimming and no decoding, so that [`folded`] would only change the case of ASCII
+/// letters.
 #[inline]
 fn is_trimmed_ascii(name: &[u8], simple: bool) -> bool {
     let is_letter = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
@@ -352,12 +354,14 @@ fn is_trimmed_ascii(name: &[u8], simple: bool) -> bool {
         && (simple || name.iter().all(|byte| byte.is_ascii() && *byte != b'\\'))
 }
 
-/// Returns the name in the form that receivers compare if they trim names and ignore their case. Converts to upper case
-/// first: some non-ASCII letters become an ASCII letter only this way (`\u{17f}` becomes S, `\u{131}` becomes I),
-/// others only by conversion to lower case (`\u{212a}` becomes k).
+/// Returns the name in a form for comparison, in which names are equal if a receiver that trims names and ignores their
+/// case takes them for equal. Converts to upper case and then to lower case: some non-ASCII letters become an ASCII
+/// letter only in upper case (`\u{17f}` becomes S, `\u{131}` becomes I), others only in lower case (`\u{212a}` becomes
+/// k).
 #[cold]
 pub(super) fn folded(name: &str) -> String {
     let blank = |char: char| char.is_whitespace() || char.is_control() || char == '\u{feff}';
-    // The capital I with a dot loses its dot, as in implementations that fold letter by letter.
+    // `\u{130}` (capital I with a dot) becomes `i` and a combining dot. Some receivers convert it to `i`, so the dot is
+    // removed.
     name.trim_matches(blank).to_uppercase().to_lowercase().replace('\u{307}', "")
 }

@@ -1,4 +1,5 @@
-//! The name of the JavaScript function that a page wants called: query parameter `c` of htmlfile and jsonp.
+//! The name of the JavaScript function that the response calls in the page: query parameter `c` of the SockJS
+//! transports htmlfile and jsonp.
 
 use thiserror::Error;
 
@@ -6,7 +7,7 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Callback(String);
 
-/// An error in the callback parameter. The text is the body of the response with status 500.
+/// An error in the callback parameter. The broker sends its text as the body of a response with status 500.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 pub enum CallbackError {
     /// The parameter is missing or empty.
@@ -18,7 +19,8 @@ pub enum CallbackError {
 }
 
 impl Callback {
-    /// Parses the parameter's value, already decoded; empty if the parameter is missing.
+    /// Parses the value of the parameter, after percent-decoding. `decoded` is empty if the parameter is missing.
+    /// `length_max` is in bytes.
     pub fn parse(decoded: &str, length_max: usize) -> Result<Callback, CallbackError> {
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         match decoded {

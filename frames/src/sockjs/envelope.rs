@@ -1,4 +1,4 @@
-//! The bytes that a SockJS transport sends before its first frame and around each frame F.
+//! The bytes that a SockJS transport sends before its first frame (the prelude) and around each frame F.
 //!
 //! | transport | prelude | frame |
 //! |---|---|---|
@@ -15,11 +15,11 @@ use bytes::Bytes;
 /// The envelope of a transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Envelope {
-    /// How text in its frames is quoted.
+    /// How text in the transport's frames is quoted.
     pub quoting: Quoting,
     prelude: Prelude,
     before: &'static str,
-    /// If present, the callback's name stands between `before` and this.
+    /// If present, a frame is preceded by `before`, the callback's name and this text.
     before_end: Option<&'static str>,
     after: &'static str,
 }
@@ -33,8 +33,8 @@ enum Prelude {
 
 /// POST xhr: one frame in each response.
 pub const XHR: Envelope = plain(b"", "\n");
-/// POST xhr_streaming. The prelude is needed because browsers expose no part of a response before they have about 2
-/// KiB.
+/// POST xhr_streaming. The prelude is needed because browsers pass nothing to a page before they have received about 2
+/// KiB of the response.
 pub const XHR_STREAMING: Envelope = plain(&STREAMING_PRELUDE, "\n");
 /// GET eventsource: each frame is an event.
 pub const EVENTSOURCE: Envelope = Envelope {
@@ -79,7 +79,7 @@ const STREAMING_PRELUDE: [u8; 2049] = {
     prelude
 };
 
-/// The page for the scripts of htmlfile: the parts before and after the callback's name.
+/// The page of htmlfile, in two parts: the text before and after the callback's name.
 const PAGE: [&str; 2] = [
     r#"<!doctype html>
 <html><head>
@@ -95,13 +95,14 @@ const PAGE: [&str; 2] = [
     window.onload = function() {c.stop();};
   </script>"#,
 ];
-/// Size to which spaces pad the page: browsers run no script of a page before they have 1 KiB.
+/// Minimum size of the page, to which it is padded with spaces. Browsers run no script of a page before they have
+/// received 1 KiB.
 const PAGE_BYTES: usize = 1025;
 const PAGE_END: &str = "\r\n\r\n";
 
 impl Envelope {
-    /// Returns the bytes before the first frame, to be sent as a chunk of their own; may be empty. `callback` is the
-    /// name of a [`Callback`](super::Callback), used only by htmlfile.
+    /// Returns the bytes before the first frame, which may be empty. Send them as a chunk of their own. `callback` is
+    /// the name of a [`Callback`](super::Callback), and is used only for htmlfile.
     pub fn prelude(&self, callback: &str) -> Bytes {
         match self.prelude {
             Prelude::Fixed(bytes) => Bytes::from_static(bytes),
@@ -112,7 +113,8 @@ impl Envelope {
         }
     }
 
-    /// Returns the bytes before a frame. `callback` is the name of a [`Callback`](super::Callback), used only by jsonp.
+    /// Returns the bytes before a frame. `callback` is the name of a [`Callback`](super::Callback), and is used only
+    /// for jsonp.
     pub fn before(&self, callback: &str) -> Bytes {
         match self.before_end {
             None => Bytes::from_static(self.before.as_bytes()),

@@ -4,16 +4,17 @@
 //! frame = "o" | "h" | "a[" string *( "," string ) "]" | "c[" code "," string "]"
 //! ```
 //!
-//! The caller composes an array frame of [`ARRAY_OPEN`], quoted strings and [`ARRAY_CLOSE`], so that the parts of a
-//! string need not be copied.
+//! [`Frame`] does not include the array frame (`a[…]`), which carries messages. The caller writes [`ARRAY_OPEN`],
+//! quoted strings and [`ARRAY_CLOSE`], so that it need not first copy the parts of a string into one buffer.
 
 use super::quote::{Quoting, quote};
 use crate::stomp::encode::decimal;
 use bytes::BytesMut;
 
-/// Begins a frame of messages. Each string follows in [`Quoting::quotation_mark`]s, with `,` between two strings.
+/// The beginning of an array frame. The strings follow, each in [`Quoting::quotation_mark`]s, with `,` between two
+/// strings.
 pub const ARRAY_OPEN: &[u8] = b"a[";
-/// Ends a frame of messages.
+/// The end of an array frame.
 pub const ARRAY_CLOSE: &[u8] = b"]";
 
 /// A frame without messages.

@@ -9,15 +9,16 @@ use thiserror::Error;
 
 /// The strings of one request.
 ///
-/// They are in one allocation, each preceded by its length in unsigned LEB128 (seven bits in a byte, the lowest first;
-/// the high bit is set if more bytes follow). This takes less memory than the JSON, however many strings there are.
+/// All strings are in one buffer. Each string is preceded by its length in unsigned LEB128 (seven bits in a byte, the
+/// lowest first; the high bit is set if more bytes follow). However many strings there are, the buffer takes at most a
+/// few bytes more than the JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Payload {
     buffer: Vec<u8>,
     count: usize,
 }
 
-/// An error in a payload. The text is the body of the response with status 500.
+/// An error in a payload. The broker sends its text as the body of a response with status 500.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 pub enum PayloadError {
     /// The payload is empty or not an array.
@@ -28,7 +29,7 @@ pub enum PayloadError {
     Broken,
 }
 
-/// Parses the body of xhr_send, or of jsonp_send as returned by [`form`]: a JSON array of strings.
+/// Parses a JSON array of strings: the body of xhr_send, or the result of [`form`] for the body of jsonp_send.
 ///
 /// Escapes of unpaired surrogates become U+FFFD.
 pub fn array(json: &[u8]) -> Result<Payload, PayloadError> {
@@ -41,7 +42,7 @@ pub fn array(json: &[u8]) -> Result<Payload, PayloadError> {
     })
 }
 
-/// Parses a WebSocket message: empty, an array of strings, or one string.
+/// Parses a WebSocket message: an empty one, a JSON array of strings, or one JSON string.
 pub fn message(json: &[u8]) -> Result<Payload, PayloadError> {
     match first_non_space(json) {
         None if json.is_empty() => Ok(Payload::default()),
@@ -50,8 +51,8 @@ pub fn message(json: &[u8]) -> Result<Payload, PayloadError> {
     }
 }
 
-/// Returns the JSON in the body of jsonp_send: field `d` of a form, or the whole body if its type is not that of a
-/// form.
+/// Returns the JSON in the body of jsonp_send. This is the field `d` if `content_type` is the type of a form, and
+/// otherwise the whole body.
 pub fn form<'a>(body: &'a [u8], content_type: Option<&str>) -> Result<Cow<'a, [u8]>, PayloadError> {
     const FORM: &str = "application/x-www-form-urlencoded";
     let media_type = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
@@ -128,7 +129,8 @@ impl Payload {
         self.buffer.extend_from_slice(string.as_bytes());
     }
 
-    /// Appends a string in WTF-8, in which unpaired surrogates are encoded in three bytes each.
+    /// Appends a string in WTF-8, in which unpaired surrogates are encoded in three bytes each. Replaces each surrogate
+    /// by U+FFFD.
     fn push_wtf8(&mut self, string: &[u8]) {
         self.push_length(string.len());
         let mut from = 0;
@@ -143,7 +145,7 @@ impl Payload {
     }
 }
 
-/// Set on every byte of a length but the last.
+/// This bit is set in every byte of a length except the last.
 const CONTINUATION_BIT: u8 = 0x80;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,15 +154,15 @@ enum Shape {
     OneString,
 }
 
-/// Parses strings; returns `None` for anything else.
+/// Parses an array of strings or one string, depending on `shape`. Returns `None` for any other input.
 ///
-/// The JSON parser accepts unpaired surrogates only when deserializing bytes, and then it also accepts control
-/// characters, which are not valid JSON. So bytes are deserialized only if text was rejected and the input is known to
-/// be valid JSON.
+/// The JSON parser accepts unpaired surrogates only when it deserializes bytes. It then also accepts control
+/// characters, which are not valid JSON. So bytes are deserialized only if the parser has rejected the input as text,
+/// and `is_json` has accepted it.
 fn read(json: &[u8], shape: Shape) -> Option<Payload> {
     let json = std::str::from_utf8(json).ok()?;
-    // A length takes no more bytes than the quotation marks of the string, except for a few bytes for very long
-    // strings.
+    // The length of a string takes no more bytes than the two quotation marks in the JSON if the string is shorter than
+    // 16 KiB. The addends cover longer strings.
     let bytes_max = json.len() + (json.len() >> 20) + 4;
     let whole = |encoding| {
         let mut payload = Payload { buffer: Vec::with_capacity(bytes_max), count: 0 };
@@ -181,7 +183,8 @@ fn read(json: &[u8], shape: Shape) -> Option<Payload> {
         .or_else(|| is_json(json.as_bytes()).then(|| whole(StringEncoding::Wtf8)).flatten())
 }
 
-/// Returns whether the input is JSON of any depth: the parser keeps the open brackets on the heap, not on the stack.
+/// Returns whether the input is JSON, however deeply nested: the parser keeps the open brackets on the heap, not on the
+/// stack.
 fn is_json(json: &[u8]) -> bool {
     std::str::from_utf8(json).is_ok_and(|json| serde_json::from_str::<IgnoredAny>(json).is_ok())
 }
@@ -191,11 +194,11 @@ fn first_non_space(json: &[u8]) -> Option<u8> {
     json.iter().copied().find(|byte| !b" \t\n\r".contains(byte))
 }
 
-/// How a string is deserialized.
+/// The form in which the parser returns a string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StringEncoding {
     Text,
-    /// UTF-8 that may contain surrogates.
+    /// Bytes: UTF-8 that may also contain unpaired surrogates.
     Wtf8,
 }
 
@@ -271,7 +274,7 @@ mod tests {
         Ok(strings.iter().map(|string| (*string).to_owned()).collect())
     }
 
-    /// Returns JSON texts with the expected result as a request body and as a WebSocket message.
+    /// Returns JSON texts, each with two expected results: as a request body and as a WebSocket message.
     fn cases() -> Vec<(&'static str, Strings, Strings)> {
         let both = |json, strings: &[&str]| (json, ok_strings(strings), ok_strings(strings));
         let broken = |json| (json, Err(Broken), Err(Broken));

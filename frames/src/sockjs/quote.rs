@@ -1,11 +1,11 @@
-//! Quotes the text of a message for a SockJS frame, character by character. Quoting a text in pieces therefore gives
-//! the same result as quoting it whole.
+//! Quoting of a message's text for a SockJS frame. Each character is quoted by itself, so quoting a text in pieces
+//! gives the same result as quoting it whole.
 
 use bytes::BytesMut;
 use percent_encoding::percent_decode;
 use std::borrow::Cow;
 
-/// How text is quoted in a frame. It depends on the transport.
+/// The way in which text is quoted in a frame. It depends on the transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Quoting {
     /// As a JSON string: xhr, xhr_streaming, websocket.
@@ -34,7 +34,8 @@ impl Quoting {
 mod class {
     /// Needs no escape.
     pub(super) const PLAIN: u8 = 0;
-    /// Maximum for a byte with its own escape: values from 1 to this are indices in [`super::ESCAPES`], plus 1.
+    /// The last of the classes for bytes with an escape of their own. Class N, from 1 to this, is for row N - 1 of
+    /// [`super::ESCAPES`].
     pub(super) const ESCAPE_MAX: u8 = 9;
     /// A control character without an escape of its own.
     pub(super) const CONTROL: u8 = 10;
@@ -44,7 +45,8 @@ mod class {
     pub(super) const ASTRAL: u8 = 12;
 }
 
-/// Bytes with an escape of their own, and the escape in each quoting. The last two have one in a single quoting.
+/// Bytes with an escape of their own, and their escape in each quoting. An empty escape means that the quoting does not
+/// escape the byte.
 const ESCAPES: [(u8, [&[u8]; 3]); 9] = [
     (b'"', [b"\\\"", b"\\\"", b"\\\\\\\""]),
     (b'\\', [b"\\\\", b"\\\\", b"\\\\\\\\"]),
@@ -57,7 +59,7 @@ const ESCAPES: [(u8, [&[u8]; 3]); 9] = [
     (b'<', [b"", b"", b"\\u003c"]),
 ];
 
-/// An escape padded to a fixed size, so that it is copied in one step, and its length.
+/// An escape, padded to a fixed size so that it is copied in one step, and its length without the padding.
 type Padded = ([u8; 8], usize);
 
 static PADDED: [[Padded; ESCAPES.len()]; 3] = [padded(0), padded(1), padded(2)];
@@ -118,7 +120,7 @@ pub fn quote(quoting: Quoting, text: &[u8], out: &mut BytesMut) {
 fn quote_valid(quoting: Quoting, text: &str, out: &mut BytesMut) {
     let bytes = text.as_bytes();
     let classes = &CLASSES[quoting as usize];
-    // The bytes between these two need no escape.
+    // The bytes from `from` up to `at` need no escape. They have not been appended yet.
     let (mut from, mut at) = (0, 0);
     loop {
         at = plain_end(bytes, at, quoting);
@@ -178,8 +180,8 @@ fn plain_end(bytes: &[u8], mut at: usize, quoting: Quoting) -> usize {
     bytes[at..].iter().position(special).map_or(bytes.len(), |stop| at + stop)
 }
 
-/// Returns how many bytes at the beginning, in whole blocks, are certainly plain. The loop over a block has no early
-/// exit, so that the compiler vectorizes it.
+/// Returns the length of the blocks at the beginning of `bytes` that contain only ASCII characters without an escape.
+/// The loop over a block has no early exit, so that the compiler vectorizes it.
 fn plain_blocks(bytes: &[u8], quoting: Quoting) -> usize {
     const BLOCK: usize = 32;
     let extra = extra_escape(quoting);
@@ -190,21 +192,22 @@ fn plain_blocks(bytes: &[u8], quoting: Quoting) -> usize {
     blocks.iter().take_while(is_plain).count() * BLOCK
 }
 
-/// Returns the index of the first of eight bytes, lowest first, that is a control character, not ASCII, or has an
-/// escape.
+/// Returns the index of the first of eight bytes, lowest first, that is a control character, is not ASCII, or has an
+/// escape of its own.
 fn first_candidate(bytes: u64, quoting: Quoting) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x80 * ONES;
-    // The subtraction sets the high bit of an ASCII byte that is less than the subtrahend. Only then there is a borrow,
-    // which affects only higher bytes; these come later.
+    // The subtraction sets the high bit of an ASCII byte that is less than the subtrahend. Only such a byte borrows
+    // from the next higher byte. So the borrow can falsify only bytes after a candidate, and the first candidate is
+    // always right.
     let is = |byte: u8| (bytes ^ (u64::from(byte) * ONES)).wrapping_sub(ONES);
     let is_control = bytes.wrapping_sub(0x20 * ONES);
     let candidate = (bytes | is_control | is(b'"') | is(b'\\') | is(extra_escape(quoting))) & HIGH;
     (candidate != 0).then(|| candidate.trailing_zeros() as usize / 8)
 }
 
-/// Returns the byte that has an escape only in this quoting. Plain JSON has none; it tests for the quotation mark
-/// twice.
+/// Returns the byte that only this quoting escapes. [`Quoting::Plain`] has no such byte, and tests for the quotation
+/// mark twice.
 fn extra_escape(quoting: Quoting) -> u8 {
     match quoting {
         Quoting::Plain => b'"',
@@ -213,8 +216,8 @@ fn extra_escape(quoting: Quoting) -> u8 {
     }
 }
 
-/// Returns whether the character of these three bytes is one that some proxies and browsers change: U+200C–200F,
-/// 2028–202F, 2060–206F, FFF0–FFFF.
+/// Returns whether these three bytes encode a character that some proxies and browsers change: U+200C–200F, 2028–202F,
+/// 2060–206F, FFF0–FFFF.
 fn needs_escape(bytes: [u8; 3]) -> bool {
     matches!(
         bytes,

@@ -13,9 +13,10 @@
 //!                       +-----------------------------------------------------------------------+
 //!                         NUL where a line would begin: a frame without a body may leave out its blank line
 //! ```
-//! The end of a command without a body is found from the bytes after the blank line, not from `content-length`, because
-//! some clients copy the headers of a MESSAGE into the ACK for it. Each byte is examined once, and an error is reported
-//! at the first byte that causes it, however the stream is split: the position is kept between calls.
+//! The end of a frame whose command allows no body is found from the bytes after the blank line, not from
+//! `content-length`, because some clients copy the headers of a MESSAGE into the ACK for it. The position is kept
+//! between calls. However the stream is split, each byte is examined once, and an error is reported at the first byte
+//! that causes it.
 
 use super::command::Command;
 use super::delimiters::Delimiters;
@@ -46,7 +47,8 @@ pub(super) struct Boundary {
     phase: Phase,
     /// Number of bytes that need not be examined again.
     scanned: usize,
-    /// Start of the current line; all lines before it are complete.
+    /// Start of the current line; all lines before it are complete. After the blank line, this is the start of the
+    /// body.
     line: usize,
     /// Offset of the first colon of the current line. If this is less than `line`, no colon has been found yet.
     colon: usize,
@@ -56,7 +58,7 @@ pub(super) struct Boundary {
     command_end: usize,
     command: Option<Command>,
     spans: HeaderSpans,
-    /// Start and end of the value of the first content-length.
+    /// Start and end of the value of the first `content-length`.
     content_length: Option<(usize, usize)>,
     #[cfg(test)]
     examined: usize,
@@ -74,7 +76,8 @@ enum Phase {
     Bodyless(Command),
 }
 
-/// Returns the number of padding bytes: line ends and NULs. A final CR, perhaps half of a line end, does not count.
+/// Returns the number of padding bytes (line ends and NULs) at the beginning of `input`. A CR at the end of `input`
+/// does not count, because its LF may still arrive.
 pub(super) fn padding(input: &[u8]) -> usize {
     let mut at = 0;
     loop {
@@ -87,7 +90,7 @@ pub(super) fn padding(input: &[u8]) -> usize {
 }
 
 impl Boundary {
-    /// Returns the length of the complete lines in `find`'s input, including the command line, in bytes.
+    /// Returns how many bytes of the input of `find` are complete lines, including the command line.
     pub(super) fn complete_lines_bytes(&self) -> usize {
         self.line
     }
@@ -120,7 +123,7 @@ impl Boundary {
         }
     }
 
-    /// Examines the available lines, and returns whether the blank line is among them.
+    /// Examines the lines that have arrived, and returns whether the headers end in them.
     #[inline]
     fn head(
         &mut self,
@@ -162,7 +165,8 @@ impl Boundary {
         self.command_end = end - usize::from(input[..end].ends_with(b"\r"));
         let name = &input[..self.command_end];
         self.command = Command::from_wire(name);
-        // Read on after a word: an unknown command may have a receipt header. Anything else is another protocol.
+        // If an unknown command is a word, reads on: the frame may have a `receipt` header. Anything else is another
+        // protocol.
         if self.command.is_none() && !name.iter().all(u8::is_ascii_alphabetic) {
             return Err(FrameError::UnknownCommand { quoted: quote(name) });
         }
@@ -196,8 +200,9 @@ impl Boundary {
         Ok(false)
     }
 
-    /// Processes a NUL at `at`. Where a header line would begin, it ends a frame without a body whose client omitted
-    /// the blank line. Anywhere else, or after a `content-length` that announces a body, the frame is incomplete.
+    /// Processes a NUL at `at`. At the beginning of a line, the NUL ends a frame without a body, whose client has left
+    /// out the blank line. If the NUL is inside a line, or if `content-length` announces a body, the frame is
+    /// incomplete.
     #[cold]
     fn nul_in_head(
         &mut self,
@@ -231,7 +236,8 @@ impl Boundary {
         self.line.saturating_add(longest).saturating_add(1)
     }
 
-    /// Returns the error for a line that has no LF where it must end, but perhaps a NUL.
+    /// Returns the error for a line that has no LF within the limits. `nul` is the offset of the NUL if the search
+    /// found one first.
     #[cold]
     fn unterminated_line(
         &self,
@@ -265,7 +271,8 @@ impl Boundary {
         FramePosition { line: self.spans.len() + 1, byte: self.line + 1 }
     }
 
-    /// Called after the blank line: determines how the body ends, before any of the body is buffered.
+    /// Determines how the body ends. Called at the end of the headers, so that a `content-length` above the limit is
+    /// rejected before the body is buffered.
     #[inline(always)]
     fn body_phase(&self, input: &[u8], frame_max: usize, version: Version) -> Result<Phase, FrameError> {
         let Some(command) = self.command else {
@@ -331,7 +338,7 @@ impl Boundary {
         }
     }
 
-    /// Expects the NUL, with nothing or only line ends before it.
+    /// Finds the NUL of a frame without a body. Only line ends may precede the NUL.
     #[inline]
     fn bodyless_end(
         &mut self,
@@ -431,7 +438,8 @@ mod tests {
         assert_eq!(find(bytes, &WIDE), Ok(Some(expected)));
     }
 
-    /// Checks a frame at each limit, one that is smaller by a byte or line, and one that is larger by a byte or line.
+    /// Checks a frame that is exactly at each limit, one that is a byte or line below it, and one that is a byte or
+    /// line above it.
     #[test]
     fn every_limit_is_inclusive() {
         let send =
@@ -446,7 +454,7 @@ mod tests {
         let count = Limits { header_count_max: 3, ..WIDE };
         let recipients = Limits { header_bytes_max: 20, to_bytes_max: 50, ..WIDE };
         type Make<'a> = &'a dyn Fn(usize) -> Vec<u8>;
-        // SEND, LF, LF and NUL are 7 bytes of a frame, and content-length:NN and LF 18 more.
+        // SEND, LF, LF and NUL are 7 bytes of a frame, and `content-length:NN` and LF 18 more.
         let cases: [(&str, &Limits, Make<'_>, usize); 7] = [
             ("frame-bytes-max", &frame, &|bytes| send("", bytes - 7), 100),
             ("frame-bytes-max", &frame, &|bytes| counted(bytes - 7 - 18), 100),

@@ -79,7 +79,7 @@ const _: () = {
 };
 
 impl Command {
-    /// Returns the command with this name; `None` if it is unknown.
+    /// Returns the command with this name, or `None` if the name is unknown.
     #[inline]
     pub fn from_wire(name: &[u8]) -> Option<Command> {
         // A match compiles to a test of the length and one comparison, faster than a search in the table.
@@ -113,13 +113,13 @@ impl Command {
         TABLE[self as usize].wire
     }
 
-    /// Returns whether the frame may carry a body: SEND, MESSAGE and ERROR only.
+    /// Returns whether frames with this command may have a body. Only SEND, MESSAGE and ERROR may.
     #[inline]
     pub fn may_have_body(self) -> bool {
         WITH_BODY >> self as u32 & 1 == 1
     }
 
-    /// Returns whether header values are never escaped: CONNECT, STOMP, CONNECTED.
+    /// Returns whether the headers of frames with this command are literal (never escaped): CONNECT, STOMP, CONNECTED.
     pub fn is_literal(self) -> bool {
         TABLE[self as usize].is_literal
     }

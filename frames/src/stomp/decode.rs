@@ -1,7 +1,9 @@
 //! Decodes a stream of bytes into frames.
 //!
-//! [`boundary`](super::boundary) finds a whole frame under limits. Its bytes are split off and frozen, and only then is
-//! it parsed: the headers and body of the frame are slices of these bytes.
+//! [`boundary`](super::boundary) finds the end of a frame and enforces the limits. Then the bytes of the frame are
+//! split off the buffer, frozen and parsed: the headers and body of the frame are slices of these bytes.
+//!
+//! The head of a frame is the part before its body: the command line, the header lines and the blank line.
 
 use super::boundary::{Boundary, Span, padding};
 use super::decode_error::DecodeError;
@@ -21,15 +23,15 @@ pub struct Decoder {
     limits: Limits,
     version: Version,
     buffer: BytesMut,
-    /// Bytes of earlier frames in the allocation that the buffer still shares.
+    /// Number of bytes that earlier frames take in the allocation of `buffer`.
     earlier_bytes: usize,
     boundary: Boundary,
     failed: Option<Box<DecodeError>>,
 }
 
 impl Decoder {
-    /// Creates a decoder for a connection without a negotiated version: escapes are as in 1.2, CONNECT and STOMP frames
-    /// are literal.
+    /// Creates a decoder for a connection whose version is not negotiated yet. It decodes the escapes of STOMP 1.2, but
+    /// takes the headers of CONNECT and STOMP frames literally.
     pub fn new(limits: Limits) -> Decoder {
         Decoder {
             limits,
@@ -51,7 +53,7 @@ impl Decoder {
         self.limits = limits;
     }
 
-    /// Adds received bytes. Call `next` until it returns `None` after each call; the buffer then never exceeds the
+    /// Adds received bytes. After each call, call `next` until it returns `None`: then the buffer never exceeds the
     /// limits of one frame plus the length of `input`.
     pub fn feed(&mut self, input: &[u8]) {
         if self.failed.is_some() {
@@ -60,7 +62,7 @@ impl Decoder {
         if !self.buffer.is_empty() {
             return self.buffer.extend_from_slice(input);
         }
-        // Heartbeats on an idle connection take no memory.
+        // Skips heartbeats before allocating, so that they take no memory on an idle connection.
         let skip = padding(input);
         if skip < input.len() {
             self.buffer = BytesMut::from(&input[skip..]);
@@ -68,7 +70,8 @@ impl Decoder {
         }
     }
 
-    /// Returns the next whole frame; `None` if more bytes are needed. After an error it returns the same error forever.
+    /// Returns the next whole frame, or `None` if more bytes are needed. After an error, every call returns the same
+    /// error.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Option<Frame>, DecodeError> {
         if let Some(error) = &self.failed {
@@ -113,7 +116,7 @@ impl Decoder {
         self.buffer.len()
     }
 
-    /// Returns whether a frame has begun that `next` has not returned yet, complete or not.
+    /// Returns whether the buffer contains a frame, whole or in part, that `next` has not returned yet.
     pub fn in_progress(&self) -> bool {
         self.buffered() > 0
     }
@@ -142,8 +145,8 @@ impl Decoder {
         bytes.freeze()
     }
 
-    /// Copies the beginning of a frame out of the allocation that it shares with earlier frames, if those were larger.
-    /// Otherwise one byte after a large frame would keep all of that frame's memory.
+    /// Moves the beginning of a frame into an allocation of its own if earlier frames take more than half of the shared
+    /// one. Otherwise a single byte after a large frame would keep all of that frame's memory.
     fn unshare(&mut self) {
         if self.earlier_bytes > self.buffer.len() {
             self.buffer = BytesMut::from(&*self.buffer);
@@ -162,7 +165,7 @@ impl Decoder {
     }
 }
 
-/// Parses the headers of a whole frame. Sets everything in `headers` except its bytes.
+/// Parses the head of a whole frame. Sets all fields of `headers` except `head`.
 #[inline]
 fn parse(
     bytes: &[u8],
@@ -202,8 +205,8 @@ fn parse(
     Ok(())
 }
 
-/// Returns whether the head is ASCII without backslashes and CRs, as most are. There is no early exit, so that the
-/// compiler generates comparisons of sixteen bytes at once.
+/// Returns whether the head is ASCII without backslashes and CRs, like most heads. The loop has no early exit, so that
+/// the compiler generates comparisons of sixteen bytes at once.
 #[inline]
 fn is_simple(head: &[u8]) -> bool {
     const HIGHEST: u128 = u128::from_ne_bytes([0x80; 16]);
@@ -223,7 +226,8 @@ fn is_simple(head: &[u8]) -> bool {
     u128::from_ne_bytes(seen) & HIGHEST == 0
 }
 
-/// An invalid byte in a header line, at this offset in the head.
+/// An invalid byte in a header line, with its offset in the head. `Escape` also has the byte after the backslash, if
+/// any.
 enum InvalidByte {
     CarriageReturn(usize),
     Escape(usize, Option<u8>),
@@ -262,7 +266,7 @@ fn check(head: &[u8], lines: &HeaderLines, dialect: Dialect, version: Version) -
     Ok(())
 }
 
-/// Skips spaces before values: in 1.0, servers and clients write `name: value`.
+/// Skips spaces before values: many STOMP 1.0 clients and servers write `name: value`.
 fn strip_leading_spaces(head: &[u8], lines: &mut HeaderLines) {
     for line in lines {
         let value = &head[line.value as usize..line.value_end as usize];

@@ -15,7 +15,8 @@ pub struct DecodeError {
 }
 
 impl DecodeError {
-    /// Replaces the name of the limit, for limits that are set by different options in different contexts.
+    /// Replaces the option's name in `limit` and in the text. Used where another option sets the limit, such as
+    /// `connect-frame-bytes-max` before CONNECT.
     pub fn rename_limit(&mut self, option: &'static str) {
         if let Some(limit) = self.limit.replace(option) {
             self.detail = self.detail.replace(limit, option);

@@ -1,15 +1,15 @@
 //! Finds the bytes that delimit the parts of a frame's head, a block at a time.
 //!
-//! Header lines are short: a search that is fast over kilobytes would spend more on its setup than on the line. Here
-//! each block is compared as a whole, whatever lines it belongs to, so that each line end and colon costs only a count
-//! of trailing zeros.
+//! Header lines are short. A search that is fast over kilobytes, such as that of `memchr`, would spend more time on its
+//! setup than on the line. Here each block of bytes is compared as a whole, even if it contains the end of a line. Each
+//! delimiter then costs only a count of trailing zeros.
 
 use memchr::memchr3;
 
 /// Number of bytes that are compared together.
 const BLOCK: usize = 32;
 
-/// Number of blocks without a delimiter after which the line is treated as a long one.
+/// Number of consecutive blocks without a delimiter after which `memchr3` searches for the next one.
 const SHORT_LINE_BLOCKS: usize = 2;
 
 /// Iterator over the offsets of all LFs, NULs and colons.
@@ -19,7 +19,7 @@ pub(super) struct Delimiters<'a> {
     rest: &'a [u8],
     /// Offset of the current block.
     block: usize,
-    /// Delimiters in the current block that are not returned yet, one bit for each byte.
+    /// Delimiters in the current block that have not been returned yet. Each bit stands for a byte.
     delimiters: u32,
 }
 
@@ -95,7 +95,7 @@ fn compare(block: &[u8; BLOCK], flags: &mut [u8; BLOCK]) {
     }
 }
 
-/// Returns `rest` from the next delimiter on. Skips over a long line.
+/// Returns `rest` from its first delimiter on. This is the faster search for a long line.
 #[cold]
 fn skip_to_delimiter(rest: &[u8]) -> &[u8] {
     let next = memchr3(b'\n', 0, b':', rest).unwrap_or(rest.len());

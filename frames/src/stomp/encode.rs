@@ -5,15 +5,15 @@ use super::escape::{self, Dialect, HeaderPart};
 use super::version::Version;
 use bytes::{Bytes, BytesMut};
 
-/// Appends `name:value LF`, escaped for `version`. Characters that the version cannot represent become a space, a colon
-/// in a name of 1.0 becomes an underscore, and so does an empty name, which no version allows.
+/// Appends `name:value LF`, escaped for `version`. Characters that the version cannot represent become spaces, but a
+/// colon in a STOMP 1.0 name becomes an underscore. An empty name, which no version allows, becomes an underscore too.
 pub fn header(out: &mut BytesMut, version: Version, name: &str, value: &str) {
     line(out, Dialect::of(version, false), name, value);
 }
 
-/// Encodes a whole control frame, `COMMAND LF headers LF body NUL LF`. The headers of CONNECTED are not escaped.
-/// `content-length` is added if and only if there is a body; one among `headers` is dropped. The trailing LF is the
-/// last byte, so that transports with their own framing can cut it off.
+/// Encodes a whole frame: `COMMAND LF headers LF body NUL LF`. The headers of CONNECTED are not escaped. Adds
+/// `content-length` if there is a body, and drops any `content-length` in `headers`. A transport with its own framing
+/// can cut off the last byte, which is the LF after the NUL.
 pub fn frame(command: Command, version: Version, headers: &[(&str, &str)], body: &[u8]) -> Bytes {
     let dialect = Dialect::of(version, command.is_literal());
     let lines = headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>();

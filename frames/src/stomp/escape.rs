@@ -31,7 +31,8 @@ pub(crate) enum HeaderPart {
     Value,
 }
 
-/// The letter after the backslash, the character that the sequence represents, and the first dialect that has it.
+/// For each escape sequence: the letter after the backslash, the character that the sequence represents, and the first
+/// dialect that defines it.
 const SEQUENCES: [(u8, u8, Dialect); 4] = [
     (b'\\', b'\\', Dialect::V1_1),
     (b'n', b'\n', Dialect::V1_1),
@@ -40,7 +41,7 @@ const SEQUENCES: [(u8, u8, Dialect); 4] = [
 ];
 
 impl Dialect {
-    /// Returns the dialect of `version`, for a frame whose command has literal headers or not.
+    /// Returns the dialect of headers in `version`. `literal` tells whether the command has literal headers.
     pub(crate) fn of(version: Version, literal: bool) -> Dialect {
         match version {
             _ if literal => Dialect::Literal,
@@ -60,8 +61,7 @@ impl Dialect {
     }
 }
 
-/// Checks the escape sequences. Returns the offset of the first one that `dialect` does not define; it has one or two
-/// bytes, as a backslash at the end stands alone.
+/// Checks the escape sequences. Returns the offset of the first backslash that does not begin a sequence of `dialect`.
 pub(crate) fn check(dialect: Dialect, wire: &[u8]) -> Result<(), usize> {
     let mut at = 0;
     while let Some(next) = memchr(b'\\', &wire[at..]) {
@@ -75,8 +75,8 @@ pub(crate) fn check(dialect: Dialect, wire: &[u8]) -> Result<(), usize> {
     Ok(())
 }
 
-/// Returns the unescaped text, in one pass from left to right. `wire` must have passed [`check`] for 1.1 or 1.2; their
-/// common sequences mean the same.
+/// Decodes the escape sequences, in one pass from left to right. `wire` must have passed [`check`] for 1.1 or 1.2. The
+/// dialect need not be known, because sequences of 1.1 mean the same in 1.2.
 pub(crate) fn unescape(wire: &str) -> Cow<'_, str> {
     let Some(first) = memchr(b'\\', wire.as_bytes()) else { return Cow::Borrowed(wire) };
     let mut text = String::with_capacity(wire.len());
@@ -94,8 +94,8 @@ pub(crate) fn unescape(wire: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// Returns whether `text` certainly needs no escape or replacement in any dialect. Tests eight bytes at a time, and may
-/// therefore return `false` for text with other control characters.
+/// Returns `true` only if `text` needs no escape or replacement in any dialect. Tests eight bytes at a time, and may
+/// therefore return `false` for text with control characters that need none.
 #[inline]
 pub(crate) fn needs_no_escape(text: &[u8]) -> bool {
     let Some(last) = text.last_chunk() else {
@@ -105,7 +105,8 @@ pub(crate) fn needs_no_escape(text: &[u8]) -> bool {
     words.iter().chain([last]).fold(0, |seen, word| seen | special_bits(u64::from_le_bytes(*word))) == 0
 }
 
-/// Sets the highest bit of bytes below 0x10, colons and backslashes. A borrow may also set it in bytes above these.
+/// Sets the highest bit of a byte of the result if the byte of `word` is below 0x10, a colon or a backslash. The borrow of
+/// a subtraction may also set this bit for the bytes above such a byte.
 #[inline]
 fn special_bits(word: u64) -> u64 {
     const fn repeat(byte: u8) -> u64 {
@@ -156,17 +157,17 @@ fn length_escaped(dialect: Dialect, part: HeaderPart, text: &str) -> usize {
     text.len() + text.as_bytes().iter().filter(escaped).count()
 }
 
-/// Maps each byte to 0 if it is written unchanged, to a space or an underscore if it is replaced by that, else to the
-/// letter of its escape.
+/// Maps each byte to what is written for it: 0 if it is unchanged, a space or an underscore if it is replaced by one,
+/// or the letter of its escape.
 type Table = [u8; 256];
-/// The table for values of 1.2. Names of 1.2 have the same one, and no other dialect changes any other byte.
+/// The table for values of 1.2. It is nonzero for every byte that any dialect changes in a name or value.
 static VALUE_1_2: Table = table(Dialect::V1_2, HeaderPart::Value);
 const SPACE: u8 = b' ';
 const UNDERSCORE: u8 = b'_';
 
 const fn table(dialect: Dialect, part: HeaderPart) -> Table {
     let mut table = [0; 256];
-    // No version can carry NUL: clients that search for it take it for the end of the frame.
+    // No version can represent NUL, because many clients take the first NUL for the end of the frame.
     table[0] = SPACE;
     table[b'\n' as usize] = SPACE;
     table[b'\r' as usize] = SPACE;

@@ -6,16 +6,17 @@ use super::limits::{COMMAND_BYTES_MAX, Limits};
 use super::version::Version;
 use std::fmt;
 
-/// A position in a frame.
+/// The position of a header line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FramePosition {
-    /// Header line, counted from 1.
+    /// Number of the header line, counted from 1.
     pub(super) line: usize,
-    /// Byte of the frame, counted from 1.
+    /// Number of its first byte in the frame, counted from 1.
     pub(super) byte: usize,
 }
 
-/// An error in a frame. It contains input only through [`quote`], and never header values, which may be secrets.
+/// An error in a frame. Input appears in it only through [`quote`]. Header values may be secrets, so the only one that
+/// may appear is that of `content-length`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum FrameError {
     CommandTooLong { quoted: String },
@@ -40,7 +41,8 @@ pub(super) enum FrameError {
 /// Maximum number of input bytes that an error shows.
 const QUOTED_BYTES_MAX: usize = 32;
 
-/// Quotes the first bytes of `input` for an error text: valid UTF-8, without control characters, and not long.
+/// Quotes the first bytes of `input` (at most [`QUOTED_BYTES_MAX`]) for an error text, as valid UTF-8 without control
+/// characters.
 pub(super) fn quote(input: &[u8]) -> String {
     let cut = &input[..input.len().min(QUOTED_BYTES_MAX)];
     let text = String::from_utf8_lossy(cut);
@@ -48,7 +50,7 @@ pub(super) fn quote(input: &[u8]) -> String {
     format!("\"{}{more}\"", text.escape_debug())
 }
 
-/// Describes a backslash and the byte after it, if the line has one.
+/// Describes a backslash and the byte after it. `letter` is `None` if the line ends after the backslash.
 fn sequence(letter: Option<u8>) -> String {
     match letter {
         Some(letter) if letter.is_ascii_graphic() => format!("\\{}", char::from(letter)),
@@ -64,7 +66,7 @@ impl fmt::Display for FramePosition {
 }
 
 impl FrameError {
-    /// Converts the error to the public one. `limits` are those that were in force.
+    /// Converts the error to the public type. `limits` are those that were in force when the error was found.
     pub(super) fn into_error(self, limits: &Limits, receipt: Option<String>) -> DecodeError {
         DecodeError { summary: self.summary(), detail: self.detail(limits), limit: self.limit(), receipt }
     }

@@ -8,9 +8,9 @@
 //! EOL    = [CR] LF
 //! ```
 //!
-//! The ends of lines and names are known from the search for the end of the frame, so no byte is searched for twice.
-//! Only the structure is checked here. UTF-8, escapes and stray CRs are checked afterwards, and only if the block
-//! contains a byte that could make them invalid.
+//! The search for the end of the frame ([`boundary`](super::boundary)) has already found the ends of lines and names,
+//! so they are not searched for again. Only the structure is checked here. [`decode`](super::decode) checks UTF-8,
+//! escapes and stray CRs, and only if the head contains a byte that could make them invalid.
 
 use nom::bytes::take;
 use nom::character::char;
@@ -20,7 +20,8 @@ use nom::sequence::{preceded, terminated};
 use nom::{Err, IResult, Parser};
 use smallvec::SmallVec;
 
-/// Offsets in one header line, found by the search for the end of the frame. They are relative to the head.
+/// Offsets of the colon and the LF of one header line, relative to the head. The search for the end of the frame finds
+/// them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HeaderSpan {
     /// Offset of the first colon; equal to `end` if there is none.
@@ -29,7 +30,7 @@ pub(super) struct HeaderSpan {
     pub(super) end: u32,
 }
 
-/// The header lines of a block, as found by the search for its end.
+/// The header lines of a block, as found by the search for the end of the frame.
 pub(super) type HeaderSpans = SmallVec<[HeaderSpan; 8]>;
 
 /// Byte offsets of the name and value of one header line in the head.
@@ -49,13 +50,13 @@ pub(crate) type HeaderLines = SmallVec<[HeaderLine; 8]>;
 pub(super) enum HeaderLineError {
     NoColon,
     EmptyName,
-    /// An error of nom's own parsers. It only ends the fold, so it is never the final error.
+    /// An error of nom's own parsers. It only ends the loop over the header lines, so it is never the final error.
     Other,
 }
 
 #[derive(Debug)]
 pub(super) struct HeaderError<'a> {
-    /// The rest of the block from the invalid line on.
+    /// The part of the block from the invalid line on.
     rest: &'a [u8],
     reason: HeaderLineError,
 }
@@ -72,8 +73,8 @@ impl<'a> ParseError<&'a [u8]> for HeaderError<'a> {
 
 type Parsed<'a, T> = IResult<&'a [u8], T, HeaderError<'a>>;
 
-/// Parses the block that begins at `headers` and ends with `head`, and appends its lines. On error, returns the reason
-/// and the offset of the invalid line in the head.
+/// Parses the block from the offset `headers` to the end of `head`, and appends its lines to `lines`. On error, returns
+/// the reason and the offset of the invalid line in `head`.
 #[inline]
 pub(super) fn lines(
     head: &[u8],
@@ -101,7 +102,7 @@ fn block<'a>(
         Some(span) => header(input, head.len() - input.len(), *span),
         None => Err(Err::Error(HeaderError { rest: input, reason: HeaderLineError::Other })),
     };
-    // Pushes to the final place: lines folded into an accumulator would be moved with every line.
+    // Pushes each line directly into `lines`. An accumulator that holds the lines would be moved for every line.
     let push = |(), line| lines.push(line);
     terminated(fold_many0(terminated(header, eol), || (), push), blank_line).parse(&head[headers..])
 }
@@ -152,7 +153,8 @@ fn eol(input: &[u8]) -> Parsed<'_, char> {
     }
 }
 
-/// Parses a decimal number of digits only. A number that exceeds `usize` becomes its maximum.
+/// Parses a decimal number, or returns `None` if any byte is not a digit or there is none. A number that exceeds
+/// `usize` becomes `usize::MAX`.
 pub(super) fn digits(input: &[u8]) -> Option<usize> {
     if input.is_empty() {
         return None;

@@ -16,7 +16,7 @@ pub struct Headers {
     pub(super) head: Bytes,
     /// Offsets of the lines in the head.
     pub(super) lines: HeaderLines,
-    /// Whether the lines contain backslashes, each of which begins a valid escape.
+    /// Whether the lines contain backslashes that begin escapes. All these escapes are valid.
     pub(super) escaped: bool,
     pub(super) absent_bytes: AbsentBytes,
 }
@@ -33,12 +33,12 @@ pub(super) enum AbsentBytes {
     Simple,
 }
 
-/// A line as received, still escaped if the headers are. Both parts are valid UTF-8.
+/// The name and value of a header line as received, with their escapes. Both are valid UTF-8.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RawHeader<'a> {
     pub(crate) name: &'a [u8],
     pub(crate) value: &'a [u8],
-    /// The whole line (name, colon, value and LF), if these are contiguous.
+    /// The whole line (name, colon, value and LF), if nothing else is between these parts.
     pub(crate) line: Option<&'a [u8]>,
 }
 
@@ -49,8 +49,8 @@ impl Headers {
         Some(self.text(line.value, line.value_end))
     }
 
-    /// Returns the bytes of the index of the lines, if it has an allocation of its own: 16 bytes or more a line of a
-    /// frame with more than eight headers.
+    /// Returns the number of bytes that the offsets of the lines take on the heap: 0 for up to eight headers, and at
+    /// least 16 bytes for each header if there are more.
     pub fn index_bytes(&self) -> usize {
         if self.lines.spilled() { self.lines.capacity() * size_of::<HeaderLine>() } else { 0 }
     }
@@ -62,8 +62,7 @@ impl Headers {
             .map(|line| (self.text(line.name, line.name_end), self.text(line.value, line.value_end)))
     }
 
-    /// Returns every name in the order received, as in the frame: a backslash, a colon or a line end in a name is still
-    /// escaped.
+    /// Returns the name of every line in the order received. Escapes are not decoded.
     pub fn names(&self) -> impl Iterator<Item = &[u8]> {
         self.lines.iter().map(|line| self.bytes(line.name, line.name_end))
     }
@@ -92,7 +91,7 @@ impl Headers {
         })
     }
 
-    /// Returns whether backslashes in [`Headers::raw`] are escapes.
+    /// Returns whether backslashes in [`Headers::raw`] begin escapes.
     pub(crate) fn is_escaped(&self) -> bool {
         self.escaped
     }
@@ -124,7 +123,7 @@ impl Headers {
     }
 }
 
-/// Returns a part of a line as text, unescaped if it is `escaped`.
+/// Returns a name or value as text, and decodes its escapes if `escaped` is true.
 pub(crate) fn text(raw: &[u8], escaped: bool) -> Cow<'_, str> {
     let raw = std::str::from_utf8(raw).expect("the head is UTF-8, and names and values end at ASCII bytes");
     if escaped { unescape(raw) } else { Cow::Borrowed(raw) }

@@ -10,8 +10,8 @@ pub struct HeartBeat {
 }
 
 impl HeartBeat {
-    /// Parses `"10000,10000"`: digits only, with optional spaces around a number; `None` if malformed. Numbers that
-    /// exceed `u32` (49 days) become its maximum.
+    /// Parses a value such as `10000,10000`: two numbers of digits only, with optional spaces around each. Returns
+    /// `None` for any other value. A number that exceeds `u32` (49 days) becomes `u32::MAX`.
     pub fn parse(value: &str) -> Option<HeartBeat> {
         let (can, wants) = value.split_once(',')?;
         Some(HeartBeat { can: milliseconds(can)?, wants: milliseconds(wants)? })

@@ -22,7 +22,8 @@ impl Version {
         }
     }
 
-    /// Returns the highest supported version in `accept`, the value of `accept-version`. `None` means 1.0 only.
+    /// Returns the highest supported version in `accept`, the value of `accept-version`. A client without this header
+    /// supports only STOMP 1.0. Returns `None` if there is no common version.
     ///
     /// The order in `accept` is irrelevant, unknown versions are skipped, and spaces around a version are tolerated.
     pub fn negotiate(accept: Option<&str>) -> Option<Version> {

@@ -357,7 +357,8 @@ fn error_never_shows_a_header_value() {
     }
 }
 
-/// Returns a header name or value as the version can represent it, for the names and values of these tests.
+/// Returns a header name or value of these tests as a client of `version` receives it, with the replacements of
+/// characters that the version cannot represent.
 fn representable(version: Version, text: &str, is_name: bool) -> String {
     match version {
         Version::V1_2 => text.to_owned(),
