@@ -1,8 +1,8 @@
-//! A cache of the last allowed destination of SEND.
+//! A cache for the permission check of SEND.
 
 use crate::destination::{Destination, DestinationKind};
 
-/// A cache of the last destination that a SEND of the session was allowed to use.
+/// The last destination to which the session was allowed to send. The next SEND to it is not checked again.
 #[derive(Debug, Default)]
 pub(super) struct AccessCache {
     last: Option<Destination>,
@@ -14,8 +14,8 @@ impl AccessCache {
         self.last.as_ref().filter(|last| last.as_str() == text).cloned()
     }
 
-    /// Caches a destination after a successful permission check. Temporary queues, and destinations whose text was
-    /// changed while they were resolved, are not cached.
+    /// Caches a destination after a successful permission check. `text` is the destination that the client sent. Does
+    /// not cache temporary queues, and destinations that differ from `text` because they were resolved.
     pub(super) fn remember(&mut self, text: &str, destination: &Destination) {
         if destination.kind() != DestinationKind::TempQueue && destination.as_str() == text {
             self.last = Some(destination.clone());

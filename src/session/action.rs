@@ -14,7 +14,7 @@ pub type Receipt = Box<str>;
 /// A request of the session to the connection task, which executes actions in order.
 ///
 /// The connection task must pass every receipt in an action to [`complete`](super::machine::Session::complete) or
-/// [`close_with_error`](super::machine::Session::close_with_error): later receipts wait for it.
+/// [`close_with_error`](super::machine::Session::close_with_error). Until then, the receipts of later frames wait.
 #[derive(Debug)]
 pub enum Action {
     /// Write this frame. It ends with NUL LF.
@@ -24,7 +24,7 @@ pub enum Action {
     /// Check these credentials and call [`authenticated`](super::machine::Session::authenticated). No further frame may be
     /// handled before that call.
     Authenticate(Credentials),
-    /// The name of the client program, for the preceding [`Action::Authenticate`].
+    /// The name of the client program. Follows the [`Action::Authenticate`] of the same CONNECT.
     Agent(Box<str>),
     /// Check the new token in these credentials and call [`token_renewed`](super::machine::Session::token_renewed). No further
     /// frame may be handled before that call.
@@ -34,27 +34,28 @@ pub enum Action {
         /// The receipt to complete, if the client requested one.
         receipt: Option<Receipt>,
     },
-    /// Set the decoder to the negotiated version and apply the limits of an authenticated client. CONNECTED precedes
-    /// this action.
+    /// Set the decoder to the negotiated version and apply the limits of an authenticated client. Follows the
+    /// [`Action::Write`] of CONNECTED.
     Established(Version),
-    /// Open this session's temporary queue for the subscription that follows, before any other action uses its address.
-    /// The queue exists until the session ends, unless that subscription is rejected.
+    /// Open a temporary queue of this session with this address. The [`Action::Subscribe`] that needs the queue
+    /// follows. The queue exists until the session ends, or until the broker rejects that subscription.
     OpenTemp(Destination),
     /// Route a SEND, then complete its receipt, or report the failure.
     Publish(Publish),
-    /// Route an error report of the broker to this session. A failure to route it has no effect on the session.
+    /// Route an error report to this session. If this fails, the session continues.
     Report(Publish),
     /// Subscribe, then complete the receipt, or report the failure.
     Subscribe(Subscribe),
-    /// End a subscription, then complete the receipt. Its deliveries that are still in the outbound queue are requeued.
+    /// End a subscription, then complete the receipt. If it is to a work queue, its unsettled deliveries are requeued,
+    /// including those that are still in the outbound queue.
     Unsubscribe {
         /// The key of the subscription.
         key: Key,
         /// The receipt to complete, if the client requested one.
         receipt: Option<Receipt>,
     },
-    /// The connection is lost. Each entry is the delivery that the client was processing on one subscription, provided
-    /// that the delivery was written. This action always precedes [`Action::Close`].
+    /// The client is lost. Each entry is the oldest unsettled delivery of one subscription, which counts as failed if
+    /// it was written, because the client was probably processing it. [`Action::Close`] follows.
     Lost(Vec<(Key, Tag)>),
     /// Settle deliveries of a work queue, then complete the receipt.
     Settle {
@@ -99,13 +100,14 @@ pub enum Action {
 pub struct Publish {
     /// The resolved target.
     pub to: SendTarget,
-    /// The `destination` of the MESSAGE: the one of the SEND, without the name of a user.
+    /// The `destination` of the MESSAGE. This is the `destination` of the SEND, without the user's name in it.
     pub display_destination: Box<str>,
     /// The frame with its headers and body.
     pub frame: Frame,
     /// Headers that the broker sets. Each replaces a header of the same name in the frame.
     pub extra: Vec<(&'static str, Box<str>)>,
-    /// The id of the only session of the user that receives the message; `None` for all of them.
+    /// The ID of the only session of the user that receives the message, or `None` if all of the user's sessions
+    /// receive it.
     pub session: Option<Box<str>>,
     /// The receipt to complete after routing; `None` in a transaction.
     pub receipt: Option<Receipt>,
@@ -124,7 +126,8 @@ impl Publish {
 /// The target of a SEND.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SendTarget {
-    /// One destination. `/temp-queue/x` is replaced by its address, and a user destination contains its owner.
+    /// One destination. The address of a temporary queue has replaced the session's own name of it (`/temp-queue/x`),
+    /// and a user destination contains its owner.
     One(Destination),
     /// The same user destination of many users.
     Users(Vec<Owner>, UserPath),
@@ -144,15 +147,16 @@ pub enum RejectedAction {
 /// A SUBSCRIBE to be executed.
 #[derive(Clone, Debug)]
 pub struct Subscribe {
-    /// The session's key for the subscription, which its deliveries contain.
+    /// The key that the session has given to the subscription. Each delivery of the subscription contains it.
     pub key: Key,
     /// The resolved destination or pattern.
     pub selector: Selector,
     /// Prefetch limit in messages, at least 1 and at most `unsettled-max`.
     pub prefetch: u32,
-    /// Prefetch limit in bytes, if the client requested one. It applies if it is less than `prefetch-bytes`.
+    /// Prefetch limit in bytes, if the client requested one. Applies if it is less than the option `prefetch-bytes`.
     pub prefetch_bytes: Option<usize>,
-    /// For presence destinations: whether all user names are reported, beyond `presence-names-max`.
+    /// For presence destinations: whether a report contains all user names, even if there are more than
+    /// `presence-names-max`.
     pub names: bool,
     /// The receipt to complete, if the client requested one.
     pub receipt: Option<Receipt>,
@@ -165,7 +169,7 @@ pub struct Settle {
     pub key: Key,
     /// Tags of the deliveries in the queue, in the order of delivery. No tag is 0, and the list is not empty.
     pub tags: Vec<Tag>,
-    /// How the client settles them.
+    /// How the client settles the deliveries.
     pub disposition: Disposition,
 }
 
@@ -194,7 +198,7 @@ pub enum CommitOperation {
 pub enum DeliveryAction {
     /// Write the prefix and the tail.
     Write {
-        /// Whether to report the tag to the queue as accepted when the delivery is written (auto mode).
+        /// Whether to settle the delivery as accepted when it is written (a work queue in auto mode).
         settle_when_written: bool,
     },
     /// Discard the delivery because the subscription has ended.

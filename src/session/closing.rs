@@ -24,8 +24,8 @@ pub enum Closing {
     AccessDenied,
     /// The client violated the protocol, or requested something that does not exist.
     Rejected,
-    /// The client acknowledged a delivery that it cannot settle, such as one of its previous connection, or sent COMMIT
-    /// for a transaction that cannot be committed.
+    /// The client acknowledged a delivery that it cannot settle, such as a delivery of its previous connection, or sent
+    /// COMMIT for a transaction that cannot be committed.
     NotSettled,
     /// The first bytes belong to another protocol.
     WrongProtocol,
@@ -40,15 +40,16 @@ pub enum Closing {
 /// The way in which a client is too slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Slowness {
-    /// Its outbound queue overflowed (`outbound-queue-bytes-max`).
+    /// The client's outbound queue overflowed (`outbound-queue-bytes-max`).
     Overflow,
-    /// It read nothing for `stall-timeout` while data was waiting to be written to it.
+    /// The client read nothing for `stall-timeout` while data was waiting to be written to it.
     Stalled,
-    /// It did not acknowledge the deliveries of this subscription (`unsettled-max`).
+    /// The client did not acknowledge the deliveries of this subscription (`unsettled-max`).
     Unsettled(Key),
-    /// It did not acknowledge the deliveries of all of its subscriptions (`subscription-bytes-max`).
+    /// The unacknowledged deliveries of all of the client's subscriptions took too much memory
+    /// (`subscription-bytes-max`).
     UnsettledBytes,
-    /// It had many unacknowledged deliveries while the broker had little memory left (`memory-bytes-max`).
+    /// The client had many unacknowledged deliveries while the broker had little memory left (`memory-bytes-max`).
     UnsettledMemory,
 }
 
@@ -64,8 +65,8 @@ impl Slowness {
         }
     }
 
-    /// Returns whether the processing of a message may be the cause. An overflow or a lack of memory depends on how
-    /// much is published, not on how the client processes it.
+    /// Returns whether a message that the client processes may have made it slow. An overflow or a lack of memory
+    /// depends on how much is published, not on how the client processes messages.
     fn is_lost(self) -> bool {
         match self {
             Slowness::Stalled | Slowness::Unsettled(_) | Slowness::UnsettledBytes => true,
@@ -74,8 +75,8 @@ impl Slowness {
     }
 }
 
-/// Limits on one frame, on its arrival, and on one transaction of an authenticated client. A client that answers a
-/// message with such a frame exceeds the limit again at every redelivery.
+/// Options that limit the size of one frame, the time of its arrival, or the size of one transaction. A client that
+/// answers a message with such a frame or transaction exceeds the limit again at every redelivery of the message.
 const LIMITS_ON_FRAMES: [&str; 11] = [
     "frame-bytes-max",
     "header-bytes-max",
@@ -133,9 +134,9 @@ impl Closing {
     /// responding, violated the protocol, or sent a frame or a transaction that is too large.
     ///
     /// The delivery that the client was processing then counts as failed. Otherwise a message that makes its consumer
-    /// misbehave would be redelivered forever. An orderly end does not count. Neither does an ERROR whose cause is
+    /// misbehave would be redelivered forever. An orderly end is not a failure. Neither is an ERROR whose cause is
     /// unrelated to the message: a stale ACK, a permission rule, an overflow of the outbound queue, or a limit on the
-    /// client's rate, on its total, or on the total of all clients.
+    /// rate or the totals of one client or of all clients.
     pub fn is_lost(self) -> bool {
         match self {
             Closing::PeerLeft | Closing::HeartbeatLost | Closing::Rejected => true,
@@ -153,7 +154,7 @@ impl Closing {
         }
     }
 
-    /// Returns the option of the limit that was reached, if that is the reason.
+    /// Returns the option whose limit was reached, or `None` if the reason is not a limit.
     pub fn limit(self) -> Option<&'static str> {
         match self {
             Closing::Limit(option) => Some(option),

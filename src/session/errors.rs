@@ -1,5 +1,5 @@
-//! The table of all ERRORs that a session can send: the value of `message`, and a body that states what was wrong, what
-//! was expected, and for a limit which option of the broker to change.
+//! The table of all ERRORs that a session can send. Each has a value of the header `message`, and a body that states
+//! what was wrong and what was expected. If a limit was reached, the body also names the broker's option to change.
 
 use super::closing::Closing;
 use super::timers::TimeoutOption;
@@ -26,13 +26,13 @@ pub(super) struct Rejection {
     pub(super) closing: Closing,
     /// An additional header of the ERROR.
     pub(super) extra: Option<(&'static str, Box<str>)>,
-    /// The denied operation and the rule, for the log.
+    /// The operation that a permission rule denied, and the rule, for the log.
     pub(super) denied: Option<(Verb, AccessDenied)>,
 }
 
 /// Defines rejections: the [`Closing`] reason, then rows of `name(arguments) = "summary", "detail", format arguments`.
-/// A summary must contain no colon and no backslash, because the ERROR may be written before the version, and with it
-/// the escaping, is negotiated.
+/// A summary must contain no colon and no backslash: the ERROR may be written before the version is negotiated, which
+/// determines how headers are escaped.
 macro_rules! rejections {
     ($closing:ident: $($name:ident($($argument:ident: $kind:ty),*) = $summary:literal, $detail:literal $(, $value:expr)*;)+) => {
         impl Rejection {
@@ -189,7 +189,7 @@ impl Rejection {
         Rejection { closing: Closing::ConnectTimeout, ..rejection }
     }
 
-    /// Returns the rejection of a request that a permission rule denies. Only the log shows the rule.
+    /// Returns the rejection of a request that a permission rule denies. The log shows the rule, the ERROR does not.
     pub(super) fn denied(verb: Verb, destination: &str, denied: AccessDenied) -> Rejection {
         let what = match verb {
             Verb::Send => "send to",

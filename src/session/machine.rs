@@ -16,12 +16,13 @@ use std::sync::Arc;
 use std::time::Instant;
 use stompbox_frames::stomp::Version;
 
-/// A generator of unguessable names for temporary queues: the part after `/temp-queue/`, starting with `~`.
+/// A function that returns a new unguessable name for a temporary queue: the part after `/temp-queue/`, starting with
+/// `~`.
 type Addresses = dyn Fn() -> String + Send + Sync;
 
 /// A STOMP session: the sans-IO state machine of one connection.
 ///
-/// `repr(C)` keeps the order of the fields: those that a delivery uses come first.
+/// `repr(C)` keeps the order of the fields: the fields that every delivery uses come first.
 #[repr(C)]
 pub struct Session {
     pub(super) state: State,
@@ -60,8 +61,9 @@ pub(super) struct RareState {
 impl Session {
     /// Creates a session that waits for CONNECT.
     ///
-    /// `id` must be random: CONNECTED shows it, and `ack` values contain a part of it. `addresses` generates
-    /// unguessable names for temporary queues: the part after `/temp-queue/`, starting with `~`.
+    /// `id` must be random, because a part of it distinguishes the `ack` values of this session from those of other
+    /// sessions. CONNECTED shows it. `addresses` returns unguessable names for temporary queues: the part after
+    /// `/temp-queue/`, starting with `~`.
     pub fn new(options: Arc<Options>, id: String, addresses: Arc<Addresses>, now: Instant) -> Session {
         Session {
             options,
@@ -84,7 +86,7 @@ impl Session {
         }
     }
 
-    /// Returns the negotiated version; 1.2 before CONNECT.
+    /// Returns the negotiated version, or 1.2 before CONNECT.
     pub fn version(&self) -> Version {
         self.version
     }

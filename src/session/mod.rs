@@ -16,25 +16,25 @@
 //!         `close_with_error` leads here from every state, `malformed` from every state but Leaving.
 //! ```
 //!
-//! In `Closed` the session handles no frame and emits no action: frames after DISCONNECT, or after a frame that was
-//! answered by ERROR, are never executed. The caller must therefore execute the actions of one call before it makes the
-//! next call.
+//! In `Closed` the session handles no frame and emits no action, so frames after DISCONNECT or after a rejected frame
+//! are never executed. The caller must execute the actions of one call before the next call, because the failure of an
+//! action may close the session.
 //!
 //! A session does not use sockets, clocks, random numbers or logs. Time is the argument `now`. Unguessable names come
 //! from a function that is passed to [`Session::new`]. The session does not use the broker either: it requests
 //! operations on messages as actions, and the caller reports the result with [`Session::complete`] or
 //! [`Session::close_with_error`].
 //!
-//! Choices where the specification leaves one:
+//! Where the specification leaves a choice:
 //!
 //! - `host` may have any value or be missing.
 //! - In 1.2 the `id` of an ACK may also be a `message-id`.
 //! - An ACK for a subscription in auto mode is ignored.
 //! - UNSUBSCRIBE of an unknown subscription succeeds without an effect.
-//! - No two deliveries of all sessions have the same `ack`. A value that a client kept from its previous connection
+//! - The values of `ack` are unique among all sessions. A value that a client has kept from its previous connection
 //!   therefore settles nothing on the next one.
 //!
-//! Headers of other brokers that STOMP does not define are in [`extensions`].
+//! Headers of other brokers, which STOMP does not define, are handled by [`extensions`].
 
 mod access_cache;
 mod action;

@@ -9,8 +9,7 @@ pub struct Options {
     /// The broker's own heartbeat intervals in milliseconds (`heart-beat`, default 10000,10000). Values from 1 to 499
     /// are raised to 500.
     pub heart_beat: HeartBeat,
-    /// Longest silence before CONNECT is complete (`connect-silence`, default 10 s), from the start of the connection
-    /// or from the last byte.
+    /// Longest time without a received byte before CONNECT is complete (`connect-silence`, default 10 s).
     pub connect_silence: Duration,
     /// Longest time from the start of the connection until CONNECT is complete (`connect-timeout`, default 60 s).
     pub connect_timeout: Duration,
@@ -28,8 +27,8 @@ pub struct Options {
     pub transactions_max: usize,
     /// Largest number of frames in one open transaction (`transaction-frames-max`, default 10000).
     pub transaction_frames_max: usize,
-    /// Largest size in bytes of the frames parked in all open transactions of a session (`transaction-bytes-max`,
-    /// default 4 MiB).
+    /// Largest size in bytes of the frames in all open transactions of a session (`transaction-bytes-max`, default 4
+    /// MiB).
     pub transaction_bytes_max: usize,
     /// Largest number of temporary queues of a session (`temp-queues-max`, default 100).
     pub temp_queues_max: usize,
@@ -47,13 +46,16 @@ pub struct Options {
     pub to_bytes_max: usize,
     /// Largest number of names in the header `to` (`to-names-max`, default 10000).
     pub to_names_max: usize,
-    /// Whether MESSAGEs of topics and queues also name their sender in `user-name` (`show-sender`, default false).
+    /// Whether MESSAGEs of topics and queues name their sender in `user-name`, as those of users and services always do
+    /// (`show-sender`, default false).
     pub show_sender: bool,
     /// Whether a SEND whose headers request unsupported features is rejected (`strict-headers`, default false).
     pub strict_headers: bool,
-    /// Number of silent heartbeat intervals after which a client counts as lost (`heart-beat-tolerance`, default 2).
+    /// Number of heartbeat intervals without input after which a client counts as lost (`heart-beat-tolerance`, default
+    /// 2).
     pub heart_beat_tolerance: u32,
-    /// The part of this broker's message-ids before the dash and the number. It changes at each start of the broker.
+    /// The first part of this broker's message IDs, which a dash and a number follow. It changes at each start of the
+    /// broker.
     pub boot_id: Box<str>,
     /// Value of the `server` header of CONNECTED, such as "stompbox/0.1.0".
     pub server: &'static str,

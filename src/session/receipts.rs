@@ -18,7 +18,7 @@ pub(super) struct Receipts {
 enum ReceiptSlot {
     /// The action of the frame is not complete.
     Pending(Receipt),
-    /// The action is complete, and the encoded RECEIPT waits for earlier ones.
+    /// The action is complete, and the encoded RECEIPT waits for earlier receipts.
     Complete(Bytes),
 }
 
@@ -72,7 +72,7 @@ impl Receipts {
     }
 }
 
-/// Returns the value of the `receipt` header. CONNECT and STOMP must not have one, so it is ignored there.
+/// Returns the value of the `receipt` header. Ignores the header on CONNECT and STOMP, which must not have one.
 pub(super) fn requested(frame: &Frame) -> Option<Receipt> {
     match frame.command {
         Command::Connect | Command::Stomp => None,

@@ -14,7 +14,7 @@ pub(super) enum State {
     },
     /// CONNECTED was sent, and frames of the client are executed.
     Connected,
-    /// DISCONNECT was received, and earlier receipts are pending that must be sent before its own.
+    /// DISCONNECT was received. Its RECEIPT must be sent after earlier receipts, which are still pending.
     Leaving,
     /// The session has ended, by [`Action::Close`](super::action::Action::Close) or
     /// [`Session::finish`](super::machine::Session::finish). It handles no frame and emits no action.

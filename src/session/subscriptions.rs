@@ -1,4 +1,5 @@
-//! The subscriptions of a session, indexed by the client's name and by the session's key.
+//! The subscriptions of a session, which can be found by the name that the client uses and by the key that the session
+//! has given.
 
 use super::errors::Rejection;
 use super::unsettled::{AckScope, Unsettled};
@@ -56,7 +57,7 @@ pub(super) struct Subscription {
     /// The resolved destination or pattern to check against the permissions; `None` for a temporary queue of the
     /// session, which is always allowed.
     pub(super) selector: Option<Selector>,
-    /// This session's name of the temporary queue, if the destination is one.
+    /// The name that this session uses for the temporary queue, if the destination is one.
     pub(super) temp: Option<Box<str>>,
     pub(super) unsettled: Unsettled,
 }
@@ -88,7 +89,8 @@ pub(super) struct Subscriptions {
     /// The keys in ascending order of the names of their subscriptions.
     names: Vec<Key>,
     last_key: Key,
-    /// Memory of the client's names in bytes. `subscription-bytes-max` keeps it far below 4 GiB.
+    /// Memory in bytes of the texts that name the subscriptions and temporary queues. `subscription-bytes-max` keeps it
+    /// far below 4 GiB.
     texts_bytes: u32,
     /// Memory of the records of unsettled deliveries in bytes.
     unsettled_bytes: usize,
@@ -99,7 +101,7 @@ impl Subscriptions {
         self.list.len()
     }
 
-    /// Returns the memory in bytes of the lists and of the client's names.
+    /// Returns the memory in bytes of the lists, and of the texts that name the subscriptions and temporary queues.
     pub(super) fn bytes(&self) -> usize {
         allocation(self.list.capacity() * size_of::<Subscription>())
             + allocation(self.names.capacity() * size_of::<Key>())
@@ -131,7 +133,8 @@ impl Subscriptions {
         Ok(self.last_key)
     }
 
-    /// Adds a subscription. Its key must be the newest one, and its name must not be in use.
+    /// Adds a subscription. Its key must be the last result of [`Subscriptions::next_key`], and its name must not be in
+    /// use.
     pub(super) fn insert(&mut self, subscription: Subscription) {
         if let Err(at) = self.name_position(subscription.name()) {
             grow(&mut self.names);
@@ -173,8 +176,8 @@ impl Subscriptions {
         self.name_position(name).ok().and_then(|at| self.get(self.names[at]))
     }
 
-    /// Returns the subscription that a 1.0 UNSUBSCRIBE without an id ends: the one to `destination` without an id, else
-    /// the only one to `destination`. Rejects the frame if there are several.
+    /// Returns the subscription that a STOMP 1.0 UNSUBSCRIBE without an `id` ends: the subscription to `destination`
+    /// that has no `id`, or else the only subscription to `destination`. Rejects the frame if there are several.
     pub(super) fn find_by_destination(&self, destination: &str) -> Result<Option<&Subscription>, Rejection> {
         if let Some(subscription) = self.find(SubscriptionName::Destination(destination)) {
             return Ok(Some(subscription));
@@ -207,7 +210,7 @@ impl Subscriptions {
     }
 }
 
-/// Returns the memory of a name in bytes. The limits of frames bound its length.
+/// Returns the memory of a name in bytes. The limits on frames bound the length of the name.
 fn text_bytes(text: &str) -> u32 {
     u32::try_from(allocation(text.len())).unwrap_or(u32::MAX)
 }

@@ -1,5 +1,5 @@
-//! Temporary queues of a session. `/temp-queue/NAME` is the session's own name of a queue; its address is unguessable
-//! and lets other sessions send to it.
+//! Temporary queues of a session. The session itself calls a queue `/temp-queue/NAME`. Other sessions can send to the
+//! queue if they know its address, which is unguessable.
 
 use super::errors::Rejection;
 use super::options::Options;
@@ -17,7 +17,7 @@ pub(super) struct TempQueue {
     pub(super) address: Destination,
     /// Number of this session's subscriptions to the queue.
     pub(super) subscribers: usize,
-    /// The subscription that a `reply-to` caused.
+    /// The subscription that the session has created because of a `reply-to`.
     pub(super) implicit: Option<Key>,
     /// The subscription that the queue was opened for. If the broker rejects it, the queue is removed.
     opener: Key,

@@ -59,7 +59,7 @@ impl Timers {
         self.lost_after = interval(peer.sends_to(own)).map(|every| lost_after(every, tolerance));
     }
 
-    /// Returns the agreed interval of the broker's heartbeats. They are sent after 4/5 of it.
+    /// Returns the agreed interval of the broker's heartbeats. Each heartbeat is sent after 4/5 of it.
     pub(super) fn heartbeat_interval(&self) -> Option<Duration> {
         self.send_after.map(|after| after * 5 / 4)
     }
@@ -81,12 +81,12 @@ impl Timers {
         self.last_input.checked_add(options.connect_silence)
     }
 
-    /// Returns the time at which a heartbeat must be sent or the peer counts as lost.
+    /// Returns the time at which a heartbeat must be sent or the peer counts as lost, whichever is first.
     pub(super) fn heartbeat_deadline(&self) -> Option<Instant> {
         earliest(self.send_due(), self.loss_due())
     }
 
-    /// Returns the heartbeat event that is due. [`HeartbeatEvent::Send`] counts as output from this call on.
+    /// Returns the heartbeat event that is due. For [`HeartbeatEvent::Send`], records output at `now`.
     pub(super) fn poll_heartbeat(&mut self, now: Instant) -> Option<HeartbeatEvent> {
         if is_due(self.loss_due(), now) {
             return Some(HeartbeatEvent::Lost);

@@ -1,4 +1,4 @@
-//! Open transactions and the frames parked in them.
+//! Open transactions, and the frames that are parked in them until COMMIT.
 
 use super::action::{Disposition, Publish, SendTarget};
 use super::errors::Rejection;
@@ -22,7 +22,7 @@ pub(super) enum TransactionFrame {
 /// The reason for which a transaction cannot be committed.
 #[derive(Debug)]
 pub(super) enum Uncommittable {
-    /// This subscription ended while the transaction had reserved deliveries of it.
+    /// A subscription ended after the transaction had reserved deliveries of it. The value is the subscription's name.
     SubscriptionEnded(Box<str>),
     /// A frame of the transaction was rejected.
     FrameRejected,
@@ -34,13 +34,13 @@ pub(super) struct Transaction {
     pub(super) serial: TransactionSerial,
     pub(super) parked: Vec<TransactionFrame>,
     pub(super) bytes: usize,
-    /// Bytes of the texts that belong to the parked frames but are not a part of them.
+    /// Bytes of data that belongs to the parked frames but was not sent in them, such as resolved destinations.
     pub(super) texts_bytes: usize,
     /// The reason for which the transaction cannot be committed, if any.
     pub(super) uncommittable: Option<Uncommittable>,
 }
 
-/// The parked frames of a transaction that is not committed, until they are freed.
+/// The parked frames of a transaction that will not be committed. They are freed later, in portions.
 #[derive(Debug)]
 pub(super) struct Discarded {
     pub(super) parked: Vec<TransactionFrame>,
@@ -61,7 +61,7 @@ pub(super) struct Transactions {
     begun: u64,
     /// Bytes of the parked frames as `transaction-bytes-max` counts them.
     bytes: usize,
-    /// Bytes of the parked frames, including their overhead and the texts that belong to them.
+    /// Memory of the parked frames in bytes, including their overhead and data that was not sent in them.
     held_bytes: usize,
     /// Bytes of the open transactions and their names, without the parked frames.
     open_bytes: usize,
@@ -77,7 +77,7 @@ struct ParkedPosition {
 }
 
 impl TransactionFrame {
-    /// Returns the bytes of the texts that belong to the frame but are not a part of it.
+    /// Returns the bytes of data that belongs to the frame but was not sent in it.
     fn texts_bytes(&self) -> usize {
         match self {
             TransactionFrame::Publish(publish) => texts_bytes(publish),
@@ -85,7 +85,7 @@ impl TransactionFrame {
         }
     }
 
-    /// Returns the number of recipients of the frame. Each is an allocation.
+    /// Returns the number of recipients of the frame. Each takes an allocation, and thus time to free.
     pub(super) fn recipients(&self) -> usize {
         match self {
             TransactionFrame::Publish(publish) => publish.recipients(),
@@ -107,7 +107,7 @@ impl ParkedPosition {
     }
 }
 
-/// Returns the bytes of the texts that belong to a parked SEND but are not a part of its frame.
+/// Returns the bytes of data that belongs to a parked SEND but was not sent in its frame.
 fn texts_bytes(publish: &Publish) -> usize {
     let to = match &publish.to {
         SendTarget::Users(owners, path) => owners.len() * RECIPIENT_BYTES + path.as_str().len(),
@@ -118,12 +118,12 @@ fn texts_bytes(publish: &Publish) -> usize {
     to + extra + publish.display_destination.len() + publish.session.as_deref().map_or(0, str::len) + index
 }
 
-/// Bytes of each recipient of a SEND to many users: a pointer, and what the allocator uses for a short text. The length
-/// of the name is not counted separately.
+/// Bytes that are counted for each recipient of a SEND to many users: the [`Owner`], and the allocation of a short
+/// name. The actual length of the name is not counted.
 const RECIPIENT_BYTES: usize = size_of::<Owner>() + 32;
 
 impl Transactions {
-    /// Bytes of a parked frame beyond its size and its texts.
+    /// Bytes that are counted for each parked frame in addition to its size and its other data.
     const OVERHEAD_BYTES: usize = size_of::<TransactionFrame>() + size_of::<Publish>();
     /// Bytes of an open transaction, without its name.
     const OPEN_BYTES: usize = size_of::<(Box<str>, Transaction)>() * 3 / 2;
@@ -195,7 +195,7 @@ impl Transactions {
         }
     }
 
-    /// Marks the transactions that reserved deliveries of this subscription: they cannot be committed, because the
+    /// Marks the transactions that reserved deliveries of this subscription. They cannot be committed, because the
     /// deliveries were requeued when the subscription ended.
     pub(super) fn mark_subscription_ended(&mut self, subscription: &Subscription) {
         let serials: BTreeSet<TransactionSerial> = subscription.unsettled.reserved_by().collect();

@@ -34,10 +34,10 @@ const IDLE_DELIVERIES: usize = 32;
 pub(super) struct AckPrefix([u8; AckPrefix::BYTES_MAX]);
 
 impl AckPrefix {
-    /// Number of hexadecimal digits of the random session id in the token: 10 digits are 40 bits.
+    /// Number of hexadecimal digits of the session ID in the prefix: 10 digits are 40 bits.
     const BYTES_MAX: usize = 10;
 
-    /// Returns the token of a session: the first bytes of its random id.
+    /// Returns the prefix for a session: the first bytes of its random ID.
     pub(super) fn of(session: &str) -> AckPrefix {
         let end = session.floor_char_boundary(AckPrefix::BYTES_MAX);
         let mut bytes = [0; AckPrefix::BYTES_MAX];
@@ -46,7 +46,7 @@ impl AckPrefix {
     }
 
     fn as_bytes(&self) -> &[u8] {
-        // A shorter id is padded with zeros.
+        // If the ID is shorter, the array ends in zeros.
         let end = self.0.iter().position(|&byte| byte == 0).unwrap_or(AckPrefix::BYTES_MAX);
         &self.0[..end]
     }
@@ -86,7 +86,7 @@ impl AckId {
     }
 }
 
-/// A buffer for the longest `ack` value: a token, then two numbers of at most 10 and 20 digits, each after a dash.
+/// A buffer for the longest `ack` value: a prefix, then two numbers of at most 10 and 20 digits, each after a dash.
 #[derive(Debug)]
 pub(super) struct AckIdBuffer {
     bytes: [u8; AckPrefix::BYTES_MAX + 32],
@@ -139,8 +139,8 @@ pub(super) enum DeliveryLookup {
 struct UnsettledDelivery {
     number: Number,
     tag: Tag,
-    /// A hash of the message-id. Unlike the id it needs no allocation. The keys of the hash are fixed: the broker
-    /// creates the ids, so a client cannot make two of them collide.
+    /// A hash of the message ID. Unlike the ID, it needs no allocation. The hash function has fixed keys, which is
+    /// safe: the broker creates the IDs, so a client cannot make two of them collide.
     message: u64,
     reserved: Option<TransactionSerial>,
 }
@@ -149,7 +149,7 @@ struct UnsettledDelivery {
 #[derive(Debug, Default)]
 pub(super) struct Unsettled {
     next: Number,
-    /// Every delivery below this number is reserved, so that a cumulative ACK can skip these.
+    /// Every delivery in the list with a lower number is reserved, so a cumulative ACK can skip these deliveries.
     reserved_below: Number,
     deliveries: VecDeque<UnsettledDelivery>,
 }
@@ -165,8 +165,8 @@ impl Unsettled {
         self.deliveries.capacity() * size_of::<UnsettledDelivery>()
     }
 
-    /// Returns the number of deliveries that did not come from a queue: all or none, because a subscription is either
-    /// to a queue or not.
+    /// Returns the number of deliveries that did not come from a work queue. This is all or none of the deliveries,
+    /// because a subscription is either to a work queue or not.
     pub(super) fn broadcasts(&self) -> usize {
         let is_queue = self.deliveries.front().is_some_and(|delivered| delivered.tag != 0);
         if is_queue { 0 } else { self.deliveries.len() }
@@ -190,7 +190,7 @@ impl Unsettled {
         self.position(number).map_or(DeliveryLookup::NotFound, |at| self.lookup(at))
     }
 
-    /// Finds the oldest unsettled delivery of a message, or if there is none, a reserved one.
+    /// Finds the oldest unsettled delivery of a message. If there is none, finds the oldest reserved one.
     pub(super) fn by_message(&self, id: &str) -> DeliveryLookup {
         work::add_visits(self.deliveries.len());
         let message = fingerprint(id);
@@ -224,7 +224,7 @@ impl Unsettled {
     /// Removes the deliveries that an ACK or NACK of the delivery at index `at` settles, and returns the tags of those
     /// that came from a queue. Reserved deliveries stay in the list.
     pub(super) fn settle(&mut self, at: usize, scope: AckScope) -> Vec<Tag> {
-        // `VecDeque::remove` moves the elements of the shorter side.
+        // `VecDeque::remove` moves the elements on the shorter side of the removed one.
         work::add_visits(at.min(self.deliveries.len() - at));
         let settled = match scope {
             AckScope::One => self.deliveries.remove(at).into_iter().collect(),
@@ -233,8 +233,8 @@ impl Unsettled {
                 work::add_visits(at - from);
                 let (reserved, settled): (Vec<_>, Vec<_>) =
                     self.deliveries.drain(from..=at).partition(|delivered| delivered.reserved.is_some());
-                // Rotates the deliveries before `from` to the back, because inserting is cheap only at the ends of the
-                // list.
+                // Puts the reserved deliveries back. The deliveries before `from` are rotated to the back in the
+                // meantime, because inserting is cheap only at the ends of the list.
                 self.deliveries.rotate_left(from);
                 reserved.into_iter().rev().for_each(|delivered| self.deliveries.push_front(delivered));
                 self.deliveries.rotate_right(from);
@@ -273,7 +273,7 @@ impl Unsettled {
             .collect()
     }
 
-    /// Releases the reservations of an aborted transaction in one pass for all of its frames. The order of the
+    /// Releases the reservations of an aborted transaction, in one pass for all of its frames. The order of the
     /// deliveries does not change.
     pub(super) fn release_reserved(&mut self, serial: TransactionSerial) {
         work::add_visits(self.deliveries.len());
@@ -310,7 +310,7 @@ impl Unsettled {
         self.deliveries.iter().filter_map(|delivered| delivered.reserved)
     }
 
-    /// Frees the memory of an empty list that a burst of deliveries has made large.
+    /// Frees the memory of a list that a burst of deliveries has made large and that is empty now.
     fn shrink_if_empty(&mut self) {
         if self.deliveries.is_empty() && self.deliveries.capacity() > IDLE_DELIVERIES {
             self.deliveries = VecDeque::new();

@@ -3,7 +3,7 @@
 use crate::destination::DestinationKind;
 use stompbox_frames::stomp::Command;
 
-/// A known extension header, for some commands.
+/// A row of the table: an extension header, and its treatment on some commands.
 #[derive(Debug)]
 pub(super) struct Extension {
     pub(super) name: &'static str,
@@ -23,7 +23,8 @@ pub(super) struct Extension {
 pub(super) enum Treatment {
     /// Stompbox implements the header.
     Honoured,
-    /// SUBSCRIBE is rejected. SEND causes a warning, or is rejected with `strict-headers`.
+    /// A SUBSCRIBE with the header is rejected. A SEND with the header causes a warning, or is rejected with
+    /// `strict-headers`.
     Unsupported,
     /// The header causes a warning, but is never rejected because many clients send it by default.
     WarnOnly,
@@ -38,11 +39,13 @@ pub(super) enum Condition {
     Always,
     /// Every value except these, compared without case.
     Unless(&'static [&'static str]),
-    /// Every value except these, compared without case, for a work queue; no value for other destinations.
+    /// Every value except these, compared without case, if the destination is a work queue. No value for other
+    /// destinations.
     OfQueueUnless(&'static [&'static str]),
-    /// A destination of a temporary queue.
+    /// Every value that is the destination of a temporary queue.
     TempQueue,
-    /// `ANYCAST` for a topic, user or presence destination, `MULTICAST` for a queue or a service, and any other value.
+    /// `ANYCAST` for a topic, user or presence destination, `MULTICAST` for a queue or a service, and any other value
+    /// for every destination.
     OtherRouting,
 }
 

@@ -60,8 +60,8 @@ impl Session {
     }
 }
 
-/// Returns the rows of the table for the headers of the frame, with their indices. Rows that need no check may be left
-/// out.
+/// Returns the rows of the table that match headers of the frame, with their indices. May leave out rows that need no
+/// check ([`Extension::is_checked`]).
 fn known(frame: &Frame) -> impl Iterator<Item = (usize, &'static Extension)> {
     let command = frame.command;
     let may_be_known = frame.headers.names().filter(|name| may_be_known(name));
@@ -73,15 +73,15 @@ fn known(frame: &Frame) -> impl Iterator<Item = (usize, &'static Extension)> {
     })
 }
 
-/// Returns whether a header to be checked has this first byte and this length. For other names the table need not be
-/// searched.
+/// Returns whether any header that needs a check has the first byte and the length of `name`. If not, the table need
+/// not be searched.
 #[inline]
 fn may_be_known(name: &[u8]) -> bool {
     let lengths = name.first().and_then(|first| LENGTHS.get(usize::from(*first)));
     lengths.is_some_and(|lengths| name.len() < 64 && lengths >> name.len() & 1 == 1)
 }
 
-/// For each first byte of a name, a bit for each length of the names to be checked.
+/// For each first byte of a name, a bit set of the lengths of the names that need a check.
 static LENGTHS: [u64; 128] = {
     let mut lengths = [0; 128];
     let mut row = 0;

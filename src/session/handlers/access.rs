@@ -231,8 +231,9 @@ impl Session {
         self.report(receipt, &rejection, actions);
     }
 
-    /// Handles the rejection of an action by the broker. If the client requested `soft-errors` and `about` allows it,
-    /// the session undoes the action and sends an error report; otherwise it sends ERROR and closes.
+    /// Handles the rejection of an action by the broker. `about` is the rejected action. If the client requested
+    /// `soft-errors` and `about` is not [`RejectedAction::Other`], the session undoes the action and sends an error
+    /// report. Otherwise it sends ERROR and closes.
     pub fn action_rejected(
         &mut self,
         about: RejectedAction,
@@ -278,7 +279,8 @@ impl Session {
         let mut extra: Vec<(&'static str, Box<str>)> =
             vec![("message", error.summary.into()), ("content-type", "text/plain".into())];
         extra.extend(receipt.map(|receipt| ("receipt-id", receipt)));
-        // The header `destination` is the one of this MESSAGE, so that of the rejected frame is named `refused`.
+        // `destination` is the header of this MESSAGE itself, so the destination of the rejected frame is named
+        // `refused`.
         extra
             .extend(about.map(|(name, value)| (if name == "destination" { "refused" } else { name }, value)));
         let body = error.detail.as_bytes().to_vec().into();

@@ -6,14 +6,15 @@
 //! | 1.1     | `message-id` (or `id` with the same value), optionally `subscription`     |
 //! | 1.0     | as in 1.1; there is no NACK                                               |
 //!
-//! An acknowledgement of a delivery in auto mode has no effect. The session does not record such deliveries, so it
-//! takes an ACK or NACK for one of these in three cases:
+//! Deliveries in auto mode need no acknowledgement, and the session does not record them. An ACK or NACK that fits no
+//! unsettled delivery may therefore belong to such a delivery, and then has no effect. The session assumes this in
+//! three cases:
 //!
-//! - The header `subscription` names a subscription in auto mode, and no unsettled delivery of a queue to another
-//!   subscription has that message-id.
-//! - That header is missing, the id is a message-id of this broker, no unsettled delivery has it, and at least one
-//!   subscription is in auto mode.
-//! - That header is missing, and all subscriptions are in auto mode.
+//! - The header `subscription` names a subscription in auto mode, and no subscription has an unsettled delivery of a
+//!   queue with that `message-id`.
+//! - The header `subscription` is missing, and all subscriptions are in auto mode.
+//! - The frame is an ACK without the header `subscription`. Its id has the form of this broker's message IDs, no
+//!   subscription has an unsettled delivery with that ID, and at least one subscription is in auto mode.
 
 use super::send::frame_bytes;
 use crate::outbound_queue::Key;
@@ -37,7 +38,8 @@ enum AckTarget {
 
 /// The identifier of a delivery in a frame.
 enum DeliveryName<'a> {
-    /// The header `id` of STOMP 1.2: the `ack` of the MESSAGE, or its `message-id` from clients that use only that.
+    /// The header `id` of STOMP 1.2. It is the `ack` of the MESSAGE, or its `message-id`, which some clients send
+    /// instead.
     Ack(Cow<'a, str>),
     Message(Cow<'a, str>),
 }
@@ -133,8 +135,8 @@ impl Session {
         })
     }
 
-    /// Returns the subscription that has an unsettled or reserved delivery of this message from a queue. Only messages
-    /// of topics can be delivered to several subscriptions.
+    /// Returns the subscription that has an unsettled or reserved delivery of this message from a queue. There is at
+    /// most one, because a queue delivers a message to one subscription only.
     fn subscription_with_queue_delivery(&self, id: &str) -> Option<&Subscription> {
         work::add_visits(self.subscriptions.len());
         self.subscriptions.iter().find(|one| one.unsettled.has_queue_delivery(id))
@@ -184,8 +186,8 @@ impl Session {
         }
     }
 
-    /// Finds a delivery by its `message-id` in the given subscription. Without one, exactly one subscription may have
-    /// an unsettled delivery of the message.
+    /// Finds a delivery by its `message-id` in the given subscription. If `subscription` is `None`, searches all
+    /// subscriptions, and rejects the frame unless exactly one has an unsettled delivery of the message.
     fn by_message(
         &self,
         command: Command,
@@ -232,7 +234,8 @@ impl Session {
         }
     }
 
-    /// Returns a hint for ERROR bodies about identifiers in 1.2, which has two kinds of them; empty in other versions.
+    /// Returns a hint for the body of an ERROR. It explains the two kinds of identifiers in STOMP 1.2, and is empty in
+    /// other versions.
     fn hint(&self) -> &'static str {
         match self.version {
             Version::V1_2 => {

@@ -15,8 +15,8 @@ const AGENT_HEADERS: [&str; 2] = ["user-agent", "agent"];
 const HEART_BEAT_MIN: u32 = 500;
 
 impl Session {
-    /// Returns the longest interval between two writes to the client that was negotiated at CONNECT; `None` if the
-    /// broker need not send heartbeats.
+    /// Returns the negotiated maximum interval between two writes to the client, or `None` if the broker need not send
+    /// heartbeats.
     pub fn heartbeat_interval(&self) -> Option<Duration> {
         self.timers.heartbeat_interval()
     }
@@ -81,7 +81,7 @@ fn without_padding(value: &str, version: Version) -> &str {
     if version == Version::V1_0 { value.trim_start_matches(' ') } else { value }
 }
 
-/// Returns the `heart-beat` header of CONNECT; 0,0 in version 1.0, which has no heartbeats.
+/// Returns the `heart-beat` header of CONNECT, or 0,0 in version 1.0, which has no heartbeats.
 fn heart_beat(frame: &Frame, version: Version) -> Result<HeartBeat, Rejection> {
     match frame.header("heart-beat") {
         Some(value) if version > Version::V1_0 => {

@@ -98,8 +98,8 @@ impl Session {
     }
 
     /// Ends the session: it handles no further frame and emits no further action. If the client is lost
-    /// ([`Closing::is_lost`]), returns for each subscription the delivery that the client was processing, which may not
-    /// be written yet. A second call returns nothing.
+    /// ([`Closing::is_lost`]), returns the oldest unsettled delivery of each subscription to a work queue. The client
+    /// was processing this delivery, unless it has not been written yet. A second call returns nothing.
     pub fn finish(&mut self, closing: Closing) -> Vec<(Key, Tag)> {
         let oldest = |one: &Subscription| one.unsettled.oldest().map(|tag| (one.key, tag));
         let lost = match closing.is_lost() {

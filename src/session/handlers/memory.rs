@@ -38,7 +38,7 @@ impl Session {
         begin.header("transaction").map_or(0, |id| Transactions::bytes_of(&id))
     }
 
-    /// Returns the memory in bytes of parked frames: their size, and the overhead of each. Discarded frames count until
+    /// Returns the memory in bytes of parked frames, including the overhead of each frame. Discarded frames count until
     /// they are freed.
     pub fn parked_bytes(&self) -> usize {
         let discarded = self.rare.iter().flat_map(|rare| &rare.discarded);
@@ -56,8 +56,9 @@ impl Session {
         self.rare.as_ref().is_some_and(|rare| !rare.discarded.is_empty())
     }
 
-    /// Returns whether parked frames must be checked against new rules, or discarded frames must be freed. The caller
-    /// must call [`Session::run_deferred_step`] until this is false before it handles the next frame.
+    /// Returns whether parked frames must be checked against new rules, or discarded frames must be freed. If so, the
+    /// caller must call [`Session::run_deferred_step`] until this function returns `false`, before it handles the next
+    /// frame.
     pub fn has_deferred_work(&self) -> bool {
         self.transactions.has_unchecked() || self.has_discarded()
     }

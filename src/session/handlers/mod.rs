@@ -108,7 +108,8 @@ impl Session {
         self.release_receipts(actions);
     }
 
-    /// Sends the completed receipts that no earlier receipt holds back.
+    /// Sends the completed receipts that are not preceded by a pending receipt. Ends a session in the state `Leaving`
+    /// when no receipt is left.
     fn release_receipts(&mut self, actions: &mut Vec<Action>) {
         while let Some(frame) = self.receipts.pop() {
             actions.push(Action::Write(frame));
@@ -192,7 +193,7 @@ impl Session {
         }
     }
 
-    /// Handles a frame in the state `Connected`. On an error `receipt` keeps its value.
+    /// Handles a frame in the state `Connected`. If it returns an error, `receipt` keeps its value for the ERROR.
     fn handle_connected(
         &mut self,
         frame: Frame,

@@ -1,4 +1,4 @@
-//! Prefetch limits of a SUBSCRIBE, in the headers that several brokers use.
+//! Prefetch limits of a SUBSCRIBE. Several brokers have defined headers for them.
 
 use crate::session::errors::Rejection;
 use crate::session::machine::Session;
@@ -31,7 +31,7 @@ struct PrefetchLimit<'a, T> {
     value: &'a str,
 }
 
-/// The limit that all headers together set. Headers with different limits are rejected.
+/// The limit that all headers of a frame agree on. Different limits are rejected.
 struct PrefetchLimits<'a, T>(Option<PrefetchLimit<'a, T>>);
 
 impl<'a, T: PartialEq> PrefetchLimits<'a, T> {
@@ -94,8 +94,8 @@ impl Session {
         Ok(Prefetch { bytes: bytes.0.map(|limit| limit.amount), ..self.default_prefetch(count) })
     }
 
-    /// Returns the prefetch limit `requested`, or the broker's default if it is `None`. The result is at least 1 and at
-    /// most `unsettled-max`.
+    /// Returns the limit `requested`, in messages, or the broker's default if it is `None`. The result is at least 1
+    /// and at most `unsettled-max`, and has no limit in bytes.
     pub(super) fn default_prefetch(&self, requested: Option<u32>) -> Prefetch {
         let max = u32::try_from(self.options.unsettled_max).unwrap_or(u32::MAX);
         Prefetch { count: requested.unwrap_or(self.options.prefetch_count).min(max).max(1), bytes: None }
@@ -109,7 +109,7 @@ fn credit(value: &str) -> Option<(u32, usize)> {
     (count > 0 || size > 0).then_some((u32::try_from(count).unwrap_or(u32::MAX), size))
 }
 
-/// Parses digits; a number that does not fit into a `usize` becomes its maximum.
+/// Parses a number that consists of digits only. A number that does not fit into a `usize` becomes `usize::MAX`.
 fn number(value: &str) -> Option<usize> {
     let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| value.parse().unwrap_or(usize::MAX))

@@ -17,7 +17,7 @@ impl Session {
         }
     }
 
-    /// Registers the receipt of a frame that an action completes, and returns it for that action.
+    /// Registers a receipt as pending, and returns it for the action that will complete it.
     pub(super) fn register_receipt(&mut self, receipt: &mut Option<Receipt>) -> Option<Receipt> {
         let receipt = receipt.take()?;
         self.receipts.push_pending(receipt.clone());

@@ -1,4 +1,4 @@
-//! SEND: its target, the permission check, and the headers that the broker sets about the sender.
+//! SEND: its target, the permission check, and the headers with which the broker describes the sender.
 
 use crate::destination::{
     Address, AddressOwner, Destination, DestinationKind, Owner, Selector, UserPath, recipients,
@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use stompbox_frames::message::is_same_name;
 use stompbox_frames::stomp::Frame;
 
-/// Path of the user destination for replies of a service if the SEND has no `reply-to`.
+/// Path of the user destination to which a service replies if the SEND has no `reply-to`.
 const REPLIES: &str = "queue/replies";
 
 /// The target of a SEND, and the `destination` that the MESSAGE shows.
@@ -63,8 +63,8 @@ impl Session {
         Ok(())
     }
 
-    /// Rejects a header line `to` longer than `header-bytes-max` unless the SEND goes to `/users/`. There the broker
-    /// reads the header and removes it, so no receiver gets a line that long.
+    /// Rejects a header line `to` longer than `header-bytes-max` unless the SEND goes to `/users/`. For `/users/` the
+    /// broker reads the header and removes it, so no receiver gets such a long line.
     fn check_recipients(&self, frame: &Frame, route: &Route, bytes: usize) -> Result<(), Rejection> {
         let max = self.options.header_bytes_max;
         if bytes <= max || matches!(route.to, SendTarget::Users(..)) {
@@ -78,8 +78,8 @@ impl Session {
         }
     }
 
-    /// Returns the target of a SEND that the permissions allow, or `None` if the SEND renews the token. The last
-    /// destination is cached because most clients send to the same one repeatedly.
+    /// Checks the permission for a SEND and returns its target, or `None` if the SEND renews the token. The last
+    /// destination is cached, because most clients send to the same destination repeatedly.
     fn route(&mut self, frame: &Frame) -> Result<Option<Route>, Rejection> {
         let text = required(frame, "destination")?;
         if let Some(destination) = self.access_cache.last(&text) {
@@ -147,24 +147,27 @@ impl Session {
         }
     }
 
-    /// Returns the id of the session that the header `session` selects as the only receiver. Rejects the header for
-    /// `/users/…`.
+    /// Returns the ID of the session that the header `session` selects as the only receiver. A SEND to `/users/…` with
+    /// this header is rejected.
     fn selected_session(&self, frame: &Frame, route: &Route) -> Result<Option<Box<str>>, Rejection> {
         let Some(session) = frame.header("session") else { return Ok(None) };
         match &route.to {
             SendTarget::One(destination) if destination.kind() == DestinationKind::User => {
                 Ok(Some(session.into()))
             }
-            // For other destinations only the broker may set this header, like `user-name`: the client's value is
-            // removed.
+            // For other destinations, only the broker may set this header, as it does `user-name`. The client's value
+            // is removed.
             SendTarget::One(_) => Ok(None),
             SendTarget::Users(..) => Err(Rejection::session_elsewhere(&route.display_destination)),
         }
     }
 
-    /// Returns the headers that the broker sets: `user-name` for users and services, and with `show-sender` for all
-    /// destinations; for services also `session` and the `reply-to` of the answer. A `reply-to` with a temporary queue
-    /// gets its address for every destination.
+    /// Returns the headers that the broker sets:
+    ///
+    /// - `user-name` for messages to users and services, and with `show-sender` for all messages;
+    /// - `session` for messages to services;
+    /// - `reply-to` for messages to services, and for all messages whose `reply-to` names a temporary queue of this
+    ///   session: the address of the reply.
     fn broker_headers(
         &mut self,
         to: &SendTarget,
@@ -178,8 +181,8 @@ impl Session {
         let mut extra = Vec::new();
         let reply_to = frame.header("reply-to");
         if let Some(reply) = reply_to.as_deref().filter(|reply| reply.starts_with('/')) {
-            // An invalid destination is rejected here. Passed on, it would make the receiver's answer fail, and the
-            // receiver could not see the cause.
+            // Rejects an ActiveMQ form here. If the broker forwarded it, the receiver's answer would be rejected, and
+            // the receiver could not see the cause.
             reject_activemq_forms(reply).map_err(Rejection::reply_to)?;
         }
         let reply_to = match (kind, reply_to) {
@@ -200,9 +203,9 @@ impl Session {
     }
 
     /// Returns the address for a `reply-to` that names a temporary queue of this session. Opens the queue and
-    /// subscribes to it if necessary: the client waits for the answer, so it need not send a SUBSCRIBE. Returns `None`
-    /// if the value is an address already, which is passed on unchanged. For a service the address must be one of this
-    /// session's own, since a service answers only its sender.
+    /// subscribes to it if necessary: the client expects an answer, so it need not send a SUBSCRIBE. Returns `None` if
+    /// the value is already an address, which is then forwarded unchanged. In a message to a service, the address must
+    /// belong to this session, because a service replies only to the sender.
     fn temp_queue_reply_to(
         &mut self,
         text: &str,
@@ -239,7 +242,7 @@ impl Session {
     }
 }
 
-/// Returns the `destination` that a MESSAGE shows for a user destination. It is the same for every user.
+/// Returns the `destination` that a MESSAGE shows for a user destination. It does not contain the user's name.
 fn display_destination(path: &UserPath) -> Box<str> {
     format!("/user/{}", path.as_str()).into()
 }

@@ -21,7 +21,7 @@ struct SubscribeRequest<'a> {
     prefetch: Prefetch,
     /// For presence destinations: whether all user names are reported.
     names: bool,
-    /// This session's name of the temporary queue, if the destination is one.
+    /// The name that this session uses for the temporary queue, if the destination is one.
     temp: Option<&'a str>,
     /// Whether a `reply-to` caused the subscription, not a SUBSCRIBE.
     implicit: bool,
@@ -70,7 +70,7 @@ impl Session {
         self.begin_subscription(&request, &selector, receipt, actions)
     }
 
-    /// Subscribes to the temporary queue of a `reply-to:/temp-queue/NAME`. The id of the subscription is its
+    /// Subscribes to the temporary queue of a `reply-to:/temp-queue/NAME`. The `id` of the subscription is the
     /// destination.
     pub(super) fn subscribe_implicitly(
         &mut self,
@@ -108,8 +108,8 @@ impl Session {
                 self.subscriptions.find(SubscriptionName::Id(&id))
             }
         };
-        // This is not an error: the subscription may have ended already, for example because a component of a web page
-        // was unmounted twice.
+        // An unknown subscription is not an error. It may have ended already, for example because a component of a web
+        // page was unmounted twice.
         let Some(key) = subscription.map(|subscription| subscription.key) else {
             self.receipt(receipt.take(), actions);
             return Ok(());
@@ -119,8 +119,8 @@ impl Session {
         Ok(())
     }
 
-    /// Checks that the name is not in use and that the limits allow one more subscription. `replaced` ends before the
-    /// new subscription begins, so it does not count.
+    /// Checks that the name is not in use and that the limits allow one more subscription. The subscription `replaced`
+    /// does not count, because it ends before the new one begins.
     fn check_capacity(&self, request: &SubscribeRequest<'_>, replaced: Option<Key>) -> Result<(), Rejection> {
         let existing = self.subscriptions.find(request.name());
         if existing.is_some_and(|subscription| Some(subscription.key) != replaced) {
@@ -230,8 +230,7 @@ impl Session {
         if id.len() > max { Err(Rejection::id_bytes(header, id.len(), max)) } else { Ok(()) }
     }
 
-    /// Replaces the stored selector by the one of the broker after subscribing, so that both share the text of the
-    /// destination.
+    /// Replaces the stored selector by an equal one from the broker, so that both share the text of the destination.
     pub fn share_selector(&mut self, key: Key, selector: Selector) {
         self.subscriptions.change(key, |subscription| {
             if let Some(own) = &mut subscription.selector {
@@ -241,8 +240,8 @@ impl Session {
     }
 }
 
-/// Returns the session's name of a temporary queue; `None` for other destinations. Rejects the address of a temporary
-/// queue, to which no client can subscribe.
+/// Returns the name that the session uses for a temporary queue, or `None` for other destinations. Rejects the address
+/// of a temporary queue, because clients cannot subscribe to addresses.
 fn temp_queue_name(selector: &Selector) -> Result<Option<&str>, Rejection> {
     let Selector::Exact(destination) = selector else { return Ok(None) };
     match TempDestination::of(destination) {

@@ -55,7 +55,8 @@ impl Session {
     }
 
     /// Returns the step that COMMIT applies in the broker for a parked frame, or `None` for an acknowledgement of topic
-    /// messages, which the broker does not track. Adds the subscription whose deliveries the frame settles to `keys`.
+    /// messages, which the broker does not track. If the frame settles deliveries, adds the key of their subscription
+    /// to `keys`.
     fn step(&self, parked: TransactionFrame, keys: &mut BTreeSet<Key>) -> Option<CommitOperation> {
         match parked {
             TransactionFrame::Publish(publish) => Some(CommitOperation::Publish(publish)),

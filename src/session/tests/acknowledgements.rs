@@ -2,8 +2,9 @@
 
 use super::*;
 
-/// Returns a peer with three deliveries on each of four subscriptions: keys 1 (client), 2 (client-individual) and 3
-/// (auto) of a queue, and key 4 (client) of a topic. Message-ids are `KEY.NUMBER`, tags are 10 × key + number.
+/// Returns a peer with four subscriptions, each with three deliveries: keys 1 (client), 2 (client-individual) and 3
+/// (auto) are subscriptions to a queue, key 4 (client) to a topic. Message IDs are `KEY.NUMBER`, tags are 10 × key +
+/// number.
 fn delivered(version: Version) -> Peer {
     let mut peer = Peer::connected(version);
     peer.send(

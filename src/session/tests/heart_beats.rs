@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// Returns a connected peer whose heart-beat header is `peers`, on a broker with the heart-beat `own`.
+/// Returns a connected peer that sent the header `heart-beat:PEERS`, on a broker with the option `heart-beat` set to
+/// `own`.
 fn with_heartbeats(own: (u32, u32), version: &str, peers: &str) -> Peer {
     let heart_beat = HeartBeat { can: own.0, wants: own.1 };
     let mut peer = Peer::new(Options { heart_beat, ..Options::default() });
@@ -14,7 +15,8 @@ fn with_heartbeats(own: (u32, u32), version: &str, peers: &str) -> Peer {
 #[test]
 fn heartbeat_intervals_are_negotiated_in_both_directions() {
     const LONGEST: u64 = u32::MAX as u64;
-    // The broker's heart-beat, the client's, milliseconds until a heartbeat is sent and until the client is lost.
+    // The broker's `heart-beat`, the client's `heart-beat`, and the milliseconds until a heartbeat is sent and until
+    // the client is lost.
     let table = [
         ((10_000, 10_000), "0,0", None, None),
         ((10_000, 10_000), "0,10000", Some(8_000), None),

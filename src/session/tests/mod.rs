@@ -85,7 +85,7 @@ impl Peer {
         peer
     }
 
-    /// Creates a connected, authenticated peer of version 1.2, with a role unless `role` is empty.
+    /// Creates a connected, authenticated peer of version 1.2. It has the role `role` unless this is empty.
     pub(super) fn user(name: &str, role: &str) -> Peer {
         let mut peer = Peer::new(Options::default());
         peer.send("CONNECT accept-version:1.2");
@@ -94,14 +94,14 @@ impl Peer {
         peer
     }
 
-    /// Creates a connected peer of version 1.2 whose options `limit` has changed.
+    /// Creates a connected peer of version 1.2 with the default options as changed by `limit`.
     pub(super) fn limited(limit: impl FnOnce(&mut Options)) -> Peer {
         let mut options = Options::default();
         limit(&mut options);
         Peer::connected_with(Version::V1_2, options)
     }
 
-    /// Sends frames, one per line. Words are lines of the head; the text after ` = ` is the body.
+    /// Sends frames, one per line. Each word is a line of the frame's head, and the text after ` = ` is the body.
     pub(super) fn send(&mut self, frames: &str) -> &mut Peer {
         for frame in frames.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let (head, body) = frame.split_once(" = ").unwrap_or((frame, ""));
@@ -285,7 +285,8 @@ impl Peer {
         }
     }
 
-    /// Returns the head of a frame as one line, with a word for each of its lines; for an ERROR its summary.
+    /// Returns the head of a frame as one line, in which words stand for its lines. For an ERROR, returns the summary
+    /// and the receipt instead.
     fn written_frame(&mut self, frame: &Bytes) -> String {
         let text = String::from_utf8(frame.to_vec()).expect("a control frame is text");
         let text = text.strip_suffix("\0\n").expect("a frame ends in NUL LF");

@@ -4,7 +4,7 @@ use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-/// An event in the life of a random session. Names are small numbers, so that several events use the same one.
+/// An event in the life of a random session. Names are small numbers, so that they occur in several events.
 #[derive(Clone, Debug)]
 enum Event {
     Subscribe { id: u8, topic: bool, mode: u8 },
@@ -83,7 +83,7 @@ struct OpenTransaction {
 struct Model {
     /// The key of a subscription is its index plus 1.
     subscriptions: Vec<Subscribed>,
-    /// The index of a delivery is a part of its message-id.
+    /// The index of a delivery is a part of its message ID.
     deliveries: Vec<Delivered>,
     transactions: Vec<OpenTransaction>,
     /// Every requested receipt, with whether its action is complete and whether it was sent.
@@ -173,8 +173,8 @@ impl Model {
         let mut active = self.subscriptions.iter().filter(|one| one.active).peekable();
         let all_auto = active.peek().is_some() && active.all(|one| one.mode == 0);
         if if version == Version::V1_1 { now == Some(0) } else { all_auto } {
-            // The id now belongs to a subscription in auto mode, or no id is sent and all subscriptions are in auto
-            // mode.
+            // Either the ID now belongs to a subscription in auto mode, or the frame names no subscription and all
+            // subscriptions are in auto mode.
             return transaction.map_or(Ok(0), |name| self.transaction(name)).map(|_| String::new());
         }
         let serial = transaction.map(|name| self.transaction(name)).transpose()?;
@@ -369,8 +369,8 @@ proptest! {
                     deliver(&mut peer, &mut model, subscription);
                 }
                 Event::Complete { index } => complete(&mut peer, &mut model, index),
-                // A rejected frame ends the session. Most such frames are left out, so that some sessions
-                // become long.
+                // A rejected frame ends the session. Most frames that would be rejected are left out, so that some
+                // sessions become long.
                 Event::Deliver { .. } => {}
                 Event::Settle { .. } if model.deliveries.is_empty() => {}
                 Event::Settle { delivery, accepted, transaction } => {
@@ -433,7 +433,7 @@ proptest! {
 }
 
 impl Model {
-    /// Returns whether the frame would probably be accepted. The model decides exactly.
+    /// Returns whether the frame would probably be accepted. This is a guess: the model decides later whether it is.
     fn is_probably_accepted(&self, event: &Event, version: Version) -> bool {
         match *event {
             Event::Subscribe { id, .. } => self.subscription(id).is_none(),

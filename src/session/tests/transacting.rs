@@ -3,8 +3,8 @@
 use super::*;
 use bytes::Bytes;
 
-/// Returns a peer with a subscription of each client mode to a queue, each with three deliveries: keys 1 (client, tags
-/// 10, 11, 12) and 2 (client-individual, tags 20, 21, 22), and one to a topic (key 3, client).
+/// Returns a peer with three subscriptions, each with three deliveries: keys 1 (client, tags 10, 11, 12) and 2
+/// (client-individual, tags 20, 21, 22) are subscriptions to a queue, key 3 (client) to a topic.
 fn delivered(options: Options) -> Peer {
     let mut peer = Peer::connected_with(Version::V1_2, options);
     peer.send(
