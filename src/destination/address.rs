@@ -1,4 +1,5 @@
-//! The destination of a SEND or a SUBSCRIBE as the client writes it: its owner may not be resolved yet.
+//! The destination of a SEND or a SUBSCRIBE as the client writes it. The owner of a user destination may not be
+//! resolved yet.
 
 use super::destination::Destination;
 use super::dialect::{rabbitmq_equivalent, reject_activemq_forms};
@@ -20,27 +21,27 @@ const TOPIC_PRESENCE: &str = "topic/";
 pub enum Address {
     /// A destination or pattern that does not depend on the session.
     Plain(Selector),
-    /// `/user/…`: a destination of a user or a session.
+    /// `/user/…`: a destination of one user or one session.
     User(AddressOwner, UserPath),
-    /// `/users/…`: a destination of each user that the header `to` lists.
+    /// `/users/…`: the same user destination of each user that the header `to` lists.
     Users(UserPath),
     /// `/auth/refresh`: renews the session's token.
     Refresh,
 }
 
-/// The owner of a user's destination, as the client writes it.
+/// The owner of a user destination, as the client writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AddressOwner {
     /// The client's own user.
     Own,
-    /// A user, by name.
+    /// The user with this name.
     Named(Box<str>),
-    /// A session, by id: `/user/~ID/queue/x`.
+    /// The session with this ID: `/user/~ID/queue/x`.
     Session(Box<str>),
 }
 
-/// The path `queue/x` or `topic/x` of a user's destination. It may contain wildcards in a SUBSCRIBE to the client's own
-/// destinations.
+/// The path `queue/x` or `topic/x` of a user destination. It may contain wildcards if a client subscribes to its own
+/// user destinations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserPath {
     text: Box<str>,
@@ -89,7 +90,7 @@ impl Address {
         }
     }
 
-    /// Returns the destination, if it does not depend on the session.
+    /// Returns the destination, or `None` if the address depends on the session or is not a single destination.
     pub fn routed(&self) -> Option<Destination> {
         match self {
             Address::Plain(Selector::Exact(destination)) => Some(destination.clone()),
@@ -101,8 +102,8 @@ impl Address {
 }
 
 impl Destination {
-    /// Parses the `destination` of a SEND that does not depend on the session: without a wildcard, and for `/user/`
-    /// with the name of the user.
+    /// Parses the `destination` of a SEND. It must not depend on the session: `/user/NAME/…` is valid, `/user/queue/…`
+    /// is not.
     ///
     /// # Errors
     /// The text is not a destination, is too long, contains a wildcard, or does not name its user.
@@ -115,8 +116,8 @@ impl Destination {
 }
 
 impl Selector {
-    /// Parses the `destination` of a SUBSCRIBE that does not depend on the session. It may contain wildcard segments in
-    /// `/topic/…` and `/app/…`.
+    /// Parses the `destination` of a SUBSCRIBE. It must not depend on the session: `/user/NAME/…` is valid,
+    /// `/user/queue/…` is not. It may contain wildcard segments in `/topic/…` and `/app/…`.
     ///
     /// # Errors
     /// The text is not a destination, is too long, contains a wildcard elsewhere, can only be sent to, or does not name
@@ -139,16 +140,16 @@ impl UserPath {
         &self.text
     }
 
-    /// Returns the destination of `owner`, or `None` if the path contains wildcards.
+    /// Returns the destination of `owner` with this path, or `None` if the path contains wildcards.
     pub fn of(&self, owner: &Owner) -> Option<Destination> {
         (!self.has_wildcard)
             .then(|| Destination { kind: DestinationKind::User, text: self.text_of(owner).into() })
     }
 
-    /// Returns the destination or pattern that `owner` subscribes to.
+    /// Returns the destination or pattern of `owner` with this path.
     ///
     /// # Errors
-    /// The pattern has too many wildcards for any number of segments.
+    /// The path contains too many of the wildcards `**`, `#` and `>`.
     pub fn selector(&self, owner: &Owner) -> Result<Selector, DestinationError> {
         if let Some(destination) = self.of(owner) {
             return Ok(Selector::Exact(destination));
@@ -164,7 +165,7 @@ impl UserPath {
     }
 }
 
-/// Parses the header `to`: user names separated by commas, percent-encoded like those in `/user/NAME/…`.
+/// Parses the header `to`: user names separated by commas, each percent-encoded as in `/user/NAME/…`.
 ///
 /// # Errors
 /// A name is empty or its percent-encoding is invalid.

@@ -19,12 +19,12 @@ impl Destination {
         self.kind
     }
 
-    /// Returns the whole text with the prefix; for a user's destination it contains the [`Owner`].
+    /// Returns the whole text with the prefix. For a user destination, it contains the [`Owner`].
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Returns the whole text, shared in memory.
+    /// Returns the whole text with the prefix. A clone of it shares the memory.
     pub(crate) fn text(&self) -> &Arc<str> {
         &self.text
     }
@@ -34,7 +34,7 @@ impl Destination {
         &self.text[self.kind.prefix().len()..]
     }
 
-    /// Returns the text that subscribers see: for a user's destination it does not contain the user.
+    /// Returns the text that subscribers see. For a user destination, it does not contain the owner.
     pub fn display_name(&self) -> Cow<'_, str> {
         match (self.kind, self.name().split_once('/')) {
             (DestinationKind::User, Some((_, path))) => format!("{}{path}", self.kind.prefix()).into(),
@@ -42,38 +42,38 @@ impl Destination {
         }
     }
 
-    /// Returns the owner and the path of a user's destination.
+    /// Returns the owner and the path of a user destination, or `None` for other destinations.
     fn owner_and_path(&self) -> Option<(&str, &str)> {
         if self.kind == DestinationKind::User { self.name().split_once('/') } else { None }
     }
 
-    /// Returns the id of the session in `/user/~ID/…`.
+    /// Returns the ID of the session in `/user/~ID/…`, or `None` for other destinations.
     pub fn session(&self) -> Option<&str> {
         let (owner, _) = self.owner_and_path()?;
         owner.strip_prefix(SESSION)
     }
 
-    /// Returns the same destination of another owner, or `None` if it is not a user's destination.
+    /// Returns the destination of another owner with the same path, or `None` if this is not a user destination.
     pub fn of(&self, owner: &Owner) -> Option<Destination> {
         let (_, path) = self.owner_and_path()?;
         let text = format!("{}{}/{path}", self.kind.prefix(), owner.as_str());
         Some(Destination { kind: self.kind, text: text.into() })
     }
 
-    /// Returns `/presence/users`, the presence of the online sessions.
+    /// Returns `/presence/users`, which reports the users that are online.
     pub fn online_users() -> Destination {
         Destination { kind: DestinationKind::Presence, text: "/presence/users".into() }
     }
 
-    /// Returns `/topic/NAME` for `/presence/topic/NAME`.
+    /// Returns `/topic/NAME` if this is `/presence/topic/NAME`, and `None` otherwise.
     pub fn watched_topic(&self) -> Option<Destination> {
         let topic = self.text.strip_prefix(DestinationKind::Presence.prefix().trim_end_matches('/'))?;
         let is_topic = topic.starts_with(DestinationKind::Topic.prefix());
         is_topic.then(|| Destination { kind: DestinationKind::Topic, text: topic.into() })
     }
 
-    /// Returns the segments of the name, split at `/` and `.`. For a user's destination the first one is the owner,
-    /// which is a single segment.
+    /// Returns the segments of the name, which are separated by `/` and `.`. The first segment of a user destination is
+    /// its owner, which is not split.
     pub fn segments(&self) -> impl Iterator<Item = &str> {
         let (owner, rest) = match self.owner_and_path() {
             Some((owner, path)) => (Some(owner), path),

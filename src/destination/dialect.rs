@@ -1,4 +1,4 @@
-//! Forms of a destination that ActiveMQ supports, which must not be mistaken for a literal name.
+//! Forms of destinations that ActiveMQ supports. They are rejected, so that they are not mistaken for literal names.
 //!
 //! ```text
 //! options   = name "?" key "=" …            ; /queue/a?consumer.prefetchSize=1
@@ -7,17 +7,17 @@
 //! other     = "/" … | "queue://" … | "topic://" … | "temp-queue://" … | "temp-topic://" …
 //! ```
 //!
-//! A comma or a question mark anywhere else is a character like any other.
+//! A comma or a question mark in any other place is an ordinary character.
 
 use super::error::{DestinationError, invalid};
 
 const SCHEMES: [&str; 4] = ["queue://", "topic://", "temp-queue://", "temp-topic://"];
 
-/// Checks that a destination has none of these forms.
+/// Checks that a destination has none of the ActiveMQ forms.
 ///
 /// # Errors
-/// The destination has one of the forms. The text says which one, what to use instead, and how to write a name that
-/// contains the characters.
+/// The destination has one of the forms. The text of the error says which one, what to use instead, and how to write a
+/// name that contains the characters.
 pub fn reject_activemq_forms(text: &str) -> Result<(), DestinationError> {
     if text.split('?').skip(1).any(begins_with_option) {
         return Err(invalid(format!(

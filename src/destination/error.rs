@@ -1,4 +1,4 @@
-//! The error of a text that is not a destination.
+//! The error of parsing a destination.
 
 /// The error of a text that is not a destination. `Display` returns one or two sentences for the client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -6,7 +6,7 @@
 pub struct DestinationError {
     /// What was wrong and what was expected.
     pub detail: String,
-    /// The option of the limit, if one was exceeded.
+    /// The option whose limit was exceeded, if any.
     pub limit: Option<&'static str>,
 }
 

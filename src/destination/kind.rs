@@ -1,6 +1,6 @@
 //! The families of destinations.
 
-/// The prefixes with names below them, each with its family. The order is that of [`DestinationKind`].
+/// The prefix of each family of destinations, in the order of [`DestinationKind`].
 pub(super) const PREFIXES: [(&str, DestinationKind); 6] = [
     ("/topic/", DestinationKind::Topic),
     ("/queue/", DestinationKind::Queue),
@@ -10,7 +10,7 @@ pub(super) const PREFIXES: [(&str, DestinationKind); 6] = [
     ("/app/", DestinationKind::App),
 ];
 
-/// The families of destinations.
+/// A family of destinations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DestinationKind {
     /// `/topic/…`: broadcast.
@@ -21,7 +21,7 @@ pub enum DestinationKind {
     TempQueue,
     /// `/user/…`: broadcast to the sessions of one user.
     User,
-    /// `/presence/…`: presence of the members of a topic, or of the online sessions.
+    /// `/presence/…`: presence of the subscribers of a topic, or of the users that are online.
     Presence,
     /// `/app/…`: each message goes to one service.
     App,
@@ -34,12 +34,12 @@ impl DestinationKind {
         prefix
     }
 
-    /// Returns whether messages are kept until a consumer takes them.
+    /// Returns whether destinations of this family keep messages until a consumer takes them.
     pub fn stores_messages(self) -> bool {
         matches!(self, DestinationKind::Queue | DestinationKind::TempQueue)
     }
 
-    /// Returns whether a SUBSCRIBE may contain wildcards.
+    /// Returns whether a SUBSCRIBE to this family may contain wildcards.
     pub(super) fn allows_wildcards(self) -> bool {
         matches!(self, DestinationKind::Topic | DestinationKind::User | DestinationKind::App)
     }

@@ -1,4 +1,4 @@
-//! Matching, intersection and containment of destination patterns, exact over all possible segments.
+//! Matching, intersection and containment of destination patterns. The results hold for all possible segments.
 //!
 //! A pattern of n segments is a nondeterministic automaton with n + 1 states. In state i, the first i segments have
 //! matched the segments read so far.
@@ -9,19 +9,21 @@
 //! **:         i --any--> i,   i --nothing--> i+1
 //! ```
 //!
-//! The number of possible segments is unlimited, but an automaton distinguishes only those that are its literals. One
-//! segment that is not a literal represents all the others.
+//! The number of possible segments is unlimited, but an automaton distinguishes only the literals of its pattern.
+//! [`Letter::Fresh`] represents all other segments.
 
 use super::name::SEGMENTS_MAX;
 use super::segment::Segment;
 use std::collections::HashSet;
 
-/// Limit on the segments of a pattern: those of a name, preceded by the owner and `queue` of a user's destination.
+/// Maximum number of segments of a pattern. In a user destination, the owner and `queue` precede the segments of the
+/// name.
 pub(crate) const PATTERN_SEGMENTS_MAX: usize = SEGMENTS_MAX + 2;
-/// Maximum number of states of one automaton: they are the bits of [`States`].
+/// Maximum number of states of one automaton. Each state is a bit of [`States`].
 const STATES_MAX: usize = States::BITS as usize;
 const _: () = assert!(PATTERN_SEGMENTS_MAX < STATES_MAX);
-/// Limit on the steps of one [`contains`]. A pattern with `*` after `**` can have exponentially many sets of states.
+/// Maximum number of steps of one [`contains`]. A pattern with `*` after `**` can have exponentially many sets of
+/// states.
 const STEPS_MAX: usize = 10_000;
 
 /// A set of states; bit i is state i.
@@ -86,10 +88,10 @@ pub(crate) fn intersects<T: AsRef<str>, U: AsRef<str>>(
 }
 
 /// Returns whether `outer` matches every destination of at least `length_min` segments that `inner` matches. Also
-/// returns `false` if finding out would take too many steps.
+/// returns `false` if the search would take too many steps.
 ///
-/// Searches for a destination that only `inner` matches, over the pairs of a state of `inner` and the set of states
-/// that `outer` can be in at the same time.
+/// Searches for a destination that only `inner` matches. Each position of the search is a state of `inner`, together
+/// with the set of states that the same segments lead to in `outer`.
 pub(crate) fn contains<T: AsRef<str>, U: AsRef<str>>(
     outer: &[Segment<T>],
     inner: &[Segment<U>],
@@ -141,12 +143,12 @@ fn letters<T: AsRef<str>>(pattern: &[Segment<T>]) -> Vec<Letter<'_>> {
     letters
 }
 
-/// Returns the state after the segment of the pattern at `at` has taken a letter.
+/// Returns the state that follows state `at` when a letter matches `segment`, which has the index `at` in the pattern.
 fn next_state<T>(segment: &Segment<T>, at: usize) -> usize {
     if matches!(segment, Segment::Many) { at } else { at + 1 }
 }
 
-/// Returns whether a segment of a pattern matches this one.
+/// Returns whether `segment` matches the letter.
 fn takes<T: AsRef<str>>(segment: &Segment<T>, letter: Letter<'_>) -> bool {
     match segment {
         Segment::Literal(text) => letter == Letter::Named(text.as_ref()),
@@ -234,8 +236,8 @@ pub(super) mod tests {
         words.iter().map(|word| matches(pattern, word)).collect()
     }
 
-    /// Returns, by trying all words, whether both patterns match a common word, and whether the first matches every
-    /// word that the second does.
+    /// Tries all words. Returns whether both patterns match a common word, and whether the first pattern matches every
+    /// word that the second one matches.
     fn by_brute_force(one: &[bool], other: &[bool], words: &[Vec<&str>], length_min: usize) -> (bool, bool) {
         let pairs = || one.iter().zip(other).zip(words).filter(|(_, word)| word.len() >= length_min);
         (pairs().any(|((one, other), _)| *one && *other), pairs().all(|((one, other), _)| *one || !*other))
@@ -353,7 +355,7 @@ pub(super) mod tests {
         let stars = ".*".repeat(40);
         let hard = format!("**.a{stars}");
         assert!(!contains(&pattern(&hard), &pattern(&format!("**.a{stars}.b.**.a{stars}")), 1));
-        // This is contained, but finding out would take 2^40 steps.
+        // The second pattern is contained in the first, but the search would take 2^40 steps.
         assert!(!contains(&pattern(&hard), &pattern(&format!("**.b.**{stars}.a{stars}")), 1));
         assert!(intersects(&pattern(&hard), &pattern(&format!("**.b.**{stars}.a{stars}")), 1));
     }

@@ -15,13 +15,13 @@
 //!             | "**" | "#" | ">"                 ; zero or more segments
 //! ```
 //!
-//! Names are byte-distinct (`/topic/a.b` and `/topic/a/b` are two topics). For matching, `/` and `.` both separate
-//! segments, except in `owner`, which is always one segment. A wildcard is a whole segment of a SUBSCRIBE to
-//! `/topic/…`, `/app/…` or the client's own `/user/…`, and occurs nowhere else. No longer segment contains `*`, so that
-//! `a*` cannot be mistaken for a pattern.
+//! Names are compared byte by byte: `/topic/a.b` and `/topic/a/b` are two topics. For wildcards, both `/` and `.`
+//! separate segments, except in `owner`, which is always one segment. A wildcard is a whole segment, and is valid only
+//! in a SUBSCRIBE to `/topic/…`, `/app/…` or the client's own `/user/…`. No other segment may contain `*`, so that `a*`
+//! cannot be mistaken for a pattern.
 //!
-//! A client writes an [`Address`]. The broker routes by a [`Destination`], in which the owner of a user's destination
-//! is resolved.
+//! A client writes an [`Address`]. The broker uses a [`Destination`] for routing, in which the owner of a user
+//! destination is resolved.
 
 mod address;
 #[expect(clippy::module_inception, reason = "the file of the type that the module is named after")]

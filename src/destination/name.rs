@@ -1,4 +1,4 @@
-//! The checks that every name passes, and its segments.
+//! Validates the names of destinations and splits them into segments.
 
 use super::error::{DestinationError, invalid};
 use super::kind::DestinationKind;
@@ -8,15 +8,15 @@ use std::iter;
 /// The option that limits the length of a destination.
 const BYTES_MAX: &str = "destination-bytes-max";
 
-/// The beginning of dead letter queues.
+/// The prefix of dead letter queues.
 const DEAD_PREFIX: &str = "/queue/dead.";
 
-/// Maximum number of segments of a name or a pattern: the cost of matching grows with them.
+/// Maximum number of segments of a name or a pattern. The cost of matching grows with it.
 pub(crate) const SEGMENTS_MAX: usize = 64;
 
 /// Checks the length of the `destination` of a SEND or SUBSCRIBE, before all other checks.
 pub(super) fn check_length(text: &str, bytes_max: usize) -> Result<(), DestinationError> {
-    // A dead letter queue may be longer by its prefix, so that the dead letters of every queue can be reached.
+    // A dead letter queue may be longer by `dead.`, so that clients can use the dead letter queue of every queue.
     let extra = if text.starts_with(DEAD_PREFIX) {
         DEAD_PREFIX.len() - DestinationKind::Queue.prefix().len()
     } else {
@@ -32,7 +32,7 @@ pub(super) fn check_length(text: &str, bytes_max: usize) -> Result<(), Destinati
     Ok(())
 }
 
-/// Validates a name. Returns its first wildcard segment. `text` is the whole destination, for the error.
+/// Validates `name`, which is a part of the destination `text`. Returns the first wildcard segment, if any.
 pub(super) fn check_name<'a>(text: &str, name: &'a str) -> Result<Option<&'a str>, DestinationError> {
     let segments = split(name).count();
     if segments > SEGMENTS_MAX {

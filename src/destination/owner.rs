@@ -1,18 +1,19 @@
-//! The owner of a user's destination.
+//! The owner of a user destination.
 
 use super::error::{DestinationError, invalid};
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// The character before the id of a session.
+/// The character before the ID of a session.
 pub(super) const SESSION: char = '~';
 
-/// A user, or a session without a user: the segment after `/user/`, in the only form in which the broker routes.
+/// A user or a session that owns user destinations. The text is the segment after `/user/`, in the form that the broker
+/// uses for routing.
 ///
-/// A name is written literally, except for what could be mistaken for something else: `/` and `%` anywhere, a `~` at
-/// the beginning, and the first character of the whole names `queue` and `topic` and of wildcards are percent-encoded.
-/// No two users have the same text, and no user has the text of a session.
+/// A user name is written literally, except for characters that would be ambiguous. These are percent-encoded: `/` and
+/// `%`, a `~` at the beginning, and the first character of a name that is `queue`, `topic` or a wildcard. No two users
+/// have the same text, and no user has the text of a session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Owner(Arc<str>);
 
@@ -38,7 +39,7 @@ impl Owner {
         Owner(text.into())
     }
 
-    /// Creates the owner for the session of this id.
+    /// Creates the owner for the session of this ID.
     pub fn session(id: &str) -> Owner {
         Owner(format!("{SESSION}{id}").into())
     }
@@ -54,7 +55,7 @@ impl Owner {
     }
 }
 
-/// Decodes the segment after `/user/`. Returns a user name, or the id of a session as inner `Err`.
+/// Decodes the segment after `/user/`. Returns a user name, or the ID of a session as the inner `Err`.
 pub(super) fn decode(text: &str) -> Result<Result<String, &str>, DestinationError> {
     if let Some(id) = text.strip_prefix(SESSION) {
         return Ok(Err(id));
@@ -65,8 +66,8 @@ pub(super) fn decode(text: &str) -> Result<Result<String, &str>, DestinationErro
 /// Decodes percent-encoding.
 ///
 /// # Errors
-/// A `%` is not followed by two hexadecimal digits, or the bytes are not UTF-8. Such a name is not repaired, because it
-/// could then identify another user.
+/// A `%` is not followed by two hexadecimal digits, or the bytes are not UTF-8. An invalid name is not repaired,
+/// because the result could be the name of another user.
 pub(crate) fn percent_decode(text: &str) -> Result<String, DestinationError> {
     let malformed = || {
         invalid(format!(

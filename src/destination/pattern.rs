@@ -8,7 +8,7 @@ use super::segment::{Segment, wildcard};
 use super::{destination::Destination, matcher::accepts};
 use std::sync::Arc;
 
-/// Maximum number of wildcards for any number of segments in one pattern: the cost of matching grows with them.
+/// Maximum number of the wildcards `**`, `#` and `>` in one pattern. The cost of matching grows with it.
 pub(super) const MULTI_SEGMENT_MAX: usize = 4;
 
 /// A wildcard pattern over the names of one family.
@@ -20,7 +20,7 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// Creates the pattern of `text`. `segments` are those after the prefix.
+    /// Creates the pattern of `text`. `segments` are the segments after the prefix.
     pub(super) fn new(kind: DestinationKind, text: Arc<str>, segments: Arc<[Segment]>) -> Pattern {
         Pattern { kind, text, segments }
     }
@@ -30,7 +30,7 @@ impl Pattern {
         self.kind
     }
 
-    /// Returns the segments after the prefix. For a pattern over users' destinations the first one is the owner.
+    /// Returns the segments after the prefix. The first segment of a pattern for user destinations is the owner.
     pub fn segments(&self) -> &[Segment] {
         &self.segments
     }
@@ -40,7 +40,8 @@ impl Pattern {
         &self.text
     }
 
-    /// Returns whether `destination` matches. The broker matches a destination with all patterns at once, in a trie.
+    /// Returns whether the pattern matches `destination`. Only for tests: the broker matches a destination with all
+    /// patterns at once, in a trie.
     #[cfg(test)]
     pub(crate) fn matches(&self, destination: &Destination) -> bool {
         destination.kind() == self.kind

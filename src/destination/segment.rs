@@ -11,7 +11,7 @@ pub enum Segment<T = Box<str>> {
     Many,
 }
 
-/// Returns the wildcard that a segment consists of, if it is one.
+/// Returns the wildcard that this text stands for, or `None` if it is not a wildcard.
 pub(super) fn wildcard(segment: &str) -> Option<Segment> {
     match segment {
         "*" => Some(Segment::One),

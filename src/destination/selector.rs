@@ -11,7 +11,7 @@ use super::segment::Segment;
 pub enum Selector {
     /// One destination.
     Exact(Destination),
-    /// All destinations of a family that match.
+    /// All destinations that match a pattern. They have the same family.
     Pattern(Pattern),
 }
 
@@ -24,7 +24,7 @@ impl Selector {
         }
     }
 
-    /// Returns the text as subscribed; for a user's destination it contains the owner.
+    /// Returns the text of the destination or pattern. For a user destination, it contains the owner.
     pub fn as_str(&self) -> &str {
         match self {
             Selector::Exact(destination) => destination.as_str(),
@@ -32,7 +32,7 @@ impl Selector {
         }
     }
 
-    /// Returns the segments as those of a pattern.
+    /// Returns the segments of the destination or pattern.
     #[cfg(test)]
     pub fn segments(&self) -> Vec<Segment> {
         match self {

@@ -1,10 +1,11 @@
-//! A refusal by a rule.
+//! The denial of a request.
 
 use std::sync::Arc;
 
-/// A refusal by a rule.
+/// The denial of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessDenied {
-    /// The rule that refuses the request, as the operator wrote it, for the log.
+    /// The reason for the log: the rule that denies the request, as the operator wrote it, or a text if no rule
+    /// decided.
     pub rule: Arc<str>,
 }

@@ -1,14 +1,14 @@
 //! Permissions of a principal. Pure: no clock, no lock, no log.
 //!
-//! Rules are evaluated in order: the operator's [rules](Rule), then those of other features, last those of the
-//! [`Preset`]. For a single destination, the first rule that matches decides. For a wildcard subscription, a `deny`
-//! that intersects the pattern refuses it, an `allow` that contains the pattern grants it, and an `allow` of a part is
-//! skipped. If no rule decides, the request is refused.
+//! Rules are evaluated in order: the operator's [rules](Rule), then rules that other options add, and last the rules
+//! of the [`Preset`]. For a single destination, the first rule that matches decides. For a wildcard subscription, the
+//! first of these rules decides: a `deny` rule that matches any part of the pattern, or an `allow` rule that matches
+//! the whole pattern. An `allow` rule that matches only a part is skipped. If no rule decides, the request is denied.
 //!
-//! Some requests need no rule. Services may do everything. Everyone may use a temporary queue (the session has checked
-//! that it is its own), send to the address of a session, and subscribe to its own `/user/queue/errors`: no rule can
-//! thus prevent a session from receiving its errors. Subscribing to the destinations of another user is refused by the
-//! session itself, regardless of the rules.
+//! Some requests need no rule. Services may do everything. Every client may use temporary queues (the session has
+//! checked that it subscribes only to its own), send to the address of a session, and subscribe to its own
+//! `/user/queue/errors`. Therefore no rule can prevent a session from receiving its errors. The session itself denies a
+//! subscription to the destinations of another user, regardless of the rules.
 
 mod access_denied;
 mod options;
@@ -41,7 +41,7 @@ pub struct Permissions {
     default_denial: Arc<str>,
 }
 
-/// A rule and its origin.
+/// A rule, and the option or preset that it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct RuleWithOrigin {
     rule: Rule,
@@ -63,8 +63,8 @@ struct Client<'a> {
 }
 
 impl Permissions {
-    /// Creates permissions from the operator's rules, then those of `extra`, each with its origin, then those of the
-    /// preset.
+    /// Creates permissions from the operator's rules, followed by the rules in `extra`, each with its origin, and then
+    /// by the rules of the preset.
     pub fn new(preset: Preset, rules: Vec<Rule>, extra: Vec<(&'static str, Rule)>) -> Permissions {
         let own = rules.into_iter().map(|rule| RuleWithOrigin { rule, origin: "permission" });
         let extra = extra.into_iter().map(|(origin, rule)| RuleWithOrigin { rule, origin });
@@ -73,19 +73,19 @@ impl Permissions {
         Permissions { preset, rules: own.chain(extra).chain(last).collect(), default_denial }
     }
 
-    /// Returns the preset that follows the rules.
+    /// Returns the preset whose rules follow the other rules.
     #[cfg(test)]
     pub fn preset(&self) -> Preset {
         self.preset
     }
 
-    /// Returns all rules in order, each with its origin, for the operator.
+    /// Returns all rules in order, each with its origin, to be shown to the operator.
     pub fn describe_rules(&self) -> Vec<String> {
         self.rules.iter().map(|entry| format!("{} ({})", entry.rule, entry.origin)).collect()
     }
 
-    /// Returns whether a rule allows `verb` to any client of the group with any destination of the family, without the
-    /// rules from `origin`. Services need no rule.
+    /// Returns whether the rules may allow `verb` to some clients of the group for some destinations of the family.
+    /// Ignores the rules from `origin`, and services, which need no rule.
     pub fn grants_to_any(&self, group: Group, verb: Verb, kind: DestinationKind, origin: &str) -> bool {
         let mut rules = self.rules.iter().filter(|entry| entry.origin != origin);
         let first = rules.find(|entry| {
@@ -94,10 +94,10 @@ impl Permissions {
         first.is_some_and(|entry| entry.rule.effect() == Effect::Allow)
     }
 
-    /// Checks that `principal` may do this. `owner` is the owner of the client's own user destinations.
+    /// Checks that `principal` may use `verb` with `to`. `owner` is the owner of the client's own user destinations.
     ///
     /// # Errors
-    /// The rule that refuses the request.
+    /// The rule that denies the request, or the reason if no rule allows it.
     pub fn check(
         &self,
         principal: &Principal,
@@ -121,8 +121,9 @@ impl Permissions {
         }
     }
 
-    /// Also requires, for presence of a topic, permission to read the topic, and for a dead letter queue, permission
-    /// for its queue. Otherwise a user called `dead` could read all dead letters by a rule for `/queue/{user}.**`.
+    /// Evaluates the rules for a request and for what it depends on. The presence of a topic also requires permission
+    /// to subscribe to the topic, and a dead letter queue also requires permission for its queue. Otherwise a user
+    /// called `dead` could read all dead letters through a rule for `/queue/{user}.**`.
     fn check_rules(
         &self,
         client: Client<'_>,
@@ -175,7 +176,7 @@ impl Default for Permissions {
 }
 
 impl<'a> Requested<'a> {
-    /// Returns the topic of a presence destination; `None` for the list of online users.
+    /// Returns the topic of a presence destination, or `None` for `/presence/users`.
     fn topic(self) -> Option<Requested<'a>> {
         match self {
             Requested::Exact(["users"]) => None,
@@ -187,13 +188,14 @@ impl<'a> Requested<'a> {
     }
 }
 
-/// Returns whether this is a message to one session, whose address is known only to clients that are to answer it.
+/// Returns whether the request is a SEND to the address of a session. Only clients that are to answer the session know
+/// this address.
 fn is_reply(verb: Verb, to: &Selector) -> bool {
     verb == Verb::Send
         && to.as_str().strip_prefix(DestinationKind::User.prefix()).is_some_and(|name| name.starts_with('~'))
 }
 
-/// Returns whether this is the destination of the errors of the client's own session.
+/// Returns whether the request is a SUBSCRIBE to the client's own `/user/queue/errors`.
 fn is_own_errors(verb: Verb, to: &Selector, owner: &Owner) -> bool {
     let Selector::Exact(to) = to else { return false };
     verb == Verb::Subscribe
@@ -201,7 +203,8 @@ fn is_own_errors(verb: Verb, to: &Selector, owner: &Owner) -> bool {
         && to.segments().eq([owner.as_str(), "queue", "errors"])
 }
 
-/// Returns the minimum number of segments of a destination of the family; for a user's: the owner, `queue` and a name.
+/// Returns the minimum number of segments of a destination of the family. A user destination has at least three: the
+/// owner, `queue` or `topic`, and a name.
 fn segments_min(kind: DestinationKind) -> usize {
     if kind == DestinationKind::User { 3 } else { 1 }
 }

@@ -6,10 +6,10 @@ use std::fmt;
 /// A set of predefined rules for requests that no rule of the operator decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preset {
-    /// Allows what a browser needs: reading topics, its user's own messages, application destinations, messages between
-    /// users.
+    /// Allows what a web page needs: subscribing to topics and their presence, using the destinations of its own user,
+    /// sending to application services, and for authenticated users, sending to queues of other users.
     Safe,
-    /// Allows everything. Subscribing to destinations of other users is still refused by the session itself.
+    /// Allows everything. The session itself still denies subscriptions to destinations of other users.
     Open,
 }
 

@@ -37,12 +37,12 @@ pub(super) enum Effect {
     Deny,
 }
 
-/// The clients that a broker may have, for checks of the configuration.
+/// A group of clients, for checks of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
-    /// Clients with a name.
+    /// Clients with a user name.
     Users,
-    /// Clients without a name.
+    /// Clients without a user name.
     Anonymous,
 }
 
@@ -104,8 +104,7 @@ impl Rule {
         self.effect
     }
 
-    /// Returns whether the rule allows this, with some destinations of the family, to some user, or to anonymous
-    /// clients.
+    /// Returns whether the rule allows `verb` to some clients of the group for some destinations of the family.
     pub(super) fn may_grant(&self, group: Group, verb: Verb, kind: DestinationKind) -> bool {
         self.effect == Effect::Allow
             && self.subject.may_apply_to(group)
@@ -113,8 +112,8 @@ impl Rule {
             && self.target.covers(kind)
     }
 
-    /// Returns whether the rule denies this, with any destination of the family, to the whole group. Later rules then do
-    /// not count.
+    /// Returns whether the rule denies `verb` to all clients of the group for all destinations of the family. Later
+    /// rules then have no effect on such requests.
     pub(super) fn denies_all(&self, group: Group, verb: Verb, kind: DestinationKind) -> bool {
         self.effect == Effect::Deny
             && (self.subject == RuleSubject::Anyone || self.subject == group.subject())
@@ -129,8 +128,8 @@ impl Rule {
             && self.subject.includes(principal)
     }
 
-    /// Returns the pattern of the rule for this client. If the client lacks the name or a claim that a variable refers
-    /// to, an `allow` rule has no pattern, and in a `deny` rule the variable becomes `*`.
+    /// Returns the pattern of the rule for this client. If the client lacks the name or the claim of a variable, an
+    /// `allow` rule has no pattern, and in a `deny` rule the variable becomes `*`.
     pub(super) fn pattern<'a>(
         &'a self,
         principal: &'a Principal,
@@ -190,9 +189,9 @@ impl RuleSubject {
     }
 }
 
-/// Decodes the name in `text`, of which `encoded` is the percent-encoded part.
+/// Decodes `encoded`, which is the percent-encoded name in the subject `text`.
 fn name(text: &str, encoded: &str) -> Result<Box<str>, String> {
-    // The author of `user:*` means every user, but the rule would apply to none.
+    // An operator who writes `user:*` means every user, but the rule would apply only to a user called `*`.
     if encoded.is_empty() || encoded.contains(['*', '{', '}']) {
         return Err(format!(
             "invalid subject {text:?}: expected one name after the colon, with *, {{ and }} written as \

@@ -3,17 +3,18 @@
 //! ```text
 //! target   = "**"                                       ; everything
 //!          | ( "/topic/" | "/queue/" | "/app/" ) path
-//!          | "/user/" ( "queue" | "topic" ) "/" path    ; the client's own
-//!          | "/user/" segment [ "/" path ]              ; those of that user; percent-encoded
+//!          | "/user/" ( "queue" | "topic" ) "/" path    ; the client's own destinations
+//!          | "/user/" segment [ "/" path ]              ; destinations of a user, whose name is percent-encoded
 //!          | "/presence/" path                          ; "users", or "topic" and the topic's name
 //! path     = segment *( ( "/" | "." ) segment )
 //! segment  = "*" | "**" | "#" | ">" | variable | literal
 //! variable = "{user}" | "{claim." NAME "}"              ; NAME may have "." and "/"
 //! ```
 //!
-//! A variable becomes one literal segment, whatever its value contains, so a claim of a token cannot widen a rule. As
-//! the owner in `/user/…` it is the user with that name. Elsewhere `.`, `/` and `%` in the value are percent-encoded,
-//! since `john.doe` as two segments would be among the destinations of the user `john`.
+//! The value of a variable becomes one literal segment, whatever it contains, so a claim of a token cannot widen a
+//! rule. As the owner in `/user/…`, the value is the name of a user. Elsewhere `.`, `/` and `%` in the value are
+//! percent-encoded. Otherwise the value `john.doe` would become two segments, and the destinations of the user
+//! `john.doe` would be among those of the user `john`.
 
 use crate::auth::Principal;
 use crate::destination::matcher::{PATTERN_SEGMENTS_MAX, intersects};
@@ -32,7 +33,7 @@ const FAMILIES: [DestinationKind; 5] = [
     DestinationKind::Presence,
     DestinationKind::App,
 ];
-/// Prefixes that look like destinations but need no rule, with the reason.
+/// Prefixes of destinations that need no rule or have no rule of their own, with the reason.
 const NO_TARGETS: [(&str, &str); 3] = [
     (
         "/users/",
@@ -57,11 +58,11 @@ pub(super) struct RuleTarget {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum TargetSegment {
-    /// As the owner, in the form of an [`Owner`].
+    /// A literal. As the owner after `/user/`, it has the form of an [`Owner`].
     Literal(Box<str>),
     One,
     Many,
-    /// The owner of the client's own destinations after `/user/`.
+    /// The client's own owner, for the patterns `/user/queue/…` and `/user/topic/…`, which do not name one.
     Own,
     User,
     Claim(Box<str>),
@@ -84,7 +85,7 @@ impl RuleTarget {
         let name = &text[kind.prefix().len()..];
         let mut segments =
             if kind == DestinationKind::User { parse_user_path(name)? } else { parse_path(name)? };
-        // A repeated `**` adds nothing.
+        // `**` twice in a row matches the same as `**` once.
         segments
             .dedup_by(|segment, before| *segment == TargetSegment::Many && *before == TargetSegment::Many);
         if segments.len() > PATTERN_SEGMENTS_MAX {
@@ -98,7 +99,7 @@ impl RuleTarget {
         Ok(target)
     }
 
-    /// Rejects a rule that can never match. Such a rule is an error, and a dangerous one if it is a `deny` rule.
+    /// Rejects a pattern that matches no possible destination. In a `deny` rule such an error would be dangerous.
     fn check_shape(&self, kind: DestinationKind, text: &str) -> Result<(), String> {
         let literal = |text: &'static str| Segment::Literal(text.into());
         let below = |first: &[BoundSegment<'static>]| [first, &[Segment::One, Segment::Many]].concat();
@@ -132,8 +133,8 @@ impl RuleTarget {
         self.covers(kind) && *self.segments == [TargetSegment::Many]
     }
 
-    /// Returns the pattern for this client. A variable without a value (no name, no such claim) becomes `missing`; if
-    /// `missing` is `None`, the rule does not match.
+    /// Returns the pattern for this client. A variable without a value (no name, no such claim) becomes `missing`. If
+    /// `missing` is `None`, the result is `None`, and the rule does not match.
     pub(super) fn bind<'a>(
         &'a self,
         principal: &'a Principal,
@@ -142,7 +143,7 @@ impl RuleTarget {
     ) -> Option<BoundPattern<'a>> {
         let is_owner = |at| at == 0 && self.kind == Some(DestinationKind::User);
         let variable = |at, value: Option<&'a str>| match value {
-            // A segment cannot be empty.
+            // An empty value counts as missing, because a segment cannot be empty.
             None | Some("") => missing.clone(),
             Some(name) if is_owner(at) => {
                 Some(Segment::Literal(Cow::Owned(Owner::user(name).as_str().to_owned())))
@@ -160,7 +161,7 @@ impl RuleTarget {
 }
 
 impl TargetSegment {
-    /// Returns the segment that matches everything that the segment can match for any client.
+    /// Returns the segment of a pattern that matches everything that this segment can match for any client.
     fn loosest(&self) -> BoundSegment<'_> {
         match self {
             TargetSegment::Literal(text) => Segment::Literal((&**text).into()),
@@ -201,15 +202,15 @@ fn parse_user_path(name: &str) -> Result<Vec<TargetSegment>, String> {
     }
 }
 
-/// Returns the error for a name after `**`: the parser could not tell a user name, which is percent-encoded, from a
-/// segment, which is not.
+/// Returns the error for a name after `/user/**`. The parser cannot tell whether it is a user name, which is
+/// percent-encoded, or a segment of the path, which is not.
 fn name_after_many() -> String {
     "invalid pattern: expected queue, topic or nothing after /user/**; use * for any one user, as in \
      /user/*/queue/**"
         .to_owned()
 }
 
-/// Parses the owner after `/user/`: a percent-encoded name.
+/// Parses the owner after `/user/`: a percent-encoded name, a wildcard or a variable.
 fn parse_owner(text: &str) -> Result<TargetSegment, String> {
     if text.starts_with('~') {
         return Err(format!(

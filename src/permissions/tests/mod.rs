@@ -19,7 +19,7 @@ fn rule(text: &str) -> Rule {
     Rule::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-/// Creates permissions with only these rules; everything else is refused.
+/// Creates permissions with only these rules. Everything else is denied.
 fn only(rules: &[&str]) -> Permissions {
     let mut rules: Vec<Rule> = rules.iter().map(|text| rule(text)).collect();
     rules.push(rule("deny all anyone **"));

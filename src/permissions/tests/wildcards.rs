@@ -13,7 +13,8 @@ fn intersecting_deny_refuses_and_containing_allow_grants() {
         (&["allow subscribe anyone **"], "/user/queue/**", None),
         (&["allow send anyone /topic/**"], "/topic/**", Some("deny all anyone **")),
         (&["allow subscribe anyone /app/**"], "/topic/**", Some("deny all anyone **")),
-        // An `allow` that contains only a part is skipped, even if several of them contain the whole together.
+        // An `allow` rule for a part of the pattern is skipped, even if several such rules together contain the whole
+        // pattern.
         (&["allow subscribe anyone /topic/a.**"], "/topic/**", Some("deny all anyone **")),
         (&["allow subscribe anyone /topic/a.*"], "/topic/a.**", Some("deny all anyone **")),
         (&["allow all anyone /topic/a", "allow all anyone /topic/*.**"], "/topic/**", None),
@@ -45,7 +46,7 @@ fn intersecting_deny_refuses_and_containing_allow_grants() {
         (&["deny all users /topic/**", "allow all anyone **"], "/topic/**", Some("deny all users /topic/**")),
         (&["deny all anonymous /topic/**", "allow all anyone **"], "/topic/**", None),
         (&["deny all anyone **", "allow all anyone **"], "/app/**", Some("deny all anyone **")),
-        // The destination of a user consists of an owner, queue or topic, and a name.
+        // A user destination consists of an owner, `queue` or `topic`, and a name.
         (&["deny all anyone /user/*/topic/**", "allow all anyone **"], "/user/queue/**", None),
         (&["allow all anyone /user/queue/*.**"], "/user/queue/**", None),
         (&["allow all anyone /user/{user}/queue/**"], "/user/queue/*.a", None),
