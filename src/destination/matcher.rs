@@ -129,7 +129,7 @@ pub(crate) fn contains<T: AsRef<str>, U: AsRef<str>>(
     true
 }
 
-/// Returns one letter for each class of segments that `pattern` distinguishes.
+/// Returns one letter for each literal of `pattern`, and one for all other segments.
 fn letters<T: AsRef<str>>(pattern: &[Segment<T>]) -> Vec<Letter<'_>> {
     let mut letters = vec![Letter::Fresh];
     for segment in pattern {

@@ -8,7 +8,7 @@
 //!             | "/presence/users" | "/presence/topic/" name
 //!             | "/auth/refresh"
 //! path        = ( "queue" | "topic" ) "/" name
-//! owner       = 1*byte, without "/"              ; percent-encoded; "~" before the id of a session
+//! owner       = 1*byte, without "/"              ; percent-encoded; "~" before the ID of a session
 //! name        = segment *( ( "/" | "." ) segment )
 //! segment     = 1*byte, without "/" and "."      ; control characters are bytes like any other
 //! wildcard    = "*"                              ; one segment

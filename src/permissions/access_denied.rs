@@ -5,7 +5,6 @@ use std::sync::Arc;
 /// The denial of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessDenied {
-    /// The reason for the log: the rule that denies the request, as the operator wrote it, or a text if no rule
-    /// decided.
+    /// The rule that denies the request, as the operator wrote it, or another reason for the denial. Shown in the log.
     pub rule: Arc<str>,
 }

@@ -122,8 +122,8 @@ impl Permissions {
     }
 
     /// Evaluates the rules for a request and for what it depends on. The presence of a topic also requires permission
-    /// to subscribe to the topic, and a dead letter queue also requires permission for its queue. Otherwise a user
-    /// called `dead` could read all dead letters through a rule for `/queue/{user}.**`.
+    /// to subscribe to the topic. The dead letter queue of a queue also requires permission for that queue: otherwise a
+    /// user called `dead` could read all dead letters through a rule for `/queue/{user}.**`.
     fn check_rules(
         &self,
         client: Client<'_>,

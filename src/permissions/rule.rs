@@ -24,7 +24,7 @@ const EXPECTED: &str = "expected four words: allow|deny, send|subscribe|all, \
 pub struct Rule {
     text: Arc<str>,
     effect: Effect,
-    /// The action; `None` for all.
+    /// The action, or `None` for all actions.
     verb: Option<Verb>,
     subject: RuleSubject,
     target: RuleTarget,

@@ -51,7 +51,7 @@ pub(super) type BoundPattern<'a> = SmallVec<[BoundSegment<'a>; 12]>;
 /// The destinations that a rule covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RuleTarget {
-    /// The family; `None` for every family.
+    /// The family, or `None` for every family.
     kind: Option<DestinationKind>,
     segments: Box<[TargetSegment]>,
 }

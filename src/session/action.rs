@@ -1,4 +1,4 @@
-//! Actions: the output of a session. The connection task executes them in order.
+//! The output of a session: a list of actions.
 
 use super::closing::Closing;
 use crate::auth::Credentials;
@@ -8,7 +8,7 @@ use crate::permissions::{AccessDenied, Verb};
 use bytes::Bytes;
 use stompbox_frames::stomp::{Frame, Version};
 
-/// The value of a `receipt` header, to be returned in a RECEIPT.
+/// The value of a `receipt` header, which the client gets back in a RECEIPT.
 pub type Receipt = Box<str>;
 
 /// A request of the session to the connection task, which executes actions in order.
@@ -21,13 +21,13 @@ pub enum Action {
     Write(Bytes),
     /// Write a heartbeat: one LF.
     HeartBeat,
-    /// Check these credentials and call [`authenticated`](super::machine::Session::authenticated). No further frame may be
-    /// handled before that call.
+    /// Check these credentials and call [`authenticated`](super::machine::Session::authenticated). No further frame may
+    /// be handled before that call.
     Authenticate(Credentials),
     /// The name of the client program. Follows the [`Action::Authenticate`] of the same CONNECT.
     Agent(Box<str>),
-    /// Check the new token in these credentials and call [`token_renewed`](super::machine::Session::token_renewed). No further
-    /// frame may be handled before that call.
+    /// Check the new token in these credentials and call [`token_renewed`](super::machine::Session::token_renewed). No
+    /// further frame may be handled before that call.
     Renew {
         /// Credentials that contain only the token.
         credentials: Credentials,
@@ -54,8 +54,8 @@ pub enum Action {
         /// The receipt to complete, if the client requested one.
         receipt: Option<Receipt>,
     },
-    /// The client is lost. Each entry is the oldest unsettled delivery of one subscription, which counts as failed if
-    /// it was written, because the client was probably processing it. [`Action::Close`] follows.
+    /// The client is lost. Each entry is the oldest unsettled delivery of one subscription. If the delivery was
+    /// written, it counts as failed, because the client was probably processing it. [`Action::Close`] follows.
     Lost(Vec<(Key, Tag)>),
     /// Settle deliveries of a work queue, then complete the receipt.
     Settle {
@@ -77,10 +77,10 @@ pub enum Action {
         verb: Verb,
         /// The destination that the client used.
         destination: Box<str>,
-        /// The rule that denies it.
+        /// The rule that denies the request, or another reason for the denial.
         denied: AccessDenied,
     },
-    /// Log that a header of a SEND was ignored because Stompbox does not support it.
+    /// Log that a header of a SEND was ignored because Stompbox does not support the header.
     IgnoredHeader {
         /// The name of the header.
         name: &'static str,
@@ -102,14 +102,14 @@ pub struct Publish {
     pub to: SendTarget,
     /// The `destination` of the MESSAGE. This is the `destination` of the SEND, without the user's name in it.
     pub display_destination: Box<str>,
-    /// The frame with its headers and body.
+    /// The SEND frame, with its headers and body.
     pub frame: Frame,
     /// Headers that the broker sets. Each replaces a header of the same name in the frame.
     pub extra: Vec<(&'static str, Box<str>)>,
     /// The ID of the only session of the user that receives the message, or `None` if all of the user's sessions
     /// receive it.
     pub session: Option<Box<str>>,
-    /// The receipt to complete after routing; `None` in a transaction.
+    /// The receipt to complete after routing. `None` for a SEND in a transaction.
     pub receipt: Option<Receipt>,
 }
 
@@ -133,7 +133,7 @@ pub enum SendTarget {
     Users(Vec<Owner>, UserPath),
 }
 
-/// The action that the broker rejected. With `soft-errors` the session undoes only this action.
+/// The action that the broker rejected. If the client requested `soft-errors`, the session undoes only this action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RejectedAction {
     /// The routing of a SEND.
@@ -167,7 +167,7 @@ pub struct Subscribe {
 pub struct Settle {
     /// The key of the subscription.
     pub key: Key,
-    /// Tags of the deliveries in the queue, in the order of delivery. No tag is 0, and the list is not empty.
+    /// Tags of the deliveries in the queue, in the order of delivery. The list is not empty and contains no 0.
     pub tags: Vec<Tag>,
     /// How the client settles the deliveries.
     pub disposition: Disposition,

@@ -2,8 +2,8 @@
 
 use crate::outbound_queue::Key;
 
-/// The reason for which a connection ends. Expected reasons are values, not errors, so that they are logged and counted
-/// in one place.
+/// The reason for which a connection ends. Expected reasons are values of this type, not errors, so that they are
+/// logged and counted in one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Closing {
     /// The client sent DISCONNECT.
@@ -29,7 +29,7 @@ pub enum Closing {
     NotSettled,
     /// The first bytes belong to another protocol.
     WrongProtocol,
-    /// A limit was reached. The value is the name of its option.
+    /// A limit was reached. The value is the name of the option that sets the limit.
     Limit(&'static str),
     /// The client receives or acknowledges too slowly.
     SlowConsumer(Slowness),

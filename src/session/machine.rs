@@ -54,15 +54,15 @@ pub(super) struct RareState {
     pub(super) warned: WarnedHeaders,
     /// The `message` header of the ERROR that ended the session.
     pub(super) error: Option<Box<str>>,
-    /// Transactions that were aborted or rejected and whose frames are not freed yet.
+    /// Transactions that will not be committed and whose frames are not freed yet.
     pub(super) discarded: Vec<Discarded>,
 }
 
 impl Session {
     /// Creates a session that waits for CONNECT.
     ///
-    /// `id` must be random, because a part of it distinguishes the `ack` values of this session from those of other
-    /// sessions. CONNECTED shows it. `addresses` returns unguessable names for temporary queues: the part after
+    /// CONNECTED shows `id`, and `ack` values contain a part of it. It must be random, so that `ack` values of
+    /// different sessions differ. `addresses` returns unguessable names for temporary queues: the part after
     /// `/temp-queue/`, starting with `~`.
     pub fn new(options: Arc<Options>, id: String, addresses: Arc<Addresses>, now: Instant) -> Session {
         Session {
@@ -101,7 +101,7 @@ impl Session {
         &self.principal
     }
 
-    /// Returns the session id that CONNECTED shows.
+    /// Returns the session ID, which CONNECTED shows.
     pub fn id(&self) -> &str {
         &self.id
     }

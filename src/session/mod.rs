@@ -31,10 +31,10 @@
 //! - In 1.2 the `id` of an ACK may also be a `message-id`.
 //! - An ACK for a subscription in auto mode is ignored.
 //! - UNSUBSCRIBE of an unknown subscription succeeds without an effect.
-//! - The values of `ack` are unique among all sessions. A value that a client has kept from its previous connection
-//!   therefore settles nothing on the next one.
+//! - The values of `ack` differ between sessions. A value that a client has kept from its previous connection therefore
+//!   settles nothing on the next one.
 //!
-//! Headers of other brokers, which STOMP does not define, are handled by [`extensions`].
+//! [`extensions`] handles headers of other brokers, which STOMP does not define.
 
 mod access_cache;
 mod action;

@@ -46,15 +46,15 @@ pub struct Options {
     pub to_bytes_max: usize,
     /// Largest number of names in the header `to` (`to-names-max`, default 10000).
     pub to_names_max: usize,
-    /// Whether MESSAGEs of topics and queues name their sender in `user-name`, as those of users and services always do
-    /// (`show-sender`, default false).
+    /// Whether MESSAGEs of topics and queues name their sender in `user-name` (`show-sender`, default false). MESSAGEs
+    /// to users and services always do.
     pub show_sender: bool,
     /// Whether a SEND whose headers request unsupported features is rejected (`strict-headers`, default false).
     pub strict_headers: bool,
     /// Number of heartbeat intervals without input after which a client counts as lost (`heart-beat-tolerance`, default
     /// 2).
     pub heart_beat_tolerance: u32,
-    /// The first part of this broker's message IDs, which a dash and a number follow. It changes at each start of the
+    /// The part of this broker's message IDs that precedes the dash and the number. It changes at each start of the
     /// broker.
     pub boot_id: Box<str>,
     /// Value of the `server` header of CONNECTED, such as "stompbox/0.1.0".

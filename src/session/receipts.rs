@@ -1,7 +1,7 @@
 //! A queue of RECEIPTs that keeps them in the order of their frames.
 //!
-//! A receipt is pending until the action of its frame is complete. A receipt that is complete before an earlier one
-//! waits here in encoded form.
+//! A receipt is pending until the action of its frame is complete. If an earlier receipt is still pending then, the
+//! encoded RECEIPT waits in the queue.
 
 use super::action::Receipt;
 use bytes::Bytes;

@@ -9,7 +9,7 @@ pub(super) enum State {
     Connecting,
     /// CONNECT was received, and the caller is checking the credentials.
     Authenticating {
-        /// The `heart-beat` header of CONNECT; 0,0 for version 1.0.
+        /// The `heart-beat` header of CONNECT, or 0,0 for version 1.0.
         peer: HeartBeat,
     },
     /// CONNECTED was sent, and frames of the client are executed.

@@ -1,5 +1,4 @@
-//! The subscriptions of a session, which can be found by the name that the client uses and by the key that the session
-//! has given.
+//! The subscriptions of a session. They are found by the client's name for them or by the session's key.
 
 use super::errors::Rejection;
 use super::unsettled::{AckScope, Unsettled};
@@ -33,7 +32,7 @@ impl AckMode {
 pub(super) enum SubscriptionName<'a> {
     /// The `id` of the subscription.
     Id(&'a str),
-    /// The `destination` of the subscription, which 1.0 allows as its name.
+    /// The `destination` of the subscription. In STOMP 1.0, a subscription without an `id` is named by its destination.
     Destination(&'a str),
 }
 
@@ -49,13 +48,13 @@ impl<'a> SubscriptionName<'a> {
 #[derive(Debug)]
 pub(super) struct Subscription {
     pub(super) key: Key,
-    /// The `id`; `None` only in 1.0, where the destination may be the name.
+    /// The `id`. `None` only in STOMP 1.0, for a subscription that is named by its destination.
     pub(super) id: Option<Box<str>>,
-    /// The destination as the client sent it; stored in 1.0 only.
+    /// The destination as the client sent it. Stored in STOMP 1.0 only.
     pub(super) destination: Option<Box<str>>,
     pub(super) mode: AckMode,
-    /// The resolved destination or pattern to check against the permissions; `None` for a temporary queue of the
-    /// session, which is always allowed.
+    /// The resolved destination or pattern, which is checked against the permissions. `None` for a temporary queue of
+    /// the session, which is always allowed.
     pub(super) selector: Option<Selector>,
     /// The name that this session uses for the temporary queue, if the destination is one.
     pub(super) temp: Option<Box<str>>,

@@ -1,5 +1,5 @@
-//! Temporary queues of a session. The session itself calls a queue `/temp-queue/NAME`. Other sessions can send to the
-//! queue if they know its address, which is unguessable.
+//! Temporary queues of a session. The session itself refers to a queue as `/temp-queue/NAME`. Other sessions can send
+//! to the queue if they know its address, which is unguessable.
 
 use super::errors::Rejection;
 use super::options::Options;

@@ -12,9 +12,9 @@ pub(super) struct Timers {
     last_input: Instant,
     /// Time of the last output.
     last_output: Instant,
-    /// Time without output after which a heartbeat is sent; `None` if none are sent.
+    /// Time without output after which a heartbeat is sent. `None` if the broker sends no heartbeats.
     send_after: Option<Duration>,
-    /// Time without input after which the peer counts as lost; `None` if the peer sends no heartbeats.
+    /// Time without input after which the peer counts as lost. `None` if the peer sends no heartbeats.
     lost_after: Option<Duration>,
 }
 
@@ -50,8 +50,8 @@ impl Timers {
         self.last_output = self.last_output.max(now);
     }
 
-    /// Starts the heartbeats when CONNECTED is sent, with the intervals that follow from the `heart-beat` headers of
-    /// both sides.
+    /// Starts the heartbeats when CONNECTED is sent. Their intervals follow from the `heart-beat` headers of both
+    /// sides.
     pub(super) fn start_heartbeats(&mut self, own: HeartBeat, peer: HeartBeat, tolerance: u32, now: Instant) {
         self.note_input(now);
         self.note_output(now);
@@ -124,14 +124,14 @@ fn is_due(due: Option<Instant>, now: Instant) -> bool {
     due.is_some_and(|due| due <= now)
 }
 
-/// A token bucket for one second's worth of frames, stored as the time at which it is full again.
+/// A token bucket that holds the frames of one second. It is stored as the time at which the bucket is full again.
 #[derive(Debug, Default)]
 pub(super) struct RateLimiter {
     full_at: Option<Instant>,
 }
 
 impl RateLimiter {
-    /// Counts a frame and returns whether it exceeds the rate. `per_second` 0 means no limit.
+    /// Counts a frame and returns whether it exceeds the rate. If `per_second` is 0, there is no limit.
     pub(super) fn exceeded(&mut self, per_second: u32, now: Instant) -> bool {
         const BURST: Duration = Duration::from_secs(1);
         if per_second == 0 {

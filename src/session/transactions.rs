@@ -85,7 +85,7 @@ impl TransactionFrame {
         }
     }
 
-    /// Returns the number of recipients of the frame. Each takes an allocation, and thus time to free.
+    /// Returns the number of recipients of the frame. Each is an allocation, so freeing the frame takes time for each.
     pub(super) fn recipients(&self) -> usize {
         match self {
             TransactionFrame::Publish(publish) => publish.recipients(),
@@ -132,8 +132,8 @@ impl Transactions {
         self.open.len()
     }
 
-    /// Returns the memory of all parked frames in bytes. This is more than `transaction-bytes-max` counts, since that
-    /// option covers only what clients send.
+    /// Returns the memory of all parked frames in bytes. This is more than what `transaction-bytes-max` limits, because
+    /// that option counts only what clients send.
     pub(super) fn held_bytes(&self) -> usize {
         self.held_bytes
     }

@@ -354,10 +354,9 @@ fn is_trimmed_ascii(name: &[u8], simple: bool) -> bool {
         && (simple || name.iter().all(|byte| byte.is_ascii() && *byte != b'\\'))
 }
 
-/// Returns the name in a form for comparison, in which names are equal if a receiver that trims names and ignores their
-/// case takes them for equal. Converts to upper case and then to lower case: some non-ASCII letters become an ASCII
-/// letter only in upper case (`\u{17f}` becomes S, `\u{131}` becomes I), others only in lower case (`\u{212a}` becomes
-/// k).
+/// Trims the name and removes differences of case, as many receivers do before they compare names. Converts to upper
+/// case and then to lower case: some non-ASCII letters become an ASCII letter only in upper case (`\u{17f}` becomes S,
+/// `\u{131}` becomes I), others only in lower case (`\u{212a}` becomes k).
 #[cold]
 pub(super) fn folded(name: &str) -> String {
     let blank = |char: char| char.is_whitespace() || char.is_control() || char == '\u{feff}';

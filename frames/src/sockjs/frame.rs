@@ -26,7 +26,7 @@ pub enum Frame<'a> {
     Heartbeat,
     /// The SockJS session is closed. This is the last frame.
     Close {
-        /// Close code: 1000 and 3000–4999 are for applications, the others for the protocol.
+        /// Close code: 1000 and 3000–4999 are for applications, all other codes for the protocol.
         code: u16,
         /// Reason, which the client's application can read.
         reason: &'a str,

@@ -52,7 +52,7 @@ pub(super) struct Boundary {
     line: usize,
     /// Offset of the first colon of the current line. If this is less than `line`, no colon has been found yet.
     colon: usize,
-    /// Start of the first header line; 0 until the command line is complete.
+    /// Start of the first header line, or 0 until the command line is complete.
     headers: usize,
     /// End of the command line, without its line end.
     command_end: usize,
@@ -200,9 +200,8 @@ impl Boundary {
         Ok(false)
     }
 
-    /// Processes a NUL at `at`. At the beginning of a line, the NUL ends a frame without a body, whose client has left
-    /// out the blank line. If the NUL is inside a line, or if `content-length` announces a body, the frame is
-    /// incomplete.
+    /// Processes a NUL at `at`. A NUL at the beginning of a line ends a frame without a body and without the blank
+    /// line. If the NUL is inside a line, or if `content-length` announces a body, the frame is incomplete.
     #[cold]
     fn nul_in_head(
         &mut self,

@@ -105,8 +105,8 @@ pub(crate) fn needs_no_escape(text: &[u8]) -> bool {
     words.iter().chain([last]).fold(0, |seen, word| seen | special_bits(u64::from_le_bytes(*word))) == 0
 }
 
-/// Sets the highest bit of a byte of the result if the byte of `word` is below 0x10, a colon or a backslash. The borrow of
-/// a subtraction may also set this bit for the bytes above such a byte.
+/// Sets the highest bit of a byte of the result if the byte of `word` is below 0x10, a colon or a backslash. A
+/// subtraction may borrow from the byte above such a byte, and may thus set its bit too.
 #[inline]
 fn special_bits(word: u64) -> u64 {
     const fn repeat(byte: u8) -> u64 {

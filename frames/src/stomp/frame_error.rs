@@ -6,12 +6,12 @@ use super::limits::{COMMAND_BYTES_MAX, Limits};
 use super::version::Version;
 use std::fmt;
 
-/// The position of a header line.
+/// A position in the header lines of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FramePosition {
     /// Number of the header line, counted from 1.
     pub(super) line: usize,
-    /// Number of its first byte in the frame, counted from 1.
+    /// Number of a byte in the frame, counted from 1: the byte that is wrong, or the first byte of the line.
     pub(super) byte: usize,
 }
 

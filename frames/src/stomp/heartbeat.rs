@@ -1,6 +1,7 @@
 //! The `heart-beat` header.
 
-/// The value of `heart-beat:can,wants`, in milliseconds; 0 means "cannot" or "does not want".
+/// The value of `heart-beat:can,wants`, in milliseconds. In either number, 0 means that the sender cannot or does not
+/// want it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct HeartBeat {
     /// Interval at which the sender of the header can send data, in milliseconds.
@@ -17,7 +18,8 @@ impl HeartBeat {
         Some(HeartBeat { can: milliseconds(can)?, wants: milliseconds(wants)? })
     }
 
-    /// Returns the interval at which this side (`self`) sends to `peer`, in milliseconds; 0 means never.
+    /// Returns the interval at which this side (`self`) sends to `peer`, in milliseconds, or 0 if it sends no
+    /// heartbeats.
     pub fn sends_to(self, peer: HeartBeat) -> u32 {
         if self.can == 0 || peer.wants == 0 { 0 } else { self.can.max(peer.wants) }
     }

@@ -25,7 +25,7 @@ impl Version {
     /// Returns the highest supported version in `accept`, the value of `accept-version`. A client without this header
     /// supports only STOMP 1.0. Returns `None` if there is no common version.
     ///
-    /// The order in `accept` is irrelevant, unknown versions are skipped, and spaces around a version are tolerated.
+    /// The order of the versions is irrelevant. Unknown versions and spaces around a version are ignored.
     pub fn negotiate(accept: Option<&str>) -> Option<Version> {
         let Some(accept) = accept else { return Some(Version::V1_0) };
         let offered = |version: &Version| accept.split(',').any(|offer| offer.trim() == version.as_str());

@@ -48,7 +48,7 @@ fn owner(principal: &Principal) -> Owner {
     principal.name.as_deref().map_or_else(|| Owner::session(SESSION), Owner::user)
 }
 
-/// Parses a destination as a session does; `None` if it is invalid.
+/// Parses a destination as a session does, or returns `None` if it is invalid.
 fn selector(principal: &Principal, verb: Verb, text: &str) -> Option<Selector> {
     let address = match verb {
         Verb::Send => Address::parse_send(text, BYTES_MAX),

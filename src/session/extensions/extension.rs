@@ -37,10 +37,9 @@ pub(super) enum Treatment {
 pub(super) enum Condition {
     /// Every value that is not empty.
     Always,
-    /// Every value except these, compared without case.
+    /// Every value except these, ignoring case.
     Unless(&'static [&'static str]),
-    /// Every value except these, compared without case, if the destination is a work queue. No value for other
-    /// destinations.
+    /// Every value except these, ignoring case, if the destination is a work queue. No value for other destinations.
     OfQueueUnless(&'static [&'static str]),
     /// Every value that is the destination of a temporary queue.
     TempQueue,

@@ -1,12 +1,13 @@
 //! Extension headers of RabbitMQ, ActiveMQ, Artemis, Apollo and Spring, and how Stompbox treats them.
 //!
 //! Stompbox must not confirm a frame with RECEIPT and silently ignore a header that requests a feature. Each known
-//! header is therefore honoured, rejected, warned about, or harmless. [`table`] is the only place that lists them.
+//! header is therefore honoured, rejected, ignored with a warning, or harmless. [`table`] is the only place that lists
+//! these headers.
 //!
-//! A SUBSCRIBE with a header that changes its meaning is rejected with ERROR. On SEND such a header is ignored with a
-//! warning in the log, once per connection, because many libraries set such headers on every message; with
-//! `strict-headers` the SEND is rejected. A header whose value does not request the feature, such as `durable:false`,
-//! is harmless everywhere.
+//! A SUBSCRIBE with a header that changes its meaning is rejected with ERROR. On SEND, such a header is ignored, and a
+//! warning is logged once per connection, because many libraries set such headers on every message. With
+//! `strict-headers` the SEND is rejected instead. A header whose value does not request the feature, such as
+//! `durable:false`, is harmless everywhere.
 
 mod extension;
 #[cfg(test)]

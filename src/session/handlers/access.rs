@@ -32,7 +32,7 @@ pub(super) fn may_be_soft(command: Command) -> bool {
 
 impl Session {
     /// Returns the owner of this session's user destinations: the authenticated user, or the session itself if it has
-    /// none.
+    /// no user.
     pub fn owner(&self) -> Owner {
         match &self.principal.name {
             Some(name) => Owner::user(name),
@@ -294,7 +294,7 @@ impl Session {
         }));
     }
 
-    /// Emits an action that logs the rule by which a request was denied.
+    /// Emits an action that logs the rule that denied a request.
     pub(super) fn log_denied(&self, rejection: &Rejection, actions: &mut Vec<Action>) {
         if let Some((verb, denied)) = &rejection.denied {
             let destination = rejection.extra.as_ref().map_or("", |(_, value)| value).into();

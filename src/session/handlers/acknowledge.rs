@@ -68,7 +68,7 @@ impl Session {
         Ok(())
     }
 
-    /// Settles the target in the session, and returns the deliveries to be settled in a queue.
+    /// Settles the target in the session. Returns the deliveries that must also be settled in a queue.
     fn settle(&mut self, target: &AckTarget, disposition: Disposition) -> Option<Settle> {
         let &AckTarget::Delivery { key, at, scope } = target else { return None };
         let tags = self.subscriptions.change(key, |subscription| subscription.unsettled.settle(at, scope))?;
@@ -152,7 +152,7 @@ impl Session {
         self.subscriptions.iter().any(is_auto) && !self.subscriptions.iter().any(has_delivery)
     }
 
-    /// Returns whether the text has the form of this broker's message-ids. `ack` values have a different form.
+    /// Returns whether the text has the form of this broker's message IDs. `ack` values have a different form.
     fn is_message_id(&self, text: &str) -> bool {
         let number = text.strip_prefix(&*self.options.boot_id).and_then(|rest| rest.strip_prefix('-'));
         number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))

@@ -9,7 +9,7 @@ use crate::session::state::State;
 use std::time::{Duration, Instant};
 use stompbox_frames::stomp::{Command, Frame, HeartBeat, Version, encode};
 
-/// Headers in which a client may send the name of its program.
+/// Headers that may contain the name of the client program.
 const AGENT_HEADERS: [&str; 2] = ["user-agent", "agent"];
 /// Shortest heartbeat interval of the broker in milliseconds. Shorter configured intervals are raised to it.
 const HEART_BEAT_MIN: u32 = 500;
@@ -75,8 +75,8 @@ impl Session {
     }
 }
 
-/// Removes leading spaces in version 1.0, whose clients write `login: alice`. The decoder keeps the space because the
-/// version is not known until CONNECT is handled.
+/// Removes leading spaces in version 1.0, because many 1.0 clients write `login: alice`. The decoder keeps the spaces,
+/// because it does not know the version before CONNECT is handled.
 fn without_padding(value: &str, version: Version) -> &str {
     if version == Version::V1_0 { value.trim_start_matches(' ') } else { value }
 }

@@ -30,8 +30,8 @@ impl Session {
         )
     }
 
-    /// Ends the session with ERROR and close, because the broker or the connection task rejects an action or ends the
-    /// connection. For [`Closing::Limit`] it also emits [`Action::Limit`]. Has no effect if the session is closed
+    /// Ends the session with ERROR and close. Called when the broker or the connection task rejects an action or ends
+    /// the connection. For [`Closing::Limit`], also emits [`Action::Limit`]. Has no effect if the session is closed
     /// already.
     pub fn close_with_error(
         &mut self,

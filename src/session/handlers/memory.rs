@@ -16,14 +16,14 @@ impl Session {
         self.subscriptions.iter().map(|subscription| subscription.unsettled.len()).sum()
     }
 
-    /// Returns the number of messages that wait for an ACK or NACK and did not come from queues.
+    /// Returns the number of messages that wait for an ACK or NACK, without those from work queues.
     pub fn unsettled_broadcasts(&self) -> usize {
         work::add_visits(self.subscriptions.len());
         self.subscriptions.iter().map(|subscription| subscription.unsettled.broadcasts()).sum()
     }
 
-    /// Returns the memory in bytes of subscriptions and temporary queues, without the memory that the broker uses for
-    /// them.
+    /// Returns the memory in bytes that the session itself uses for subscriptions and temporary queues. The broker uses
+    /// memory for them in addition.
     pub fn subscription_bytes(&self) -> usize {
         self.subscriptions.bytes() + self.temps.bytes()
     }

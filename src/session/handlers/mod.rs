@@ -56,7 +56,7 @@ impl Session {
         }
     }
 
-    /// Returns the transaction and the destination of a frame whose rejection may leave the session open.
+    /// Returns the transaction and the destination of a frame if its rejection may leave the session open.
     fn transaction_and_destination(&self, frame: &Frame) -> (Option<Box<str>>, Option<Box<str>>) {
         if !self.soft_errors || !may_be_soft(frame.command) {
             return (None, None);
@@ -129,7 +129,8 @@ impl Session {
             let mut buffer = AckIdBuffer::default();
             let mut ack = None;
             if let AckMode::Client(_) = subscription.mode {
-                // Deliveries of a work queue (tag != 0) are bounded by the prefetch limit of the consumer instead.
+                // For a work queue (tag != 0), the prefetch limit of the consumer bounds the unsettled deliveries
+                // instead.
                 if delivery.tag == 0 && subscription.unsettled.len() >= unsettled_max {
                     return DeliveryAction::UnsettledCountExceeded;
                 }

@@ -50,7 +50,7 @@ impl<'a, T: PartialEq> PrefetchLimits<'a, T> {
 }
 
 impl Session {
-    /// Returns the prefetch limits that a SUBSCRIBE requests. All of its prefetch headers must agree.
+    /// Returns the prefetch limits that a SUBSCRIBE requests. If it has several prefetch headers, they must agree.
     pub(super) fn prefetch(&self, frame: &Frame) -> Result<Prefetch, Rejection> {
         let values: Vec<_> = COUNTS
             .into_iter()
@@ -102,7 +102,7 @@ impl Session {
     }
 }
 
-/// Parses `COUNT` or `COUNT,BYTES`. At least one of them must be greater than 0.
+/// Parses `COUNT` or `COUNT,BYTES`. At least one of the numbers must be greater than 0.
 fn credit(value: &str) -> Option<(u32, usize)> {
     let (count, size) = value.split_once(',').unwrap_or((value, "0"));
     let (count, size) = (number(count.trim())?, number(size.trim())?);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use stompbox_frames::stomp::{Command, encode};
 
 impl Session {
-    /// Sends the RECEIPT of a frame that is complete, or queues it after receipts that are still pending.
+    /// Sends the RECEIPT of a frame that is complete, or queues it if earlier receipts are still pending.
     pub(super) fn receipt(&mut self, receipt: Option<Receipt>, actions: &mut Vec<Action>) {
         let Some(receipt) = receipt else { return };
         let frame = self.encode_receipt(&receipt, &[]);

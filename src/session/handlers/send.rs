@@ -227,8 +227,8 @@ impl Session {
         Ok(self.temps.get(name).map(|temp| temp.address.as_str().into()))
     }
 
-    /// Returns the address by which a service answers this session alone. Any other `reply-to` is rejected: a service
-    /// may have more permissions than its clients, and a client must not be able to use them.
+    /// Returns the address to which a service replies, so that only this session receives the reply. Rejects any other
+    /// `reply-to`: a service may have more permissions than its clients, and a client must not be able to use them.
     fn user_reply_to(&self, text: Option<&str>) -> Result<Box<str>, Rejection> {
         let path = match text {
             None => return Ok(format!("/user/{}/{REPLIES}", Owner::session(&self.id).as_str()).into()),
@@ -247,13 +247,13 @@ fn display_destination(path: &UserPath) -> Box<str> {
     format!("/user/{}", path.as_str()).into()
 }
 
-/// Returns the size of a frame that counts for the limits of a transaction: the bytes of its header lines and its body.
+/// Returns the size of a frame for the limits of a transaction: the bytes of its header lines and its body.
 pub(super) fn frame_bytes(frame: &Frame) -> usize {
     let lines = frame.headers.iter().map(|(name, value)| name.len() + ":".len() + value.len() + "\n".len());
     lines.sum::<usize>() + frame.body.len()
 }
 
-/// Returns a copy without the header `to`, whose name may be in any case: recipients must not see each other.
+/// Returns a copy without the header `to`, whose name may be in any case, because recipients must not see each other.
 fn without_recipients(frame: &Frame) -> Frame {
     let lines: Vec<_> = frame.headers.iter().filter(|(name, _)| !is_same_name(name, "to")).collect();
     let headers = lines.iter().map(|(name, value)| (&**name, &**value)).collect();

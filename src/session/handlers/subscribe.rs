@@ -23,7 +23,7 @@ struct SubscribeRequest<'a> {
     names: bool,
     /// The name that this session uses for the temporary queue, if the destination is one.
     temp: Option<&'a str>,
-    /// Whether a `reply-to` caused the subscription, not a SUBSCRIBE.
+    /// Whether the session subscribes because of a `reply-to`, not because of a SUBSCRIBE.
     implicit: bool,
 }
 
