@@ -1,38 +1,38 @@
-//! The broker-wide byte budget: the memory that the broker uses for its clients.
+//! The byte budget of the broker, which limits the memory that clients can make it use.
 //!
 //! ```text
 //!   budget (memory-bytes-max) ── messages: outbound queues, work queues, open transactions
 //!      ├── share (a quarter) ── subscriptions: their names, ids, patterns, temporary queues, presence; names of
 //!      │                        open transactions
 //!      ├── share (a quarter) ── input of signed-in clients: unfinished frames, and frames not handled yet
-//!      └── share (an eighth) ── large heads of HTTP requests
+//!      └── share (an eighth) ── heads of HTTP requests (request line and headers) above 4 KiB
 //! ```
 //!
-//! The owner of the memory holds a [`Charge`], which releases the bytes when it is dropped, so that the sum cannot
-//! drift. Charging never fails: code that accepts *new* work calls [`Budget::is_exhausted`] or [`Budget::admits`]
-//! first, or uses [`Charge::try_grow`].
+//! The owner of the memory holds a [`Charge`], and dropping the charge releases the bytes. The number of used bytes
+//! therefore stays exact. Charging never fails: code that accepts *new* work calls [`Budget::is_exhausted`] or
+//! [`Budget::admits`] first, or uses [`Charge::try_grow`].
 //!
-//! Subscriptions, input and heads have separate shares, so that none of them can use up the memory for messages: each
-//! is limited to its share, and three eighths of the budget remain for messages. If messages fill the whole budget, a
-//! quarter of each share stays available: consumers can subscribe and acknowledge, and so drain the queues.
+//! Subscriptions, input and heads are each limited to a share, so that they cannot use up the memory for messages:
+//! three eighths of the budget always remain for messages. If messages fill the whole budget, a quarter of each share
+//! stays available. Consumers can then still subscribe and acknowledge, and so drain the queues.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// Divisor that gives the size of a share.
+/// Divisor of the budget that gives the size of a share of [`Budget::share`].
 const SHARE_DIVISOR: usize = 4;
-/// Divisor that gives the part of a share that stays available while messages fill the budget.
+/// Divisor of a share that gives the part that stays available while messages fill the budget.
 const RESERVE_DIVISOR: usize = 4;
 
-/// A byte budget that all modules share, or a share of it.
+/// The byte budget of the broker, or a share of it.
 #[derive(Debug)]
 pub struct Budget {
     used: AtomicUsize,
     /// Bytes that are reserved for admitted work and not yet charged.
     reserved: AtomicUsize,
     bytes_max: usize,
-    /// The budget that this one is a share of; `None` for the whole budget.
+    /// The budget of which this is a share; `None` for the whole budget.
     parent: Option<Arc<Budget>>,
 }
 
@@ -42,13 +42,13 @@ impl Budget {
         Budget::with_parent(bytes_max, None)
     }
 
-    /// Creates a share of a quarter, for subscriptions or for input. Every charge to the share is charged to this
-    /// budget as well.
+    /// Creates a share of a quarter of this budget, for subscriptions or for input. Every charge to the share is also
+    /// charged to this budget.
     pub fn share(self: &Arc<Budget>) -> Arc<Budget> {
         self.share_of(SHARE_DIVISOR)
     }
 
-    /// Creates a share like [`Budget::share`], whose size is that of this budget divided by `divisor`.
+    /// Creates a share like [`Budget::share`]. Its limit is the limit of this budget divided by `divisor`.
     pub fn share_of(self: &Arc<Budget>, divisor: usize) -> Arc<Budget> {
         Budget::with_parent(self.bytes_max / divisor, Some(self.clone()))
     }
@@ -63,8 +63,9 @@ impl Budget {
         Charge { budget: self.clone(), bytes }
     }
 
-    /// Reserves `bytes` for work that is about to be done and charged, until the reservation is dropped. Returns `None`
-    /// if they are more than half of the free memory: one large piece of work leaves memory for small pieces of others.
+    /// Reserves `bytes` until the reservation is dropped, for work that is about to charge them. Returns `None` if
+    /// `bytes` is more than half of the free memory, so that one client's large request leaves memory for other
+    /// clients.
     pub fn reserve(self: &Arc<Budget>, bytes: usize) -> Option<Reservation> {
         let admit = |reserved: usize| {
             let free = self.bytes_max.saturating_sub(self.used()).saturating_sub(reserved);
@@ -84,23 +85,23 @@ impl Budget {
         self.bytes_max
     }
 
-    /// Returns whether more than seven eighths are used: publishers are throttled, so that queues can drain.
+    /// Returns whether at least seven eighths are used. Publishers are then throttled, so that queues can drain.
     pub fn is_nearly_exhausted(&self) -> bool {
         self.used() >= self.bytes_max - self.bytes_max / 8
     }
 
-    /// Returns whether the limit is reached: new messages are rejected.
+    /// Returns whether the limit is reached. New messages are then rejected.
     pub fn is_exhausted(&self) -> bool {
         self.used() >= self.bytes_max
     }
 
-    /// Returns whether `bytes` more fit. A share admits bytes up to its own limit while the whole budget has free
-    /// memory, and always up to a quarter of that limit.
+    /// Returns whether `bytes` more bytes fit. A share admits them up to its own limit if they fit in the whole budget
+    /// too, and up to a quarter of its own limit in any case.
     pub fn admits(&self, bytes: usize) -> bool {
         self.admits_after(bytes, 0)
     }
 
-    /// Returns whether `bytes` more fit after `freed` of the bytes in use are released.
+    /// Returns whether `bytes` more bytes fit after `freed` of the used bytes are released.
     fn admits_after(&self, bytes: usize, freed: usize) -> bool {
         let used = |budget: &Budget| budget.used().saturating_sub(freed);
         let fits = |budget: &Budget| bytes <= budget.bytes_max.saturating_sub(used(budget));
@@ -128,7 +129,8 @@ impl Budget {
     }
 }
 
-/// Bytes reserved by [`Budget::reserve`]. Dropping it releases the rest of them.
+/// Bytes reserved by [`Budget::reserve`]. Dropping the reservation releases the bytes that
+/// [`release`](Reservation::release) has not released.
 #[derive(Debug)]
 pub struct Reservation {
     budget: Arc<Budget>,
@@ -136,7 +138,7 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// Releases `bytes` of the reservation, because they have been charged in the meantime.
+    /// Releases `bytes` bytes of the reservation, because they are charged now.
     pub fn release(&mut self, bytes: usize) {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
@@ -150,8 +152,8 @@ impl Drop for Reservation {
     }
 }
 
-/// Returns the bytes that an allocation of `bytes` bytes takes. Allocators have a few size classes, four between one
-/// power of two and the next (those of jemalloc; other allocators are close).
+/// Returns the bytes that the allocator uses for an allocation of `bytes` bytes: it rounds the size up to a size class.
+/// These are the size classes of jemalloc, four from one power of two to the next. Other allocators are close.
 pub const fn allocation(bytes: usize) -> usize {
     const QUANTUM: usize = 16;
     match bytes {
@@ -165,7 +167,7 @@ pub const fn allocation(bytes: usize) -> usize {
     }
 }
 
-/// Returns the bytes that a shared value of `bytes` bytes takes: an `Arc` stores two counts before it.
+/// Returns the bytes that a value of `bytes` bytes takes in an `Arc`, which stores two reference counts before it.
 pub const fn shared_allocation(bytes: usize) -> usize {
     allocation(bytes + 2 * size_of::<usize>())
 }
@@ -180,7 +182,7 @@ pub const fn btree_allocation(len: usize, entry_bytes: usize) -> usize {
         0 => 0,
         1..=LEAF_ENTRIES => leaf,
         _ => {
-            // An inner node holds the addresses of its leaves beside its own entries; there is about one for each eight
+            // There is about one inner node for each eight leaves. It holds its own entries and the addresses of the
             // leaves.
             let leaves = len.div_ceil(LEAF_ENTRIES_USED);
             leaves * leaf + leaves.div_ceil(LEAF_ENTRIES_USED) * (leaf + 96)
@@ -190,7 +192,8 @@ pub const fn btree_allocation(len: usize, entry_bytes: usize) -> usize {
 
 /// Returns the bytes that a hash table with a capacity of `capacity` entries of `entry_bytes` bytes takes.
 pub const fn table_allocation(capacity: usize, entry_bytes: usize) -> usize {
-    // One control byte for each bucket and a group behind the last; at most seven of eight buckets are used.
+    // Each bucket has a control byte, and one group of control bytes follows the last bucket. At most seven of eight
+    // buckets are used.
     const GROUP_BYTES: usize = 16;
     let buckets = match capacity {
         0 => return 0,
@@ -201,12 +204,12 @@ pub const fn table_allocation(capacity: usize, entry_bytes: usize) -> usize {
     allocation(buckets * (entry_bytes + 1) + GROUP_BYTES)
 }
 
-/// Returns the average number of bytes of an entry of `entry_bytes` bytes in a large hash table that grows.
+/// Returns the average number of bytes that an entry of `entry_bytes` bytes takes in a large, growing hash table.
 pub const fn table_entry(entry_bytes: usize) -> usize {
     (entry_bytes + 1) * 3 / 2
 }
 
-/// A charged part of a budget, released when dropped.
+/// Bytes that are charged to a budget. Dropping the charge releases them.
 #[derive(Debug)]
 pub struct Charge {
     budget: Arc<Budget>,
@@ -219,13 +222,14 @@ impl Charge {
         self.bytes
     }
 
-    /// Charges `bytes` to the same budget for an optional copy. Returns `None` if the budget is nearly exhausted.
+    /// Charges `bytes` to the same budget for a copy that saves work but is not required. Returns `None` if the budget
+    /// is nearly exhausted.
     pub fn for_copy(&self, bytes: usize) -> Option<Charge> {
         self.has_free_memory().then(|| self.budget.charge(bytes))
     }
 
-    /// Changes the charge to `bytes`, unless it would grow while the budget is nearly exhausted. Returns whether it
-    /// did.
+    /// Changes the charge to `bytes` and returns `true`. Returns `false` if the charge would grow while the budget is
+    /// nearly exhausted.
     pub fn try_resize(&mut self, bytes: usize) -> bool {
         let fits = bytes <= self.bytes || self.has_free_memory();
         if fits {
@@ -234,8 +238,8 @@ impl Charge {
         fits
     }
 
-    /// Changes the charge to `bytes` and returns `true`, or returns `false` if the budget does not admit the growth.
-    /// The only charge of a budget may always grow, so that a small limit still admits one large frame.
+    /// Changes the charge to `bytes` and returns `true`. Returns `false` if the budget does not admit the growth. A
+    /// charge that is the only one of its budget may always grow, so that a small limit still admits one large frame.
     pub fn try_grow(&mut self, bytes: usize) -> bool {
         let is_admitted = self.may_grow_after(bytes, 0);
         if is_admitted {

@@ -1,4 +1,5 @@
-//! Counters and gauges, updated by all modules and served at `/metrics`. Depends on no other module of the broker.
+//! Counters and gauges, updated by all modules and served at `/metrics`. This module depends on no other module of the
+//! broker.
 
 mod process;
 
@@ -39,7 +40,7 @@ struct Source {
 
 /// The values of the label `result` of login counters.
 const LOGIN_RESULTS: [&str; 4] = ["accepted", "refused", "busy", "unavailable"];
-/// The sources of users whose check of a login can fail.
+/// The user sources that can fail to check a login.
 const SOURCES: [&str; 3] = ["hook", "token", "users-file"];
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -47,10 +48,11 @@ struct Transport {
     transport: &'static str,
 }
 
-/// Defines the struct and its registration from one table, so that the name and meaning of a metric are written once.
+/// Defines [`Metrics`] and registers its fields from one table, so that the name and help text of a metric are written
+/// only once.
 macro_rules! metrics {
     ($($field:ident: $kind:ty = $name:literal, $help:literal;)*) => {
-        /// The counters and gauges of one broker. Hot loops update them once a batch, not once a message.
+        /// The counters and gauges of one broker. Hot loops update them once per batch, not once per message.
         #[derive(Debug)]
         pub struct Metrics {
             registry: Registry,
@@ -154,22 +156,22 @@ metrics! {
     memory_limit_bytes: Gauge = "memory_limit_bytes", "The value of memory-bytes-max; updated when metrics are read";
 }
 
-/// The values that labels can have.
+/// The values that labels can have, for [`Metrics::create_series`].
 #[derive(Debug)]
 pub struct Labels {
     /// The transports of connections.
     pub transports: Vec<&'static str>,
     /// The reasons for which connections close.
     pub reasons: Vec<&'static str>,
-    /// The options that are limits.
+    /// The options that set a limit.
     pub limits: Vec<&'static str>,
     /// The options that can allow rejected HTTP requests.
     pub policies: Vec<&'static str>,
 }
 
 impl Metrics {
-    /// Creates every series with the value 0, so that rates and alerts need no special case for events that have not
-    /// happened yet.
+    /// Creates a series with the value 0 for every label value. Rates and alerts then need no special case for events
+    /// that have not happened yet.
     pub fn create_series(&self, labels: Labels) {
         for transport in labels.transports {
             let _ = self.connections.get_or_create(&Transport { transport });
@@ -198,28 +200,28 @@ impl Metrics {
         self.closed.get_or_create(&Reason { reason }).inc();
     }
 
-    /// Counts a connection by `transport` that ended for `reason` before its session began.
+    /// Counts a connection by `transport` that was accepted, and ended for `reason` before its session began.
     pub fn closed_before_session(&self, transport: &'static str, reason: &'static str) {
         self.accepted.get_or_create(&Transport { transport }).inc();
         self.closed.get_or_create(&Reason { reason }).inc();
     }
 
-    /// Counts an event in which the limit of the option `limit` was reached.
+    /// Counts one time that the limit set by the option `limit` was reached.
     pub fn limit_hit(&self, limit: &'static str) {
         self.limits.get_or_create(&Limit { limit }).inc();
     }
 
-    /// Counts a login with this result.
+    /// Counts a login whose result is `result`, one of [`LOGIN_RESULTS`].
     pub fn login(&self, result: &'static str) {
         self.logins.get_or_create(&LoginResult { result }).inc();
     }
 
-    /// Counts a login that a source of users could not check.
+    /// Counts a login or a renewed token that the user source `source` could not check.
     pub fn source_failed(&self, source: &'static str) {
         self.source_errors.get_or_create(&Source { source }).inc();
     }
 
-    /// Counts a rejected HTTP request that the option `option` can allow.
+    /// Counts a rejected HTTP request. The option `option` can allow such requests.
     pub fn request_rejected(&self, option: &'static str) {
         self.rejected_requests.get_or_create(&RejectingOption { option }).inc();
     }

@@ -1,9 +1,9 @@
-//! Lists of IP networks, the values of several options.
+//! Lists of IP networks, which are the values of several options.
 
 use ipnet::{IpNet, Ipv4Net};
 use std::net::IpAddr;
 
-/// Length of the prefix by which IPv4 addresses are mapped into IPv6 (RFC 4291, 2.5.5.2), in bits.
+/// Length in bits of the prefix `::ffff:0:0/96` of IPv4-mapped IPv6 addresses (RFC 4291, 2.5.5.2).
 const MAPPED_BITS: u8 = 96;
 
 /// A set of IP networks. The default is empty.
@@ -11,11 +11,11 @@ const MAPPED_BITS: u8 = 96;
 pub struct Networks(Vec<IpNet>);
 
 impl Networks {
-    /// Parses networks and addresses with commas between them: `10.0.0.0/8, 127.0.0.1, ::1`. An empty text is an empty
+    /// Parses a comma-separated list of networks and addresses: `10.0.0.0/8, 127.0.0.1, ::1`. An empty text is an empty
     /// list.
     ///
     /// # Errors
-    /// An item is not a network or address. The text says what was expected.
+    /// An item is not a network or an address. The error text contains the item and the expected form.
     pub fn parse(list: &str) -> Result<Networks, String> {
         if list.trim().is_empty() {
             return Ok(Networks::default());
@@ -23,14 +23,14 @@ impl Networks {
         list.split(',').map(|item| network(item.trim())).collect::<Result<_, _>>().map(Networks)
     }
 
-    /// Returns whether one of the networks contains `address`. IPv4 addresses mapped into IPv6 count as IPv4.
+    /// Returns whether one of the networks contains `address`. An IPv4-mapped IPv6 address counts as its IPv4 address.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
 }
 
-/// Parses a network or a single address. IPv4 addresses that are mapped into IPv6 become IPv4 addresses.
+/// Parses a network or a single address. IPv4-mapped IPv6 addresses become IPv4 addresses.
 fn network(text: &str) -> Result<IpNet, String> {
     let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     let network = network.map_err(|_| {

@@ -1,13 +1,13 @@
-//! An account of the work that a thread does for the connection whose task it runs.
+//! A counter of the work that a thread does for connections.
 //!
-//! A frame can cost far more than its length suggests: an UNSUBSCRIBE requeues messages, a SEND is matched against
+//! A frame can cost far more than its length suggests: an UNSUBSCRIBE requeues messages, and a SEND is matched against
 //! wildcard subscriptions. The code that does such work reports it here with [`add`]. The connection task reads the
-//! account before and after each step and stops when it has used its share ([`crate::connection`]).
+//! counter before and after each step, and ends its poll when its poll budget is used up ([`crate::connection`]).
 //!
-//! The account is one counter per thread, so that code that runs in `drop` can report to it and no function needs a
-//! parameter for it.
+//! Each thread has one counter. Code in `drop` can therefore report work, and functions need no parameter for the
+//! counter.
 //!
-//! One unit is about 100 ns of one core. Reports are estimates: they must only be greater than zero for all work.
+//! One unit is about 100 ns of one core. Reports are estimates: they may be inexact, but no work may go unreported.
 
 use std::cell::Cell;
 
@@ -15,7 +15,7 @@ thread_local! {
     static DONE: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Cost of handling one frame, without the work that it causes in the broker.
+/// Cost of handling one frame, without the work that the frame causes in the broker.
 pub const FRAME: usize = 6;
 /// Number of bytes that can be read, parsed, copied or written for one unit.
 pub const BYTES_PER_UNIT: usize = 512;
@@ -28,7 +28,7 @@ pub const QUEUE_MESSAGE: usize = 3;
 /// Cost of creating or removing a subscription.
 pub const SUBSCRIPTION: usize = 8;
 /// Cost of authenticating a client: verifying the signature of a token, or forwarding a login. Other tasks and threads
-/// check tokens and hashes; this cost is charged to a client that authenticates again and again.
+/// do this work, but it is reported for the connection, to slow down a client that authenticates again and again.
 pub const AUTHENTICATION: usize = 1000;
 /// Number of bytes of JSON that can be parsed for one unit.
 pub const JSON_BYTES_PER_UNIT: usize = 64;
@@ -50,7 +50,7 @@ pub fn add_bytes(bytes: usize) {
     add(bytes / BYTES_PER_UNIT);
 }
 
-/// Returns the units reported by this thread so far. Only the difference of two results is meaningful.
+/// Returns the units that this thread has reported so far. Only the difference of two results is meaningful.
 pub fn done() -> u64 {
     DONE.with(Cell::get)
 }

@@ -16,7 +16,7 @@ pub struct ConnectionLimiter {
     option_names: [&'static str; 2],
 }
 
-/// A permit for one connection, released when the last of its clones is dropped.
+/// A permit for one connection. Dropping its last clone releases it.
 #[derive(Clone, Debug)]
 pub struct ConnectionPermit {
     slot: Arc<Slot>,
@@ -29,8 +29,8 @@ struct Slot {
 }
 
 impl ConnectionLimiter {
-    /// Creates a limiter for `connections_max` connections, of which at most `per_address_max` come from one address
-    /// (0: no separate limit).
+    /// Creates a limiter for `connections_max` connections in total and `per_address_max` connections from one address
+    /// (0: no limit per address).
     pub fn new(connections_max: usize, per_address_max: usize) -> Arc<ConnectionLimiter> {
         ConnectionLimiter::with_option_names(
             connections_max,
@@ -71,8 +71,8 @@ impl ConnectionLimiter {
         Ok(())
     }
 
-    /// Acquires a permit for a connection of a proxy, to which the limit per address does not apply. The clients behind
-    /// it are counted once they are known, see [`ConnectionPermit::for_address`].
+    /// Acquires a permit for a connection of a proxy. The limit per address does not apply to proxies. It applies to
+    /// the client behind the proxy once its address is known, see [`ConnectionPermit::for_address`].
     ///
     /// # Errors
     /// Returns the name of the option whose limit is reached.
@@ -87,8 +87,8 @@ impl ConnectionLimiter {
     /// Assigns a connection that is already counted in `in_use` to `address`.
     ///
     /// # Errors
-    /// Returns the name of the limit's option if the address has too many connections. The connection is no longer
-    /// counted then.
+    /// Returns the name of the limit's option if the address has too many connections. In this case the connection is
+    /// no longer counted in `in_use`.
     fn assign(
         self: &Arc<ConnectionLimiter>,
         address: IpAddr,
@@ -115,15 +115,16 @@ impl ConnectionPermit {
         self.slot.address
     }
 
-    /// Returns a permit for another address, that of the client behind a proxy, to be used in place of this one.
+    /// Returns a permit for `address`, which is the client's address behind a proxy. The caller uses it in place of
+    /// this permit.
     ///
     /// # Errors
-    /// Returns the name of the limit's option if that address has too many connections.
+    /// Returns the name of the limit's option if `address` has too many connections.
     pub fn for_address(&self, address: IpAddr) -> Result<ConnectionPermit, &'static str> {
         if address == self.address() {
             return Ok(self.clone());
         }
-        // Both permits count for a moment, because this one is released only after the other one is acquired.
+        // Until the caller drops this permit, the connection counts twice. The total is therefore not checked again.
         let connection_limiter = &self.slot.connection_limiter;
         connection_limiter.in_use.fetch_add(1, AcqRel);
         connection_limiter.assign(address, connection_limiter.per_address_max)

@@ -1,9 +1,10 @@
-//! The memory for the heads of HTTP requests, which hyper keeps in a buffer of each connection.
+//! The memory for the heads of HTTP requests (request line and headers), which hyper keeps in a buffer of each
+//! connection.
 //!
-//! The buffer grows with the input and keeps its size until the connection closes or is upgraded. It is charged at its
-//! greatest size once it has held more than [`SMALL_BYTES_MAX`] bytes. A request is rejected if its head is that large
-//! and there is no memory for it. Smaller heads are a part of what every connection costs, so that clients with
-//! ordinary heads are served in any case.
+//! The buffer grows with the input and keeps its size until the connection closes or is upgraded. Once it has held more
+//! than [`SMALL_BYTES_MAX`] bytes, it is charged as [`HEAD_BYTES_MAX`] bytes. If there is no memory for this charge, a
+//! request with a head larger than [`SMALL_BYTES_MAX`] bytes is rejected. Smaller heads are never charged or rejected,
+//! so that clients with ordinary heads are always served.
 
 use super::limit_warnings::InputRejections;
 use crate::budget::{Budget, Charge};
@@ -11,11 +12,11 @@ use crate::metrics::Metrics;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Greatest size of hyper's buffer for the head of a request, in bytes.
+/// Maximum size of hyper's buffer for the head of a request, in bytes.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
-/// Maximum size of a head that is not charged.
+/// Maximum size of a head that is not charged, in bytes.
 pub(crate) const SMALL_BYTES_MAX: usize = 4 * 1024;
-/// The memory for heads is the byte budget divided by this.
+/// Divisor of the byte budget that gives the memory for heads.
 const HEADS_DIVISOR: usize = 8;
 const MEMORY_OPTION: &str = "memory-bytes-max";
 
@@ -28,7 +29,7 @@ pub struct HeadMemory {
 }
 
 impl HeadMemory {
-    /// Creates the memory for heads as a share of `budget`.
+    /// Creates the memory for heads, which is a share of `budget`.
     pub fn new(budget: &Arc<Budget>, metrics: Arc<Metrics>) -> Arc<HeadMemory> {
         let share = budget.share_of(HEADS_DIVISOR);
         Arc::new(HeadMemory { share, metrics, rejections: InputRejections::default() })
@@ -46,7 +47,7 @@ impl HeadMemory {
         self.rejections.log(MEMORY_OPTION, address);
     }
 
-    /// Returns the response to a request for whose head there is no memory.
+    /// Returns the response to a request that is rejected because there is no memory for its head.
     pub(crate) fn rejection_response(&self) -> String {
         let body = format!(
             "The memory for the request heads of all clients is full: {} bytes (a part of {MEMORY_OPTION}). Send at \
@@ -61,20 +62,20 @@ impl HeadMemory {
     }
 }
 
-/// Finds the end of the head of a request in the bytes that arrive: the first empty line behind any other bytes.
+/// A state machine that finds the end of a request's head: the first empty line after the request line.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) enum HeadEnd {
-    /// Only line ends have arrived, which HTTP ignores here.
+    /// Nothing but line ends has arrived. HTTP ignores empty lines before a request.
     #[default]
     Nothing,
-    /// Within a line.
+    /// The next byte is within a line.
     InLine,
-    /// At the beginning of a line.
+    /// The next byte begins a line.
     LineBegins,
 }
 
 impl HeadEnd {
-    /// Takes the next bytes. Returns how many of them belong to the head, or `None` if it does not end in them.
+    /// Reads the next bytes. Returns how many of them belong to the head, or `None` if the head does not end in them.
     pub(crate) fn find(&mut self, bytes: &[u8]) -> Option<usize> {
         for (position, byte) in bytes.iter().enumerate() {
             *self = match (*self, byte) {

@@ -1,18 +1,20 @@
-//! The memory for unfinished input: frames and request bodies of which a part has arrived.
+//! The memory for unfinished input: frames and request bodies of which only a part has arrived.
 //!
-//! A client that stops in the middle of a frame must not hold this memory for ever, nor keep it from other clients:
+//! A client that stops in the middle of a frame must neither hold this memory for ever nor keep it from other clients:
 //!
 //! - While unfinished input is charged, at least [`HELD_BYTES_MIN`] more bytes of it must arrive in every
-//!   `stall-timeout`. Otherwise its connection or request ends. Bytes count when they arrive, not when they are charged,
-//!   because a buffer that doubles is charged in a few large steps.
-//! - If there is no memory for more input, the input that has stalled longest is dropped and its client is rejected,
-//!   provided that it has stalled for a tenth of `stall-timeout`, and that [`TIMEOUT_CONFIRMATION`] has passed since
-//!   that was seen. After a standstill of the broker itself, the broker thus first reads what has arrived meanwhile. If
-//!   dropping input does not free enough memory, nothing is dropped, and the client that needs the memory is rejected.
-//!   Input always fits, however large it is, if no other input remains beside it.
+//!   `stall-timeout`. Otherwise its connection or request ends. Bytes count when they arrive, not when they are
+//!   charged, because a growing buffer is charged in a few large steps.
+//! - If there is no memory for more input, the input that has stalled longest is dropped, and the client that sent it
+//!   is rejected. Input can be dropped only if it has stalled for a tenth of `stall-timeout`, and only
+//!   [`TIMEOUT_CONFIRMATION`] after this was detected. A broker that itself stood still therefore reads the bytes that
+//!   have arrived in the meantime before it drops input.
+//! - If dropping stalled input would not free enough memory, nothing is dropped, and the client that needs the memory
+//!   is rejected.
+//! - If there is no other input, input of any size fits.
 //!
-//! Input of less than [`HELD_BYTES_MIN`] bytes is not charged and may stall. The clock stops while the broker itself
-//! does not read.
+//! Input of less than [`HELD_BYTES_MIN`] bytes is not charged and may stall. The stall clock stops while the broker
+//! does not read from the client.
 
 use crate::budget::{Budget, Charge};
 use futures_util::task::AtomicWaker;
@@ -24,18 +26,20 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// Minimum size of input, and of output outside of the outbound queue, that is charged to the budget.
+/// Minimum size, in bytes, of input that is charged to the budget. It also applies to output that has left the outbound
+/// queue.
 pub(crate) const HELD_BYTES_MIN: usize = 4 * 1024;
-/// Input that has stalled for `stall-timeout` divided by this may be dropped in favour of other input.
+/// Divisor of `stall-timeout` that gives the time after which stalled input may be dropped in favour of other input.
 const STALLED_DIVISOR: u32 = 10;
-/// Time between detecting a timeout, or stalled input, and acting on it. Bytes that have arrived are read meanwhile.
+/// Time between detecting a timeout, or stalled input, and acting on it. In this time, the broker reads bytes that have
+/// already arrived.
 pub(crate) const TIMEOUT_CONFIRMATION: Duration = Duration::from_millis(50);
-/// Time after which input must be found stalled again.
+/// Time after which the detection of stalled input expires and must be repeated.
 const STALL_SEEN_VALIDITY: Duration = Duration::from_secs(1);
-/// Maximum number of frames and bodies that are dropped at a time. This frees enough memory for one read.
+/// Maximum number of frames and bodies that are dropped at a time. Dropping this many frees enough memory for one read.
 const DROPPED_MAX: usize = 64;
 
-/// The memory for the input of a group of clients.
+/// The part of a budget that is used for the input of a group of clients.
 #[derive(Debug)]
 pub struct InputShare {
     budget: Arc<Budget>,
@@ -46,9 +50,9 @@ pub struct InputShare {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Unfinished input, with the input that has stalled longest first.
+    /// Unfinished input. The input that has stalled longest is first.
     unfinished: BTreeMap<Progress, Unfinished>,
-    /// Bytes of input that was dropped and that its clients' tasks still hold.
+    /// Bytes of dropped input that the tasks of its clients still hold.
     dropped_bytes: usize,
 }
 
@@ -59,22 +63,22 @@ type Progress = (Instant, u64);
 struct Unfinished {
     bytes: usize,
     owner: Arc<Owner>,
-    /// The time at which it was found stalled, if it has made no progress since.
+    /// The time at which the input was found stalled, if it has made no progress since.
     stall_seen_at: Option<Instant>,
 }
 
-/// Whether input may grow.
+/// The result of an attempt to grow input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Growth {
-    /// It has grown.
+    /// The input has grown.
     Admitted,
-    /// It may try again at this time, because other input may be dropped then.
+    /// There is no memory now. Try again at this time, when other input may be dropped.
     RetryAt(Instant),
-    /// There is no memory for it.
+    /// There is no memory for the input.
     Rejected,
 }
 
-/// State that the share and the task of the client have in common.
+/// State that the [`InputShare`] and the client's task have in common.
 #[derive(Debug, Default)]
 struct Owner {
     /// Bytes of the client's input that were dropped; 0 if none were.
@@ -98,7 +102,7 @@ impl InputShare {
         &self.budget
     }
 
-    /// Charges `bytes` of one client's input, which counts as finished.
+    /// Charges `bytes` bytes of one client's input. The input counts as finished until it grows.
     pub(crate) fn input(self: &Arc<InputShare>, bytes: usize) -> Input {
         Input {
             charge: self.budget.charge(bytes),
@@ -109,14 +113,14 @@ impl InputShare {
         }
     }
 
-    /// Returns the time of the last progress of all unfinished input.
+    /// Returns the latest time at which any unfinished input made progress.
     #[cfg(test)]
     pub(crate) fn last_progress(&self) -> Option<Instant> {
         self.state.lock().unfinished.last_key_value().map(|(progress, _)| progress.0)
     }
 
-    /// Makes room for `input` to grow to `bytes` bytes by dropping stalled input of other clients. Drops nothing if too
-    /// little input has stalled, or if some of it was not found stalled before.
+    /// Frees memory for `input` to grow to `bytes` bytes, by dropping stalled input of other clients. Drops nothing if
+    /// too little input has stalled, or if some of the stalled input was not detected as stalled before.
     fn make_room(&self, bytes: usize, input: &Input, now: Instant) -> Growth {
         let own = input.unfinished.as_ref().map(|unfinished| unfinished.0);
         let mut state = self.state.lock();
@@ -133,7 +137,8 @@ impl InputShare {
             stalled.push(*progress);
         }
         if !all_confirmed {
-            // All of it, so that this input need not wait again for its next bytes.
+            // Records all stalled input, not only what is needed now. Otherwise `input` would wait again for its next
+            // bytes.
             let stalled = state.unfinished.iter_mut().take(DROPPED_MAX);
             for (_, unfinished) in stalled.filter(|(progress, _)| self.has_stalled(**progress, now)) {
                 unfinished.record_stall(now);
@@ -151,25 +156,26 @@ impl InputShare {
         Growth::Admitted
     }
 
-    /// Returns whether input of this progress has stalled for so long that it may be dropped.
+    /// Returns whether input whose last progress was `progress` has stalled for so long that it may be dropped.
     fn has_stalled(&self, progress: Progress, now: Instant) -> bool {
         now.saturating_duration_since(progress.0) >= self.stall_timeout / STALLED_DIVISOR
     }
 }
 
 impl Unfinished {
-    /// Returns for how long it is known to have stalled.
+    /// Returns the time since the input was found stalled, or `None` if it was not.
     fn time_since_stall_seen(&self, now: Instant) -> Option<Duration> {
         self.stall_seen_at.map(|at| now.saturating_duration_since(at))
     }
 
-    /// Returns whether it was found stalled, so long ago that bytes that had arrived then have been read.
+    /// Returns whether the input was found stalled long enough ago: bytes that had arrived by then have been read
+    /// since.
     fn is_confirmed_stalled(&self, now: Instant) -> bool {
         self.time_since_stall_seen(now)
             .is_some_and(|time| (TIMEOUT_CONFIRMATION..STALL_SEEN_VALIDITY).contains(&time))
     }
 
-    /// Records that it was found stalled.
+    /// Records that the input was found stalled at `now`, unless an earlier detection is still valid.
     fn record_stall(&mut self, now: Instant) {
         if self.time_since_stall_seen(now).is_none_or(|time| time >= STALL_SEEN_VALIDITY) {
             self.stall_seen_at = Some(now);
@@ -177,16 +183,17 @@ impl Unfinished {
     }
 }
 
-/// The input of one client that the broker holds.
+/// Input of one client that the broker holds in memory.
 #[derive(Debug)]
 pub(crate) struct Input {
     share: Arc<InputShare>,
     charge: Charge,
-    /// Bytes that have arrived since the last progress.
+    /// Bytes that have arrived since the last progress was recorded.
     arrived_bytes: usize,
-    /// Set while it waits for memory: the time at which it tries again.
+    /// The time at which to try again, while the input waits for memory.
     retry_at: Option<Instant>,
-    /// Set while the input is unfinished and charged, and the broker reads from the client.
+    /// The entry of the input in the share. It is set while the input is unfinished and charged, and the broker reads
+    /// from the client.
     unfinished: Option<Box<(Progress, Arc<Owner>)>>,
 }
 
@@ -201,8 +208,8 @@ impl Input {
         self.arrived_bytes = self.arrived_bytes.saturating_add(bytes);
     }
 
-    /// Charges unfinished input of which `bytes` bytes are held. It has made progress if [`HELD_BYTES_MIN`] bytes have
-    /// arrived since its last progress.
+    /// Grows the charge of unfinished input to `bytes` bytes. Records progress if [`HELD_BYTES_MIN`] bytes have arrived
+    /// since the last progress.
     pub(crate) fn grow(&mut self, bytes: usize, now: Instant) -> Growth {
         self.retry_at = None;
         if bytes < HELD_BYTES_MIN {
@@ -231,7 +238,7 @@ impl Input {
         Growth::Admitted
     }
 
-    /// Returns the time until which the input waits for memory. More of it must not be read before.
+    /// Returns the time until which the input waits for memory. The caller must not read more of it before this time.
     pub(crate) fn retry_at(&self) -> Option<Instant> {
         self.retry_at
     }
@@ -244,7 +251,7 @@ impl Input {
         }
     }
 
-    /// Restarts the clock of the input.
+    /// Restarts the stall clock of the input.
     fn record_progress(&mut self, now: Instant) {
         self.arrived_bytes = 0;
         let progress = (now, self.share.next_number.fetch_add(1, Ordering::Relaxed));
@@ -264,7 +271,7 @@ impl Input {
         self.unfinished = Some(Box::new((progress, owner)));
     }
 
-    /// Stops the clock: the input is complete, or the broker does not read. The charge stays.
+    /// Stops the stall clock, because the input is complete or the broker does not read. The charge stays.
     pub(crate) fn finish(&mut self) {
         if let Some(unfinished) = self.unfinished.take() {
             let mut state = self.share.state.lock();
@@ -274,7 +281,7 @@ impl Input {
         }
     }
 
-    /// Moves the charge to another share. The input counts as finished.
+    /// Moves the charge to another share. The input counts as finished until it grows.
     pub(crate) fn move_to(&mut self, share: &Arc<InputShare>) {
         *self = share.input(self.bytes());
     }
@@ -284,12 +291,13 @@ impl Input {
         &mut self.charge
     }
 
-    /// Returns the time at which the input has stalled for too long, unless more of it arrives before.
+    /// Returns the time at which the input will have stalled for too long if no more of it arrives.
     pub(crate) fn stalls_at(&self) -> Option<Instant> {
         self.unfinished.as_ref()?.0.0.checked_add(self.share.stall_timeout)
     }
 
-    /// Returns `Ready` if the input was dropped in favour of other clients. Otherwise the task is woken when it is.
+    /// Returns `Ready` if the input was dropped in favour of other clients. Otherwise the task is woken when this
+    /// happens.
     pub(crate) fn poll_dropped(&self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(unfinished) = &self.unfinished else { return Poll::Pending };
         unfinished.1.waker.register(cx.waker());
@@ -304,7 +312,7 @@ impl Input {
 
 impl Drop for Input {
     fn drop(&mut self) {
-        // In this order: in the other one, dropped bytes would count as in use again until the charge is released.
+        // The charge is released first. Otherwise dropped bytes would count as used between the two steps.
         self.charge.resize(0);
         self.finish();
     }
@@ -316,12 +324,12 @@ mod tests {
 
     const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// Returns a share of 100,000 bytes, and the time.
+    /// Returns a share of 100,000 bytes, and the current time.
     fn share() -> (Arc<InputShare>, Instant) {
         (InputShare::new(Budget::new(400_000).share(), STALL_TIMEOUT), Instant::now())
     }
 
-    /// Lets `input` grow to `bytes` bytes, if necessary after the confirmation time.
+    /// Grows `input` to `bytes` bytes, if necessary after the confirmation time. Returns whether it was admitted.
     fn grow(input: &mut Input, bytes: usize, now: Instant) -> bool {
         input.receive(bytes.saturating_sub(input.bytes()));
         let growth = match input.grow(bytes, now) {
@@ -418,7 +426,7 @@ mod tests {
         let (share, now) = share();
         let (mut upload, mut stalled, mut new_input) = (share.input(0), share.input(0), share.input(0));
         assert!(grow(&mut upload, 60_000, now) && grow(&mut stalled, 35_000, now));
-        // The broker stands still until now, and handles the new input first.
+        // The broker stands still for three seconds, and then handles the new input first.
         let now = after(now, 3);
         let later = Growth::RetryAt(now + TIMEOUT_CONFIRMATION);
         assert_eq!(
@@ -430,7 +438,7 @@ mod tests {
         assert_eq!((new_input.grow(50_000, now), new_input.retry_at()), (Growth::Rejected, None));
         assert_eq!(new_input.grow(30_000, now), Growth::Admitted);
         assert!(is_dropped(&stalled) && !is_dropped(&upload));
-        // What was seen long ago does not count.
+        // A detection of stalled input expires.
         let (now, mut other) = (after(now, 3), share.input(0));
         assert_eq!(other.grow(60_000, now), Growth::RetryAt(now + TIMEOUT_CONFIRMATION));
         let now = now + STALL_SEEN_VALIDITY;

@@ -4,7 +4,7 @@ use super::log_limit::LogLimit;
 use std::net::IpAddr;
 use std::time::Instant;
 
-/// Logs that the client at `address` is rejected because the limit of `option` is reached, as often as `log` allows.
+/// Logs that the client at `address` is rejected because the limit of `option` is reached, if `log` allows a line now.
 pub(crate) fn log_limit_reached(log: &LogLimit, option: &'static str, address: IpAddr) {
     if let Some(others) = log.due(Instant::now()) {
         tracing::warn!(
@@ -22,7 +22,7 @@ pub(crate) fn limited_items(option: &str) -> &'static str {
     if option.starts_with("sockjs-sessions") { "SockJS sessions" } else { "connections" }
 }
 
-/// Limits the log lines about unfinished frames, bodies and request heads that are rejected.
+/// A limiter of log lines about rejected input: unfinished frames, bodies and request heads.
 #[derive(Debug, Default)]
 pub(crate) struct InputRejections(LogLimit);
 

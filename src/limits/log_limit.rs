@@ -1,4 +1,4 @@
-//! Limits log lines about events that any client can cause, to one line a second.
+//! Limits log lines about events that any client can cause: at most one line is written per second.
 
 use parking_lot::Mutex;
 use std::time::{Duration, Instant};
@@ -6,21 +6,21 @@ use std::time::{Duration, Instant};
 /// Time between two lines.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// A limiter that decides whether an event is logged, and counts the events that are not.
+/// A limiter that decides whether an event is logged, and counts the events that are not logged.
 #[derive(Debug, Default)]
 pub struct LogLimit {
     events: Mutex<Events>,
 }
 
 impl LogLimit {
-    /// Returns `None` if this event is not to be logged. Otherwise returns the number of events that were not logged
+    /// Returns `None` if this event must not be logged. Otherwise returns the number of events that were not logged
     /// since the last line.
     pub fn due(&self, now: Instant) -> Option<u64> {
         self.events.lock().due(INTERVAL, now)
     }
 }
 
-/// A counter of events of one kind, for log lines with an interval of their own.
+/// A limiter like [`LogLimit`], but without a lock, and with an interval that the caller chooses.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
     logged_at: Option<Instant>,

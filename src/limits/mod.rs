@@ -1,4 +1,4 @@
-//! Limits that all connections share: their number, and the memory for input that is not complete.
+//! Limits that all connections share: the number of connections, and the memory for input that is not complete.
 
 pub mod connection_limiter;
 pub mod head_memory;

@@ -11,8 +11,8 @@ use prometheus_client::registry::Unit;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// Time for which a reading is reused. Reading takes up to a millisecond with many open files, and requests for metrics
-/// may follow each other without delay.
+/// Time for which a reading is reused. Reading takes up to a millisecond if many files are open, and a client may
+/// request metrics without a delay between the requests.
 const CACHE_DURATION: Duration = Duration::from_secs(1);
 
 /// A collector that reads the values when metrics are rendered, at most once in [`CACHE_DURATION`].
@@ -34,7 +34,7 @@ struct Reading {
 }
 
 impl Process {
-    /// Returns the last reading; calls `read` for a new one if there is none or it is too old.
+    /// Returns the last reading. If there is none, or it is older than [`CACHE_DURATION`], calls `read` first.
     fn reading(&self, now: Instant, read: impl FnOnce() -> Option<Reading>) -> Option<Reading> {
         let mut last = self.last.lock();
         match *last {
