@@ -2,7 +2,7 @@
 
 use crate::budget::Charge;
 
-/// A message whose memory is charged to the budget until its last holder drops it.
+/// A message whose memory is charged to the budget until the last clone is dropped.
 pub type Message = stompbox_frames::message::Message<Charge>;
 
 /// The key of a subscription within its connection. A connection never uses a key twice.
@@ -16,9 +16,10 @@ pub type Tag = u64;
 pub struct Delivery {
     /// The message, shared by all its subscribers.
     pub message: Message,
-    /// The key of the connection's subscription that receives the message.
+    /// The key of the subscription that receives the message.
     pub key: Key,
-    /// Number of times the message has been given to a consumer, this time included; 1 for a broadcast message.
+    /// Number of times that the message has been sent to a consumer, including this delivery; 1 for a broadcast
+    /// message.
     pub count: u32,
     /// The position of the message in its work queue; 0 if it does not come from one.
     pub tag: Tag,

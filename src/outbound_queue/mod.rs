@@ -1,8 +1,8 @@
 //! The bounded outbound queue of a connection: the only buffer between publishers and a receiver.
 //!
 //! Publishers push a pointer to a message and a subscription key. The receiver's own task takes batches out and writes
-//! them. The limit is `outbound_queue_bytes_max`, in bytes as they are sent to the receiver. This module alone decides
-//! what happens as the queue fills:
+//! them. The limit `outbound_queue_bytes_max` counts the bytes that will be written to the receiver. This module alone
+//! decides what happens as the queue fills:
 //!
 //! ```text
 //!  0 ............ 1/4 ............... 1/2 ...................... limit ............... 4 times the limit
@@ -12,27 +12,28 @@
 //!  reset          |                   |                          | overflow            | as a slow consumer
 //! ```
 //!
-//! The grace period lasts `slow_consumer_grace` from the moment at which the queue passed one half. If *most* of the
-//! receivers of a message are that far behind (`is_widespread`), the machine is saturated and no single receiver is
-//! slow. The grace period then starts again with each batch that the receiver takes.
+//! The grace period begins when the queue passes one half, and lasts `slow_consumer_grace`. If the queues of *most*
+//! receivers of a message are above one half (`is_widespread`), the machine is saturated and no single receiver is
+//! slow. Publishers then wait longer: the grace period begins again with each batch that the receiver takes. A queue
+//! overflows only after this longer grace period.
 //!
-//! An empty outbound queue accepts any one message, however large: the receiver is not at fault for its size.
+//! An empty outbound queue accepts one message of any size, because a large message does not make its receiver slow.
 //!
-//! Which tasks are woken, and when:
+//! The following table lists the tasks that are woken, and when:
 //!
 //! | task | woken by | condition |
 //! |---|---|---|
-//! | receiver | [`OutboundQueue::push`] | its last take found or left the queue empty; one wake per take |
+//! | receiver | [`OutboundQueue::push`] | the receiver's last take found or left the queue empty; one wake per take |
 //! | receiver | [`OutboundQueue::try_push`] | as for `push` |
 //! | receiver | an overflow | always |
-//! | receiver | [`OutboundQueue::withdraw`] | a work queue was blocked before and may continue |
+//! | receiver | [`OutboundQueue::withdraw`] | a message of a work queue was rejected before, and space was freed |
 //! | waiting publishers | taking, withdrawing | the queue is at or below one half |
-//! | waiting publishers | overflow, [`OutboundQueue::close`] | always: there is nothing left to wait for |
+//! | waiting publishers | overflow, [`OutboundQueue::close`] | always, because the receiver has gone |
 //! | waiting publishers | another publisher that starts to wait | at most once a second, to release stale wakers |
 //!
-//! While a [`WakeBatch`] is alive ([`batch_wakes`]), wakes of receivers are queued and sent when it is dropped. They
-//! are sent earlier when an outbound queue passes one half for the first time since its grace period was reset, when
-//! one overflows, or when very many wakes are queued.
+//! While a [`WakeBatch`] is alive ([`batch_wakes`]), wakes of receivers are queued, and they are sent when it is
+//! dropped. They are sent earlier if an outbound queue passes one half for the first time since its grace period was
+//! reset, if an outbound queue overflows, or if very many wakes are queued.
 
 mod delivery;
 mod label;

@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Options {
     /// Maximum number of bytes waiting for one receiver. Up to four times as many may wait during the grace period.
     pub outbound_queue_bytes_max: usize,
-    /// The grace period: how long publishers wait for a receiver whose queue is above half.
+    /// The grace period: how long publishers wait for a receiver whose queue is above one half of the limit.
     pub slow_consumer_grace: Duration,
 }
 

@@ -15,14 +15,14 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-/// Smallest change in bytes that updates the gauge. The gauge is updated once per batch, not once per message.
+/// Smallest change in bytes that updates the gauge, so that few messages cause an update.
 const GAUGE_STEP_BYTES: usize = 16 * 1024;
 /// Factor by which the queue may exceed `outbound_queue_bytes_max` during the grace period.
 const BURST_FACTOR: usize = 4;
 /// Largest capacity, in deliveries, that an empty queue keeps allocated.
 const IDLE_CAPACITY: usize = 8;
-/// Maximum number of work queue messages that wait in one outbound queue. It bounds the work of adding or removing a
-/// consumer.
+/// Maximum number of work queue messages that wait in one outbound queue. This limit bounds the work of adding or
+/// removing a consumer.
 const QUEUE_DELIVERIES_MAX: usize = 512;
 
 /// The result of a push.
@@ -30,7 +30,7 @@ const QUEUE_DELIVERIES_MAX: usize = 512;
 pub enum Pushed {
     /// The message will be sent.
     Accepted,
-    /// The message will be sent, but the queue is above half: the publisher should wait for the receiver.
+    /// The message will be sent, but the queue is above one half. The publisher should wait for the receiver.
     Congested,
     /// The message is not sent: it made the queue overflow, or the connection has ended.
     Gone,
@@ -80,8 +80,8 @@ impl OutboundQueue {
         })
     }
 
-    /// Sets the session of this queue. Must be called before the queue is used to subscribe or to register a session.
-    /// Only the first call has an effect.
+    /// Sets the session that this queue belongs to. Call it before the queue is used to subscribe or to register a
+    /// session. Only the first call has an effect.
     pub fn set_label(&self, label: Arc<Label>) {
         let _ = self.label.set(label);
     }
@@ -91,7 +91,7 @@ impl OutboundQueue {
         self.label.get()
     }
 
-    /// Marks the receiver as text only: it cannot receive messages whose body is not UTF-8.
+    /// Marks the receiver as text only: it can receive only messages whose body is UTF-8.
     pub fn set_text_only(&self) {
         self.text_only.store(true, Relaxed);
     }
@@ -141,8 +141,9 @@ impl OutboundQueue {
         if congested { Pushed::Congested } else { Pushed::Accepted }
     }
 
-    /// Returns whether `bytes` exceed the limit. During the grace period the limit is [`BURST_FACTOR`] times as high:
-    /// publishers stop for this receiver, but messages that many publishers have already begun to send still arrive.
+    /// Returns whether the queue overflows if it grows to `bytes` bytes. An empty queue never overflows. During the
+    /// grace period the limit is [`BURST_FACTOR`] times as high: publishers wait for this receiver, but messages that
+    /// many publishers have already begun to send still arrive.
     fn overflows(&self, state: &State, bytes: usize, now: Instant) -> bool {
         let bytes_max = self.options.outbound_queue_bytes_max;
         if bytes <= bytes_max || state.bytes == 0 {
@@ -152,12 +153,12 @@ impl OutboundQueue {
         !is_in_grace || bytes > bytes_max.saturating_mul(BURST_FACTOR)
     }
 
-    /// Pushes a message of a work queue, if the queue stays at or below one half and few such messages wait. An empty
-    /// queue accepts any one message. The limits are low because messages that the receiver does not take soon would
-    /// have to be requeued.
+    /// Pushes a message of a work queue if this outbound queue stays at or below one half, and if fewer than
+    /// [`QUEUE_DELIVERIES_MAX`] such messages wait. An empty outbound queue accepts one message of any size. These
+    /// limits are low because waiting messages must be requeued if the receiver leaves before it takes them.
     ///
-    /// Returns `false` if the message was not accepted: the caller keeps it, and [`OutboundQueue::take_blocked`] tells
-    /// the receiver to resume the work queue.
+    /// Returns `false` if the message was not accepted. The work queue then keeps the message, and
+    /// [`OutboundQueue::take_blocked`] tells the receiver to resume the work queue.
     pub fn try_push(&self, delivery: Delivery) -> bool {
         let mut state = self.state.lock();
         let bytes = state.bytes + delivery_bytes(&delivery);
@@ -176,11 +177,11 @@ impl OutboundQueue {
         true
     }
 
-    /// Moves deliveries into `batch` until it holds about `bytes_max` bytes. Returns whether the queue is empty then.
-    /// `batch` stays empty if all waiting deliveries had been withdrawn.
+    /// Moves about `bytes_max` bytes of deliveries into `batch`. Returns whether the queue is empty afterwards. Moves
+    /// nothing if all waiting deliveries had been withdrawn.
     ///
-    /// Returns `Pending` if no delivery waits or `bytes_max` is 0. The next push wakes the task if the queue was found
-    /// or left empty, unless `bytes_max` is 0. An overflow always wakes a registered task.
+    /// Returns `Pending` if no delivery waits or `bytes_max` is 0. If this call finds or leaves the queue empty, the
+    /// next push wakes the task, unless `bytes_max` is 0. An overflow always wakes a registered task.
     ///
     /// # Errors
     /// The queue has overflowed.
@@ -207,7 +208,7 @@ impl OutboundQueue {
             state.register(cx);
             return Poll::Pending;
         }
-        // Registers a receiver that emptied the queue, so that it need not poll again to be woken by the next push.
+        // A receiver that has emptied the queue is registered now, so that the next push wakes it without another poll.
         let is_drained = state.deliveries.is_empty();
         state.receiver_waits = is_drained;
         if is_drained {
@@ -221,8 +222,9 @@ impl OutboundQueue {
         Poll::Ready(Ok(is_drained))
     }
 
-    /// Waits until publishers need not wait for this receiver: the queue is at or below half, the receiver has gone, or
-    /// its grace period is over. The caller must poll again at [`OutboundQueue::grace_ends`] at the latest.
+    /// Returns `Ready` if a publisher need not wait for this receiver: the queue is at or below one half, the receiver
+    /// has gone, or its grace period is over. Otherwise the task is woken when the queue drains or the receiver goes,
+    /// and the caller must poll again at [`OutboundQueue::grace_ends`] at the latest.
     pub fn poll_drained(&self, cx: &mut Context<'_>, is_widespread: bool, now: Instant) -> Poll<()> {
         let mut state = self.state.lock();
         if state.bytes <= self.options.outbound_queue_bytes_max / 2
@@ -236,22 +238,23 @@ impl OutboundQueue {
         Poll::Pending
     }
 
-    /// Returns the end of the receiver's grace period. `is_widespread` is set if most receivers of the message are as
-    /// far behind.
+    /// Returns the end of the receiver's grace period. `is_widespread` says whether the outbound queues of most
+    /// receivers of the message are above one half.
     pub fn grace_ends(&self, is_widespread: bool) -> Instant {
         self.state.lock().grace_ends(&self.options, is_widespread)
     }
 
-    /// Returns whether a work queue's message was rejected since the last call. Call it after each take and each
-    /// [`OutboundQueue::withdraw`]. If it returns `true`, resume all work queues that the connection consumes.
+    /// Returns whether [`OutboundQueue::try_push`] has rejected a message since the last call. Call this after each
+    /// take and each [`OutboundQueue::withdraw`]. If it returns `true`, resume all work queues that the connection
+    /// consumes.
     pub fn take_blocked(&self) -> bool {
         std::mem::take(&mut self.state.lock().blocked)
     }
 
     /// Withdraws the deliveries that wait for one subscription, so that the receiver does not get them. Returns the
-    /// tags of those from a work queue, in order.
+    /// tags of withdrawn messages of a work queue, in order.
     ///
-    /// The cost depends only on the deliveries for this subscription, see [`State::withdraw`].
+    /// On average, the cost depends only on the deliveries for this subscription, see [`State::withdraw`].
     pub fn withdraw(&self, key: Key) -> VecDeque<Tag> {
         let mut state = self.state.lock();
         let (tags, removed) = state.withdraw(key);
@@ -277,7 +280,7 @@ impl OutboundQueue {
         remaining.into()
     }
 
-    /// Wakes the receiver's task for an event that is not in the queue.
+    /// Wakes the receiver's task for an event outside of the queue, such as a change of the permission rules.
     pub fn wake_receiver(&self) {
         let receiver = self.state.lock().receiver.take();
         if let Some(receiver) = receiver {
@@ -285,7 +288,8 @@ impl OutboundQueue {
         }
     }
 
-    /// Returns the bytes above one half: 0 if publishers need not wait for the receiver, `None` if it has gone.
+    /// Returns the bytes above one half: 0 if publishers need not wait for the receiver, `None` if the receiver has
+    /// gone.
     pub fn bytes_above_half(&self) -> Option<usize> {
         let state = self.state.lock();
         let half = self.options.outbound_queue_bytes_max / 2;
@@ -298,8 +302,8 @@ impl OutboundQueue {
         self.state.lock().bytes
     }
 
-    /// Updates the state after bytes were removed: resets the grace period, lets publishers continue and frees idle
-    /// capacity.
+    /// Updates the state after deliveries were removed: frees idle capacity, resets the grace period below one quarter,
+    /// and returns the wakers of publishers that may continue.
     fn after_removal(&self, state: &mut State) -> PendingWakes {
         self.update_gauge(state);
         if state.deliveries.is_empty() && state.deliveries.capacity() > IDLE_CAPACITY {
@@ -332,7 +336,7 @@ impl Drop for OutboundQueue {
     }
 }
 
-/// The error of a receiver that was too slow; see the diagram of the module.
+/// The error of a receiver that was too slow, see [`crate::outbound_queue`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueOverflow;
 

@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-/// Approximate upper bound, in bytes, of the per-subscriber prefix and the wire's own header. It is added to each
-/// message's size.
+/// Approximate upper bound, in bytes, of the prefix that each subscriber gets and of the transport's frame header. It
+/// is added to the size of each message.
 pub(super) const OVERHEAD_BYTES: usize = 64;
-/// Upper bound of the grace period: keeps the sum of a time and a grace period within the range of `Instant`.
+/// Upper bound of the grace period, so that adding it to an `Instant` cannot overflow.
 const GRACE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub(super) struct State {
     /// Whether a message of a work queue was rejected since the last
     /// [`take_blocked`](super::OutboundQueue::take_blocked).
     pub(super) blocked: bool,
-    /// The part of `bytes` that the gauge contains.
+    /// The value of `bytes` at the last update of the gauge.
     pub(super) gauge_bytes: usize,
     /// The charge for the capacity of `deliveries`.
     pub(super) capacity_charge: Charge,
@@ -44,13 +44,14 @@ pub(super) struct State {
     pub(super) queue_tags: BTreeMap<Key, VecDeque<Tag>>,
     /// Number of waiting messages of work queues.
     pub(super) queue_tags_len: usize,
-    /// Subscriptions that were withdrawn while some of their deliveries may still be in the queue.
+    /// Withdrawn subscriptions that may still have deliveries in the queue.
     pub(super) withdrawn: BTreeSet<Key>,
-    /// Number of deliveries that a scan for withdrawn deliveries may visit, see [`State::withdraw`].
+    /// Credit for the next scan for withdrawn deliveries: one for each delivery added since the last scan, and
+    /// [`CREDIT_PER_WITHDRAWAL`] for each withdrawal. See [`State::withdraw`].
     pub(super) sweep_credit: usize,
 }
 
-/// Number of deliveries that each withdrawal allows a scan to visit, in addition to one for each delivery added.
+/// Credit that each withdrawal adds to `sweep_credit`.
 const CREDIT_PER_WITHDRAWAL: usize = 16;
 
 impl State {
@@ -68,8 +69,8 @@ impl State {
         self.bytes = total_bytes;
     }
 
-    /// Removes and returns the next delivery. Moves deliveries of withdrawn subscriptions into `withdrawn`. The caller
-    /// subtracts the bytes of both from `bytes`.
+    /// Removes and returns the next delivery. Moves the deliveries of withdrawn subscriptions before it into
+    /// `withdrawn`. The caller subtracts the bytes of all removed deliveries from `bytes`.
     pub(super) fn pop(&mut self, withdrawn: &mut Vec<Delivery>) -> Option<Delivery> {
         loop {
             let delivery = self.deliveries.pop_front()?;
@@ -91,12 +92,12 @@ impl State {
     }
 
     /// Withdraws the deliveries that wait for one subscription. Returns the tags of messages from its work queue, in
-    /// order, and the deliveries that could be removed at once.
+    /// order, and the deliveries that were removed at once.
     ///
     /// Finding the deliveries requires a scan of the whole queue, which a client could cause again and again with a
-    /// short frame. The scan therefore runs only after enough deliveries were added, and withdrawals made, since the
-    /// last one. Until then the deliveries stay in the queue and [`State::pop`] skips them. They still count toward the
-    /// limit. There are at most as many of them as other waiting deliveries.
+    /// short frame. Each added delivery and each withdrawal therefore adds to `sweep_credit`, and the scan runs only
+    /// when the credit reaches half the length of the queue. Until then the withdrawn deliveries stay in the queue, and
+    /// [`State::pop`] skips them. They still count toward the limit, and never outnumber the other deliveries.
     pub(super) fn withdraw(&mut self, key: Key) -> (VecDeque<Tag>, Vec<Delivery>) {
         let tags = self.queue_tags.remove(&key).unwrap_or_default();
         self.queue_tags_len -= tags.len();

@@ -4,20 +4,20 @@ use std::collections::BTreeMap;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-/// Interval at which all waiting tasks are woken: tasks that still wait register again, and the wakers of tasks that
-/// have gone are released.
+/// Interval at which all waiting tasks are woken. Tasks that still wait register again, so only the wakers of tasks
+/// that have gone are released.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The wakers of the waiting tasks, one for each task.
 #[derive(Debug)]
 pub(super) struct WaitingPublishers {
     waiting: BTreeMap<Identity, Waker>,
-    /// Every task that began to wait before this time has been woken since.
+    /// The time of the last sweep, which has woken every task that waited then.
     swept_at: Instant,
 }
 
-/// The data pointer and the vtable address of a waker. Wakers with equal identities wake the same task: while one of
-/// them is held, the memory of its task is not reused.
+/// The data pointer and the vtable address of a waker. Wakers with equal identities wake the same task: a task's memory
+/// is not reused for another task while one of its wakers is held.
 type Identity = (usize, usize);
 
 /// Wakers to call once no lock is held.
@@ -30,7 +30,8 @@ impl WaitingPublishers {
         WaitingPublishers { waiting: BTreeMap::new(), swept_at: now }
     }
 
-    /// Registers a waiting task. Once per [`SWEEP_INTERVAL`], returns the wakers of all others.
+    /// Registers a waiting task. Once per [`SWEEP_INTERVAL`], removes and returns all wakers that were registered
+    /// before.
     pub(super) fn register(&mut self, waker: &Waker, now: Instant) -> PendingWakes {
         let mut stale = PendingWakes::default();
         if now.saturating_duration_since(self.swept_at) >= SWEEP_INTERVAL {
@@ -42,7 +43,7 @@ impl WaitingPublishers {
         stale
     }
 
-    /// Removes and returns all wakers, because there is nothing left to wait for.
+    /// Removes and returns all wakers.
     pub(super) fn take(&mut self) -> PendingWakes {
         PendingWakes(std::mem::take(&mut self.waiting))
     }

@@ -1,14 +1,15 @@
 //! Batches of wakes: a receiver is woken once for all messages that one poll iteration of a publisher sends it.
 //!
-//! If a receiver were woken at the first of many messages, another thread could run it at once: it would write each
-//! message by itself, and the lock of its outbound queue would move back and forth between the threads. While a
-//! [`WakeBatch`] is alive, wakes by this thread are therefore only queued.
+//! If a receiver were woken at the first of many messages, another thread could run its task at once. The task would
+//! then write each message separately, and both threads would compete for the lock of the outbound queue. While a
+//! [`WakeBatch`] is alive, the wakes that its thread sends are therefore only queued.
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::task::Waker;
 
-/// Maximum number of queued wakes. If a message has more receivers, the first are woken before the last push.
+/// Maximum number of queued wakes. If a message has more receivers, the first of them are woken before the message is
+/// pushed to the last of them.
 const WAKERS_MAX: usize = 4096;
 
 thread_local! {
@@ -16,7 +17,7 @@ thread_local! {
     static WAKERS: RefCell<Vec<Waker>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Queues the wakes of receivers by this thread until it is dropped.
+/// A guard: until it is dropped, this thread only queues its wakes of receivers.
 #[must_use]
 #[derive(Debug)]
 pub struct WakeBatch {
@@ -52,10 +53,10 @@ pub(super) fn wake(receiver: Waker) {
     }
 }
 
-/// Sends all queued wakes now, before the end of the batch.
+/// Sends all queued wakes now.
 pub(super) fn wake_deferred() {
-    // Not borrowed during the calls, because a waker may run arbitrary code. The list keeps its capacity for the next
-    // batch.
+    // Takes the list instead of borrowing it, because a waker may run code that queues another wake. Puts the list back
+    // afterwards, so that its capacity is used again.
     let mut wakers = WAKERS.take();
     wakers.drain(..).for_each(Waker::wake);
     WAKERS.with_borrow_mut(|wakers_now| {

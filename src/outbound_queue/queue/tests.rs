@@ -29,7 +29,7 @@ impl Task {
     }
 }
 
-/// An outbound queue with space for exactly `UNITS` deliveries of one unit each, and its receiver.
+/// An outbound queue and its receiver. One delivery is one unit, and the queue's limit is `UNITS` units.
 struct Rig {
     budget: Arc<Budget>,
     metrics: Arc<Metrics>,
@@ -65,7 +65,7 @@ impl Rig {
         self.outbound_queue.bytes() * UNITS / self.outbound_queue.options.outbound_queue_bytes_max
     }
 
-    /// Pushes this many deliveries at `after` seconds from the start. Returns the result of the last push.
+    /// Pushes this many deliveries `after` seconds after the start. Returns the result of the last push.
     fn push(&self, deliveries: usize, after: u64) -> Pushed {
         assert!(deliveries > 0);
         (0..deliveries).fold(Pushed::Gone, |_, _| self.outbound_queue.push(self.delivery(1), self.at(after)))
@@ -75,7 +75,7 @@ impl Rig {
         self.start + Duration::from_secs(seconds)
     }
 
-    /// Takes this many deliveries. `None` stands for `Pending`.
+    /// Takes up to this many deliveries. Returns their keys, or `None` if the queue returns `Pending`.
     fn take(&self, deliveries: usize, after: u64) -> Option<Result<Vec<Key>, QueueOverflow>> {
         let mut batch = Vec::new();
         let waker = Waker::from(self.receiver.clone());
@@ -278,8 +278,8 @@ fn publishers_continue_when_the_receiver_is_gone() {
     }
 }
 
-/// Columns, in seconds: when the ninth delivery was pushed, when a batch was taken (the queue stays above half),
-/// when the grace period ends for a single slow receiver, and when it ends with `is_widespread`.
+/// Columns, in seconds: the time when the queue passes one half, the time when a batch is taken (after which the queue
+/// is still above one half), the end of the grace period for a single slow receiver, and its end with `is_widespread`.
 #[test]
 fn grace_period_starts_above_half_or_when_widespread_at_the_last_batch() {
     for (passed, taken, ends_alone, ends_widespread) in
@@ -340,8 +340,8 @@ fn waiting_publisher_is_stored_once_and_removed_when_it_leaves() {
         assert!(!rig.drained(&staying, false, 0));
     }
     assert_eq!(rig.outbound_queue.state.lock().publishers.len(), 1);
-    // With `is_widespread` the grace period does not end while batches are taken. Publishers start and stop waiting
-    // all the time.
+    // With `is_widespread` the grace period does not end while batches are taken. Meanwhile other publishers begin to
+    // wait and give up.
     let mut woken = 0;
     for second in 1..1000 {
         rig.push(1, second);

@@ -32,8 +32,8 @@ fn withdraw_removes_one_subscription_and_keeps_the_order() {
     assert_eq!(rig.outbound_queue.bytes(), 0);
 }
 
-/// Returns the work of `count` subscriptions that are added, get one message and are withdrawn, while `others`
-/// messages wait for another subscription.
+/// Pushes two messages for each of `count` subscriptions and withdraws them, while `others` messages wait for another
+/// subscription. Returns the work of this.
 fn withdraw_work(others: usize, count: u32) -> u64 {
     let (budget, now) = (Budget::new(usize::MAX), Instant::now());
     let options = Options { outbound_queue_bytes_max: usize::MAX, slow_consumer_grace: GRACE };
@@ -62,7 +62,7 @@ fn withdraw_work(others: usize, count: u32) -> u64 {
 
 #[test]
 fn withdraw_cost_does_not_grow_with_other_deliveries() {
-    // Over all withdrawals, each of the other deliveries may be visited once.
+    // All withdrawals together may visit each of the other deliveries once.
     for others in [10, 1000, 10_000] {
         let done = withdraw_work(others, 2000);
         assert!(done <= 2000 * 10 + others as u64, "{done} units beside {others} deliveries");
