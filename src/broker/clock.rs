@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// Maps `Instant`s to the time of day, as the system clock was when the broker started.
+/// A mapping of `Instant`s to the time of day. Changes of the system clock after the broker's start have no effect.
 #[derive(Debug)]
 pub(super) struct Clock {
     start: Instant,
-    /// The start, as the time since the Unix epoch.
+    /// The time at `start`, as the time since the Unix epoch.
     start_unix_time: Duration,
 }
 

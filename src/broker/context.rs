@@ -60,8 +60,8 @@ impl BrokerContext {
         Err(BrokerError::full(MEMORY_OPTION, self.budget.bytes_max(), &usage))
     }
 
-    /// Checks that the share for subscriptions admits `bytes` more bytes. `purpose` names in the ERROR what
-    /// needs them: a subscription, a temporary queue or a transaction.
+    /// Checks that the share for subscriptions admits `bytes` more bytes. The text of the ERROR contains `purpose`:
+    /// "subscription", "temporary queue" or "transaction".
     pub(super) fn check_share(&self, purpose: &str, bytes: usize) -> Result<(), BrokerError> {
         if self.share.admits(bytes) {
             return Ok(());
@@ -78,7 +78,8 @@ impl BrokerContext {
         Err(BrokerError { summary: "memory limit reached", detail, limit: Some(MEMORY_OPTION) })
     }
 
-    /// Reserves `bytes` that a transaction is about to add. Rejects more than half of the free memory.
+    /// Reserves `bytes` for the memory that a transaction is about to add. Rejects a transaction that would add more
+    /// than half of the free memory.
     pub(super) fn reserve(&self, bytes: usize) -> Result<Reservation, BrokerError> {
         self.budget.reserve(bytes).ok_or_else(|| {
             let detail = format!(
@@ -93,7 +94,7 @@ impl BrokerContext {
         })
     }
 
-    /// Creates a message with a new id. It is encoded once, and its memory is charged to the budget.
+    /// Creates a message with a new id. The message is encoded once, and its memory is charged to the budget.
     pub(super) fn message(&self, content: Content<'_>) -> Message {
         self.message_charged_to(&self.budget, content)
     }

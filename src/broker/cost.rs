@@ -1,7 +1,7 @@
-//! Upper bounds of the memory that a subscription or a temporary queue is going to add. They are used for admission.
+//! Upper bounds of the memory that a new subscription or temporary queue needs, for its admission.
 //!
-//! Once added, memory is charged by its owner at its real size. A subscription is admitted as if it shared nothing with
-//! other subscriptions.
+//! A subscription is admitted as if it shared no memory with other subscriptions. Once it exists, each part of its
+//! memory is charged at its real size by the object that owns it.
 
 use super::presence::tracker::PresenceTracker;
 use super::queues::consumer::Consumers;
@@ -13,7 +13,7 @@ use crate::budget::allocation;
 use crate::destination::{Destination, DestinationKind, Selector};
 use crate::outbound_queue::Message;
 
-/// Bytes of the texts of a presence snapshot, without the names in it.
+/// Bytes of the texts of a presence snapshot, without names.
 const SNAPSHOT_BYTES: usize = 256;
 
 /// Returns the bytes of a subscription that is the only one to its destination.

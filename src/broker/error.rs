@@ -12,7 +12,8 @@ pub struct BrokerError {
 }
 
 impl BrokerError {
-    /// Creates the error of an operation that would exceed `limit`. `usage` says what is in use.
+    /// Creates the error of an operation that would exceed the value `max` of the option `limit`. The sentence `usage`
+    /// says what is in use.
     pub(super) fn full(limit: &'static str, max: usize, usage: &str) -> BrokerError {
         let detail =
             format!("{usage}. {limit} allows {max}. Try again later, or ask the operator to raise {limit}.");

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Generates message ids of the form `{node}-{n}`. The node's part is new at every start.
+/// A generator of message ids of the form `{node}-{n}`. `node` is different at every start.
 #[derive(Debug)]
 pub(super) struct Ids {
     node: Box<str>,

@@ -8,13 +8,14 @@
 //!                               └─ Consumers ──────────┘
 //! ```
 //!
-//! `/topic`, `/user` and `/app` are families of `Topics`, which share only their code. A message goes to all
-//! subscribers of a topic, to the sessions of one user, or to one service in round robin. `/presence` watches the
-//! members of a topic; the online sessions are the members of a topic of their own.
+//! The destinations below `/topic`, `/user` and `/app` are three *families*. Each is a `Topics` of its own, and they
+//! share only code. A message to `/topic` goes to all subscribers, a message to `/user` to the sessions of one user,
+//! and a message to `/app` to one service in round robin. A subscriber of `/presence` watches the members of a topic.
+//! The online sessions are the members of one topic, which is a fourth family.
 //!
-//! Each topic and each queue has its own lock, so that publishing to, and subscribing on, one destination is linearised
-//! and waits for no other destination. Locks are taken in the following order, and no two of the same kind are held
-//! together:
+//! Each topic and each queue has its own lock. It linearises publishing and subscribing on one destination, and
+//! destinations do not wait for one another. Locks are taken in the following order, and no two of the same kind are
+//! held together:
 //!
 //! 1. the map's shard, which is released before anything else is locked;
 //! 2. a topic, then either the trie of patterns (shared) and a pattern group (shared), or the counts of the topic's
@@ -24,9 +25,9 @@
 //! 5. the timers;
 //! 6. an outbound queue.
 //!
-//! There are two exceptions. Where one of all members is chosen, their groups are locked together (shared), in the
-//! order of their addresses. Deliveries to watchers are pushed under the watchers' lock, which is never taken while a
-//! topic's lock is held.
+//! There is one exception: to choose one service, all pattern groups that match are locked together (shared), in the
+//! order of their memory addresses. The lock of the watchers is held while reports are pushed to them. It is never
+//! taken while a topic's lock is held, so that publishers do not wait for these pushes.
 //!
 //! A destination that is no longer needed is marked as closed under its own lock and is then removed from the map. Code
 //! that finds a closed destination starts again from the map.
@@ -84,14 +85,14 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Creates an empty broker. `node` is part of message ids and must be unique per start (the boot id).
+    /// Creates an empty broker. `node` is the first part of message ids and must be different at every start.
     pub fn new(options: Options, node: &str, budget: Arc<Budget>, metrics: Arc<Metrics>) -> Broker {
         let context = BrokerContext::new(options, node, budget, metrics);
         Broker { shared: Arc::new(BrokerState::new(Arc::new(context))) }
     }
 
-    /// Routes one message: all subscribers of the destination see the same order. A message that has no subscriber is
-    /// not an error.
+    /// Routes one message. All subscribers of a destination get its messages in the same order. It is not an error if
+    /// the destination has no subscriber.
     ///
     /// # Errors
     /// The memory limit (`memory-bytes-max`) is reached, or the queue is full or cannot be created.
@@ -110,7 +111,7 @@ impl Broker {
     }
 
     /// Routes one message to the same destination of many users. The message is encoded once, and a user that is listed
-    /// twice gets it once. A message that has no subscriber is not an error.
+    /// twice gets it once. It is not an error if the destination has no subscriber.
     ///
     /// # Errors
     /// The memory limit (`memory-bytes-max`) is reached.
@@ -122,27 +123,27 @@ impl Broker {
         Ok(published)
     }
 
-    /// Registers the session of this outbound queue as online until the result is dropped: it can be found by
-    /// its id and is a member of `/presence/users`.
+    /// Registers the session of this outbound queue as online until the result is dropped. Messages can then be
+    /// addressed to the session by its id, and watchers of `/presence/users` see it.
     pub fn register_session(&self, outbound_queue: &Arc<OutboundQueue>, now: Instant) -> SessionRegistration {
         SessionRegistration::new(self.shared.clone(), outbound_queue, now)
     }
 
     /// Begins a COMMIT, which applies all steps of a transaction or none.
     ///
-    /// Space that its steps free in queues by settling is not available to its messages.
+    /// Settling frees space in queues, but messages of the same transaction cannot use this space.
     pub fn commit(&self) -> Commit {
         Commit::new(self.shared.clone())
     }
 
-    /// Returns the share of the byte budget to which subscriptions and open transactions are charged, here and in other
-    /// modules.
+    /// Returns the share of the byte budget to which subscriptions and open transactions are charged, both by the
+    /// broker and by other modules.
     pub fn subscription_budget(&self) -> &Arc<Budget> {
         &self.shared.context.share
     }
 
-    /// Checks that there is memory for a new transaction of `bytes` bytes, not counting the frames that follow. The
-    /// caller charges them to [`Broker::subscription_budget`].
+    /// Checks that there is memory for a new transaction without frames, which takes `bytes` bytes. The caller charges
+    /// these bytes to [`Broker::subscription_budget`].
     ///
     /// # Errors
     /// The memory limit (`memory-bytes-max`) does not allow the transaction.
@@ -150,12 +151,12 @@ impl Broker {
         self.shared.context.check_share("transaction", bytes)
     }
 
-    /// Returns the bytes of a subscription that shares nothing with others.
+    /// Returns the bytes of a subscription that shares no memory with other subscriptions.
     pub fn subscription_bytes(&self, selector: &Selector) -> usize {
         cost::subscription_bytes(selector)
     }
 
-    /// Subscribes. Every message that is published after the return reaches the subscriber.
+    /// Subscribes. Every message that is published after this function returns reaches the subscriber.
     ///
     /// # Errors
     /// The memory limit (`memory-bytes-max`) or the limit of queues does not allow the subscription.
@@ -184,11 +185,11 @@ impl Broker {
         Ok(TempQueue::new(shared.clone(), shared.queues.open_temp(address)))
     }
 
-    /// Performs what is due: redeliveries after a backoff, presence reports and log lines. Returns when to call again,
-    /// or `None` if no timer is set at the moment.
+    /// Does the work that is due: redeliveries after a backoff, presence reports and log lines. Returns the time at
+    /// which the next work is due, or `None` if no timer is set.
     ///
-    /// The broker wakes no task when it sets a timer later. Call this at a steady interval of 10 to 25 ms: if nothing
-    /// is due, it takes a few short locks.
+    /// A timer that is set after this call wakes no task. Therefore call this function at a steady interval of 10 to
+    /// 25 ms. If nothing is due, it only takes a few locks for a short time.
     pub fn expire(&self, now: Instant) -> Option<Instant> {
         let BrokerState { context, queues, .. } = &*self.shared;
         let next =
@@ -196,12 +197,12 @@ impl Broker {
         next.into_iter().flatten().min()
     }
 
-    /// Returns the numbers of destinations.
+    /// Returns the numbers of destinations and sessions.
     pub fn stats(&self) -> Stats {
         self.shared.stats()
     }
 
-    /// Returns whether the broker has no subscriptions, sessions and messages.
+    /// Returns whether the broker has neither subscriptions nor sessions nor messages.
     #[cfg(any(test, feature = "internals"))]
     pub fn is_empty(&self) -> bool {
         self.stats() == Stats::default()

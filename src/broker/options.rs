@@ -5,25 +5,26 @@ use std::time::Duration;
 /// Limits of queues and of presence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Maximum number of work queues, dead letter queues included (`queues-max`). Temporary queues do not count.
+    /// Maximum number of work queues, including dead letter queues but not temporary queues (`queues-max`).
     pub queues_max: usize,
-    /// Maximum number of messages in one queue, unsettled deliveries included (`queue-messages-max`).
+    /// Maximum number of messages in one queue, including unsettled deliveries (`queue-messages-max`).
     pub queue_messages_max: usize,
-    /// Maximum number of bytes of the messages in one queue, unsettled deliveries included (`queue-bytes-max`).
+    /// Maximum number of bytes of the messages in one queue, including unsettled deliveries (`queue-bytes-max`).
     pub queue_bytes_max: usize,
     /// Number of failed deliveries after which a message moves to `/queue/dead.NAME` (`max-deliveries`).
     pub max_deliveries: u32,
     /// Delay before a message is redelivered to the consumer that returned it (`redelivery-backoff`). The first
-    /// redelivery is immediate, the second waits this long, and each further one waits twice as long as the one before.
+    /// redelivery is immediate. The second one is delayed by this time, and the delay doubles with each further one.
     pub redelivery_backoff: Duration,
     /// Upper limit of the redelivery delay (`redelivery-backoff-max`).
     pub redelivery_backoff_max: Duration,
-    /// Largest number of present users for which watchers get names. Above it they get numbers, unless they ask for
-    /// names (`presence-names-max`).
+    /// Maximum number of present users for which watchers get names (`presence-names-max`). If there are more, watchers
+    /// get only numbers, unless they ask for names.
     pub presence_names_max: usize,
-    /// Time within which a user can come back without being reported as having left (`presence-grace`).
+    /// Delay before watchers are told that a user has left (`presence-grace`). A user that comes back within this time
+    /// is not reported.
     pub presence_grace: Duration,
-    /// Shortest time between two reports to watchers (`presence-interval`).
+    /// Minimum time between two reports to watchers (`presence-interval`).
     pub presence_interval: Duration,
 }
 

@@ -10,10 +10,10 @@ use stompbox_frames::stomp::Headers;
 pub struct Publication<'a> {
     /// The destination of the message.
     pub destination: &'a Destination,
-    /// For a user's destination: the id of the only session that gets the message, if there is one.
+    /// For a user's destination: if set, only the session with this id gets the message.
     pub to_session: Option<&'a str>,
-    /// The `destination` header of MESSAGE: the destination as given in SEND; for a user's destination without its
-    /// owner.
+    /// The `destination` header of MESSAGE: the destination of the SEND, but a user's destination without the name of
+    /// the user.
     pub destination_header: &'a str,
     /// The headers of the SEND.
     pub headers: &'a Headers,
@@ -46,7 +46,7 @@ pub struct Multicast<'a> {
     pub owners: &'a [Owner],
     /// The part of the destination that is the same for all users.
     pub path: &'a UserPath,
-    /// The `destination` header of MESSAGE, without an owner.
+    /// The `destination` header of MESSAGE, without the name of a user.
     pub destination_header: &'a str,
     /// The headers of the SEND.
     pub headers: &'a Headers,
@@ -66,7 +66,7 @@ impl<'a> Multicast<'a> {
 /// The result of a publication, or of one step of a transaction.
 #[derive(Debug, Default)]
 pub struct Published {
-    /// Number of subscriptions to which the message was pushed. For a queue: 1 if the queue accepted it.
+    /// Number of subscriptions to which the message was pushed. For a queue: 1 if the queue accepted the message.
     pub reached: usize,
     /// For users' destinations: number of sessions to which the message was pushed, each counted once. Otherwise
     /// `None`.
@@ -77,11 +77,11 @@ pub struct Published {
     pub congested: Vec<Congested>,
 }
 
-/// A receiver whose outbound queue is above half.
+/// A receiver whose outbound queue is above one half of its limit.
 #[derive(Debug)]
 pub struct Congested {
     /// The outbound queue of the receiver.
     pub outbound_queue: Arc<OutboundQueue>,
-    /// Whether most receivers of the message are as far behind.
+    /// Whether the outbound queues of most receivers of the message are above one half.
     pub is_widespread: bool,
 }

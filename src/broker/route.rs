@@ -1,4 +1,4 @@
-//! The routing of messages to destinations that keep none.
+//! The routing of messages to destinations that do not store messages.
 
 use super::publication::{Multicast, Publication, Published};
 use super::state::BrokerState;
@@ -7,7 +7,7 @@ use super::topics::{services, users};
 use crate::destination::DestinationKind;
 use std::time::Instant;
 
-/// The result of routing a message to a destination that keeps none.
+/// The result of routing a message to a destination that does not store messages.
 #[derive(Default)]
 pub(crate) struct Routed {
     pub(super) fan_out: FanOutResult,
@@ -16,7 +16,7 @@ pub(crate) struct Routed {
 }
 
 impl BrokerState {
-    /// Routes a message to a destination that keeps none.
+    /// Routes a message to a destination that does not store messages.
     pub(super) fn route(&self, publication: &Publication<'_>, now: Instant) -> Routed {
         match publication.destination.kind() {
             DestinationKind::User => {

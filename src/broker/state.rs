@@ -10,13 +10,13 @@ use crate::metrics::Gauge;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
-/// The state that the broker shares with its subscriptions and temporary queues: all destinations.
+/// The state that the broker shares with its subscriptions and temporary queues. It contains all destinations.
 pub(crate) struct BrokerState {
     pub(super) context: Arc<BrokerContext>,
     pub(super) topics: Topics,
     pub(super) users: Topics,
     pub(super) services: Topics,
-    /// The round robin position for services that subscribe only by pattern.
+    /// The round robin position for destinations below `/app` to which services subscribe only by pattern.
     pub(super) turn: AtomicU32,
     /// A family with one topic, whose members are the online sessions.
     pub(super) online: Topics,
@@ -42,7 +42,7 @@ impl BrokerState {
         }
     }
 
-    /// Returns the family of topics for a kind of destination that keeps no messages.
+    /// Returns the family of topics for a kind of destination that does not store messages.
     pub(super) fn family(&self, kind: DestinationKind) -> &Topics {
         match kind {
             DestinationKind::User => &self.users,
@@ -52,7 +52,7 @@ impl BrokerState {
         }
     }
 
-    /// Returns the numbers of destinations.
+    /// Returns the numbers of destinations and sessions.
     pub(super) fn stats(&self) -> Stats {
         let sum = |(names, patterns)| names + patterns;
         let (topics, patterns) = self.topics.count();

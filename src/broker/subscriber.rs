@@ -3,7 +3,8 @@
 use crate::outbound_queue::{Key, OutboundQueue};
 use std::sync::Arc;
 
-/// The receiver of a subscription: a connection's outbound queue and its key for the subscription.
+/// The receiver of a subscription: the outbound queue of a connection, and the key of the subscription in this
+/// connection.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct Subscriber {
@@ -16,14 +17,14 @@ pub struct Subscriber {
 pub struct ConsumerOptions {
     /// Maximum number of messages of a work queue that the consumer has not settled.
     pub prefetch: u32,
-    /// Number of unsettled bytes from which the consumer gets no further message. The message that exceeds it is still
-    /// delivered, so that one message is always allowed.
+    /// Number of unsettled bytes at which the consumer gets no further message. The last message may exceed this
+    /// number, so that one message of any size is always allowed.
     pub prefetch_bytes: usize,
-    /// The consumer never gets a message whose body is not UTF-8. Such a message waits for another consumer. If all
-    /// consumers of the queue are text only, and there is at least one, the message moves to `/queue/dead.NAME` at once
-    /// (`dead-reason:not-text`). It stays if it is in a dead letter queue already, and is dropped and counted if it is
-    /// in a temporary queue. A text-only service is skipped for such a message.
+    /// The consumer never gets a message whose body is not UTF-8. Such a message waits for another consumer. If a queue
+    /// has only text-only consumers, the message moves to `/queue/dead.NAME` at once (`dead-reason:not-text`). A dead
+    /// letter queue keeps the message instead, and a temporary queue drops and counts it. For `/app`, a text-only
+    /// service does not get such a message, and another service gets it.
     pub text_only: bool,
-    /// The watcher of presence gets names, however many there are.
+    /// A watcher of presence gets the names of all users, however many there are.
     pub presence_names: bool,
 }

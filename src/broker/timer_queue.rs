@@ -12,8 +12,8 @@ pub(super) trait TimerOwner: Send + Sync {
     fn expire(&self, at: Instant, now: Instant);
 }
 
-/// All timers of one type of owner. An owner sets a timer only if it is earlier than all of its other timers. Each
-/// owner therefore has few timers: no more than there are steps between the shortest and the longest wait.
+/// All timers of one type of owner. An owner sets a timer only if it is earlier than all of its other timers, so that
+/// each owner has only few timers at a time.
 #[derive(Debug, Default)]
 pub(super) struct TimerQueue {
     heap: Mutex<BinaryHeap<TimerEntry>>,
@@ -31,8 +31,8 @@ impl TimerQueue {
         self.heap.lock().push(TimerEntry { at, owner });
     }
 
-    /// Expires the timers that are due, the earliest first, and returns the time of the next one. Timers whose owner has
-    /// been dropped are skipped.
+    /// Expires the timers that are due, the earliest first, and skips timers whose owner has been dropped. Returns the
+    /// time of the next timer.
     pub(super) fn expire(&self, now: Instant) -> Option<Instant> {
         for (at, owner) in self.take_due(now) {
             owner.expire(at, now);

@@ -1,4 +1,5 @@
-//! What a connection holds in the broker. Dropping a handle ends what it stands for.
+//! The handles that a connection holds in the broker, such as its subscriptions. Dropping a handle unsubscribes, closes
+//! the queue or ends the registration.
 
 pub(super) mod queue_consumer;
 pub(super) mod session_registration;

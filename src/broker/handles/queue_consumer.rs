@@ -5,8 +5,8 @@ use crate::broker::queues::queue::Queue;
 use std::fmt;
 use std::sync::Arc;
 
-/// The identity of one consumer of a queue. It does not keep the subscription alive; once the subscription has ended,
-/// settling has no effect.
+/// The identity of one consumer of a queue. It does not keep the subscription alive. Once the subscription has ended,
+/// settling deliveries of this consumer has no effect.
 #[derive(Clone)]
 pub struct Consumer {
     pub(in crate::broker) queue: Arc<Queue>,

@@ -17,7 +17,7 @@ pub struct SessionRegistration {
     slot: SubscriberSlot,
 }
 
-/// The key of a member to which nothing is ever pushed.
+/// The key of an online session as a member of its topic. Nothing is ever pushed with this key.
 const UNUSED_KEY: u32 = 0;
 
 impl SessionRegistration {

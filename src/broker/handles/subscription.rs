@@ -11,15 +11,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A live subscription. Dropping it unsubscribes and requeues the deliveries of a work queue that are not settled.
+/// A live subscription. Dropping it unsubscribes. If it consumes a work queue, its unsettled deliveries are requeued.
 ///
-/// Dropping is an orderly end: no delivery fails by it. If the connection was lost, the owner first settles the
-/// delivery that the client was working on as [`Settlement::Lost`].
+/// Dropping counts no delivery as failed. If the connection was lost, the owner first settles the delivery that the
+/// client was working on as [`Settlement::Lost`].
 ///
-/// After the drop nothing more is pushed for the subscription. The deliveries of a work queue are requeued as follows:
-/// those that are still in the outbound queue are withdrawn from it and do not count as sent. Those that the caller
-/// took from the outbound queue and did not write must be reported with [`Subscription::mark_unwritten`] before the
-/// drop, and do not count as sent either. All others count as sent.
+/// After the drop nothing more is pushed for the subscription. Deliveries of a work queue that still wait in the
+/// outbound queue are withdrawn from it, and do not count as sent. Before the drop, the caller reports deliveries that
+/// it took from the outbound queue and did not write, with [`Subscription::mark_unwritten`]. They do not count as sent
+/// either. All other deliveries count as sent.
 pub struct Subscription {
     shared: Arc<BrokerState>,
     target: SubscriptionTarget,
@@ -45,24 +45,26 @@ impl Subscription {
         self.bytes
     }
 
-    /// Returns the destination, in the form that all of its subscribers share in memory.
+    /// Returns the destination or pattern. All of its subscribers share its text in memory.
     pub fn selector(&self) -> Selector {
         self.target.selector()
     }
 
-    /// Settles deliveries by their tags. Unknown tags are ignored, and so is the call for a topic.
+    /// Settles deliveries by their tags. Ignores unknown tags. Has no effect for a topic.
     ///
-    /// After [`Settlement::Unwritten`] the queue gives this consumer nothing more until [`Subscription::resume`],
-    /// because the consumer may be about to leave.
+    /// After [`Settlement::Unwritten`] or [`Settlement::Lost`], the queue gives this consumer nothing more until
+    /// [`Subscription::resume`], because the consumer may be about to leave.
     pub fn settle(&self, tags: &[Tag], settlement: Settlement, now: Instant) {
         if let SubscriptionTarget::Queue(queue, id) = &self.target {
             self.shared.queues.settle(queue, *id, tags, settlement, now);
         }
     }
 
-    /// Marks these deliveries as not sent. They are requeued when the subscription is dropped, in order with all its
-    /// other deliveries; after [`Settlement::Unwritten`] another consumer could get later messages first. Unknown tags
-    /// are ignored, and so is the call for a topic. The queue gives this consumer nothing more until
+    /// Marks these deliveries as not sent. Ignores unknown tags. Has no effect for a topic.
+    ///
+    /// The deliveries are requeued when the subscription is dropped, together with its other deliveries, so that
+    /// another consumer gets all of them in order. [`Settlement::Unwritten`] would requeue them at once, and the other
+    /// consumer could get later messages first. The queue gives this consumer nothing more until
     /// [`Subscription::resume`].
     pub fn mark_unwritten(&self, tags: &[Tag]) {
         if let SubscriptionTarget::Queue(queue, id) = &self.target {
@@ -70,7 +72,7 @@ impl Subscription {
         }
     }
 
-    /// Resumes delivery after the outbound queue has space again. Has no effect for a topic.
+    /// Resumes delivery, because the outbound queue has space again. Has no effect for a topic.
     pub fn resume(&self, now: Instant) {
         if let SubscriptionTarget::Queue(queue, id) = &self.target {
             queue.resume(*id, now);

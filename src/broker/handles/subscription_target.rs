@@ -16,7 +16,7 @@ use std::time::Instant;
 
 /// The destination, pattern or presence that a subscription is for.
 pub(in crate::broker) enum SubscriptionTarget {
-    /// A destination of a family whose messages are not kept.
+    /// A destination that does not store messages, such as `/topic/NAME`.
     Topic(DestinationKind, Arc<Topic>, SubscriberSlot),
     Pattern(Membership),
     /// The presence of a topic, or of the online sessions.
@@ -25,10 +25,10 @@ pub(in crate::broker) enum SubscriptionTarget {
 }
 
 impl SubscriptionTarget {
-    /// Subscribes. Every message that is published after the return reaches the subscriber.
+    /// Subscribes. Every message that is published after this function returns reaches the subscriber.
     ///
     /// # Errors
-    /// The queue cannot be created, or is a temporary queue that is not open.
+    /// The queue cannot be created, or it is a temporary queue that is not open.
     pub(in crate::broker) fn subscribe(
         shared: &BrokerState,
         selector: &Selector,
@@ -69,7 +69,7 @@ impl SubscriptionTarget {
         }
     }
 
-    /// Returns the destination or pattern, in the form that all of its subscribers share in memory.
+    /// Returns the destination or pattern. All of its subscribers share its text in memory.
     pub(super) fn selector(&self) -> Selector {
         match self {
             SubscriptionTarget::Topic(_, topic, _) => Selector::Exact(topic.destination().clone()),
@@ -79,7 +79,7 @@ impl SubscriptionTarget {
         }
     }
 
-    /// Returns the text of the destination or pattern, for `Debug`: for presence, the watched destination.
+    /// Returns the text of the destination or pattern, for `Debug`. For presence, this is the watched destination.
     pub(super) fn as_str(&self) -> &str {
         match self {
             SubscriptionTarget::Topic(_, topic, _) => topic.destination().as_str(),
@@ -100,7 +100,8 @@ impl SubscriptionTarget {
     }
 }
 
-/// Marks the connection of a service as text only, if it is. The mark is the same for all of its subscriptions.
+/// Marks the outbound queue of a text-only service. The option `text_only` depends on the transport, and so is the same
+/// for all subscriptions of a connection.
 fn mark_text_only(kind: DestinationKind, subscriber: &Subscriber, options: ConsumerOptions) {
     if kind == DestinationKind::App && options.text_only {
         subscriber.outbound_queue.set_text_only();

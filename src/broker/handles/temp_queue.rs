@@ -21,8 +21,8 @@ impl TempQueue {
         Queue::bytes(self.queue.destination())
     }
 
-    /// Closes the queue as the drop does, but drops at most `max` messages, so that a queue of many messages can be
-    /// closed in several steps. Returns whether all messages that are not outstanding have been dropped.
+    /// Closes the queue, but drops at most `max` of its messages, so that a queue of many messages can be closed in
+    /// several steps. Returns whether all messages that are not outstanding have been dropped.
     pub fn close_partly(&self, max: usize) -> bool {
         self.shared.queues.close_temp_partly(&self.queue, max)
     }
@@ -35,7 +35,7 @@ impl Drop for TempQueue {
 }
 
 impl fmt::Debug for TempQueue {
-    /// Formats the queue without its address, which is a secret of its session.
+    /// Formats the queue without its address, which is a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TempQueue").finish_non_exhaustive()
     }

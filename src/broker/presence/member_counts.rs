@@ -1,4 +1,4 @@
-//! The members of a topic, the state that was reported to watchers, and the changes that are still to be reported.
+//! The members of a topic, the state that was reported to watchers, and the changes that are not reported yet.
 
 use super::page::PAGE;
 use crate::budget::{allocation, btree_allocation, shared_allocation, table_allocation};
@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Maximum number of users in their grace period, in addition to as many as are present. Beyond it the grace period of
-/// users that left first ends early. A large group of users that loses its connections and comes back is therefore not
-/// reported, and the memory for users that have left stays bounded.
+/// Maximum number of users in their grace period, in addition to the number of present users. If there are more, the
+/// grace periods that began first end early. This bounds the memory for users that have left. The limit is high, so
+/// that a large group of users that loses its connections and comes back is not reported.
 const ABSENT_MAX: usize = 100_000;
 
 /// A user, or `None` for all anonymous sessions together.
@@ -19,11 +19,12 @@ type MemberKey = Option<Arc<str>>;
 /// The counts of one presence tracker.
 #[derive(Debug, Default)]
 pub(super) struct MemberCounts {
-    /// The sessions by the address of their outbound queue, which the topic's members keep alive.
+    /// The sessions, by the memory address of their outbound queue. The topic's subscribers keep these queues alive, so
+    /// no address is used again.
     sessions: HashMap<usize, Session>,
-    /// Users that are present, that were reported as present, or that came and went since the last flush.
+    /// Users that are present, users that were reported as present, and users that came and went since the last flush.
     users: BTreeMap<Arc<str>, Member>,
-    /// Bytes of the members' names.
+    /// Bytes of the names in `users`.
     names_bytes: usize,
     anonymous: UserSessions,
     /// Number of users with a session.
@@ -31,7 +32,7 @@ pub(super) struct MemberCounts {
     reported: ReportedTotals,
     /// Users whose counts have changed since the last flush.
     dirty: Vec<MemberKey>,
-    /// Users whose session count dropped and whose grace period has not expired, by deadline.
+    /// Users that have fewer sessions than reported and are in their grace period, by the end of this period.
     waiting: BTreeSet<(Instant, MemberKey)>,
 }
 
@@ -43,7 +44,7 @@ struct Session {
 
 #[derive(Debug, Default)]
 struct Member {
-    /// Time at which the first session subscribed, in milliseconds of Unix time.
+    /// Time at which the user's first session subscribed, in milliseconds of Unix time.
     since: u64,
     user_sessions: UserSessions,
 }
@@ -54,22 +55,22 @@ struct UserSessions {
     current: usize,
     reported: usize,
     dirty: bool,
-    /// The user's deadline in `waiting`, if it is there.
+    /// The end of the user's grace period, if the user is in `waiting`.
     due: Option<Instant>,
 }
 
-/// The numbers that were reported to watchers.
+/// The totals that were reported to watchers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct ReportedTotals {
     /// Number of users.
     pub(super) members: usize,
-    /// Number of their sessions.
+    /// Number of the users' sessions.
     pub(super) sessions: usize,
     /// Number of sessions without a user.
     pub(super) anonymous: usize,
 }
 
-/// A change of one user, to be reported.
+/// A change of one user that watchers are told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct MemberChange {
     pub(super) user: Arc<str>,
@@ -130,7 +131,7 @@ impl MemberCounts {
         let user_sessions = self.user_sessions(&key);
         user_sessions.current -= 1;
         let is_last = user_sessions.current == 0;
-        // The last session has a grace period of its own, whatever happened before.
+        // The grace period starts again when the last session ends.
         let due = if is_last { user_sessions.due.take() } else { None };
         let became_dirty = !std::mem::replace(&mut user_sessions.dirty, true);
         self.present -= usize::from(is_last && key.is_some());
@@ -142,7 +143,7 @@ impl MemberCounts {
         !self.dirty.is_empty()
     }
 
-    /// Returns the end of the first grace period.
+    /// Returns the earliest end of a grace period.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.waiting.first().map(|(due, _)| *due)
     }
@@ -157,7 +158,8 @@ impl MemberCounts {
         reported.map(|(name, member)| (name, member.since, member.user_sessions.reported))
     }
 
-    /// Returns the changes to report now, or `None` if there are none, and marks them as reported.
+    /// Returns the changes to report now, and marks them as reported. Returns `None` if nothing has changed. The list
+    /// is empty if only the number of anonymous sessions has changed.
     pub(super) fn flush(&mut self, now: Instant, grace: Duration) -> Option<Vec<MemberChange>> {
         let reported_before = self.reported;
         let mut changes = Vec::new();
@@ -186,8 +188,7 @@ impl MemberCounts {
         (self.reported != reported_before || !changes.is_empty()).then_some(changes)
     }
 
-    /// Marks all members as reported in their current state. Called for a new tracker, which has had no watchers
-    /// before.
+    /// Marks all members as reported in their current state. This is for a new tracker, which has no watchers yet.
     pub(super) fn mark_reported(&mut self) {
         self.dirty = Vec::new();
         self.anonymous.mark_reported();
@@ -198,7 +199,8 @@ impl MemberCounts {
         self.reported.anonymous = self.anonymous.reported;
     }
 
-    /// Returns the bytes of the lists, and of the names of users that may have left.
+    /// Returns the bytes of the lists and of the names. The names are included because this may be the only copy of the
+    /// name of a user that has left.
     pub(super) fn bytes(&self) -> usize {
         btree_allocation(self.users.len(), size_of::<(Arc<str>, Member)>())
             + self.names_bytes
@@ -214,8 +216,8 @@ impl MemberCounts {
         }
     }
 
-    /// Handles a change of a user's counts: cancels the grace period that would end at `due`, and marks the user for
-    /// the next flush if `became_dirty`.
+    /// Records that a user's counts have changed: cancels the grace period that would end at `due`, if it is given, and
+    /// marks the user for the next flush if `became_dirty` is set.
     fn record(&mut self, key: MemberKey, due: Option<Instant>, became_dirty: bool) {
         if let Some(due) = due {
             self.waiting.remove(&(due, key.clone()));
@@ -228,7 +230,7 @@ impl MemberCounts {
         }
     }
 
-    /// Removes users that came and went since the last flush.
+    /// Removes the users that came and went since the last flush.
     fn remove_unknown_users(&mut self) {
         let MemberCounts { users, names_bytes, .. } = self;
         self.dirty.retain(|key| {
@@ -284,7 +286,7 @@ impl UserSessions {
     }
 }
 
-/// Returns the member of that name, and adds it if it is missing.
+/// Returns the member of that name. Adds it if it does not exist.
 fn member<'a>(
     users: &'a mut BTreeMap<Arc<str>, Member>,
     names_bytes: &mut usize,

@@ -2,20 +2,23 @@
 //!
 //! ```text
 //!   Topic ─ join, leave ─> MemberCounts ─ flush ─> changes ─┐
-//!   (its lock, then the counts')                            ├─ report ─> Message ─ fan_out ─> watchers' outbound queues
+//!   (its lock, then the counts')                            ├─ report ─> Message ─ fan_out ─> outbound queues
 //!   SUBSCRIBE /presence/… ─ snapshot of the counts ─────────┘            (the watchers' lock, then the counts')
 //! ```
 //!
-//! A topic has a [`PresenceTracker`](tracker::PresenceTracker) while it is watched. The tracker is created from the topic's subscribers under the
-//! topic's lock. From then on the topic reports to it each subscriber that is added or removed. Changes are collected
-//! in the counts. The ticker flushes them: at once after a quiet time, and otherwise one page per interval. Each flush
-//! is a version. Everything that watchers get is pushed under the watchers' lock: a snapshot shows the state of the
-//! last flush, and the messages after it contain the changes since. Publishers never wait for watchers.
+//! A topic has a [`PresenceTracker`](tracker::PresenceTracker) while it is watched. The tracker is created from the
+//! topic's subscribers under the topic's lock. From then on, the topic tells the tracker about each subscriber that is
+//! added or removed. The tracker collects the changes, and the ticker *flushes* them: it takes the collected changes
+//! and sends them to the watchers. The first change after a quiet time is flushed at once, and then one page of names
+//! per `presence-interval`. Each flush has a version number.
 //!
-//! Members are users, however many sessions each of them has. Each session of a user is counted once, however many
-//! subscriptions it has. Anonymous sessions are only counted. If a user leaves, or has fewer sessions than before, this
-//! is reported after the grace period, unless it has changed again. The grace period begins with the first flush that
-//! finds the change.
+//! Everything that watchers get is pushed under the lock of the watchers. A snapshot therefore shows the state of the
+//! last flush, and the messages that follow it contain all later changes. Publishers never wait for watchers.
+//!
+//! The members of a topic are users. A user with several sessions is one member, and a session with several
+//! subscriptions is one session. Sessions without a user (anonymous sessions) are counted, but have no entry. If a user
+//! leaves, or has fewer sessions than before, this is reported at the end of the grace period, unless the sessions have
+//! come back by then. The grace period begins with the first flush that finds the change.
 //!
 //! Watchers get JSON with `content-type:application/json` and a header `event`:
 //!
@@ -32,10 +35,11 @@
 //! their sessions, and `anonymous` the number of sessions without a user. `since` is the time at which the first of the
 //! user's sessions subscribed, in milliseconds of Unix time.
 //!
-//! Names come in pages of a thousand. A page of changes is applied when it arrives. The pages of a snapshot are one
-//! snapshot, and a snapshot at any time replaces everything that was reported before. If there are too many names,
-//! watchers that did not ask for names get the same messages without `users` and `changes`. When the number falls to
-//! nine tenths of the limit, they get a new snapshot.
+//! A message contains one page of up to a thousand names. A client applies a page of changes when the page arrives. It
+//! collects all pages of a snapshot and then applies them together. A snapshot replaces everything that was reported
+//! before it. If there are more than `presence-names-max` members, watchers that did not ask for names get the same
+//! messages without `users` and `changes`. When the number of members falls to nine tenths of this limit, these
+//! watchers get a new snapshot with names.
 
 mod member_counts;
 mod page;

@@ -13,7 +13,7 @@ pub(super) struct ReportHeader<'a> {
     pub(super) totals: ReportedTotals,
 }
 
-/// An entry of a snapshot: name, since, sessions.
+/// An entry of a snapshot: the user's name, the time at which its first session subscribed, and its number of sessions.
 pub(super) type PresentUser = (Arc<str>, u64, usize);
 
 /// Returns a snapshot of all present users, in pages.
@@ -52,7 +52,7 @@ fn change(change: &MemberChange) -> String {
     }
 }
 
-/// Returns `count` items in pages, each with the complete header. Returns one empty page if there are no items.
+/// Returns `count` items in pages. Each page has the complete header. Returns one empty page if there are no items.
 fn pages(
     header: ReportHeader<'_>,
     event: &str,

@@ -19,8 +19,8 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use stompbox_frames::stomp::Headers;
 
-/// The presence tracker of a topic that is watched. Code that holds both locks takes the watchers' lock first. Code
-/// that the topic calls takes only the counts' lock, and so never waits for a fan-out.
+/// The presence tracker of a topic that is watched. Code that holds both locks takes the lock of the watchers first.
+/// Methods that the topic calls take only the lock of the counts, and so never wait for pushes to watchers.
 #[derive(Debug)]
 pub(in crate::broker) struct PresenceTracker {
     /// The destination that the watchers subscribe to.
@@ -34,15 +34,15 @@ pub(in crate::broker) struct PresenceTracker {
 /// The watchers, and the messages that they get.
 #[derive(Debug)]
 struct Watchers {
-    /// Watchers that get names as long as there are few.
+    /// Watchers that get names only while there are few members.
     with_limited_names: SubscriberList,
     /// Watchers that always get names.
     with_all_names: SubscriberList,
-    /// The number of the last flush.
+    /// The version number of the last flush.
     version: u64,
-    /// Whether there are too many names for watchers that did not ask for them.
+    /// Whether there are too many names for watchers that did not ask for names.
     counts_only: bool,
-    /// The snapshot of this version, created when first needed.
+    /// The snapshot of the current version, created when first needed.
     snapshot: Option<Vec<Message>>,
     numbers: Option<Message>,
 }
@@ -51,11 +51,11 @@ struct Watchers {
 #[derive(Debug)]
 struct CountState {
     counts: MemberCounts,
-    /// Number of watchers, those that are being added included.
+    /// Number of watchers, including those that are being added.
     watcher_count: usize,
     /// Time before which nothing is reported.
     not_before: Instant,
-    /// The timers that are set, each earlier than those set before it.
+    /// The timers that are set. A timer is set only if it is earlier than all others.
     timers: BTreeSet<Instant>,
     /// The charge for the memory of the counts.
     memory: Charge,
@@ -68,15 +68,14 @@ pub(in crate::broker) struct WatcherSlot {
     slot: SubscriberSlot,
 }
 
-/// The header of all snapshots and changes, which are JSON.
+/// The header of all snapshots and changes.
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 /// Work of counting or naming one member, see [`crate::work`].
 const MEMBER_WORK: usize = 3;
 /// Work of sending a snapshot to a watcher, in addition to [`MEMBER_WORK`] for each member.
 const SNAPSHOT_WORK: usize = 30;
-/// Upper bound of the grace period and the interval: keeps the sum of a time and an option within the range of
-/// `Instant`.
+/// Upper bound of the grace period and of the interval, so that adding them to an `Instant` cannot overflow.
 const DURATION_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 impl PresenceTracker {
@@ -166,7 +165,7 @@ impl PresenceTracker {
         WatcherSlot { names, slot }
     }
 
-    /// Removes a watcher. Nothing is pushed to it after the return.
+    /// Removes a watcher. Nothing is pushed to it after this function returns.
     pub(in crate::broker) fn unwatch(&self, watcher: WatcherSlot) {
         let mut watchers = self.watchers.lock();
         let subscribers =
@@ -176,7 +175,7 @@ impl PresenceTracker {
         drop(removed);
     }
 
-    /// Sends all watchers what has changed. Returns the number of pages of names that this took.
+    /// Sends the changes to all watchers. Returns the number of pages with names that were sent to one watcher.
     fn report_changes(
         &self,
         watchers: &mut Watchers,
@@ -189,7 +188,7 @@ impl PresenceTracker {
         watchers.numbers = None;
         let names_max = self.context.options.presence_names_max;
         let was_counts_only = watchers.counts_only;
-        // The lower limit keeps names from being switched on and off by single users around the limit.
+        // Names are switched on again only below a lower limit, so that they do not go on and off with single users.
         let counts_only_above = if was_counts_only { names_max - names_max / 10 } else { names_max };
         watchers.counts_only = totals.members > counts_only_above;
         let counts_only = watchers.counts_only;
@@ -224,8 +223,8 @@ impl PresenceTracker {
         u32::try_from(pages).unwrap_or(u32::MAX)
     }
 
-    /// Returns a snapshot of the last flush. A watcher that did not ask for names gets only numbers if there are many
-    /// names.
+    /// Returns a snapshot of the state at the last flush. If `names` is `false` and there are too many names, the
+    /// snapshot contains only numbers.
     fn snapshot<'a>(&self, watchers: &'a mut Watchers, names: bool) -> &'a [Message] {
         let version = watchers.version;
         if watchers.counts_only && !names {
@@ -236,7 +235,7 @@ impl PresenceTracker {
             return std::slice::from_ref(numbers);
         }
         watchers.snapshot.get_or_insert_with(|| {
-            // Copied, so that subscribers that are added or removed do not wait for the text to be written.
+            // The users are copied, so that no subscriber waits for the lock of the counts while the text is written.
             let (totals, users): (ReportedTotals, Vec<_>) = {
                 let count_state = self.count_state.lock();
                 let users = count_state
@@ -254,7 +253,7 @@ impl PresenceTracker {
     fn header(&self, version: u64, totals: ReportedTotals) -> ReportHeader<'_> {
         let destination = self.presence_destination.as_str();
         let prefix = DestinationKind::Presence.prefix();
-        // The presence of "/presence/users" is of "users", and that of "/presence/topic/x" is of "/topic/x".
+        // For "/presence/users" this is "users", and for "/presence/topic/x" it is "/topic/x".
         let of = if self.presence_destination.watched_topic().is_some() {
             &destination[prefix.len() - 1..]
         } else {
@@ -321,7 +320,7 @@ impl TimerOwner for PresenceTracker {
         };
         let pages = self.report_changes(&mut watchers, &changes, totals, now);
         let mut count_state = self.count_state.lock();
-        // One page per interval: watchers that asked for many names do not get them faster because of many changes.
+        // Waits for one interval per page, so that watchers get at most one page per interval on average.
         let interval = self.context.options.presence_interval.min(DURATION_MAX);
         count_state.not_before = now + interval.saturating_mul(pages.max(1)).min(DURATION_MAX);
         let bytes = PresenceTracker::bytes(&self.presence_destination) + count_state.counts.bytes();

@@ -1,10 +1,10 @@
 //! The messages of a queue that are not outstanding, in the order in which they can be delivered.
 //!
 //! ```text
-//!   fresh             never delivered, in order of arrival; their positions are above those of all others
-//!   ready             requeued, for any consumer; by position
-//!   delayed for one   requeued by a consumer that must wait for the backoff, others need not; by consumer, position
-//!   delayed for all   failed too often in a dead letter queue: all consumers wait for the backoff
+//!   fresh             never delivered; in order of arrival, with higher positions than all other messages
+//!   ready             requeued; every consumer can get them at once; by position
+//!   delayed for one   requeued; only the consumer that returned them must wait for the backoff; by position
+//!   delayed for all   failed too often in a dead letter queue; every consumer must wait for the backoff; by position
 //! ```
 //!
 //! Of all messages that a consumer can get, the one with the lowest position is delivered first. Delayed messages
@@ -24,10 +24,10 @@ pub(crate) enum BacklogLocation {
     Delayed(BackoffScope, Tag),
 }
 
-/// The consumers for which the backoff of a message holds.
+/// The consumers that must wait for the backoff of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum BackoffScope {
-    /// This consumer, even if it has been removed since; others can get the message at once.
+    /// Only this consumer, which may have been removed since. Other consumers can get the message at once.
     One(ConsumerId),
     /// All consumers.
     All,
@@ -39,12 +39,12 @@ pub(crate) struct Backlog {
     fresh: VecDeque<Item>,
     ready: BTreeMap<Tag, Item>,
     delayed: BTreeMap<BackoffScope, BTreeMap<Tag, (Instant, Item)>>,
-    /// The lowest delayed position of each consumer for which messages are delayed.
+    /// For each consumer that must wait for messages, the lowest position of these messages.
     fronts: BTreeMap<Tag, ConsumerId>,
     due: BTreeSet<(Instant, Tag, BackoffScope)>,
 }
 
-/// Largest capacity that is not shrunk.
+/// Largest capacity of the list of fresh messages that is not shrunk.
 const IDLE_CAPACITY: usize = 64;
 
 impl Backlog {
@@ -53,19 +53,19 @@ impl Backlog {
         self.fresh.push_back(item);
     }
 
-    /// Requeues a message at its position, for any consumer at once.
+    /// Requeues a message at its position. Every consumer can get it at once.
     pub(crate) fn requeue(&mut self, item: Item) {
         self.ready.insert(item.position, item);
     }
 
-    /// Requeues a message at its position, but not for `scope` before `due`.
+    /// Requeues a message at its position. The consumers in `scope` cannot get it before `due`.
     pub(crate) fn delay(&mut self, item: Item, scope: BackoffScope, due: Instant) {
         self.due.insert((due, item.position, scope));
         self.delayed.entry(scope).or_default().insert(item.position, (due, item));
         self.update_front(scope);
     }
 
-    /// Makes the messages ready whose backoff ends by `now`.
+    /// Makes delayed messages ready if their backoff is over at `now`.
     pub(crate) fn promote(&mut self, now: Instant) {
         while let Some(&(due, position, scope)) = self.due.first()
             && due <= now
@@ -75,13 +75,13 @@ impl Backlog {
         }
     }
 
-    /// Returns when the next delayed message becomes ready.
+    /// Returns the time at which the next delayed message becomes ready.
     pub(crate) fn next_due(&self) -> Option<Instant> {
         self.due.first().map(|&(due, ..)| due)
     }
 
-    /// Returns the lowest position that can be delivered. `sole_consumer` is the only willing consumer, if there
-    /// is just one: messages that are delayed for it are skipped.
+    /// Returns the message with the lowest position that can be delivered. `sole_consumer` is the only willing
+    /// consumer, or `None` if several are willing. Messages that the only willing consumer must wait for are skipped.
     pub(crate) fn first(&self, sole_consumer: Option<ConsumerId>) -> Option<BacklogLocation> {
         let ready = self.ready.keys().next().map(|&position| (position, BacklogLocation::Ready(position)));
         let delayed = self.fronts.iter().find(|&(_, &owner)| Some(owner) != sole_consumer).map(
@@ -109,7 +109,7 @@ impl Backlog {
         })
     }
 
-    /// Returns the message at this position.
+    /// Returns the message at this location.
     pub(crate) fn get(&self, location: BacklogLocation) -> &Item {
         const LOCATION_IS_VALID: &str = "a location is used while the queue stays locked";
         match location {
@@ -121,7 +121,7 @@ impl Backlog {
         }
     }
 
-    /// Removes and returns the message at this position.
+    /// Removes and returns the message at this location.
     pub(crate) fn take(&mut self, location: BacklogLocation) -> Item {
         const LOCATION_IS_VALID: &str = "a location is used while the queue stays locked";
         match location {
@@ -160,7 +160,7 @@ impl Backlog {
         Some(self.take(location))
     }
 
-    /// Removes the messages for which `is_removed` returns true, and returns them as a backlog with the same positions.
+    /// Removes the messages for which `is_removed` returns `true`, and returns them as a backlog.
     pub(crate) fn split_off(&mut self, is_removed: impl Fn(&Item) -> bool) -> Backlog {
         let all = std::mem::take(self);
         let mut removed = Backlog::default();
@@ -179,7 +179,7 @@ impl Backlog {
         removed
     }
 
-    /// Returns all messages by position.
+    /// Returns all messages in the order of their positions.
     pub(crate) fn into_items(self) -> Vec<Item> {
         let delayed = self.delayed.into_values().flat_map(BTreeMap::into_values).map(|(_, item)| item);
         let mut items: Vec<Item> = self.ready.into_values().chain(delayed).collect();
@@ -193,7 +193,8 @@ impl Backlog {
         self.fresh.len() + self.ready.len() + self.due.len()
     }
 
-    /// Updates `fronts` after the messages of `scope` have changed: exactly its lowest position is in it.
+    /// Updates `fronts` after the delayed messages of `scope` have changed: it contains only the lowest of their
+    /// positions.
     fn update_front(&mut self, scope: BackoffScope) {
         let BackoffScope::One(owner) = scope else { return };
         let Some(items) = self.delayed.get(&scope) else { return };
@@ -250,7 +251,8 @@ mod tests {
     }
 
     proptest! {
-        /// Compares the backlog with a plain map of which consumer must wait for which message, and until when.
+        /// Compares the backlog with a map that contains, for each message, the consumers that must wait for it and the
+        /// end of the wait.
         #[test]
         fn first_is_the_lowest_deliverable_position(
             steps in prop::collection::vec((0u8..4, 0u64..40, 0u64..3), 1..80),

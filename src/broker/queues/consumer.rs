@@ -1,16 +1,18 @@
 //! The consumers of one queue: their credit and their round robin.
 //!
-//! A consumer is *willing* while it has credit, in messages and in bytes, and its outbound queue has space. The credit
-//! in bytes is spent when the outstanding bytes reach it. The message that exceeds it is still delivered: one message
-//! is always allowed, however large, and no consumer has to be skipped because of the size of a message.
+//! A message is *outstanding* from its delivery until it is settled. A consumer is *willing* while it has credit, in
+//! messages and in bytes, and its outbound queue has space. The credit in bytes is spent when the outstanding bytes
+//! reach it. The last message may exceed the credit: a consumer without outstanding messages can get a message of any
+//! size, and no consumer is skipped because of the size of a message.
 //!
 //! ```text
 //!   willing ── outstanding reaches prefetch ──> spent ── settled ──> willing
 //!   willing ── outbound queue has no space ──> paused ── resume ──> willing
 //! ```
 //!
-//! Willing consumers take turns, in one sequence of turn numbers. Text-only consumers are listed apart, so that the
-//! next consumer for a binary message is found without skipping them.
+//! Willing consumers get messages in round robin, in the order of their turn numbers. Text-only consumers are in a
+//! separate list, so that the next consumer for a binary message (a body that is not UTF-8) is found without skipping
+//! them.
 
 use super::consumer_id::ConsumerId;
 use super::item::Item;
@@ -24,9 +26,9 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub(crate) struct Consumers {
     by_id: BTreeMap<ConsumerId, Consumer>,
-    /// The willing consumers that take every message, by turn.
+    /// The willing consumers that can get every message, by turn number.
     turns: BTreeMap<u64, ConsumerId>,
-    /// The willing consumers that are text only, by turn. No turn number is in both maps.
+    /// The willing consumers that are text only, by turn number. No turn number is in both maps.
     text_turns: BTreeMap<u64, ConsumerId>,
     /// Number of consumers that are text only.
     text_only: usize,
@@ -62,7 +64,7 @@ impl Consumer {
 }
 
 impl Consumers {
-    /// Adds a consumer; its turn is the last.
+    /// Adds a consumer at the end of the round robin.
     pub(crate) fn add(&mut self, subscriber: Subscriber, options: ConsumerOptions) -> ConsumerId {
         self.last_id += 1;
         let id = ConsumerId(self.last_id);
@@ -108,7 +110,7 @@ impl Consumers {
         self.text_only > 0 && self.text_only == self.by_id.len()
     }
 
-    /// Returns the next two willing consumers by turn.
+    /// Returns the two willing consumers that are next in the round robin.
     pub(crate) fn next_two(&self) -> (Option<ConsumerId>, Option<ConsumerId>) {
         if self.text_turns.is_empty() {
             return self.next_two_for_binary();
@@ -125,14 +127,15 @@ impl Consumers {
         (next(), next())
     }
 
-    /// Returns the next two willing consumers by turn among those that take every message.
+    /// Returns the two willing consumers that are next in the round robin and can get every message.
     pub(crate) fn next_two_for_binary(&self) -> (Option<ConsumerId>, Option<ConsumerId>) {
         let mut turns = self.turns.values().copied();
         (turns.next(), turns.next())
     }
 
     /// Pushes a message to a consumer. Returns `false`, and marks the consumer as paused, if its outbound queue has no
-    /// space. After `true` the caller passes the message to [`mark_outstanding`](Consumers::mark_outstanding).
+    /// space. If this returns `true`, the caller passes the message to
+    /// [`mark_outstanding`](Consumers::mark_outstanding).
     pub(crate) fn offer(&mut self, id: ConsumerId, item: &Item) -> bool {
         let Some(consumer) = self.by_id.get_mut(&id) else { return false };
         let delivery = Delivery {
@@ -148,7 +151,7 @@ impl Consumers {
         is_accepted
     }
 
-    /// Stores a message as outstanding at the consumer; its next turn is the last.
+    /// Stores a message as outstanding at the consumer, and moves the consumer to the end of the round robin.
     pub(crate) fn mark_outstanding(&mut self, id: ConsumerId, mut item: Item) {
         let Some(consumer) = self.by_id.get_mut(&id) else { return };
         item.sent = item.sent.saturating_add(1);
@@ -170,8 +173,8 @@ impl Consumers {
         Some(item)
     }
 
-    /// Marks messages as not sent to the consumer, which is about to leave. It gets nothing more, and keeps these
-    /// messages until it is removed.
+    /// Marks messages as not sent to the consumer, which is about to leave. Pauses the consumer. The messages stay
+    /// outstanding until the consumer is removed.
     pub(crate) fn mark_unwritten(&mut self, id: ConsumerId, tags: &[Tag]) {
         self.pause(id);
         let Some(consumer) = self.by_id.get_mut(&id) else { return };
@@ -184,7 +187,7 @@ impl Consumers {
         self.by_id.get(&id).is_some_and(|consumer| consumer.outstanding.contains_key(&tag))
     }
 
-    /// Marks the consumer as paused: it gets nothing more until it is [`resume`](Consumers::resume)d.
+    /// Marks the consumer as paused: it gets nothing more until [`resume`](Consumers::resume) is called.
     pub(crate) fn pause(&mut self, id: ConsumerId) {
         if let Some(consumer) = self.by_id.get_mut(&id) {
             consumer.paused = true;
@@ -200,7 +203,7 @@ impl Consumers {
         }
     }
 
-    /// Gives a turn to a consumer that has become willing, and takes it from one that no longer is.
+    /// Adds the consumer to the round robin if it has become willing, and removes it if it is no longer willing.
     fn update_turn(&mut self, id: ConsumerId) {
         let Some(consumer) = self.by_id.get_mut(&id) else { return };
         let options = consumer.options;

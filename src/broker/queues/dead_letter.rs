@@ -1,8 +1,8 @@
 //! Dead letters: messages that failed too often, that a consumer rejected, or that no consumer of the queue can take.
 //!
-//! A message of `/queue/NAME` moves to `/queue/dead.NAME`. Its headers then contain the reason, its origin and the
-//! number of deliveries. A message of a dead letter queue stays where it is. A message of a temporary queue is dropped,
-//! because no client could find its dead letter queue.
+//! A message of `/queue/NAME` moves to `/queue/dead.NAME`. Its headers then contain the reason, the original queue and
+//! the number of deliveries. A message that is already in a dead letter queue stays there. A message of a temporary
+//! queue is dropped, because no client could find a dead letter queue for it.
 
 use super::item::Item;
 use crate::broker::context::BrokerContext;
@@ -14,7 +14,7 @@ use crate::outbound_queue::Message;
 /// The beginning of the name of a dead letter queue.
 const DEAD_PREFIX: &str = "dead.";
 
-/// A message that was removed from its queue, and the reason.
+/// A message that was removed from its queue, and the reason for this.
 #[derive(Debug)]
 pub(crate) struct Undeliverable {
     pub(crate) item: Item,
@@ -24,16 +24,16 @@ pub(crate) struct Undeliverable {
 /// The reason why a message cannot stay in its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reason {
-    /// Too many of its deliveries failed.
+    /// Too many deliveries of the message failed.
     MaxDeliveries,
-    /// A consumer rejected it (NACK with `requeue:false`).
+    /// A consumer rejected the message (NACK with `requeue:false`).
     Rejected,
-    /// Its body is not UTF-8, and all consumers are text only.
+    /// The body is not UTF-8, and all consumers are text only.
     NotText,
 }
 
 impl Reason {
-    /// Returns why a message of `queue` whose delivery failed becomes a dead letter, or `None` if it stays there.
+    /// Returns why a message becomes a dead letter after a failed delivery, or `None` if it stays in `queue`.
     pub(crate) fn of(
         queue: &Destination,
         item: &Item,
@@ -59,8 +59,8 @@ impl Reason {
     }
 }
 
-/// Returns whether `queue` is a dead letter queue: its messages stay there however often they are requeued, even if no
-/// consumer can take them.
+/// Returns whether `queue` is a dead letter queue. Its messages stay in it however often they fail, even if no consumer
+/// can take them.
 pub(crate) fn is_dead_letter_queue(queue: &Destination) -> bool {
     queue.kind() == DestinationKind::Queue && queue.name().starts_with(DEAD_PREFIX)
 }
@@ -74,7 +74,7 @@ pub(crate) fn dead_letter_queue(queue: &Destination) -> Option<Destination> {
     Some(Destination::parse(&text, usize::MAX).expect("a queue name with a prefix is a valid name"))
 }
 
-/// Creates the dead letter of a message, addressed to `to`.
+/// Creates a copy of an undeliverable message of `origin` that is addressed to the dead letter queue `to`.
 pub(crate) fn dead_letter(
     context: &BrokerContext,
     Undeliverable { item, reason }: &Undeliverable,

@@ -1,5 +1,5 @@
-//! Log lines about dead letters: one WARN for each queue and reason with the number of messages, at most once per
-//! [`INTERVAL`], however many messages there are.
+//! Log lines about dead letters. At most once per [`INTERVAL`], a report is written: one line at level WARN for each
+//! queue and reason, with the number of messages since the last report.
 
 use super::dead_letter::Reason;
 use crate::destination::Destination;
@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 /// Shortest time between two reports. The first report is written at once.
 const INTERVAL: Duration = Duration::from_secs(10);
-/// Queues that a report names; messages of further queues are counted together.
+/// Number of lines of a report that name a queue. Messages of further queues are counted together.
 const QUEUES_MAX: usize = 16;
 
-/// Counts dead letters until the next report.
+/// A counter of dead letters for the next report.
 #[derive(Debug, Default)]
 pub(crate) struct DeadLetterLog {
     state: Mutex<State>,
@@ -21,7 +21,7 @@ pub(crate) struct DeadLetterLog {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Number of messages by origin; `None` stands for all queues that are not named.
+    /// Number of messages by original queue and outcome. `None` stands for all queues that the report does not name.
     counts: BTreeMap<(Option<Arc<str>>, DeadLetterOutcome), u64>,
     /// No report is written before this time.
     quiet_until: Option<Instant>,
@@ -34,7 +34,7 @@ pub(crate) enum DeadLetterOutcome {
     Moved(Reason),
     /// The message was dropped, because its dead letter queue could not be created.
     Dropped {
-        /// The option of the limit that was reached.
+        /// The name of the option whose limit was reached.
         limit: &'static str,
     },
 }
@@ -70,7 +70,7 @@ impl DeadLetterLog {
         write(self.take_due(now));
     }
 
-    /// Returns the report if one is due, and starts the next one.
+    /// Returns the lines of the report if one is due, and starts the next report.
     fn take_due(&self, now: Instant) -> Vec<Line> {
         let mut state = self.state.lock();
         if state.counts.is_empty() || state.quiet_until.is_some_and(|until| now < until) {
@@ -82,7 +82,7 @@ impl DeadLetterLog {
 }
 
 impl Drop for DeadLetterLog {
-    /// Reports the messages that were counted since the last report, because the broker ends.
+    /// Writes a last report, because the broker ends.
     fn drop(&mut self) {
         write(lines(self.state.get_mut()));
     }

@@ -6,10 +6,12 @@
 //!   binary ── its lowest position ── next two consumers that take every message ────┘
 //! ```
 //!
-//! If two consumers are willing, the one that returned a message last is skipped for it, and the other gets it. If only
-//! one is willing, messages that wait for its own backoff are skipped. Only consumers that can take the message count:
-//! beside a text-only consumer, a binary message may have just one candidate. A consumer that is skipped keeps its
-//! turn. Each round delivers a message or marks a consumer as paused, so the loop ends.
+//! For each message, only the consumers that can take it are considered: a text-only consumer is none of them if the
+//! message is binary. If at least two of them are willing and the first one was the last to return the message, the
+//! second one gets it, and the first one keeps its place in the round robin. If only one is willing, messages that it
+//! must wait for are skipped.
+//!
+//! Each iteration delivers a message or marks a consumer as paused, so the loop ends.
 
 use super::consumer::Consumers;
 use super::consumer_id::ConsumerId;
@@ -49,7 +51,8 @@ fn next(partitions: &PartitionedBacklog, consumers: &Consumers) -> Option<Match>
     [common, binary].into_iter().flatten().min_by_key(|found| found.position)
 }
 
-/// Returns the message with the lowest position in one partition, for the next two consumers there.
+/// Returns the message with the lowest position in one partition that `first` or `second` can get. These are the next
+/// two consumers that can take messages of this partition.
 fn next_of(
     partitions: &PartitionedBacklog,
     partition: Partition,

@@ -3,16 +3,16 @@
 use super::consumer_id::ConsumerId;
 use crate::outbound_queue::{Message, Tag};
 
-/// A message in its queue, and what happened to it there.
+/// A message in its queue, and the record of its deliveries.
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
-    /// The position in the queue, from 1 on. A message keeps its position for ever.
+    /// The position in the queue, counted from 1. A message keeps its position when it is requeued.
     pub(crate) position: Tag,
     pub(crate) message: Message,
     /// Number of times that the message was sent to a consumer, for `delivery-count`.
     pub(crate) sent: u32,
-    /// Number of failed deliveries: those that were NACKed, or that a client was working on when its connection was
-    /// lost.
+    /// Number of failed deliveries. A delivery fails if the client sends NACK, or if it was working on the message when
+    /// its connection was lost.
     pub(crate) failed: u32,
     /// The consumer that returned the message last. Other consumers are preferred.
     pub(crate) returned_by: Option<ConsumerId>,

@@ -1,4 +1,4 @@
-//! Work queues: each message goes to one consumer, and is stored while there is none.
+//! Work queues: each message goes to one consumer, and is stored until a consumer can take it.
 
 mod backlog;
 mod backoff;

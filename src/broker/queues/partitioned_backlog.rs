@@ -1,14 +1,14 @@
-//! The backlog of a queue, partitioned by which consumers can take a message.
+//! The backlog of a queue, partitioned by the kind of consumers that can take a message.
 //!
 //! ```text
-//!   common   for every consumer: text; all messages as long as the queue is not partitioned
-//!   binary   bodies that are not UTF-8: not for text-only consumers
+//!   common   every consumer can take them: text, or all messages while the queue is not partitioned
+//!   binary   text-only consumers cannot take them: bodies that are not UTF-8
 //! ```
 //!
-//! A queue is partitioned when its first text-only consumer subscribes, and stays so. Until then bodies are not
-//! inspected and the binary partition is empty. From then on a text-only consumer does not have to skip a long sequence
-//! of messages that it cannot take. Positions are unique over both partitions: a consumer that takes every message gets
-//! the lower of the two lowest positions.
+//! A queue is partitioned when its first text-only consumer subscribes, and stays partitioned. Before this, bodies are
+//! not inspected and the binary partition is empty. Without the partitions, a text-only consumer would have to skip
+//! long sequences of messages that it cannot take. Positions are unique over both partitions: a consumer that can take
+//! every message gets the message with the lowest position of both.
 
 use super::backlog::{Backlog, BacklogLocation, BackoffScope};
 use super::item::Item;
@@ -31,7 +31,7 @@ pub(crate) enum Partition {
     Binary,
 }
 
-/// The location of a message: its partition and its location in it.
+/// The location of a message: its partition, and its location in the backlog of this partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EntryRef {
     partition: Partition,
@@ -44,23 +44,23 @@ impl PartitionedBacklog {
         self.partition_of(&item).push(item);
     }
 
-    /// Requeues a message at its position, for any consumer at once.
+    /// Requeues a message at its position. Every consumer that can take it can get it at once.
     pub(crate) fn requeue(&mut self, item: Item) {
         self.partition_of(&item).requeue(item);
     }
 
-    /// Requeues a message at its position, but not for `scope` before `due`.
+    /// Requeues a message at its position. The consumers in `scope` cannot get it before `due`.
     pub(crate) fn delay(&mut self, item: Item, scope: BackoffScope, due: Instant) {
         self.partition_of(&item).delay(item, scope, due);
     }
 
-    /// Makes the messages ready whose backoff ends by `now`.
+    /// Makes delayed messages ready if their backoff is over at `now`.
     pub(crate) fn promote(&mut self, now: Instant) {
         self.common.promote(now);
         self.binary.promote(now);
     }
 
-    /// Returns when the next delayed message becomes ready.
+    /// Returns the time at which the next delayed message becomes ready.
     pub(crate) fn next_due(&self) -> Option<Instant> {
         [self.common.next_due(), self.binary.next_due()].into_iter().flatten().min()
     }
@@ -108,13 +108,13 @@ impl PartitionedBacklog {
         self.binary.len() > 0
     }
 
-    /// Removes and returns all messages of the binary partition, by position.
+    /// Removes and returns all messages of the binary partition, in the order of their positions.
     pub(crate) fn take_binary(&mut self) -> Vec<Item> {
         std::mem::take(&mut self.binary).into_items()
     }
 
-    /// Moves messages that are not text to the binary partition, now and from now on. Inspects all bodies at the first
-    /// call, and does nothing later.
+    /// Partitions the backlog: messages that are not text move to the binary partition, and later ones are added there.
+    /// The first call inspects all bodies. Later calls do nothing.
     pub(crate) fn partition_by_text(&mut self) {
         if !self.is_partitioned {
             self.is_partitioned = true;
@@ -133,7 +133,6 @@ impl PartitionedBacklog {
 }
 
 impl EntryRef {
-    /// Creates the location of a message from its partition and its location in it.
     pub(crate) fn new(partition: Partition, location: BacklogLocation) -> EntryRef {
         EntryRef { partition, location }
     }

@@ -1,4 +1,4 @@
-//! A work queue: each message goes to one consumer, and is stored while there is none.
+//! A work queue: each message goes to one consumer, and is stored until a consumer can take it.
 //!
 //! ```text
 //!              publish                    delivered               Accepted
@@ -9,17 +9,17 @@
 //!                          └─ not text, and all consumers are text only ─────────────> dead letter
 //! ```
 //!
-//! A message that none of the consumers can take stays in the backlog of a dead letter queue only. Code that adds a
-//! message or changes the consumers calls [`remove_undeliverable`](Queue::remove_undeliverable). A consumer can get a
-//! message again that it has returned.
+//! Only a dead letter queue keeps messages that none of its consumers can take. Code that adds a message or changes the
+//! consumers therefore calls [`remove_undeliverable`](Queue::remove_undeliverable). A message that a consumer has
+//! returned can be delivered to the same consumer again.
 //!
-//! A delivery fails when it is NACKed (`Returned`), or when the client was working on it as its connection was lost
-//! (`Lost`). Only failed deliveries count for `max-deliveries`, because a message that was sent need not have been
-//! worked on. When a consumer is removed, all its other deliveries are requeued and not counted as failed. The number
-//! of times that a message was sent is counted separately, for `delivery-count`.
+//! A delivery fails if the client sends NACK (`Returned`), or if it was working on the message when its connection was
+//! lost (`Lost`). Only failed deliveries count for `max-deliveries`, because a client may not have begun to work on a
+//! message that was sent to it. When a consumer is removed, its deliveries that are still outstanding are requeued, and
+//! do not count as failed. The number of times that a message was sent is counted separately, for `delivery-count`.
 //!
-//! All operations run under the queue's lock. No second queue is locked meanwhile: dead letters are returned to the
-//! caller. Outbound queues are locked last and call no other code.
+//! All operations run under the queue's lock. While it is held, no second queue is locked: undeliverable messages are
+//! returned to the caller. Outbound queues are locked last, and they call no other code under their lock.
 
 use super::backlog::BackoffScope;
 use super::backoff::backoff;
@@ -52,7 +52,7 @@ pub(crate) struct Queue {
     state: Mutex<QueueState>,
 }
 
-/// The error of an operation on a queue that is closed and removed from the map, or about to be: look it up again.
+/// The error of an operation on a closed queue, which is or will be removed from the map. Look the queue up again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct QueueClosed;
 
@@ -60,8 +60,8 @@ pub(crate) struct QueueClosed;
 const FIRST_ITEMS: usize = 4;
 
 impl Queue {
-    /// Returns the bytes that a queue of this name takes: its entry in the map and the first list of messages, but no
-    /// message.
+    /// Returns the bytes that an empty queue of this name takes, including its entry in the map and the first list of
+    /// messages.
     pub(crate) fn bytes(destination: &Destination) -> usize {
         shared_allocation(size_of::<Queue>())
             + shared_allocation(destination.as_str().len())
@@ -89,8 +89,7 @@ impl Queue {
         &self.destination
     }
 
-    /// Adds a message, if the queue has space for it. Returns the messages that no consumer can take; they are removed
-    /// from the queue.
+    /// Adds a message, if the queue has space for it. Removes and returns the messages that no consumer can take.
     pub(crate) fn publish(
         &self,
         message: &Message,
@@ -120,8 +119,8 @@ impl Queue {
         self.state.lock().reserved.remove(bytes);
     }
 
-    /// Adds a message for which space was reserved, as [`publish`](Queue::publish) does. Only a temporary queue can
-    /// have been closed in the meantime.
+    /// Adds a message for which space was reserved. Removes and returns the messages that no consumer can take. Only a
+    /// temporary queue can have been closed since the reservation.
     pub(crate) fn publish_reserved(
         &self,
         message: &Message,
@@ -137,7 +136,7 @@ impl Queue {
     }
 
     /// Adds a dead letter. Drops the oldest messages that are not outstanding until there is space. Returns the number
-    /// of dropped messages, including the new one if there is no space at all.
+    /// of dropped messages, including the dead letter itself if dropping the others does not make enough space.
     pub(crate) fn push_dead_letter(&self, dead_letter: &Message) -> Result<u64, QueueClosed> {
         self.if_open(|state| {
             let mut dropped = 0;
@@ -157,8 +156,8 @@ impl Queue {
         })
     }
 
-    /// Adds a consumer and delivers the messages that its credit allows. Returns the messages that no consumer can
-    /// take; they are removed from the queue.
+    /// Adds a consumer and delivers the messages that its credit allows. Removes and returns the messages that no
+    /// consumer can take.
     pub(crate) fn subscribe(
         &self,
         subscriber: &Subscriber,
@@ -177,8 +176,8 @@ impl Queue {
         })
     }
 
-    /// Settles deliveries that are outstanding at the consumer; other tags are ignored. Returns the messages that
-    /// failed too often or were rejected; they are removed from the queue.
+    /// Settles deliveries that are outstanding at the consumer, and ignores other tags. Removes and returns the
+    /// messages that failed too often or were rejected.
     pub(crate) fn settle(
         &self,
         id: ConsumerId,
@@ -218,8 +217,8 @@ impl Queue {
         undeliverable
     }
 
-    /// Marks deliveries of a consumer that is about to leave as not sent. They are requeued when it leaves, together
-    /// with all its other deliveries, so that another consumer gets them in order.
+    /// Marks deliveries as not sent to a consumer that is about to leave. They are requeued when it leaves, together
+    /// with its other deliveries, so that another consumer gets all of them in order.
     pub(crate) fn mark_unwritten(&self, id: ConsumerId, tags: &[Tag]) {
         self.state.lock().consumers.mark_unwritten(id, tags);
     }
@@ -237,9 +236,10 @@ impl Queue {
         self.deliver(&mut state, Some(now));
     }
 
-    /// Removes a consumer and requeues its deliveries for the others; those still in its outbound queue do not count as
-    /// sent. No delivery fails by that: the one that a lost client was working on is settled as `Lost` before. Returns
-    /// the messages that no remaining consumer can take; they are removed from the queue.
+    /// Removes a consumer, and requeues its deliveries for other consumers. Deliveries that are still in its outbound
+    /// queue do not count as sent. No delivery counts as failed: if the connection was lost, the caller has already
+    /// settled the delivery that the client was working on as `Lost`. Removes and returns the messages that no
+    /// remaining consumer can take.
     pub(crate) fn leave(&self, id: ConsumerId) -> Vec<Undeliverable> {
         let mut state = self.state.lock();
         let outstanding = state.consumers.remove(id);
@@ -257,8 +257,8 @@ impl Queue {
         undeliverable
     }
 
-    /// Closes the queue if it has no messages, consumers and reservations. Returns `true` to the one caller that must
-    /// remove it from the map. A temporary queue stays until its session closes it.
+    /// Closes the queue if it has no messages, consumers or reservations. Returns whether this call has closed it: the
+    /// caller then removes it from the map. A temporary queue stays open until its session closes it.
     pub(crate) fn remove_if_idle(&self) -> bool {
         let mut state = self.state.lock();
         let is_idle = state.consumers.is_empty() && state.usage.messages == 0 && state.reserved.messages == 0;
@@ -317,8 +317,8 @@ impl Queue {
         usage.check_capacity(bytes, &self.context.options, self.destination.as_str())
     }
 
-    /// Removes and returns the messages that are not text, if there are consumers and all are text only. A dead letter
-    /// queue keeps them.
+    /// Removes and returns the messages that are not text, if there are consumers and all of them are text only. A dead
+    /// letter queue keeps such messages.
     fn remove_undeliverable(&self, state: &mut QueueState) -> Vec<Undeliverable> {
         let is_binary_undeliverable = state.backlog.has_binary() && state.consumers.are_all_text_only();
         if !is_binary_undeliverable || is_dead_letter_queue(&self.destination) {
@@ -329,9 +329,9 @@ impl Queue {
         items.into_iter().map(|item| Undeliverable { item, reason: Reason::NotText }).collect()
     }
 
-    /// Requeues a message at its position. The consumer that returned it gets it again at once the first time, and
-    /// after a backoff later. Other consumers need not wait, unless the message has reached `max-deliveries`, which
-    /// only happens in a dead letter queue.
+    /// Requeues a message that the consumer `from` has returned, at its position. After the first failure, `from` can
+    /// get it again at once, and later only after a backoff. Other consumers need not wait, unless the message has
+    /// reached `max-deliveries`. A message that has reached it can only be in a dead letter queue.
     fn requeue(&self, state: &mut QueueState, mut item: Item, from: ConsumerId, now: Instant) {
         let options = &self.context.options;
         let backoff = backoff(options, item.failed);
@@ -345,8 +345,8 @@ impl Queue {
         }
     }
 
-    /// Brings the queue up to date: makes messages ready whose backoff is over, delivers what can be delivered, and
-    /// sets a timer for the next backoff.
+    /// Delivers all messages that can be delivered, and sets a timer for the end of the next backoff. If `now` is
+    /// given, makes the messages ready whose backoff is over, before it delivers.
     fn deliver(&self, state: &mut QueueState, now: Option<Instant>) {
         if let Some(now) = now {
             state.backlog.promote(now);
@@ -373,7 +373,7 @@ impl TimerOwner for Queue {
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        // A broker that is dropped as a whole must leave its gauges at zero.
+        // The gauges must be zero after the whole broker is dropped.
         self.close();
     }
 }

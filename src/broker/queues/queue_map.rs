@@ -25,7 +25,7 @@ use std::time::Instant;
 pub(crate) struct Queues {
     context: Arc<BrokerContext>,
     map: DashMap<Arc<str>, Arc<Queue>>,
-    /// Number of work queues in the map; temporary queues do not count.
+    /// Number of work queues in the map, without temporary queues.
     count: AtomicUsize,
     dead_letter_log: DeadLetterLog,
 }
@@ -36,8 +36,8 @@ impl Queues {
         Queues { context, map: DashMap::new(), count: AtomicUsize::new(0), dead_letter_log }
     }
 
-    /// Adds a message to a queue, which is created if it does not exist. Returns `false` if the message was for a
-    /// temporary queue that has been closed: the message is dropped and counted.
+    /// Adds a message to a queue, which is created if it does not exist. If it is a temporary queue that has been
+    /// closed, counts the message as dropped and returns `false`.
     pub(crate) fn publish(
         &self,
         to: &Destination,
@@ -73,7 +73,8 @@ impl Queues {
         true
     }
 
-    /// Reserves space for a message of `bytes` bytes. Returns `None` if the temporary queue has been closed.
+    /// Reserves space for a message of `bytes` bytes in a queue, which is created if it does not exist. Returns `None`
+    /// if it is a temporary queue that has been closed.
     pub(crate) fn reserve(&self, to: &Destination, bytes: usize) -> Result<Option<Arc<Queue>>, BrokerError> {
         loop {
             let Some(queue) = self.find_or_create(to, &self.context.budget)? else { return Ok(None) };
@@ -124,7 +125,7 @@ impl Queues {
         }
     }
 
-    /// Settles deliveries, and moves messages that cannot stay to the dead letter queue.
+    /// Settles deliveries, and moves messages that failed too often or were rejected to the dead letter queue.
     pub(crate) fn settle(
         &self,
         queue: &Arc<Queue>,
@@ -145,7 +146,7 @@ impl Queues {
         self.remove_if_idle(queue);
     }
 
-    /// Opens a temporary queue. If a queue is open under this address, that queue is closed: addresses are used once.
+    /// Opens a temporary queue. Closes an earlier queue of the same address, although no address is used twice.
     pub(crate) fn open_temp(&self, address: &Destination) -> Arc<Queue> {
         let queue = Queue::new(address.clone(), &self.context, &self.context.share);
         let replaced = self.map.insert(address.text().clone(), queue.clone());
@@ -170,13 +171,13 @@ impl Queues {
         dropped < max
     }
 
-    /// Writes the log lines about dead letters that are due. Returns when the next ones are.
+    /// Writes the log lines about dead letters that are due. Returns the time at which the next lines are due.
     pub(crate) fn write_log(&self, now: Instant) -> Option<Instant> {
         self.dead_letter_log.write_due(now);
         self.dead_letter_log.next()
     }
 
-    /// Returns the number of all queues, and of those that count for `queues-max`.
+    /// Returns the number of all queues, and the number of queues that count for `queues-max`.
     pub(crate) fn count(&self) -> (usize, usize) {
         (self.map.len(), self.count.load(Relaxed))
     }
@@ -230,8 +231,8 @@ impl Queues {
         self.map.contains_key(destination.as_str())
     }
 
-    /// Returns the queue, or `None` if it is a temporary queue that does not exist. Other queues are created and
-    /// charged to `budget`.
+    /// Returns the queue. If it does not exist, creates it and charges it to `budget`. Returns `None` if it is a
+    /// temporary queue that does not exist.
     fn find_or_create(
         &self,
         destination: &Destination,
@@ -268,8 +269,8 @@ impl Queues {
         }
     }
 
-    /// Removes a closed queue from the map, unless a new queue of that name is already there. Any number of callers may
-    /// find the same closed queue; only the one that removes it counts it.
+    /// Removes a closed queue from the map, unless a new queue of that name is already there. Several callers may find
+    /// the same closed queue. Only the caller that removes it reduces `count`.
     fn remove(&self, closed: &Arc<Queue>) {
         let destination = closed.destination();
         let removed = self.map.remove_if(destination.as_str(), |_, queue| Arc::ptr_eq(queue, closed));

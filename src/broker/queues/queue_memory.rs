@@ -19,7 +19,7 @@ pub(crate) struct QueueMemory {
 
 /// Smallest change in bytes that updates the charge for the lists of messages.
 const STEP_BYTES: usize = 16 * 1024;
-/// Bytes that a message takes in the lists, spare capacity included.
+/// Average number of bytes that a message takes in the lists, including spare capacity.
 const ITEM_BYTES: usize = size_of::<Item>() * 3 / 2;
 
 impl QueueMemory {
@@ -32,7 +32,7 @@ impl QueueMemory {
         }
     }
 
-    /// Adjusts the charge to `count` messages, outstanding ones included.
+    /// Adjusts the charge to `count` messages, including outstanding messages.
     pub(crate) fn set_messages(&mut self, count: usize) {
         let (bytes, charged) = (count * ITEM_BYTES, self.messages.bytes());
         if bytes.abs_diff(charged) >= STEP_BYTES || (bytes == 0 && charged > 0) {
@@ -40,9 +40,9 @@ impl QueueMemory {
         }
     }
 
-    /// Charges the queue itself to `budget`, because only its messages keep it alive and no subscription does.
-    /// Otherwise queues that clients have left behind would fill the share of subscriptions, and no consumer could
-    /// subscribe to drain them.
+    /// Charges the queue itself to `budget`, because the queue has no consumers and exists only for its messages.
+    /// Otherwise queues without consumers could fill the share of subscriptions, and no consumer could subscribe to
+    /// drain them.
     pub(crate) fn charge_to(&mut self, budget: &Arc<Budget>) {
         self.own = budget.charge(self.own.bytes());
     }

@@ -1,4 +1,4 @@
-//! What the lock of a queue protects.
+//! The state that the lock of a queue protects.
 
 use super::consumer::Consumers;
 use super::item::Item;
@@ -16,11 +16,11 @@ pub(super) struct QueueState {
     pub(super) backlog: PartitionedBacklog,
     pub(super) consumers: Consumers,
     last_position: Tag,
-    /// The messages in the backlog and outstanding.
+    /// The usage of all messages, both in the backlog and outstanding.
     pub(super) usage: QueueUsage,
-    /// The space reserved by transactions that are being applied.
+    /// The space that transactions have reserved for messages that they have not added yet.
     pub(super) reserved: QueueUsage,
-    /// The timers that are set, each earlier than those set before it.
+    /// The timers that are set. A timer is set only if it is earlier than all others.
     pub(super) timers: BTreeSet<Instant>,
     pub(super) is_closed: bool,
     pub(super) memory: QueueMemory,
@@ -56,7 +56,7 @@ impl QueueState {
         });
     }
 
-    /// Counts a message that was removed from the queue.
+    /// Updates the counts after a message was removed from the queue.
     pub(super) fn count_removed(&mut self, item: &Item, metrics: &Metrics) {
         self.usage.remove(item.message.size());
         metrics.queue_messages.dec();

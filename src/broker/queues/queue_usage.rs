@@ -23,7 +23,7 @@ impl QueueUsage {
         self.bytes -= bytes;
     }
 
-    /// Returns the sum of both.
+    /// Returns the sum of this usage and `other`.
     pub(crate) fn with(self, other: QueueUsage) -> QueueUsage {
         QueueUsage { messages: self.messages + other.messages, bytes: self.bytes + other.bytes }
     }

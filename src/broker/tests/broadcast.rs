@@ -153,7 +153,7 @@ fn receiver_with_a_closed_outbound_queue_is_not_reached() {
     assert_eq!(open.bodies(), ["m"]);
 }
 
-/// Returns an outbound queue that is above half, with space for many small messages.
+/// Returns an outbound queue that is above one half of its limit, with space for many small messages.
 fn lagging(fixture: &Fixture) -> Arc<OutboundQueue> {
     let outbound_queue = fixture.outbound_queue_of(1_000_000);
     let delivery = Delivery { message: fixture.message(&"x".repeat(600_000)), key: 9, count: 1, tag: 0 };
@@ -161,7 +161,7 @@ fn lagging(fixture: &Fixture) -> Arc<OutboundQueue> {
     outbound_queue
 }
 
-/// Columns: number of receivers, number of receivers whose queue is above half, and whether `is_widespread` is set.
+/// Columns: number of receivers, number of receivers whose queue is above one half, and whether `is_widespread` is set.
 #[test]
 fn is_widespread_is_set_when_more_than_half_of_the_receivers_are_congested() {
     for (members, above_half, is_widespread) in

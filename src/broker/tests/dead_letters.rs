@@ -12,8 +12,8 @@ fn with_max_deliveries(max_deliveries: u32) -> Fixture {
     Fixture::with(Options { max_deliveries, ..Options::default() }, usize::MAX)
 }
 
-/// Settles all deliveries of the consumer as returned, `times` times, and waits for the backoff after each. Returns the
-/// counts of the deliveries, and the time at the end.
+/// Settles all deliveries of the consumer as returned and waits for the backoff, and repeats this `times` times.
+/// Returns the counts of the deliveries, and the time at the end.
 fn return_deliveries(
     fixture: &Fixture,
     consumer: &Subscription,

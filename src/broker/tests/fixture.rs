@@ -1,4 +1,4 @@
-//! A broker in memory, and receivers that drain their outbound queues by hand.
+//! A broker without sockets. The tests read the outbound queues themselves.
 
 use super::super::{
     Broker, BrokerError, Congested, ConsumerOptions, Options, Publication, Published, SessionRegistration,
@@ -37,7 +37,7 @@ pub(in crate::broker) fn selector(text: &str) -> Selector {
     Selector::parse(text, usize::MAX).expect(text)
 }
 
-/// A broker whose clock the test controls.
+/// A broker. Each test passes it the current time.
 pub(in crate::broker) struct Fixture {
     pub(in crate::broker) broker: Broker,
     pub(in crate::broker) budget: Arc<Budget>,
@@ -113,7 +113,7 @@ impl Fixture {
             .expect("subscribed")
     }
 
-    /// Registers an online session of a user, or an anonymous one.
+    /// Registers an online session of `user`, or an anonymous session if `user` is `None`.
     pub(in crate::broker) fn session(&self, id: &str, user: Option<&str>) -> Session {
         self.session_at(id, user, self.start)
     }
@@ -125,7 +125,7 @@ impl Fixture {
         Session { owner: Owner::of(user, id), outbound_queue, _registration: registration }
     }
 
-    /// Subscribes a session to one of its own destinations, or to any other.
+    /// Subscribes a session to `text`. If `text` begins with `/user/`, this is the destination of the session's user.
     pub(in crate::broker) fn join(&self, text: &str, session: &Session, key: Key) -> Subscription {
         self.join_at(text, session, key, self.start)
     }
@@ -145,7 +145,7 @@ impl Fixture {
         self.broker.subscribe(&selector, subscriber, ALL, now).expect("subscribed")
     }
 
-    /// Watches the presence that `text` names, with or without names.
+    /// Subscribes a watcher to the presence destination `text`. `names` is the option `presence_names`.
     pub(in crate::broker) fn watch(
         &self,
         text: &str,
@@ -209,7 +209,7 @@ pub(in crate::broker) struct Committed {
     pub(in crate::broker) congested: Vec<Vec<Congested>>,
 }
 
-/// Commits a transaction without other work in between.
+/// Commits a transaction without other work between its steps.
 pub(in crate::broker) fn commit(
     broker: &Broker,
     steps: &[TransactionStep<'_>],
@@ -233,7 +233,7 @@ pub(in crate::broker) fn commit(
     Ok(committed)
 }
 
-/// A session with all its subscriptions.
+/// An online session. All its subscriptions use one outbound queue.
 pub(in crate::broker) struct Session {
     pub(in crate::broker) outbound_queue: Arc<OutboundQueue>,
     pub(in crate::broker) owner: Owner,
@@ -268,7 +268,7 @@ impl Receiver {
         bodies(&self.deliveries())
     }
 
-    /// Takes all deliveries and returns body, count and tag of each.
+    /// Takes all deliveries. Returns the body, the count and the tag of each.
     pub(in crate::broker) fn received(&self) -> Vec<(String, u32, u64)> {
         self.deliveries().iter().map(|delivery| (body(delivery), delivery.count, delivery.tag)).collect()
     }

@@ -1,4 +1,4 @@
-//! Memory of subscriptions and transactions: it is estimated before admission, bounded, and released.
+//! Memory of subscriptions and transactions. It is estimated before admission, it is bounded, and it is released.
 
 use super::fixture::*;
 use crate::broker::{BrokerError, Options, Settlement, Subscriber, Subscription};
@@ -22,7 +22,7 @@ fn try_subscribe(
 /// A function that returns the n-th destination of a kind.
 type Numbered = Box<dyn Fn(usize) -> String>;
 
-/// Returns the kinds of destinations, each with a name.
+/// Returns the kinds of destinations: the name of each, and a function that returns destinations of this kind.
 fn kinds() -> Vec<(&'static str, Numbered)> {
     let long = |prefix: &'static str| {
         Box::new(move |n: usize| format!("{prefix}{n}-{}", "x".repeat(1000))) as Numbered
@@ -217,7 +217,7 @@ fn commit_over_the_memory_limit_is_rejected_and_no_step_is_applied() {
         commit(&fixture.broker, &steps, fixture.now())
     };
     let before = fixture.budget.used();
-    // A pointer and a key in each of 200 outbound queues take some 10 KB for each message.
+    // Each message takes some 10 KB for its pointers and keys in 200 outbound queues.
     let broker_error = commit_sends(1000).expect_err("ten times the memory limit");
     assert_eq!(broker_error.limit, MEMORY);
     assert!(
@@ -256,7 +256,8 @@ fn commit_reservation_shrinks_with_each_applied_step() {
     let _subscriptions: Vec<_> =
         receivers.iter().map(|receiver| fixture.subscribe("/topic/t", receiver, ALL)).collect();
     let reserved = || {
-        // Half of the free memory may be reserved.
+        // At most half of the free memory can be reserved. The largest reservation that succeeds therefore shows how
+        // much memory is free.
         let fits = |bytes: usize| fixture.budget.reserve(bytes).is_some();
         let bits = (0..23).rev().map(|bit| 1 << bit);
         let half = bits.fold(0, |sum, bit| if fits(sum + bit) { sum + bit } else { sum });

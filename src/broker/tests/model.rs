@@ -1,6 +1,6 @@
-//! Random operations on one queue, compared with a plain list of messages: no message is lost or duplicated, the order
-//! is kept, no consumer with credit is idle while a message waits for it, no text-only consumer gets a message that is
-//! not text, and all counters return to zero.
+//! Random operations on one queue, compared with a list of messages. No message is lost or duplicated, the order is
+//! kept, no message waits that a consumer with credit could take, no text-only consumer gets a message that is not
+//! text, and all counters return to zero.
 
 use super::fixture::*;
 use crate::broker::{ConsumerOptions, Options, Settlement, Subscription};
@@ -15,14 +15,16 @@ const SLOTS: usize = 3;
 
 #[derive(Clone, Debug)]
 enum Op {
-    /// Publish this many messages, as text or not.
+    /// Publish this many messages, whose bodies are text or not.
     Publish(usize, bool),
-    /// Subscribe at this slot with this credit, as text only or not. A consumer at the slot unsubscribes first.
+    /// Subscribe a consumer at this slot, with this credit, text only or not. An earlier consumer at the slot
+    /// unsubscribes first.
     Subscribe(usize, u32, bool),
     Unsubscribe(usize),
-    /// Take the deliveries from the outbound queue, and let the queue continue.
+    /// Read the deliveries of this slot's outbound queue, so that the work queue can deliver more.
     Read(usize),
-    /// Settle deliveries that were read: the index of the first, their number, and the settlement.
+    /// Settle deliveries that this slot has read: the slot, the index of the first delivery, the number of deliveries,
+    /// and the settlement.
     Settle(usize, usize, usize, Settlement),
     Resume(usize),
     Sleep(u64),
@@ -55,12 +57,12 @@ fn op() -> impl Strategy<Value = Op> {
 /// The expected location of a message.
 #[derive(Clone, Debug, PartialEq)]
 enum Location {
-    /// In the backlog. If set, the consumer of this ID must wait until this time.
+    /// The message is in the backlog. If set, the consumer with this ID must wait for it until this time.
     InBacklog(Option<(u64, Instant)>),
-    /// Delivered to the consumer of this ID, read or not.
+    /// The message was delivered to the consumer with this ID, which may not have read it yet.
     Delivered(u64),
     Accepted,
-    /// In the dead letter queue, for this reason.
+    /// The message is in the dead letter queue, for this reason.
     Dead(&'static str),
 }
 
@@ -78,7 +80,7 @@ struct MessageState {
     failed: u32,
 }
 
-/// Encodes the number of a message as its body. A body that is not text has another byte after it.
+/// Encodes the number of a message as its body. If the body must not be text, adds a byte that is not UTF-8.
 fn encode(message: usize, is_text: bool) -> Vec<u8> {
     let mut body = message.to_string().into_bytes();
     body.extend((!is_text).then_some(0xff));
@@ -161,8 +163,8 @@ impl Harness {
         self.fixture.broker.expire(self.now);
     }
 
-    /// Marks messages that no consumer can take as dead letters. Outstanding messages stay: text-only consumers have no
-    /// messages that are not text, and if other consumers are subscribed, no message becomes a dead letter.
+    /// Marks the messages that no consumer can take as dead letters: if all consumers are text only, these are the
+    /// messages in the backlog that are not text.
     fn dead_letter_non_text(&mut self) {
         let mut slots = self.slots.iter().flatten().peekable();
         if slots.peek().is_some() && slots.all(|slot| slot.text_only) {
@@ -202,7 +204,7 @@ impl Harness {
 
     fn unsubscribe(&mut self, slot: usize) {
         let Some(slot) = self.slots[slot].take() else { return };
-        // All its deliveries, read or not, must be recorded before it leaves.
+        // All deliveries of the consumer, read or not, must be recorded before the consumer leaves.
         self.record_deliveries(&slot, &mut BTreeMap::new(), false);
         for (message, MessageState { location, sent, .. }) in self.messages.iter_mut().enumerate() {
             if *location != Location::Delivered(slot.consumer_id) {
@@ -213,7 +215,7 @@ impl Harness {
                 }
                 continue;
             }
-            // A message that was read counts as sent, but a consumer that leaves has not failed it.
+            // A message that was read counts as sent, but its delivery does not count as failed.
             *location = Location::InBacklog(None);
             *sent -= u32::from(!slot.read_tags.contains_key(&message));
         }
@@ -306,7 +308,7 @@ impl Harness {
         slot.subscription.settle(&tags, settlement, self.now);
     }
 
-    /// Reads all deliveries and checks that no message waits for a consumer that has credit and could take it.
+    /// Reads all deliveries, and checks that no message waits that a consumer with credit could take.
     fn check_no_consumer_is_idle(&mut self) {
         for slot in 0..SLOTS {
             self.read(slot);
@@ -356,8 +358,8 @@ impl Harness {
         assert_eq!(metrics.subscriptions.get(), self.slots.iter().flatten().count() as i64);
     }
 
-    /// Removes all consumers, and takes the remaining messages of the queue and its dead letter queue with one consumer
-    /// each.
+    /// Removes all consumers. Then takes the remaining messages of the queue and of its dead letter queue, and checks
+    /// that each message is where it is expected.
     fn finish(mut self) {
         (0..SLOTS).for_each(|slot| self.unsubscribe(slot));
         self.check_gauges();
@@ -407,8 +409,8 @@ proptest! {
         harness.finish();
     }
 
-    /// Outbound queues with space for about three messages. Deliveries that were not read stay there until their
-    /// consumer reads or leaves.
+    /// Uses outbound queues with space for about three messages. Unread deliveries stay in them until the consumer
+    /// reads or leaves.
     #[test]
     fn no_message_is_lost_or_duplicated_with_small_outbound_queues(ops in prop::collection::vec(op(), 1..120)) {
         let mut harness = Harness::new(1500);

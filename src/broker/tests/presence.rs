@@ -38,14 +38,14 @@ impl Stage {
         Watcher { outbound_queue, client: Client::default(), _watch: watch }
     }
 
-    /// Subscribes a session of a user to the watched topic.
+    /// Subscribes a new session of `user` to the watched topic.
     fn join(&self, id: &str, user: Option<&str>) -> (Session, Subscription) {
         let session = self.fixture.session_at(id, user, self.now);
         let subscription = self.fixture.join_at(TOPIC, &session, 1, self.now);
         (session, subscription)
     }
 
-    /// Advances the time and ticks every 10 ms.
+    /// Advances the time, and calls the broker's timers every 10 ms.
     fn advance(&mut self, millis: u64) {
         let end = self.now + Duration::from_millis(millis);
         while self.now < end {
@@ -60,7 +60,8 @@ impl Watcher {
         self.client.read(&self.outbound_queue)
     }
 
-    /// Reads the new reports. Returns their number, and the names and sessions that are present then.
+    /// Reads the new reports. Returns their number, and the name and number of sessions of each user who is present
+    /// afterwards.
     fn received(&mut self) -> (usize, Vec<(&str, u64)>) {
         (self.read(), self.client.names())
     }
@@ -371,8 +372,8 @@ fn watcher_that_does_not_read_does_not_delay_others() {
     assert_eq!(reading.client.names().len(), 50);
 }
 
-/// Threads join, leave and watch while another one ticks. Each watcher gets a snapshot and then every change, without
-/// gaps and duplicates (the client checks this).
+/// Threads join, leave and watch while another thread calls the broker's timers. Each watcher gets a snapshot and then
+/// every change, without gaps and duplicates, which the client checks.
 #[test]
 fn concurrent_joins_and_leaves_leave_no_gap_after_the_snapshot() {
     const ROUNDS: usize = 200;

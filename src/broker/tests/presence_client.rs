@@ -10,11 +10,12 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(super) struct Client {
     pub(super) version: u64,
-    /// Users by name, with since and sessions. `None` if the client gets numbers only.
+    /// The users by name: the time since which each is present, and its number of sessions. `None` if the client gets
+    /// only numbers.
     pub(super) users: Option<BTreeMap<String, (u64, u64)>>,
-    /// Numbers of members, of their sessions, and of anonymous sessions.
+    /// The number of members, the number of their sessions, and the number of anonymous sessions.
     pub(super) totals: (u64, u64, u64),
-    /// Number of messages so far.
+    /// Number of messages received so far.
     pub(super) messages: usize,
     /// Number of pages of the current version that have not arrived yet.
     missing: u64,
@@ -92,7 +93,7 @@ impl Client {
         }
     }
 
-    /// Returns the names and the numbers of sessions.
+    /// Returns the name of each user and how many sessions the user has.
     pub(super) fn names(&self) -> Vec<(&str, u64)> {
         let users = self.users.as_ref().expect("names");
         users.iter().map(|(name, (_, sessions))| (name.as_str(), *sessions)).collect()

@@ -1,5 +1,5 @@
-//! Random sessions that join, leave and watch, compared with a plain list of members: a client that applies a snapshot
-//! and the changes after it has the true state at every flush.
+//! Random sessions that join, leave and watch, compared with a list of members. A client that applies a snapshot and
+//! the changes that follow it has the true state at every flush.
 
 use super::fixture::*;
 use super::presence_client::Client;
@@ -26,7 +26,7 @@ enum Op {
     /// The watcher of this number begins to watch, with names or not.
     Watch(usize, bool),
     Unwatch(usize),
-    /// Advance this many ticks.
+    /// Advance the time by this many steps of 10 ms.
     Advance(u64),
 }
 
@@ -144,7 +144,7 @@ impl Harness {
         }
     }
 
-    /// Returns the true number of sessions by user.
+    /// Returns the true number of sessions of each user.
     fn truth(&self) -> BTreeMap<Option<&'static str>, u64> {
         let mut truth = BTreeMap::new();
         for (n, joined) in self.joined.iter().enumerate() {
@@ -175,8 +175,8 @@ fn user(n: usize) -> Option<&'static str> {
     USERS[n % USERS.len()]
 }
 
-/// Returns the state that the client has. If it gets numbers only, checks that they match the true state and returns
-/// that.
+/// Returns the state that the client has. If the client gets only numbers, checks that they match the true state, and
+/// returns the true state.
 fn reported_state(
     client: &Client,
     truth: &BTreeMap<Option<&'static str>, u64>,
@@ -201,8 +201,8 @@ fn reported_state(
     reported
 }
 
-/// Checks that a lost session is not reported after more than the grace period and the reporting delay, and that an
-/// added session is reported within that delay.
+/// Checks that the end of a session is reported within the grace period plus the reporting delay, and that a new
+/// session is reported within the reporting delay.
 fn check_grace(
     client: &Client,
     truth: &BTreeMap<Option<&'static str>, u64>,

@@ -1,4 +1,4 @@
-//! Presence with many members and watchers: the costs of ten thousand are counted, not timed.
+//! Presence with ten thousand members and watchers. The tests count messages and bytes, and measure no times.
 
 use super::fixture::*;
 use super::presence_client::Client;
@@ -37,7 +37,7 @@ impl Scene {
         self.fixture.broker.expire(self.now);
     }
 
-    /// Adds members, a hundred every ten milliseconds.
+    /// Adds this many members, a hundred every ten milliseconds.
     fn join(&mut self, members: usize) {
         for n in 0..members {
             let name = n.to_string();
@@ -64,7 +64,7 @@ fn joins_are_batched_for_ten_thousand_members_and_watchers() {
         bytes_each < 256 * 1024,
         "names of the first thousand, then counts: {bytes_each} bytes for each watcher"
     );
-    // The watchers share one copy of each message. The rest of the memory is the space of the outbound queues.
+    // The watchers share one copy of each message. Their outbound queues take most of the memory.
     let deliveries = 16 * 64 * MEMBERS;
     assert!(scene.fixture.budget.used() < deliveries + 4_000_000, "{}", scene.fixture.budget.used());
     let mut client = Client::default();

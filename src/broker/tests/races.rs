@@ -10,7 +10,7 @@ use std::thread;
 
 const PUBLISHERS: usize = 4;
 
-/// Runs publishers and calls `concurrent_action` in another thread until they are done.
+/// Runs publishers, and calls `concurrent_action` in another thread until the publishers are done.
 fn publish_against(
     fixture: &Fixture,
     destination: &str,
@@ -96,7 +96,8 @@ fn pattern_subscribers_see_the_same_order_while_the_topic_is_recreated() {
     assert_eq!(fixture.metrics.topics.get(), 0);
 }
 
-/// Subscribes, publishes and unsubscribes repeatedly in several threads on one topic, which is removed in between.
+/// Subscribes, publishes and unsubscribes repeatedly in several threads on one topic. The topic is removed whenever it
+/// has no subscriber.
 fn subscribe_and_unsubscribe(texts: [&str; 4], rounds: usize) {
     let fixture = Fixture::new();
     thread::scope(|scope| {
@@ -136,7 +137,7 @@ fn pattern_subscriber_gets_all_messages_between_subscribe_and_drop() {
     subscribe_and_unsubscribe(["/topic/a.b", "/topic/a.*", "/topic/a.*", "/topic/**"], 500);
 }
 
-/// Reads and settles a few messages. Returns the bodies of those that were accepted.
+/// Reads and settles a few messages. Returns the bodies of the accepted messages.
 fn consume(fixture: &Fixture, receiver: &Receiver, options: ConsumerOptions, round: usize) -> Vec<String> {
     let subscription = fixture.subscribe("/queue/q", receiver, options);
     let mut accepted = Vec::new();
@@ -169,7 +170,8 @@ fn each_message_is_accepted_or_dead_lettered_once_with_a_text_only_consumer() {
     });
 }
 
-/// Runs two publishers, and two consumers with these options that subscribe and leave repeatedly.
+/// Runs two publishers, and two consumers that subscribe with `options` and leave repeatedly. Checks that each message
+/// arrives once.
 fn deliver_each_to_one(options: [ConsumerOptions; 2], body: impl Fn(usize, usize) -> Vec<u8> + Sync) {
     const ROUNDS: usize = 500;
     let fixture = Fixture::new();

@@ -1,4 +1,4 @@
-//! `/app`: each message to one service.
+//! Destinations below `/app`: each message goes to one service.
 
 use super::fixture::*;
 use crate::broker::{Published, Subscription};
@@ -87,7 +87,8 @@ fn message_that_is_not_text_goes_to_a_service_that_accepts_it() {
     assert_eq!((text.deliveries().len(), any.deliveries().len()), (1, 5));
 }
 
-/// Returns a service whose outbound queue has space for ten messages of a kilobyte, and contains `messages` of them.
+/// Returns a service whose outbound queue has space for ten messages of one kilobyte and contains `messages` such
+/// messages.
 fn filled(fixture: &Fixture, messages: usize) -> Receiver {
     let outbound_queue: Arc<OutboundQueue> = fixture.outbound_queue_of(12_000);
     let receiver = Receiver { outbound_queue, key: 1 };

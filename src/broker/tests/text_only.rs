@@ -26,7 +26,7 @@ impl Fixture {
         }
     }
 
-    /// Takes all messages out of the dead letter queue. Returns body and reason of each.
+    /// Takes all messages out of the dead letter queue. Returns the body and the reason of each.
     fn take_dead_letters(&self) -> Vec<(String, String)> {
         let dead_receiver = self.receiver(99);
         let dead = self.subscribe(DEAD, &dead_receiver, ALL);
@@ -53,7 +53,7 @@ impl Fixture {
         (self.metrics.dead_letters.get(), self.metrics.messages_dropped.get())
     }
 
-    /// Checks that the broker is empty. Call it with no subscription left and all messages settled.
+    /// Checks that the broker is empty. The caller has dropped all subscriptions and settled all messages.
     fn assert_empty(&self) {
         assert!(self.broker.is_empty());
         let metrics = &self.metrics;
@@ -201,7 +201,8 @@ fn subscribing_a_sole_text_only_consumer_dead_letters_waiting_non_text() {
     fixture.assert_empty();
 }
 
-/// Covers messages that were never delivered, were returned for all consumers or for others, and are outstanding.
+/// Covers messages that were never delivered, messages that wait for any consumer or for any except the one that
+/// returned them, and messages that are outstanding.
 #[test]
 fn non_text_in_any_state_is_dead_lettered_when_only_text_consumers_remain() {
     let fixture = Fixture::new();

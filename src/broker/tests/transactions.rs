@@ -1,11 +1,12 @@
-//! Transactions: all steps or none.
+//! Transactions: all steps are applied, or none.
 
 use super::fixture::*;
 use crate::broker::{BrokerError, Options, Settlement, Subscription, TransactionStep};
 use crate::outbound_queue::Tag;
 use stompbox_frames::stomp::Headers;
 
-/// Commits messages (destination and body), followed by settlements.
+/// Commits a transaction that sends messages (destination and body) and then settles deliveries. Returns the number of
+/// subscriptions reached.
 fn commit(
     fixture: &Fixture,
     messages: &[(&str, &str)],
@@ -46,7 +47,7 @@ fn empty_transaction_is_accepted() {
     assert_eq!(commit(&fixture, &[], &[]), Ok(0));
 }
 
-/// If a step is rejected, no effect of the others is visible.
+/// If a step is rejected, the other steps have no effect either.
 #[test]
 fn one_rejected_step_rejects_all() {
     let options = Options { queue_messages_max: 3, queues_max: 2, ..Options::default() };
@@ -84,7 +85,7 @@ fn one_rejected_step_rejects_all() {
         );
         assert_eq!(fixture.broker.stats().work_queues, 1, "no queue was created: {broker_error:?}");
     }
-    // The reserved space was released: the same transaction without the fault succeeds.
+    // The reserved space was released: the same transaction without the faulty step succeeds.
     assert_eq!(commit(&fixture, &good, &[(&queue, accept, Settlement::Accepted)]), Ok(3));
     assert_eq!(bodies(&drain(&outbound_queue)), ["m", "2"]);
 }

@@ -17,7 +17,7 @@ fn path(text: &str) -> UserPath {
     }
 }
 
-/// Publishes to `text`, and there only to the session `to_session`, if it is given.
+/// Publishes a message to `text`. If `to_session` is given, only this session gets it.
 fn send(fixture: &Fixture, text: &str, to_session: Option<&str>) -> Published {
     let (destination, headers) = (to(text), Headers::default());
     let publication = Publication {

@@ -216,7 +216,7 @@ fn earlier_backoff_expires_in_time_and_sets_few_timers() {
         consumer.settle(&[1], Settlement::Returned, at(&fixture, 1000 * round));
         fixture.broker.expire(at(&fixture, 1000 * (round + 1)));
     }
-    // This message waits for 250 ms from now on; messages that are returned in the meantime wait for 10 ms.
+    // The message "slow" waits for 250 ms from now on. The messages "quick" that follow wait for 10 ms each.
     consumer.settle(&[1], Settlement::Returned, at(&fixture, 6000));
     receiver.deliveries();
     for n in 0..15 {
@@ -303,7 +303,6 @@ fn outstanding_messages_of_a_dropped_consumer_go_to_others() {
     fixture.send_all(&["a", "b", "c", "d", "e", "f"]);
     assert_eq!((a.bodies().len(), b.bodies().len()), (3, 3));
     fixture.settle(&first, &[3], Settlement::Accepted);
-    // The message was returned twice at once: the second time it waits for its backoff, which ends with the consumer.
     drop(first);
     assert_eq!(b.received(), [delivery("a", 2, 1), delivery("e", 2, 5)]);
     assert_eq!(fixture.gauges(), (5, 1));
@@ -318,6 +317,7 @@ fn backoff_of_a_consumer_ends_when_it_leaves() {
     let (a, b) = (fixture.receiver(1), fixture.receiver(2));
     let first = fixture.subscribe(Q, &a, ALL);
     fixture.send_all(&["m"]);
+    // The second time, the message waits for the backoff of this consumer.
     for _ in 0..2 {
         fixture.settle(&first, &[1], Settlement::Returned);
     }
@@ -413,7 +413,8 @@ fn queue_is_full_exactly_at_its_byte_limit() {
     assert!(fixture.broker.is_empty(), "the queue of the rejected message is removed");
     fixture.send_all(&["a"]);
     let used_bytes = fixture.metrics.queue_bytes.get() as usize;
-    // The size includes the body, and the digits of its length.
+    // The size of a message includes the body and the digits of its length. Finds the body that fills the queue
+    // exactly.
     let exact = (0..max).map(|n| "x".repeat(n)).find(|body| {
         let other = Fixture::new();
         other.send(Q, "");
@@ -458,7 +459,7 @@ fn queue_memory_is_released() {
     let bodies = fixture.metrics.queue_bytes.get() as usize;
     assert!(fixture.budget.used() > bodies, "the memory of the queue itself is charged, too");
     let consumer = fixture.subscribe(Q, &receiver, ALL);
-    // At most a few hundred messages wait in the outbound queue at once.
+    // At most a few hundred messages wait in the outbound queue at once, so several rounds are needed.
     while fixture.gauges().0 > 0 {
         let tags: Vec<Tag> = receiver.deliveries().iter().map(|delivery| delivery.tag).collect();
         assert!(!tags.is_empty(), "the queue resumes when the receiver has taken its deliveries");

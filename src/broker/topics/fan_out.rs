@@ -1,7 +1,7 @@
 //! The hot loop: one message to many subscribers.
 //!
-//! Each subscriber costs one push of a pointer and a key. There is no formatting, and no allocation except for the list
-//! of congested receivers.
+//! Each subscriber costs one push of a pointer and a key. The loop formats nothing, and allocates only if receivers are
+//! congested.
 
 use crate::broker::publication::Congested;
 use crate::broker::subscriber::Subscriber;
@@ -15,7 +15,7 @@ use std::time::Instant;
 pub(crate) struct FanOutResult {
     /// Number of subscriptions whose outbound queue accepted the message.
     pub(crate) reached: usize,
-    /// The receivers whose outbound queue is above half. A receiver may be in the list several times.
+    /// The receivers whose outbound queue is above one half. A receiver may be in the list several times.
     pub(crate) congested: Vec<Arc<OutboundQueue>>,
     /// Number of connections that the subscribers belong to. While no receiver is congested, subscriptions are counted
     /// instead, which is cheaper.
@@ -38,14 +38,14 @@ pub(crate) fn fan_out(members: &[Subscriber], message: &Message, now: Instant, r
     result.receivers += if result.congested.is_empty() { members.len() } else { connections(members) };
 }
 
-/// Returns the number of connections of the members: many subscriptions of one client are one receiver.
+/// Returns the number of connections that the members belong to. A connection with several subscriptions counts once.
 fn connections(members: &[Subscriber]) -> usize {
     members.iter().map(|member| Arc::as_ptr(&member.outbound_queue)).collect::<HashSet<_>>().len()
 }
 
 impl FanOutResult {
-    /// Returns the receivers to wait for: each once, and only within its grace period. `is_widespread` is set if more
-    /// than half of the connections that get the message are congested.
+    /// Returns the congested receivers whose grace period is not over, each of them once. `is_widespread` is set if
+    /// more than half of the connections that get the message are congested.
     pub(crate) fn into_congested(mut self, now: Instant) -> Vec<Congested> {
         if self.congested.is_empty() {
             return Vec::new();

@@ -1,4 +1,4 @@
-//! Topics: each message goes to all subscribers, to the sessions of a user, or to one service. None is stored.
+//! Topics: each message goes to all subscribers, to the sessions of a user, or to one service. Messages are not stored.
 
 pub(super) mod fan_out;
 mod pattern_versions;

@@ -1,17 +1,17 @@
-//! Versions that tell whether a pattern that might match a topic was added or removed.
+//! Versions that change when a pattern that might match a topic is added or removed.
 //!
-//! A pattern can only match topics that begin with the same segments as the pattern before its first wildcard. Each
-//! change is counted at the prefix of up to two of these segments. A topic reads the counters of all prefixes at which
-//! a pattern that matches it can have been counted:
+//! A pattern matches only topics that begin with the segments before its first wildcard. The first two of these
+//! segments are the *prefix* of the pattern; it is shorter if there are fewer. Each prefix has a counter of the
+//! patterns that were added or removed. A topic reads the counters of all prefixes that a matching pattern can have:
 //!
-//! | pattern | prefix of its counter | topic | prefixes of the counters that it reads |
+//! | pattern | prefix | topic | prefixes whose counters the topic reads |
 //! |---|---|---|---|
 //! | `*.b`, `**` | none | `a` | none, `a` |
 //! | `a.*` | `a` | `a.b` | none, `a`, `a.b` |
 //! | `a.b.**`, `a.b.c.*` | `a.b` | `a.b.c` | none, `a`, `a.b` |
 //!
-//! All prefixes share a fixed number of counters. If two prefixes share one, a topic may match its patterns more often
-//! than necessary.
+//! The number of counters is fixed, and the hash of a prefix selects its counter. If two prefixes have the same
+//! counter, the patterns of a topic may be matched more often than necessary.
 
 use crate::destination::{Destination, Segment};
 use std::sync::atomic::AtomicU64;
@@ -19,14 +19,14 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 const SLOTS: usize = 1024;
 
-/// The slots of the first segment and of the first two.
+/// The indexes of two counters: that of a topic's first segment, and that of its first two segments.
 pub(crate) type PrefixSlots = [Option<usize>; 2];
 
 /// Counters of changes. They only grow, so the sum of several counters changes whenever one of them does.
 #[derive(Debug)]
 pub(crate) struct PatternVersions {
     latest: AtomicU64,
-    /// Changes of patterns that begin with a wildcard.
+    /// The counter for patterns that begin with a wildcard.
     wildcard_first: AtomicU64,
     slots: Box<[AtomicU64]>,
 }
@@ -37,7 +37,7 @@ impl PatternVersions {
         PatternVersions { latest: AtomicU64::new(0), wildcard_first: AtomicU64::new(0), slots }
     }
 
-    /// Counts a change: a pattern was added or removed.
+    /// Records that a pattern was added or removed.
     pub(crate) fn record_change(&self, pattern: &[Segment]) {
         let literals = pattern.iter().map_while(|segment| match segment {
             Segment::Literal(literal) => Some(&**literal),
@@ -49,30 +49,31 @@ impl PatternVersions {
             [None, None] => &self.wildcard_first,
         };
         counter.fetch_add(1, Relaxed);
-        // Last, so that a reader that sees this change sees the other one too.
+        // Incremented last: a reader that sees the new value of `latest` also sees the new value of `counter`.
         self.latest.fetch_add(1, Release);
     }
 
-    /// Returns the version of all patterns, which changes with each change.
+    /// Returns the version of all patterns, which changes whenever a pattern is added or removed.
     pub(crate) fn latest(&self) -> u64 {
         self.latest.load(Acquire)
     }
 
-    /// Returns the version of the patterns that might match a topic with these prefixes; 0 until the first such change.
+    /// Returns the version of the patterns that might match a topic with these slots. It is 0 until such a pattern is
+    /// added.
     pub(crate) fn of_prefixes(&self, slots: PrefixSlots) -> u64 {
         let slots = slots.into_iter().flatten();
         slots.map(|slot| self.slots[slot].load(Relaxed)).sum::<u64>() + self.wildcard_first.load(Relaxed)
     }
 }
 
-/// Returns the slots that are read for `topic`.
+/// Returns the counters to read for `topic`: those of its first segment and of its first two segments.
 pub(crate) fn prefix_slots(topic: &Destination) -> PrefixSlots {
     slots_of(topic.segments())
 }
 
 fn slots_of<'a>(segments: impl Iterator<Item = &'a str>) -> PrefixSlots {
     let mut slots = [None; 2];
-    // FNV-1a. The byte 0xFF does not occur in UTF-8 text and marks the end of each segment.
+    // The hash is FNV-1a. The byte 0xFF does not occur in UTF-8 text, and marks the end of each segment.
     let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
     let mut hash = 0xCBF2_9CE4_8422_2325;
     for (slot, segment) in slots.iter_mut().zip(segments) {

@@ -6,12 +6,12 @@
 //!     └────**─── o ──"z"─ o  group of /topic/**.z
 //! ```
 //!
-//! Matching visits each node at most once, whatever the name and however many times `**` leads there: see [`walk`].
+//! Matching a name visits each node at most once, even if `**` can match in many ways, see [`walk`].
 //!
-//! A topic caches the groups that match it, together with the versions that [`PatternVersions`] returned for them. It
-//! matches again when a group that might match it was added or removed. Members are added and removed under the lock of
-//! their group, which a publisher holds while it pushes. Nothing is therefore pushed to a subscription after it was
-//! dropped, and a group that a topic still caches may be empty but holds no outbound queue of a former member.
+//! A topic caches the groups that match it, together with their versions ([`PatternVersions`]). It is matched again
+//! after a group that might match it was added or removed. Members are added and removed under the lock of their group,
+//! and a publisher holds this lock while it pushes. Nothing is therefore pushed to a subscription after it was dropped.
+//! A topic may still cache a group that was removed. Such a group is empty, and keeps no outbound queue alive.
 
 mod pattern_group;
 mod trie;
@@ -29,7 +29,7 @@ use crate::work;
 use parking_lot::RwLock;
 use std::sync::Arc;
 
-/// The groups that match a topic, as of a version. The default is the state before any pattern was added.
+/// The groups that match a topic, at a certain version. The default is the state before any pattern was added.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Matched {
     /// The version of all patterns.
@@ -79,12 +79,12 @@ impl Patterns {
         Patterns { share: Some(share.clone()), ..Patterns::new() }
     }
 
-    /// Returns the bytes of a pattern that shares no node with others, and of its first subscriber.
+    /// Returns the bytes of a pattern that shares no node with other patterns, and of its first subscriber.
     pub(crate) fn bytes(pattern: &Pattern) -> usize {
         Trie::nodes_bytes(pattern) + PatternGroup::bytes(pattern) + SubscriberList::first_bytes()
     }
 
-    /// Adds a subscriber. Every message that is published after the return reaches it.
+    /// Adds a subscriber. Every message that is published after this function returns reaches it.
     pub(crate) fn subscribe(&self, pattern: &Pattern, subscriber: Subscriber) -> Membership {
         work::add(pattern.segments().len());
         let group = {
@@ -105,7 +105,7 @@ impl Patterns {
         Membership { group, slot }
     }
 
-    /// Removes a subscriber. Nothing is pushed to it after the return.
+    /// Removes a subscriber. Nothing is pushed to it after this function returns.
     pub(crate) fn leave(&self, membership: &Membership) {
         work::add(membership.pattern().segments().len());
         let removed = membership.group.subscribers.write().remove(membership.slot);
@@ -118,8 +118,8 @@ impl Patterns {
         drop(removed);
     }
 
-    /// Updates `matched`, which belongs to this topic or is new: it then contains every pattern that was subscribed to
-    /// before.
+    /// Updates `matched`, which is the cache of `topic` or empty. Afterwards it contains every matching pattern that
+    /// was subscribed to before this call.
     pub(crate) fn update(&self, matched: &mut Matched, topic: &Destination) {
         let latest = self.versions.latest();
         if matched.latest == latest {
@@ -142,7 +142,7 @@ impl Patterns {
     }
 }
 
-/// Returns the groups whose patterns match, and reports the nodes visited as work.
+/// Returns the groups whose patterns match `topic`, and reports the visited nodes as work.
 fn matching(trie: &Trie, topic: &Destination) -> Vec<Arc<PatternGroup>> {
     if trie.groups == 0 {
         return Vec::new();
@@ -170,7 +170,7 @@ mod tests {
         Destination::parse(&format!("/topic/{name}"), usize::MAX).unwrap()
     }
 
-    /// Returns the keys of all members that match, sorted.
+    /// Returns the keys of all members whose patterns match, sorted.
     fn keys(patterns: &Patterns, topic: &Destination) -> Vec<u32> {
         keys_of(&matching(&patterns.trie.read(), topic))
     }
@@ -262,7 +262,7 @@ mod tests {
         assert_eq!(keys(&patterns, &topic(&["a"; 3].join("."))), [8]);
     }
 
-    /// Returns the keys of the groups that a topic has cached, after an update.
+    /// Updates the cached groups of a topic. Returns the keys of their members, sorted.
     fn cached_keys(patterns: &Patterns, matched: &mut Matched, topic: &Destination) -> Vec<u32> {
         patterns.update(matched, topic);
         keys_of(&matched.groups)

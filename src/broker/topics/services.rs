@@ -1,4 +1,4 @@
-//! Publishing to services: one of all subscribers, by name or by pattern, gets the message.
+//! Publishing to services: of all services that subscribe by name or by pattern, one gets the message.
 
 use super::fan_out::FanOutResult;
 use crate::broker::publication::Publication;
@@ -7,7 +7,7 @@ use crate::broker::subscriber::Subscriber;
 use crate::outbound_queue::{Delivery, Message, Pushed};
 use std::time::Instant;
 
-/// Publishes to the next service in round robin. No service is reached if there is none.
+/// Publishes to the next service in round robin. If no service is subscribed, the message reaches none.
 pub(crate) fn publish(shared: &BrokerState, publication: &Publication<'_>, now: Instant) -> FanOutResult {
     let mut message = None;
     let result = shared.services.with_topic(publication.destination, |topic, patterns| {
@@ -17,8 +17,9 @@ pub(crate) fn publish(shared: &BrokerState, publication: &Publication<'_>, now: 
     result.unwrap_or_default()
 }
 
-/// Pushes the message to the first member in round robin that can take it and whose outbound queue is at or below half.
-/// If there is none, pushes it to the member with the fewest bytes above half, for which the publisher should wait.
+/// Pushes the message to the first member in round robin that can take it and whose outbound queue is at or below one
+/// half. If all queues are above one half, pushes it to the member with the fewest bytes above it. The publisher should
+/// then wait for this member.
 fn push_to_next(groups: &[&[Subscriber]], turn: &mut u32, message: &Message, now: Instant) -> FanOutResult {
     let count: usize = groups.iter().map(|members| members.len()).sum();
     let mut above_half = Vec::new();
@@ -30,7 +31,7 @@ fn push_to_next(groups: &[&[Subscriber]], turn: &mut u32, message: &Message, now
         }
         match member.outbound_queue.bytes_above_half() {
             None => {}
-            // A queue that this message brings above half is not skipped: only the next message finds it congested.
+            // The message may bring the queue above one half. Only the next message then finds it congested.
             Some(0) if push(member, message, now) != Pushed::Gone => {
                 *turn = next(index);
                 return FanOutResult { reached: 1, receivers: 1, ..FanOutResult::default() };
@@ -61,7 +62,7 @@ fn next(index: usize) -> u32 {
     u32::try_from(index + 1).unwrap_or(0)
 }
 
-/// Returns the member at `index`, counted through all groups.
+/// Returns the member at `index` in the concatenation of all groups.
 fn member_at<'a>(groups: &[&'a [Subscriber]], mut index: usize) -> &'a Subscriber {
     for members in groups {
         match members.get(index) {

@@ -1,4 +1,4 @@
-//! The subscribers of one topic or pattern: a dense list for the hot loop. Adding and removing take O(1).
+//! The subscribers of one topic or pattern: a dense list for the hot loop. Adding and removing a subscriber take O(1).
 
 use crate::broker::subscriber::Subscriber;
 use crate::budget::{Budget, Charge, allocation};
@@ -9,7 +9,8 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SubscriberSlot(usize);
 
-/// A list of subscribers. Members are contiguous and in no particular order; a slab of slots stores the index of each.
+/// A list of subscribers. The members are contiguous and in no particular order. Each member has a slot in a slab,
+/// which stores its index.
 #[derive(Debug, Default)]
 pub(crate) struct SubscriberList {
     members: Vec<Subscriber>,
@@ -17,7 +18,7 @@ pub(crate) struct SubscriberList {
     infos: Vec<SubscriberInfo>,
     /// The index of the member in each slot.
     indexes: Slab<usize>,
-    /// The charge for the lists; `None` if the memory is not accounted for.
+    /// The charge for the lists; `None` if they are not charged.
     memory: Option<Charge>,
 }
 
@@ -25,7 +26,7 @@ pub(crate) struct SubscriberList {
 #[derive(Clone, Copy, Debug)]
 struct SubscriberInfo {
     slot: SubscriberSlot,
-    /// When the member subscribed, in milliseconds of Unix time.
+    /// The time at which the member subscribed, in milliseconds of Unix time.
     since: u64,
 }
 
@@ -86,7 +87,7 @@ impl SubscriberList {
         &self.members
     }
 
-    /// Returns all members, each with the time since which it is subscribed.
+    /// Returns all members, each with the time at which it subscribed.
     pub(crate) fn infos(&self) -> impl Iterator<Item = (&Subscriber, u64)> {
         self.members.iter().zip(self.infos.iter().map(|info| info.since))
     }
@@ -102,7 +103,7 @@ impl SubscriberList {
         {
             self.members.shrink_to(self.members.len() * 2);
             self.infos.shrink_to(self.infos.len() * 2);
-            // Slots identify members and cannot move; unused slots at the end can be freed.
+            // Slots identify members and cannot move, so only unused slots at the end can be freed.
             self.indexes.shrink_to_fit();
             self.update_charge();
         }

@@ -15,9 +15,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Instant;
 
-/// A topic, or another destination whose messages are not kept, that has a subscriber by name or a watcher, or is just
-/// being published to. A topic that has neither is marked as closed under its lock. Code that finds a closed topic
-/// starts again from the map:
+/// A topic, or another destination that does not store messages. It exists while it has a subscriber by name or a
+/// watcher, or while a message is being published to it. When it is no longer needed, it is marked as closed under its
+/// lock. Code that finds a closed topic starts again from the map:
 ///
 /// ```text
 ///   created ── add, watch ──> needed ── last one removed ──> closed ── removed from the map
@@ -32,12 +32,11 @@ pub(crate) struct Topic {
 #[derive(Debug)]
 struct State {
     subscribers: SubscriberList,
-    /// Groups of pattern subscribers, updated under this lock by every publish. A group holds no outbound queue once
-    /// its members have been removed.
+    /// The groups of pattern subscribers. Every publish updates them under this lock.
     matched: Matched,
     /// The presence tracker of the members, while they are watched.
     tracker: Option<Arc<PresenceTracker>>,
-    /// The round robin position for destinations where one of all subscribers gets a message.
+    /// The round robin position, for destinations below `/app`.
     turn: u32,
     is_closed: bool,
     /// The charge for the topic and its list of groups, once the topic has a subscriber or a watcher.
@@ -64,8 +63,7 @@ impl Topic {
     }
 
     /// Adds a subscriber that subscribed at `since`, in milliseconds of Unix time. Returns `None` if the topic is
-    /// closed. `gauge` counts topics with subscribers. The memory is charged to `share`, unless connections account for
-    /// it.
+    /// closed. `gauge` counts topics with subscribers. The memory is charged to `share`, if it is given.
     pub(crate) fn add(
         &self,
         subscriber: Subscriber,
@@ -96,7 +94,8 @@ impl Topic {
         }
     }
 
-    /// Updates the groups, calls `action`, and keeps the groups if there is memory for a list of that size.
+    /// Updates the groups of pattern subscribers and calls `action`. If there is no memory for the list of groups, does
+    /// not keep it.
     fn with_groups<T>(
         &self,
         state: &mut State,
@@ -112,7 +111,7 @@ impl Topic {
         {
             let own_bytes = Topic::bytes(&self.destination);
             if !memory.try_resize(own_bytes + bytes) {
-                // The next message is matched again, because the groups are not kept.
+                // The groups are not kept, so the next message is matched again.
                 state.matched = Matched::default();
                 memory.resize(own_bytes);
             }
@@ -120,7 +119,7 @@ impl Topic {
         result
     }
 
-    /// Removes a subscriber. Returns whether the topic is closed then.
+    /// Removes a subscriber. Returns whether the topic is closed afterwards.
     pub(crate) fn remove(&self, slot: SubscriberSlot, gauge: &Gauge) -> bool {
         let mut state = self.state.lock();
         let removed = state.subscribers.remove(slot);
@@ -137,7 +136,7 @@ impl Topic {
         is_closed
     }
 
-    /// Returns the presence tracker of the members, which is created if it does not exist, and counts one more watcher.
+    /// Counts one more watcher, and returns the presence tracker of the members. Creates it if it does not exist.
     /// Returns `None` if the topic is closed. `presence_destination` is the destination that the watcher subscribes to.
     pub(crate) fn acquire_tracker(
         &self,
@@ -153,8 +152,8 @@ impl Topic {
         if let Some(share) = share {
             self.charge_to(share, &mut state);
         }
-        // Created from the subscribers under the topic's lock: subscribers that are added or removed later find the
-        // tracker.
+        // The tracker is created from the subscribers under the topic's lock, so that it misses no subscriber that is
+        // added or removed later.
         let State { subscribers, tracker, .. } = &mut *state;
         let tracker = tracker.get_or_insert_with(|| {
             PresenceTracker::new(presence_destination, subscribers.infos(), context, now)
@@ -163,7 +162,7 @@ impl Topic {
         Some(tracker.clone())
     }
 
-    /// Counts one watcher less. Returns whether the topic is closed then.
+    /// Counts one watcher less. Returns whether the topic is closed afterwards.
     pub(crate) fn release_tracker(&self, tracker: &Arc<PresenceTracker>) -> bool {
         let mut state = self.state.lock();
         let mut removed = None;
@@ -177,8 +176,9 @@ impl Topic {
         is_closed
     }
 
-    /// Pushes a message to all subscribers, by name and by pattern. Returns `None` if the topic is closed. The flag in
-    /// the result is set if the topic is closed afterwards, because it has neither a subscriber by name nor a watcher.
+    /// Pushes a message to all subscribers, by name and by pattern. Returns `None` if the topic was closed before. The
+    /// returned flag tells whether the topic is closed afterwards: it is if the topic has neither a subscriber by name
+    /// nor a watcher.
     pub(crate) fn publish(
         &self,
         message: &Message,
@@ -204,8 +204,8 @@ impl Topic {
         })
     }
 
-    /// Calls `action` with all subscribers, first those by name and then group by group. Returns `None` if the topic
-    /// was closed before, else whether it is closed now.
+    /// Calls `action` with all subscribers: first with those by name, and then with each group. Returns `None` if the
+    /// topic was closed before. Otherwise returns whether it is closed afterwards.
     pub(crate) fn with_subscribers(
         &self,
         patterns: &Patterns,
@@ -225,9 +225,9 @@ impl Topic {
         Some(state.is_closed)
     }
 
-    /// Calls `action` once with all subscribers and the round robin position. `turn` is the position for topics without
-    /// a subscriber by name, which exist only for a moment. Returns the result of `action`, and the same flag as
-    /// [`with_subscribers`](Topic::with_subscribers).
+    /// Calls `action` once with all subscribers and the round robin position. A topic without a subscriber by name
+    /// exists only for a moment, and so uses the position `turn` instead of its own. Returns the result of `action`,
+    /// and the same flag as [`with_subscribers`](Topic::with_subscribers).
     pub(crate) fn choose<T>(
         &self,
         patterns: &Patterns,
@@ -240,7 +240,7 @@ impl Topic {
         }
         let result = self.with_groups(&mut state, patterns, |state| {
             let State { subscribers, matched, turn: own_turn, .. } = state;
-            // All groups are locked together, so every thread locks them in this order.
+            // All groups are locked together. Every thread locks them in this order, so that there is no deadlock.
             matched.groups.sort_unstable_by_key(|group| Arc::as_ptr(group).addr());
             let groups: Vec<_> = matched.groups.iter().map(|group| group.subscribers.read()).collect();
             let members =

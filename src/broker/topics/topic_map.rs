@@ -18,8 +18,8 @@ use dashmap::DashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The topics of one family that have a subscriber by name or a watcher, and all pattern subscriptions. Families are
-/// separate: no pattern of one ever matches a name of another.
+/// The topics of one family that have a subscriber by name or a watcher, and the pattern subscriptions of this family.
+/// Families are separate: a pattern of one family never matches a name of another.
 #[derive(Debug)]
 pub(crate) struct Topics {
     context: Arc<BrokerContext>,
@@ -27,7 +27,7 @@ pub(crate) struct Topics {
     patterns: Patterns,
     /// The gauge of topics with a subscriber by name.
     gauge: Gauge,
-    /// The budget to which topics are charged; `None` where each connection is a subscriber and accounts for it.
+    /// The budget to which topics are charged; `None` if they are not charged.
     share: Option<Arc<Budget>>,
 }
 
@@ -46,13 +46,14 @@ impl Topics {
         Topics { context, map: DashMap::new(), patterns, gauge, share: Some(share) }
     }
 
-    /// Creates topics whose subscribers are connections, the number of which other limits bound.
+    /// Creates the family whose subscribers are the online sessions. Its memory is not charged, because the limit of
+    /// connections bounds it.
     pub(crate) fn of_connections(context: Arc<BrokerContext>) -> Topics {
         let (map, patterns) = (DashMap::new(), Patterns::new());
         Topics { context, map, patterns, gauge: Gauge::default(), share: None }
     }
 
-    /// Returns the number of subscribers that a message to this destination would be pushed to.
+    /// Returns the number of subscribers to which a message to `destination` would be pushed.
     pub(crate) fn receivers(&self, destination: &Destination) -> usize {
         if let Some(topic) = self.find(destination) {
             return topic.receivers(&self.patterns);
@@ -73,9 +74,9 @@ impl Topics {
         result.unwrap_or_default()
     }
 
-    /// Calls `action` with the topic of that name, if it has subscribers, and returns its result. `action` returns
-    /// `None` if the topic is closed; it is then called again with the topic that replaced it, if there is one. Its
-    /// second value tells whether the topic is closed now.
+    /// Calls `action` with the topic of that name, and returns its result. Returns `None` if the topic has no
+    /// subscribers. If `action` returns `None`, the topic was closed before, and `action` is called again with the
+    /// topic that replaced it. The flag that `action` returns tells whether the topic is closed afterwards.
     pub(crate) fn with_topic<T>(
         &self,
         destination: &Destination,
@@ -115,8 +116,8 @@ impl Topics {
         }
     }
 
-    /// Sends the watcher the members that subscribe to `destination` by name, and then every change.
-    /// `presence_destination` is the destination that it subscribed to.
+    /// Adds a watcher of the members of `destination`, which are its subscribers by name. The watcher gets all members
+    /// now, and every change later. `presence_destination` is the destination that the watcher subscribes to.
     pub(crate) fn watch(
         &self,
         destination: &Destination,
@@ -155,8 +156,8 @@ impl Topics {
         (self.map.len(), self.patterns.len())
     }
 
-    /// Calls `action` with the topic of that name until `action` finds a topic that is open. Creates the topic if it
-    /// does not exist.
+    /// Calls `action` with the topic of that name, which is created if it does not exist. If `action` returns `None`,
+    /// the topic was closed, and `action` is called again with the topic that replaced it.
     fn with_open_topic<T>(
         &self,
         destination: &Destination,
@@ -176,8 +177,8 @@ impl Topics {
         self.map.get(destination.as_str()).map(|topic| topic.clone())
     }
 
-    /// Creates the topic of a name that has no subscriber by name, if it has subscribers by pattern: its lock defines
-    /// the order of the messages. Returns `None` if it has none.
+    /// Creates the topic of a name that has subscribers only by pattern, because the lock of a topic defines the order
+    /// of its messages. Returns `None` if no pattern matches.
     fn create_for_patterns(&self, destination: &Destination) -> Option<Arc<Topic>> {
         let mut matched = Matched::default();
         self.patterns.update(&mut matched, destination);

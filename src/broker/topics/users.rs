@@ -1,8 +1,8 @@
 //! Publishing to users: to all sessions of each user, or to one session.
 //!
-//! A user's destination is a topic in a separate family, under the name of its owner: `/user/alice/queue/x`. The
-//! destination of a session that is identified by its id alone, `/user/~ID/queue/x`, is routed to that of the session's
-//! owner, where only this session gets the message.
+//! A user's destination, such as `/user/alice/queue/x`, is a topic in a separate family. All sessions of a user
+//! subscribe to the same topic. A message to `/user/~ID/queue/x`, which names a session, is routed to the topic of the
+//! session's user (if the session has one), but only this session gets it.
 
 use super::fan_out::FanOutResult;
 use super::topic_map::Topics;
@@ -20,16 +20,16 @@ use std::time::Instant;
 /// Work of finding the sessions of one user, see [`crate::work`].
 pub(crate) const OWNER_WORK: usize = 4;
 
-/// One message on its way to users, and its results so far.
+/// One message on its way to users, and the results so far.
 struct UserDelivery<'a> {
     topics: &'a Topics,
     content: Content<'a>,
     now: Instant,
-    /// Encoded when the first subscriber is found.
+    /// The message, which is encoded when the first destination with subscribers is found.
     message: Option<Message>,
     result: FanOutResult,
     sessions: usize,
-    /// The outbound queues of one user that accepted the message. A session with many subscriptions counts once.
+    /// The outbound queues of the current user that accepted the message, once for each subscription.
     receivers: Vec<*const OutboundQueue>,
 }
 
@@ -70,7 +70,7 @@ impl<'a> UserDelivery<'a> {
         UserDelivery { topics, content, now, message: None, result, sessions: 0, receivers }
     }
 
-    /// Pushes to one destination, and there only to the session `to_session`, if it is given.
+    /// Pushes the message to one destination. If `to_session` is given, pushes it only to this session.
     fn send(&mut self, shared: &BrokerState, destination: &Destination, to_session: Option<&str>) {
         let (destination, only_session) = match destination.session() {
             Some(id) if to_session.is_some_and(|other| other != id) => return,
@@ -109,7 +109,7 @@ impl<'a> UserDelivery<'a> {
     }
 }
 
-/// Returns the destination where the session of this id gets messages for `/user/~ID/…`.
+/// Returns the destination that the session with this id subscribes to, given a `destination` like `/user/~ID/…`.
 fn owner_destination<'a>(
     shared: &BrokerState,
     destination: &'a Destination,

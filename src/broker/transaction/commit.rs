@@ -1,4 +1,4 @@
-//! A transaction that is being committed: all steps or none.
+//! The COMMIT of a transaction, which applies all steps or none.
 //!
 //! ```text
 //!   check each step ──> admit ──> reserve space for each step ──> apply each step
@@ -6,17 +6,17 @@
 //!          └──────────────┴──────────────────┴─ rejected: reserved space is released; no client saw a step
 //! ```
 //!
-//! The first passes do everything that can fail: deliveries to settle must be outstanding, the byte budget must
-//! have memory for all that the steps add (messages, and entries in the outbound queues of their receivers), and queues
-//! reserve space for each message. Other clients cannot settle those deliveries meanwhile, because they belong to
-//! subscriptions of the committing session, and cannot use the reserved space. The last pass applies the steps in
-//! order; it cannot fail.
+//! There are three passes over the steps. The first two do everything that can fail. In the first pass, deliveries to
+//! settle must be outstanding. After it, the byte budget must have memory for everything that the steps add: messages,
+//! and entries in the outbound queues of their receivers. In the second pass, queues reserve space for each message.
+//! The third pass applies the steps in order, and cannot fail: the deliveries belong to subscriptions of the committing
+//! session, so that no other client can settle them, and no other client can use the reserved space.
 //!
 //! The caller passes one step at a time and may do other work in between, because a transaction can be far more work
-//! than a connection may do at a time. No lock is held between two steps. The messages of a transaction keep their
+//! than a connection may do in one poll. No lock is held between two steps. The messages of a transaction keep their
 //! order, and messages of other clients may come between them. The memory that is reserved for a step is released when
-//! the step is applied, because its messages are charged then. A queue with a reservation is not removed. A temporary
-//! queue may be closed meanwhile: messages for it are dropped and counted.
+//! the step is applied, because the step's messages are charged from then on. A queue with a reservation is not
+//! removed. A temporary queue may be closed during the COMMIT. Messages to it are then dropped and counted.
 
 use super::estimate::Estimate;
 use super::step::TransactionStep;
@@ -34,14 +34,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A transaction that is being committed. Each pass takes all steps, in the same order: [`Commit::check`],
-/// [`Commit::admit`] after the last of them, [`Commit::reserve`], [`Commit::apply`]. Once a step is rejected, only
-/// [`Commit::release_step`] remains. Dropping a commit releases at once what is reserved for steps that were not
-/// applied.
+/// A transaction that is being committed. The caller calls [`Commit::check`] for each step, then [`Commit::admit`]
+/// once, then [`Commit::reserve`] for each step, and then [`Commit::apply`] for each step, always in the same order of
+/// steps. If a call fails, the caller may call only [`Commit::release_step`]. Dropping a commit releases everything
+/// that is reserved for steps that were not applied, in one go.
 pub struct Commit {
     shared: Arc<BrokerState>,
     estimate: Estimate,
-    /// The deliveries that checked steps settle, as address of the queue, consumer and tag.
+    /// The deliveries that the checked steps settle: memory address of the queue, consumer, and tag.
     settled: HashSet<(usize, ConsumerId, Tag)>,
     memory: Option<Reservation>,
     /// Steps that are checked and not yet applied.
@@ -59,10 +59,10 @@ struct PreparedStep {
 /// Space in a queue for the message of a step.
 #[derive(Default)]
 enum QueueReservation {
-    /// The step needs no space, or none is reserved yet.
+    /// The step needs no space, or its space is not reserved yet.
     #[default]
     None,
-    /// Space for this message.
+    /// Space for this message is reserved in this queue.
     Reserved(Arc<Queue>, Message),
     /// The temporary queue of the message has been closed.
     QueueClosed,
@@ -96,10 +96,10 @@ impl Commit {
         Ok(())
     }
 
-    /// Reserves the memory that all steps add, between the first and the second pass.
+    /// Reserves the memory that all steps add, after the first pass and before the second.
     ///
     /// # Errors
-    /// The steps would add more than half of the remaining memory.
+    /// The steps would add more than half of the free memory.
     pub fn admit(&mut self) -> Result<(), BrokerError> {
         (self.estimate, self.settled) = Default::default();
         let bytes = self.steps.iter().map(|step| step.bytes).sum();
@@ -135,7 +135,7 @@ impl Commit {
         let PreparedStep { bytes, reservation } = self.steps.pop_front().unwrap_or_default();
         let published = self.apply_to(step, reservation, now);
         if let Some(memory) = &mut self.memory {
-            // The messages of this step are charged now.
+            // The messages of this step are charged from now on.
             memory.release(bytes);
         }
         published
@@ -154,7 +154,7 @@ impl Commit {
         true
     }
 
-    /// Checks that every delivery is outstanding and is settled only once.
+    /// Checks that every delivery is outstanding, and that the transaction settles it only once.
     fn check_settlement(&mut self, consumer: &Consumer, tags: &[Tag]) -> Result<(), BrokerError> {
         work::add(tags.len());
         let &Consumer { ref queue, id } = consumer;

@@ -1,5 +1,5 @@
-//! An upper bound of the memory that a transaction is going to add, for its admission: as if no receiver took a message
-//! in the meantime.
+//! An upper bound of the memory that a transaction adds, for its admission. It assumes that no receiver takes a message
+//! before all steps are applied.
 
 use super::step::TransactionStep;
 use crate::broker::publication::Content;
@@ -11,13 +11,13 @@ use crate::outbound_queue::{Delivery, Message};
 use crate::work;
 use std::collections::{HashMap, HashSet};
 
-/// Factor by which an outbound queue grows.
+/// Factor by which the capacity of an outbound queue grows.
 const GROWTH_FACTOR: usize = 2;
 
-/// Work of estimating the bytes that one message adds, see [`crate::work`].
+/// Cost of estimating the bytes that one message adds, see [`crate::work`].
 const ESTIMATE_WORK: usize = 2;
 
-/// An estimate of the bytes that the steps of one transaction add: messages, queues for them, and entries of outbound
+/// An estimate of the bytes that the steps of one transaction add: messages, new queues, and entries in outbound
 /// queues.
 #[derive(Default)]
 pub(super) struct Estimate {
@@ -26,7 +26,7 @@ pub(super) struct Estimate {
 }
 
 impl Estimate {
-    /// Returns the bytes that one more step adds.
+    /// Returns the estimated bytes that one more step adds.
     pub(super) fn add(&mut self, shared: &BrokerState, step: &TransactionStep<'_>) -> usize {
         let mut bytes = 0;
         let (content, receivers) = match step {

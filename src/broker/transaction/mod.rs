@@ -1,4 +1,4 @@
-//! Transactions: several steps of a client that are applied all or none.
+//! Transactions: steps of a client that are applied all together or not at all.
 
 pub(super) mod commit;
 mod estimate;

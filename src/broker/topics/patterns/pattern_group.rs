@@ -5,7 +5,7 @@ use crate::budget::{allocation, shared_allocation};
 use crate::destination::{Pattern, Segment};
 use parking_lot::RwLock;
 
-/// The pattern of wildcard subscriptions, and their subscribers.
+/// A pattern and its subscribers.
 #[derive(Debug)]
 pub(crate) struct PatternGroup {
     /// The pattern, shared with all its subscribers.

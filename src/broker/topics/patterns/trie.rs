@@ -1,4 +1,4 @@
-//! The trie of patterns: one node for each beginning of a pattern.
+//! The trie of patterns. Each node stands for the segments on the path from the root to the node.
 
 use super::pattern_group::PatternGroup;
 use crate::budget::{Budget, Charge, allocation, table_allocation};
@@ -14,7 +14,7 @@ pub(super) type NodeId = usize;
 /// The node at which all patterns begin.
 pub(super) const ROOT: NodeId = 0;
 
-/// A node, and the nodes that one more segment of a pattern leads to.
+/// A node of the trie. Its children are the nodes that one more segment leads to: a literal, `*` or `**`.
 #[derive(Debug, Default)]
 pub(super) struct Node {
     pub(super) literals: HashMap<Box<str>, NodeId>,
@@ -32,13 +32,13 @@ pub(super) struct PatternEnd {
     members: usize,
 }
 
-/// The patterns of one family, by their segments.
+/// The patterns of one family of destinations, by their segments.
 #[derive(Debug)]
 pub(super) struct Trie {
     pub(super) nodes: Slab<Node>,
     /// Number of patterns that have a subscriber.
     pub(super) groups: usize,
-    /// Bytes of groups, literals and the tables of nodes.
+    /// Bytes of the groups, of the literals, and of the nodes' tables.
     texts_bytes: usize,
     memory: Option<Charge>,
 }
@@ -47,7 +47,7 @@ pub(super) struct Trie {
 const NODE_BYTES: usize = size_of::<Node>() + size_of::<usize>();
 /// Bytes of an entry in a node's table of literals.
 const LITERAL_BYTES: usize = size_of::<(Box<str>, NodeId)>();
-/// Largest number of nodes whose capacity the slab keeps even when it is nearly empty.
+/// Largest capacity, in nodes, that the slab keeps even if it is nearly empty.
 const IDLE_NODES: usize = 256;
 
 impl Trie {
@@ -57,7 +57,7 @@ impl Trie {
         Trie { nodes, groups: 0, texts_bytes: 0, memory: None }
     }
 
-    /// Returns the bytes of the nodes of a pattern that shares none with others.
+    /// Returns the bytes of the nodes of a pattern that shares no node with other patterns.
     pub(super) fn nodes_bytes(pattern: &Pattern) -> usize {
         let nodes = pattern.segments().iter().map(|segment| match segment {
             Segment::Literal(literal) => {
@@ -103,8 +103,8 @@ impl Trie {
         (group, true)
     }
 
-    /// Removes one member from the group of a pattern. If the group has no members left, removes it with the nodes that
-    /// no other pattern uses, and returns `true`.
+    /// Removes one member from the group of a pattern. If the group has no members left, removes the group and the
+    /// nodes that no other pattern uses, and returns `true`.
     pub(super) fn leave(&mut self, pattern: &Pattern) -> bool {
         let mut path = vec![ROOT];
         for segment in pattern.segments() {

@@ -1,17 +1,17 @@
 //! Matching one name against the trie of patterns.
 //!
-//! A node is visited with the set of *positions* at which it can be reached: the set contains `i` if the path to the
-//! node matches the first `i` segments of the name. A name has few segments, so a set is one word of bits, and a step
-//! along an edge is one operation on it:
+//! A node is visited with a set of *positions*: the set contains `i` if the path to the node matches the first `i`
+//! segments of the name. A name has few segments, so a set is an integer with one bit for each position. Following an
+//! edge to a child is one operation on this integer:
 //!
-//! | edge | positions behind it |
+//! | edge | positions of the child |
 //! |---|---|
-//! | a literal | those before which that segment stands, plus one |
-//! | `*` | all, plus one |
-//! | `**` | the lowest, and all above it |
+//! | a literal | `i + 1` for each position `i` of the parent at which the next segment of the name is this literal |
+//! | `*` | `i + 1` for each position `i` of the parent |
+//! | `**` | the lowest position of the parent, and all positions above it |
 //!
-//! A pattern matches if the position behind the last segment is in the set of its last node. Each node has one parent,
-//! so it is visited at most once: the cost of a name is at most the number of nodes.
+//! A pattern matches if the set of its last node contains the number of segments of the name. Each node has one parent
+//! and is visited at most once, so that the cost of matching a name is bounded by the number of nodes.
 
 use super::pattern_group::PatternGroup;
 use super::trie::{NodeId, ROOT, Trie};
@@ -23,7 +23,8 @@ use std::sync::Arc;
 /// A set of positions in the name.
 type Positions = u128;
 
-/// Maximum number of segments of a name, the owner of a user's destination included, so that every position has a bit.
+/// Maximum number of segments of a name, so that every position has a bit. In a user's destination, the owner is a
+/// segment too.
 const SEGMENTS_MAX: usize = Positions::BITS as usize - 1;
 
 /// Nodes to visit, each with its positions.
@@ -33,7 +34,7 @@ type PendingNodes = SmallVec<[(NodeId, Positions); 16]>;
 pub(super) struct Walk<'a> {
     trie: &'a Trie,
     segments: SmallVec<[&'a str; 16]>,
-    /// The positions before each segment, computed when first needed.
+    /// For each segment of the name, the positions at which it is the next one. Computed when first needed.
     positions_of_segment: HashMap<&'a str, Positions>,
     pending: PendingNodes,
     visits: usize,
@@ -55,7 +56,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Returns the groups of all patterns that match, and the number of nodes and edges visited.
+    /// Returns the groups of all patterns that match, and the number of visited nodes and edges.
     pub(super) fn groups(mut self) -> (Vec<Arc<PatternGroup>>, usize) {
         let end: Positions = 1 << self.segments.len();
         let all = end | (end - 1);
@@ -71,7 +72,7 @@ impl<'a> Walk<'a> {
             if let Some(many) = node.many {
                 self.add_pending(many, all & (positions & positions.wrapping_neg()).wrapping_neg());
             }
-            // No segment follows the last one.
+            // At the end of the name there is no next segment.
             let before_segment = positions & !end;
             if before_segment == 0 {
                 continue;
@@ -84,8 +85,8 @@ impl<'a> Walk<'a> {
         (groups, self.visits)
     }
 
-    /// Enters the children that the literals at `node_id` lead to. Iterates over the segments at these positions or
-    /// over the literals, whichever are fewer.
+    /// Adds the children that `node_id` has for the next segments at `positions`. Iterates over the segments of the
+    /// name or over the literals of the node, whichever are fewer.
     fn follow_literals(&mut self, node_id: NodeId, positions: Positions) {
         let literals = &self.trie.nodes[node_id].literals;
         if literals.is_empty() {
@@ -139,7 +140,7 @@ mod tests {
     use super::super::tests::{pattern, topic};
     use super::*;
 
-    /// Returns the number of nodes and edges visited, and of patterns that match.
+    /// Returns the number of visited nodes and edges, the number of all nodes, and the number of patterns that match.
     fn cost(patterns: &[String], name: &str) -> (usize, usize, usize) {
         let mut trie = Trie::new();
         for text in patterns {
@@ -155,7 +156,7 @@ mod tests {
 
     #[test]
     fn matching_visits_each_node_a_bounded_number_of_times() {
-        // Each segment of the name can begin the part behind each `**`.
+        // After each `**`, the next part of the pattern can begin at every segment of the name.
         let costly: Vec<String> = (1..58)
             .flat_map(|i| (1..58).map(move |j| (i, j)))
             .filter(|(i, j)| i + j < 59)
