@@ -13,14 +13,14 @@
 //! [`Budget::admits`] first, or uses [`Charge::try_grow`].
 //!
 //! Subscriptions, input and heads are each limited to a share, so that they cannot use up the memory for messages:
-//! three eighths of the budget always remain for messages. If messages fill the whole budget, a quarter of each share
+//! three eighths of the budget remain for messages. If messages fill the whole budget, a quarter of each share
 //! stays available. Consumers can then still subscribe and acknowledge, and so drain the queues.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// Divisor of the budget that gives the size of a share of [`Budget::share`].
+/// Divisor of the budget that gives the size of a share, see [`Budget::share`].
 const SHARE_DIVISOR: usize = 4;
 /// Divisor of a share that gives the part that stays available while messages fill the budget.
 const RESERVE_DIVISOR: usize = 4;

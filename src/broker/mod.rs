@@ -13,7 +13,7 @@
 //! and a message to `/app` to one service in round robin. A subscriber of `/presence` watches the members of a topic.
 //! The online sessions are the members of one topic, which is a fourth family.
 //!
-//! Each topic and each queue has its own lock. It linearises publishing and subscribing on one destination, and
+//! Each topic and each queue has its own lock. The lock linearises publishing and subscribing on this destination, and
 //! destinations do not wait for one another. Locks are taken in the following order, and no two of the same kind are
 //! held together:
 //!

@@ -22,8 +22,8 @@ pub struct ConsumerOptions {
     pub prefetch_bytes: usize,
     /// The consumer never gets a message whose body is not UTF-8. Such a message waits for another consumer. If a queue
     /// has only text-only consumers, the message moves to `/queue/dead.NAME` at once (`dead-reason:not-text`). A dead
-    /// letter queue keeps the message instead, and a temporary queue drops and counts it. For `/app`, a text-only
-    /// service does not get such a message, and another service gets it.
+    /// letter queue keeps the message instead, and a temporary queue drops and counts it. If a service is text only,
+    /// such a message to `/app` goes to another service.
     pub text_only: bool,
     /// A watcher of presence gets the names of all users, however many there are.
     pub presence_names: bool,

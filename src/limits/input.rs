@@ -39,7 +39,7 @@ const STALL_SEEN_VALIDITY: Duration = Duration::from_secs(1);
 /// Maximum number of frames and bodies that are dropped at a time. Dropping this many frees enough memory for one read.
 const DROPPED_MAX: usize = 64;
 
-/// The part of a budget that is used for the input of a group of clients.
+/// The memory for the input of a group of clients, charged to one budget.
 #[derive(Debug)]
 pub struct InputShare {
     budget: Arc<Budget>,
@@ -163,7 +163,7 @@ impl InputShare {
 }
 
 impl Unfinished {
-    /// Returns the time since the input was found stalled, or `None` if it was not.
+    /// Returns the time since the input was found stalled, or `None` if it was not found stalled.
     fn time_since_stall_seen(&self, now: Instant) -> Option<Duration> {
         self.stall_seen_at.map(|at| now.saturating_duration_since(at))
     }

@@ -21,6 +21,6 @@ pub struct Delivery {
     /// Number of times that the message has been sent to a consumer, including this delivery; 1 for a broadcast
     /// message.
     pub count: u32,
-    /// The position of the message in its work queue; 0 if it does not come from one.
+    /// The position of the message in its work queue; 0 for a broadcast message.
     pub tag: Tag,
 }

@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-/// Smallest change in bytes that updates the gauge, so that few messages cause an update.
+/// Smallest change in bytes that updates the gauge, so that most messages cause no update.
 const GAUGE_STEP_BYTES: usize = 16 * 1024;
 /// Factor by which the queue may exceed `outbound_queue_bytes_max` during the grace period.
 const BURST_FACTOR: usize = 4;
@@ -135,7 +135,7 @@ impl OutboundQueue {
             wake_batch::wake(receiver);
         }
         if becomes_congested {
-            // Wakes the receiver now, so that it takes deliveries while this poll iteration continues.
+            // Wakes the receiver now, so that it takes deliveries while the publisher continues to push.
             wake_deferred();
         }
         if congested { Pushed::Congested } else { Pushed::Accepted }

@@ -29,9 +29,12 @@ pub(super) struct State {
     pub(super) bytes: usize,
     pub(super) phase: Phase,
     pub(super) receiver: Option<Waker>,
+    /// Whether the next push wakes the receiver.
     pub(super) receiver_waits: bool,
     pub(super) publishers: WaitingPublishers,
+    /// The time at which the queue passed one half. Reset below one quarter.
     pub(super) congested_since: Option<Instant>,
+    /// The time at which the receiver last took deliveries.
     pub(super) taken_at: Instant,
     /// Whether a message of a work queue was rejected since the last
     /// [`take_blocked`](super::OutboundQueue::take_blocked).

@@ -100,8 +100,8 @@ impl SubscriptionTarget {
     }
 }
 
-/// Marks the outbound queue of a text-only service. The option `text_only` depends on the transport, and so is the same
-/// for all subscriptions of a connection.
+/// Marks the outbound queue of a text-only service. The option `text_only` depends only on the transport, and so is the
+/// same for all subscriptions of a connection.
 fn mark_text_only(kind: DestinationKind, subscriber: &Subscriber, options: ConsumerOptions) {
     if kind == DestinationKind::App && options.text_only {
         subscriber.outbound_queue.set_text_only();

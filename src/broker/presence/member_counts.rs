@@ -70,7 +70,7 @@ pub(super) struct ReportedTotals {
     pub(super) anonymous: usize,
 }
 
-/// A change of one user that watchers are told.
+/// A change of one user, to be reported to the watchers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct MemberChange {
     pub(super) user: Arc<str>,
@@ -152,7 +152,8 @@ impl MemberCounts {
         self.reported
     }
 
-    /// Returns all users that were reported as present: name, since, sessions.
+    /// Returns all users that were reported as present: the name, the value of `since` and the number of sessions of
+    /// each.
     pub(super) fn reported_users(&self) -> impl Iterator<Item = (&Arc<str>, u64, usize)> {
         let reported = self.users.iter().filter(|(_, member)| member.user_sessions.reported > 0);
         reported.map(|(name, member)| (name, member.since, member.user_sessions.reported))

@@ -8,9 +8,9 @@
 //!
 //! A topic has a [`PresenceTracker`](tracker::PresenceTracker) while it is watched. The tracker is created from the
 //! topic's subscribers under the topic's lock. From then on, the topic tells the tracker about each subscriber that is
-//! added or removed. The tracker collects the changes, and the ticker *flushes* them: it takes the collected changes
-//! and sends them to the watchers. The first change after a quiet time is flushed at once, and then one page of names
-//! per `presence-interval`. Each flush has a version number.
+//! added or removed. The tracker collects the changes, and the ticker *flushes* them: it sends the collected changes to
+//! the watchers. The first change after a quiet time is flushed at once. The next flush follows after one
+//! `presence-interval` for each page of names that was sent. Each flush has a version number.
 //!
 //! Everything that watchers get is pushed under the lock of the watchers. A snapshot therefore shows the state of the
 //! last flush, and the messages that follow it contain all later changes. Publishers never wait for watchers.

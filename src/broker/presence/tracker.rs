@@ -19,8 +19,8 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use stompbox_frames::stomp::Headers;
 
-/// The presence tracker of a topic that is watched. Code that holds both locks takes the lock of the watchers first.
-/// Methods that the topic calls take only the lock of the counts, and so never wait for pushes to watchers.
+/// The presence tracker of a topic that is watched. Code that needs both locks takes `watchers` before `count_state`.
+/// Methods that the topic calls take only `count_state`, and so never wait for pushes to watchers.
 #[derive(Debug)]
 pub(in crate::broker) struct PresenceTracker {
     /// The destination that the watchers subscribe to.
@@ -34,7 +34,7 @@ pub(in crate::broker) struct PresenceTracker {
 /// The watchers, and the messages that they get.
 #[derive(Debug)]
 struct Watchers {
-    /// Watchers that get names only while there are few members.
+    /// Watchers that get names only while `counts_only` is not set.
     with_limited_names: SubscriberList,
     /// Watchers that always get names.
     with_all_names: SubscriberList,
@@ -188,7 +188,7 @@ impl PresenceTracker {
         watchers.numbers = None;
         let names_max = self.context.options.presence_names_max;
         let was_counts_only = watchers.counts_only;
-        // Names are switched on again only below a lower limit, so that they do not go on and off with single users.
+        // Names are switched on again only below a lower limit, so that single users do not switch them on and off.
         let counts_only_above = if was_counts_only { names_max - names_max / 10 } else { names_max };
         watchers.counts_only = totals.members > counts_only_above;
         let counts_only = watchers.counts_only;

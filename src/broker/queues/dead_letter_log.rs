@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// Shortest time between two reports. The first report is written at once.
 const INTERVAL: Duration = Duration::from_secs(10);
-/// Number of lines of a report that name a queue. Messages of further queues are counted together.
+/// Maximum number of lines of a report that name a queue. Messages of further queues are counted together.
 const QUEUES_MAX: usize = 16;
 
 /// A counter of dead letters for the next report.

@@ -6,10 +6,11 @@
 //!   binary ── its lowest position ── next two consumers that take every message ────┘
 //! ```
 //!
-//! For each message, only the consumers that can take it are considered: a text-only consumer is none of them if the
-//! message is binary. If at least two of them are willing and the first one was the last to return the message, the
-//! second one gets it, and the first one keeps its place in the round robin. If only one is willing, messages that it
-//! must wait for are skipped.
+//! Only consumers that can take a message are considered for it. Text-only consumers cannot take a binary message.
+//!
+//! - If several of these consumers are willing, the next one in the round robin gets the message. If this is the
+//!   consumer that returned the message last, the one after it gets the message, and the consumer keeps its turn.
+//! - If only one of them is willing, messages that it must wait for are skipped.
 //!
 //! Each iteration delivers a message or marks a consumer as paused, so the loop ends.
 

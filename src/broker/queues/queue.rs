@@ -104,8 +104,8 @@ impl Queue {
         })
     }
 
-    /// Reserves space for a message of `bytes` bytes. Until the space is used or [`released`](Queue::release), the
-    /// queue is not removed as idle.
+    /// Reserves space for a message of `bytes` bytes. The queue is not removed until the space is used or
+    /// [released](Queue::release).
     pub(crate) fn reserve(&self, bytes: usize) -> Result<Result<(), BrokerError>, QueueClosed> {
         self.if_open(|state| {
             self.check_capacity(state, bytes)?;
@@ -346,7 +346,7 @@ impl Queue {
     }
 
     /// Delivers all messages that can be delivered, and sets a timer for the end of the next backoff. If `now` is
-    /// given, makes the messages ready whose backoff is over, before it delivers.
+    /// given, first makes the messages ready whose backoff is over.
     fn deliver(&self, state: &mut QueueState, now: Option<Instant>) {
         if let Some(now) = now {
             state.backlog.promote(now);

@@ -146,7 +146,8 @@ impl Queues {
         self.remove_if_idle(queue);
     }
 
-    /// Opens a temporary queue. Closes an earlier queue of the same address, although no address is used twice.
+    /// Opens a temporary queue. Addresses are used only once. If a queue of this address is open nevertheless, closes
+    /// it.
     pub(crate) fn open_temp(&self, address: &Destination) -> Arc<Queue> {
         let queue = Queue::new(address.clone(), &self.context, &self.context.share);
         let replaced = self.map.insert(address.text().clone(), queue.clone());

@@ -37,7 +37,7 @@ pub(in crate::broker) fn selector(text: &str) -> Selector {
     Selector::parse(text, usize::MAX).expect(text)
 }
 
-/// A broker. Each test passes it the current time.
+/// A broker with its budget and metrics. The tests pass the current time to the broker.
 pub(in crate::broker) struct Fixture {
     pub(in crate::broker) broker: Broker,
     pub(in crate::broker) budget: Arc<Budget>,

@@ -1,5 +1,5 @@
 //! Random operations on one queue, compared with a list of messages. No message is lost or duplicated, the order is
-//! kept, no message waits that a consumer with credit could take, no text-only consumer gets a message that is not
+//! kept, no message waits if a consumer with credit could take it, no text-only consumer gets a message that is not
 //! text, and all counters return to zero.
 
 use super::fixture::*;
@@ -308,7 +308,7 @@ impl Harness {
         slot.subscription.settle(&tags, settlement, self.now);
     }
 
-    /// Reads all deliveries, and checks that no message waits that a consumer with credit could take.
+    /// Reads all deliveries, and checks that no message waits if a consumer with credit could take it.
     fn check_no_consumer_is_idle(&mut self) {
         for slot in 0..SLOTS {
             self.read(slot);

@@ -413,8 +413,7 @@ fn queue_is_full_exactly_at_its_byte_limit() {
     assert!(fixture.broker.is_empty(), "the queue of the rejected message is removed");
     fixture.send_all(&["a"]);
     let used_bytes = fixture.metrics.queue_bytes.get() as usize;
-    // The size of a message includes the body and the digits of its length. Finds the body that fills the queue
-    // exactly.
+    // Finds the body that fills the queue exactly. The size of a message includes the digits of the body's length.
     let exact = (0..max).map(|n| "x".repeat(n)).find(|body| {
         let other = Fixture::new();
         other.send(Q, "");

@@ -19,7 +19,8 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 const SLOTS: usize = 1024;
 
-/// The indexes of two counters: that of a topic's first segment, and that of its first two segments.
+/// The indexes of two counters: that of a topic's first segment, and that of its first two segments. The second one is
+/// `None` if the topic has only one segment.
 pub(crate) type PrefixSlots = [Option<usize>; 2];
 
 /// Counters of changes. They only grow, so the sum of several counters changes whenever one of them does.

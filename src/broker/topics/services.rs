@@ -17,8 +17,8 @@ pub(crate) fn publish(shared: &BrokerState, publication: &Publication<'_>, now: 
     result.unwrap_or_default()
 }
 
-/// Pushes the message to the first member in round robin that can take it and whose outbound queue is at or below one
-/// half. If all queues are above one half, pushes it to the member with the fewest bytes above it. The publisher should
+/// Pushes the message to the next member in round robin that can take it and whose outbound queue is at or below one
+/// half. If there is no such member, pushes it to the member with the fewest bytes above one half. The publisher should
 /// then wait for this member.
 fn push_to_next(groups: &[&[Subscriber]], turn: &mut u32, message: &Message, now: Instant) -> FanOutResult {
     let count: usize = groups.iter().map(|members| members.len()).sum();
