@@ -1,9 +1,9 @@
-//! The three acknowledgement modes in the three STOMP versions.
+//! Acknowledgements in each of the three modes and the three STOMP versions.
 
 use crate::support::frame::Frame;
 use crate::support::{Broker, Client, Wire, on_each_wire};
 
-/// Sends ACK or NACK with the headers of the version, and waits for the RECEIPT.
+/// Sends ACK or NACK with the headers that this STOMP version requires, and waits for the RECEIPT.
 fn settle(client: &mut Client, version: &str, command: &str, message: &Frame) {
     let name = match version {
         "1.2" => format!("id:{}", message.expect_header("ack")),

@@ -52,7 +52,8 @@ on_each_wire! {
             "COMMIT\ntransaction:t\n\n\0".to_owned(),
             "SEND\ndestination:/auth/refresh\n\nno.good.token\0".to_owned(),
         ];
-        // Cuts the connection directly after each frame, after the answer to it, and within the frames.
+        // Ends the connection after each frame of the script: at once with a reset or a close, or after the first
+        // answer. The second loop ends it within a frame.
         for length in 0..=script.len() {
             for kind in 0..3 {
                 let mut client = broker.open(wire);
@@ -77,7 +78,7 @@ on_each_wire! {
             let bytes = &whole[..length];
             match wire {
                 Wire::Tcp => client.write_bytes(bytes),
-                // The cut is within a WebSocket message, too.
+                // One WebSocket message contains all frames. Only its first `length` bytes are sent.
                 Wire::WebSocket => {
                     let message = crate::support::websocket::frame(0x81, &whole);
                     client.write_bytes(&message[..length]);
@@ -141,7 +142,8 @@ on_each_wire! {
         let broker = with_tokens(&["--to-bytes-max=64KiB"]);
         let (mut bob, _) = broker.sign_in(wire, &by_token("bob"));
         bob.subscribe("x", "/user/queue/x", "");
-        // A name as long as the whole header may be: no user has it, and neither an ERROR nor the log repeats it.
+        // A name that is almost as long as `to-bytes-max` allows. No user has it, and neither an ERROR nor the log may
+        // repeat it.
         let name = "n".repeat(60 * 1024);
         for (destination, to) in [
             ("/users/queue/x", format!("bob,{name}")),
@@ -156,7 +158,7 @@ on_each_wire! {
         }
         assert!(broker.log().lines().all(|line| line.len() < 4096), "a sender must not cause long log lines");
         bob.expect_quiet_as_user();
-        // Only SENDs to /users/ may have a header `to` above header-bytes-max.
+        // Only a SEND to `/users/…` may have a header `to` that is longer than `header-bytes-max`.
         for destination in ["/user/bob/queue/x", "/topic/chat.a", "/app/a"] {
             let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
             alice.send(&format!("SEND\ndestination:{destination}\nto:{name}\nreceipt:r\n\nx\0"));
@@ -164,7 +166,7 @@ on_each_wire! {
             assert!(frame.text().contains("header-bytes-max"), "{destination}: {frame:?}");
         }
         bob.expect_quiet_as_user();
-        // Short names take more memory than their bytes; the broker charges that memory.
+        // A short name takes more memory than the bytes of its text. The broker must charge this memory.
         let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
         let to: Vec<String> = (0..9_000).map(|at| format!("{at:x}")).collect();
         let to = to.join(",");
@@ -215,7 +217,7 @@ on_each_wire! {
             let token = if at % 2 == 0 { &fresh } else { &stale };
             script.push_str(&format!("SEND\ndestination:/auth/refresh\nreceipt:{at}\n\n{token}\0"));
             if at % 2 == 0 {
-                // Only a service may send there. The refresh before it grants that role.
+                // Only a user with the role `service` may send to this topic. The preceding refresh grants the role.
                 script.push_str("SEND\ndestination:/topic/for.services\n\n\0");
             }
         }
@@ -294,7 +296,7 @@ impl SlowHook {
         let (release, released) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             let mut waiting = Vec::new();
-            // The first connection waits here, later ones in the listener's backlog.
+            // Accepts only the first connection. Later connections wait in the backlog of the listener.
             if let Ok((stream, _)) = listener.accept() {
                 waiting.push(stream);
             }
@@ -358,10 +360,10 @@ fn a_thousand_pending_logins_do_not_block_other_logins_and_can_be_abandoned() {
         })
         .collect();
     broker.wait_for_metric("connections", LOGINS as i64);
-    // A login with a token does not wait for the pending ones.
+    // A login with a token does not wait for the pending logins.
     assert_alice_can_sign_in(&broker, Wire::Tcp);
-    // A client that is known to have disconnected releases its permit. The TCP clients send a reset, since a client
-    // may still read after the end of its own stream.
+    // The broker releases the permit of a client when it detects that the client has disconnected. TCP clients send a
+    // reset, because a client that has only ended its stream may still read.
     let rest = waiting.split_off(LOGINS / 2);
     for (at, client) in rest.into_iter().enumerate() {
         if at % 2 == 0 { client.reset() } else { drop(client) }

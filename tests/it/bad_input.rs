@@ -8,16 +8,16 @@ fn read_to_end_of_connection(client: &mut Client) {
     while !matches!(client.event(), Event::End | Event::Reset) {}
 }
 
-/// Sends bytes on a new connection, after CONNECT if `connected`, and closes it.
+/// Opens a connection, sends CONNECT if `connected`, sends `bytes`, and closes the connection.
 fn send_on_new_connection(broker: &Broker, wire: Wire, connected: bool, bytes: &[u8]) {
     let mut client = if connected { broker.connect(wire) } else { broker.open(wire) };
-    // The broker may close before all of it is sent.
+    // An error means that the broker has closed the connection before it received all bytes.
     let _ = client.try_send_bytes(bytes);
     client.shutdown_write();
     if connected {
         read_to_end_of_connection(&mut client);
     } else {
-        // The broker answers another protocol in that protocol, so its output need not be STOMP frames.
+        // The bytes may look like another protocol. The broker then answers in that protocol, not with STOMP frames.
         while client.read_ahead(1) {}
     }
 }

@@ -72,7 +72,7 @@ fn every_transport_delivers_everything() {
     }
 }
 
-/// A SockJS response ends after sockjs-stream-bytes-max. The next one must continue where it ended.
+/// A SockJS response ends after `sockjs-stream-bytes-max`. The load must continue with the next response.
 #[test]
 fn a_closed_loop_continues_across_sockjs_responses() {
     let broker = Broker::start(&["--sockjs-stream-bytes-max", "4KiB"]);
@@ -215,7 +215,7 @@ impl FakeBroker {
         }
     }
 
-    /// Returns `None` if the connection must be closed.
+    /// Handles a frame. Returns `None` if the connection must be closed.
     fn handle(&self, frame: &Frame, stream: &mut TcpStream) -> Option<()> {
         let reply = |command, headers: &[(&str, &str)]| encode::frame(command, Version::V1_2, headers, b"");
         match frame.command {
@@ -241,7 +241,7 @@ impl FakeBroker {
             bytes.to_vec()
         };
         let (mut state, body) = (self.state.lock().expect("no thread panics"), &frame.body[..]);
-        // Probes, which have the publisher ffff, do not count.
+        // Does not count probes, whose publisher number is `ffff`.
         state.0 += u32::from(body[8..12] != *b"ffff");
         let (is_sixth, last) = (state.0 == 6, body.len() - 1);
         let bytes = match self.fault {

@@ -1,4 +1,4 @@
-//! Memory that the broker uses for clients is charged, limited and released.
+//! The broker charges, limits and releases the memory that it uses for clients.
 
 use crate::support::http::read_response;
 use crate::support::websocket::{self, CONTINUATION, FIN, TEXT, upgrade};
@@ -63,7 +63,7 @@ on_each_wire! {
             let passcode = "x".repeat(15_000);
             format!("CONNECT\naccept-version:1.2\nlogin:{number}\npasscode:{passcode}\n\n\0")
         };
-        // A sixteenth of the limit has space for 69 of these logins.
+        // Unauthenticated clients share a sixteenth of the limit, which has space for 69 of these logins.
         let mut clients: Vec<_> = (0..100).map(|_| broker.open(wire)).collect();
         for (number, client) in clients.iter_mut().enumerate() {
             client.send(&login(number));
@@ -94,7 +94,7 @@ on_each_wire! {
                 client.expect("MESSAGE", &[], "hi");
             }
         }
-        // 50,000 unsettled deliveries, each stored with a number, a tag and an id.
+        // There are 50,000 unsettled deliveries. The broker stores a number, a tag and an id of each.
         broker.wait_for_metric_where("memory_used_bytes", |bytes| bytes >= 50_000 * 24);
         client.reset();
         publisher.disconnect();
@@ -216,7 +216,7 @@ fn check_config_rejects_a_frame_limit_above_the_websocket_message_limit() {
 fn assert_silent_sockets_hold_connection_permits(option: &str) {
     let broker = Broker::start(&[&format!("--{option}"), "2"]);
     let silent = [0, 1].map(|_| TcpStream::connect(broker.http).expect("the HTTP port accepts"));
-    // The broker accepts this connection beyond the two, on a spare socket.
+    // No permit is free. The broker serves this connection on one of its spare sockets.
     assert_eq!(broker.get("/health").status, 200);
     let mut refused = Client::new(Wire::Tcp, TcpStream::connect(broker.tcp).expect("the kernel accepts"));
     let error = refused.expect_error(&[]);
@@ -225,7 +225,7 @@ fn assert_silent_sockets_hold_connection_permits(option: &str) {
     assert_eq!(response.status, 503);
     assert!(response.body.contains(option), "{response:?}");
     assert_eq!(broker.limit_hits(option), 2);
-    // The broker has 64 spare sockets and rejects the connection after them.
+    // The broker has 64 spare sockets. It rejects a connection when all of them are in use.
     let spare = [0; 64].map(|_| TcpStream::connect(broker.http).expect("the HTTP port accepts"));
     let mut rejected = TcpStream::connect(broker.http).expect("the kernel accepts");
     rejected.set_read_timeout(Some(HANG_TIMEOUT)).expect("the timeout is valid");

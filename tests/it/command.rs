@@ -1,4 +1,4 @@
-//! The command line: arguments in, exit code and output out.
+//! The command line: exit code and output for given arguments.
 
 use crate::support::{Broker, Wire};
 use rustix::process::{Resource, getrlimit};
@@ -171,7 +171,7 @@ fn startup_warns_if_no_rule_lets_users_send_or_use_queues() {
     let rules = ["--permission=allow send users /topic/**", "--permission=allow all users /queue/**"];
     let granted = Broker::start(&[&["--default-permissions=safe", "--user=alice:a"][..], &rules].concat());
     assert!(!granted.whole_log().contains("no permission rule allows"));
-    // Rules for users have no effect if no source names a user.
+    // Rules for users have no effect if no source of users is configured.
     let anonymous = Broker::start(&[&["--default-permissions=safe"][..], &rules].concat());
     let line = anonymous.log_line(|line| line.contains("no permission rule allows anonymous clients to"));
     assert!(

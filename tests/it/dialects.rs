@@ -1,4 +1,4 @@
-//! Clients that were written for other brokers, or before the STOMP specification.
+//! Clients that were written for other brokers, or before the STOMP specification existed.
 
 use crate::support::{Broker, Client, Event, Wire, on_each_wire};
 
@@ -145,7 +145,7 @@ on_each_wire! {
         assert_eq!(next(&mut client, "CONNECT\naccept-version:1.2\nhost:a\n\n\0").command, "CONNECTED");
         let subscribe = "SUBSCRIBE\nid:1\ndestination:/topic/a\nreceipt:1\n\n\0";
         assert_eq!(next(&mut client, subscribe).command, "RECEIPT");
-        // The broker copies small frame tails and shares large ones.
+        // Covers both ways to write a MESSAGE: the broker copies a small tail and shares a large one.
         for body in ["hi".to_owned(), "x".repeat(100_000)] {
             let message = next(&mut client, &format!("SEND\ndestination:/topic/a\n\n{body}\0"));
             assert_eq!((&*message.command, message.text()), ("MESSAGE", body));

@@ -7,7 +7,8 @@ use std::cell::Cell;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Sends frames and closes the client's side at once: with a close frame in the same segment, or the stream's end.
+/// Sends frames and closes the client's side of the connection at once: over TCP with the end of the stream, over
+/// WebSocket with a close frame in the same write.
 fn send_and_close(client: &mut Client, wire: Wire, text: &str) {
     match wire {
         Wire::Tcp => {
@@ -22,7 +23,7 @@ fn send_and_close(client: &mut Client, wire: Wire, text: &str) {
     }
 }
 
-/// Starts a thread that reads MESSAGEs with the bodies `0`, `1`, …, each `times` times.
+/// Starts a thread that reads MESSAGEs with the bodies `0` to `count - 1`. Each body must arrive `times` times.
 fn reader(mut client: Client, count: usize, times: usize) -> JoinHandle<Client> {
     std::thread::spawn(move || {
         for number in 0..count {
@@ -111,8 +112,8 @@ on_each_wire! {
     }
 
     fn heartbeats_received_while_the_process_was_stopped_count(wire: Wire) {
-        // The broker closes a connection after 6 s without input. The process is stopped for longer, with a margin for
-        // a busy machine.
+        // The broker closes a connection after 6 s without input. The test stops the process of the broker for 8 s,
+        // because a busy machine needs a margin.
         let broker = Broker::start(&["--heart-beat", "3000,3000"]);
         let mut clients: Vec<Client> = (0..20)
             .map(|_| {
@@ -150,8 +151,8 @@ on_each_wire! {
             publisher.publish("/topic/a", &body);
         }
         broker.terminate();
-        // The client pauses once for longer than `linger`, then reads steadily. In total it takes longer than a flush
-        // without a drain time.
+        // The client pauses once for longer than `linger`, then reads steadily. In total it takes longer than the
+        // broker would wait without `drain-time`.
         clock.request_health_for(Duration::from_secs(2));
         for _ in 0..80 {
             let is_open = subscriber.read_ahead(100_000);
@@ -194,7 +195,7 @@ on_each_wire! {
         assert_eq!(broker.metric("frames_sent_total"), sent, "the socket is full");
         first.reset();
         broker.wait_for_metric("connections", 1);
-        // The sent frames include two CONNECTED and the publisher's COUNT RECEIPTs.
+        // Besides MESSAGEs, the broker has sent two CONNECTED frames, and `COUNT` RECEIPTs to the publisher.
         let written = sent - 2 - COUNT;
         let left = broker.metric("queue_messages");
         assert!(left > 0, "no message is left in the queue");

@@ -62,8 +62,8 @@ on_each_wire! {
             }
             publisher.publish("/topic/b", "all sent");
         });
-        // The slow client keeps reading. If its subscriptions counted as most of the receivers, its grace period would
-        // not end.
+        // The slow client keeps reading. It has 10 of the 13 subscriptions, but is only one of four receivers. If the
+        // broker counted subscriptions, most receivers would be behind, and publishers would wait without limit.
         let reason = "connections_closed_total{reason=\"slow-consumer\"}";
         let started = Instant::now();
         while broker.limit_hits("outbound-queue-bytes-max") == 0 {
@@ -99,7 +99,8 @@ on_each_wire! {
     }
 
     fn a_burst_of_large_messages_from_12_publishers_reaches_a_healthy_subscriber(wire: Wire) {
-        // Together less than four times the limit of the outbound queue, the most that the grace period allows.
+        // 12 messages of 1 MB are less than four times `outbound-queue-bytes-max`, which an outbound queue may hold
+        // during the grace period.
         const COUNT: usize = 12;
         let broker = Broker::start(&[]);
         let mut subscriber = broker.connect(wire);

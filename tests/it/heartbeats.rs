@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 const FLAGS: &[&str] = &["--heart-beat", "500,500"];
 const INTERVAL: Duration = Duration::from_millis(500);
-/// Intervals for tests whose client must send heartbeats in time. It may be late by one more interval, which is enough
-/// on a busy machine.
+/// Intervals for tests in which the client must send heartbeats in time. A heartbeat may be late by one more interval,
+/// which is enough on a busy machine.
 const LONG_INTERVALS: &str = "2000,2000";
 
 #[track_caller]

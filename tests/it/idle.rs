@@ -4,8 +4,8 @@ use crate::support::client::publish;
 use crate::support::sockjs::{Session, Transport};
 use crate::support::{Broker, Client, Wire, on_each_wire};
 
-/// Upper bound for an idle connection. The documentation of `connection` gives 3.2 KiB for the release build and 4.1 KiB
-/// for others. A buffer that is kept would add at least 4 KiB.
+/// Upper bound of the memory of an idle connection. The documentation of the module `connection` gives 3.2 KiB for the
+/// release build and 4.1 KiB for others. A buffer that an idle connection keeps would add at least 4 KiB.
 const BYTES_PER_CONNECTION_MAX: usize = 6 * 1024;
 
 fn idle(broker: &Broker, wire: Wire, count: usize) -> Vec<Client> {
@@ -18,8 +18,9 @@ fn idle(broker: &Broker, wire: Wire, count: usize) -> Vec<Client> {
     clients
 }
 
-/// Upper bound for a SockJS stream and the connection on which its client sends: the memory of a WebSocket connection,
-/// and two HTTP connections of hyper, each with a buffer for the next request head.
+/// Upper bound of the memory of a SockJS session that streams. It needs the memory of a WebSocket connection and two
+/// HTTP connections of hyper: one for the stream, and one on which the client sends. Each HTTP connection has a buffer
+/// for the next request head.
 const BYTES_PER_STREAM_MAX: usize = 32 * 1024;
 
 fn streams(broker: &Broker, count: usize) -> Vec<Session> {
@@ -59,7 +60,8 @@ fn sockjs_streams_use_little_memory_and_release_it_when_they_vanish() {
 on_each_wire! {
     fn an_idle_connection_holds_no_buffers(wire: Wire) {
         let broker = Broker::start(&["--heart-beat=0,0"]);
-        // The first connections pay the one-time costs: threads, code, the first blocks of the allocator.
+        // The first connections cause the allocations that happen only once: threads, code, the first blocks of the
+        // allocator.
         let first = idle(&broker, wire, 200);
         let before = broker.resident_bytes();
         let mut more = idle(&broker, wire, 800);

@@ -1,4 +1,4 @@
-//! A client may disconnect at any step: the broker releases all of its resources.
+//! A client may disconnect at any step. The broker then releases all resources of the client.
 
 use crate::support::client::publish;
 use crate::support::websocket::{FIN, TEXT, head, upgrade};
@@ -114,7 +114,7 @@ on_each_wire! {
             loop {
                 publisher.send(&frame);
                 let answer = loop {
-                    // Before the receiver is far behind, a missing RECEIPT only means that the machine is busy.
+                    // Until the receiver is far behind, a missing RECEIPT only means that the machine is busy.
                     match publisher.event_within(Duration::from_millis(300)) {
                         None if !is_far_behind() => {}
                         answer => break answer,
@@ -168,8 +168,8 @@ on_each_wire! {
 fn a_client_may_disconnect_within_a_websocket_frame() {
     let send = b"SEND\ndestination:/queue/a\n\nhi\0";
     let mask = [0; 4];
-    // Cuts within the head, within the mask, at the start of the payload and within it, and between the frames
-    // of a message.
+    // The client disconnects within the head of a WebSocket frame, within the mask, at the start of the payload, within
+    // the payload, or between two frames of a message.
     let whole = [&head(FIN | TEXT, 1000, true)[..], &mask, send].concat();
     let fragment = [&head(TEXT, 5, true)[..], &mask, &send[..5]].concat();
     let parts = [&whole[..1], &whole[..3], &whole[..6], &whole[..8], &whole[..20], &fragment];
@@ -191,15 +191,15 @@ fn a_client_may_disconnect_within_a_websocket_frame() {
 fn a_client_may_disconnect_within_an_upgrade() {
     let request = "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-    // Fewer permits than clients that disconnect, so the test fails if a permit is not released. (A scrape of the
-    // metrics takes a permit for a moment, too.)
+    // There are fewer permits than clients that disconnect, so the test fails if permits are not released. (A request
+    // for `/metrics` needs a permit, too.)
     let broker = Broker::start(&["--connections-max", "8"]);
     let leaves: [fn(TcpStream); 3] = [
         |stream| Client::new(Wire::WebSocket, stream).reset(),
         |stream| stream.shutdown(Shutdown::Write).expect("a socket can be shut down"),
         drop,
     ];
-    // The last client sends the whole request and does not wait for the answer.
+    // With the last length the client sends the whole request, but does not wait for the answer.
     for length in [0, 1, 3, 20, 60, request.len() - 1, request.len()] {
         for leave in leaves {
             let mut stream = TcpStream::connect(broker.http).expect("the HTTP port accepts");

@@ -1,4 +1,5 @@
-//! Every limit has a clear outcome, is counted under its option's name, and does not affect other clients.
+//! Limits: a client that reaches a limit gets a clear error, the limit is counted under the name of its option, and
+//! other clients are not affected.
 
 use crate::support::http::exchange;
 use crate::support::websocket::upgrade;
@@ -21,7 +22,7 @@ fn assert_limit(wire: Wire, option: &str, value: &str, provoke: impl FnOnce(&mut
     bystander.disconnect();
 }
 
-/// Returns the metric of connections closed for `reason`.
+/// Returns the name of the metric that counts the connections closed for `reason`.
 fn closed_for(reason: &str) -> String {
     format!("connections_closed_total{{reason=\"{reason}\"}}")
 }
@@ -178,7 +179,8 @@ on_each_wire! {
         }
         let [first, second] = clients;
         first.disconnect();
-        // The broker logs this line after it releases the permit. A request to /metrics would take one for a moment.
+        // The broker logs this line after it has released the permit. The test does not wait for a metric instead,
+        // because a request for `/metrics` would need a permit itself.
         broker.log_line(|line| line.contains("connection closed") && line.contains("disconnected"));
         broker.connect(wire).disconnect();
         second.disconnect();
@@ -271,7 +273,8 @@ on_each_wire! {
     }
 }
 
-/// Asserts that the broker rejects a connection above the limit at once, over HTTP with 503, and names the option.
+/// Asserts that the broker rejects a connection above the limit at once (over HTTP with status 503), and that the
+/// answer and the log name the option.
 #[track_caller]
 fn assert_rejected(broker: &Broker, wire: Wire, option: &str) {
     let text = match wire {
@@ -282,7 +285,7 @@ fn assert_rejected(broker: &Broker, wire: Wire, option: &str) {
             response.body
         }
     };
-    // Compares whole words, since an option's name may be a part of a longer one.
+    // Compares whole words, because the name of an option may be a part of another name.
     let words: Vec<_> = text.split([' ', '.', ',']).collect();
     assert!(words.contains(&option), "{option} in {text}");
     assert_eq!(broker.limit_hits(option), 1);

@@ -14,7 +14,7 @@ struct EndedSession {
     bytes_received: usize,
 }
 
-/// Signs in as alice, receives its own message, and disconnects. The client sends 4 frames.
+/// Signs in as alice, sends itself a message, and disconnects. The client sends 4 frames in all.
 #[track_caller]
 fn run_session(broker: &Broker, wire: Wire) -> EndedSession {
     let mut client = broker.open(wire);
@@ -81,7 +81,7 @@ on_each_wire! {
             assert_eq!(facts.get(name), Some(&value), "{name} in {line}");
         }
         assert_eq!(received, ended.bytes_received as i64, "the log and the metrics agree");
-        // CONNECTED, RECEIPT, MESSAGE and RECEIPT; over WebSocket also the broker's close frame.
+        // The broker has sent CONNECTED, RECEIPT, MESSAGE and RECEIPT, and over WebSocket also a close frame.
         assert_eq!(frames_sent, if wire == Wire::Tcp { 4 } else { 5 }, "{line}");
         assert!(facts["seconds"].parse::<f64>().is_ok_and(|seconds| seconds >= 0.0), "{line}");
         let digits = facts["seconds"].split_once('.').map_or(0, |(_, digits)| digits.len());
@@ -206,7 +206,7 @@ on_each_wire! {
         broker.terminate();
         let log = broker.log_after_exit();
         let count = |text: &str| log.lines().filter(|line| line.contains(text)).count();
-        // A slow machine may need more than one window of ten seconds.
+        // The broker sums up failed logins every ten seconds. On a slow machine the test takes longer than that.
         let windows = count("further failed logins were not logged individually");
         assert!((1..10).contains(&windows), "{log}");
         assert!((5..=5 * (windows + 1)).contains(&count("login failed reason=")), "{log}");

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Number of rounds for each method to disconnect, mode and version, on each transport.
+/// Number of rounds for each combination of departure, acknowledgement mode and STOMP version, on each transport.
 const ROUNDS: usize = 100;
 /// Number of workers that run at the same time.
 const THREADS: usize = 12;
@@ -27,7 +27,7 @@ enum Departure {
     /// The end of the stream, without DISCONNECT.
     Finish,
     Reset,
-    /// The system closes the socket of a killed process, which has unread messages.
+    /// The process of the worker is killed: the system closes its socket, in which messages are unread.
     Killed,
 }
 
@@ -137,7 +137,8 @@ struct QueueRun {
 }
 
 impl QueueRun {
-    /// Runs one worker for one job. In auto mode all written messages are settled, so the queue has one job at a time.
+    /// Runs one worker that does one job. In auto mode a message is settled when it is written, so the queue gets one
+    /// job at a time.
     fn round(&mut self, broker: &Broker, wire: Option<Wire>) {
         if self.mode == "auto" {
             publish(broker, &self.queue, &self.done.len().to_string());
@@ -153,11 +154,11 @@ impl QueueRun {
     }
 }
 
-/// Runs all methods to disconnect in all modes and versions, [`ROUNDS`] times each: `rounds` times on each queue, in
-/// sequence.
+/// Runs [`ROUNDS`] workers for each combination of departure, mode and version. On each queue, `rounds` workers run one
+/// after another.
 fn assert_every_job_is_done_once(wire: Option<Wire>, rounds: usize) {
-    // A job fails at most once: in the round before its own it can be the oldest unsettled job of a lost worker.
-    // In each round the broker waits sockjs-disconnect-delay for a polling worker that leaves without DISCONNECT.
+    // Each job may fail once: when a worker is lost after its own job, the next job is its oldest unsettled delivery. A
+    // polling worker that leaves without DISCONNECT is lost only after `sockjs-disconnect-delay`.
     let broker = Broker::start(&["--max-deliveries=2", "--sockjs-disconnect-delay=5s"]);
     let mut publisher = broker.connect(Wire::Tcp);
     let mut queue_runs = Vec::new();
@@ -207,13 +208,15 @@ fn every_job_is_done_once_over_websocket() {
     assert_every_job_is_done_once(Some(Wire::WebSocket), 20);
 }
 
-/// An abandoned session ends seconds later, so few rounds run one after another, on many queues.
+/// An abandoned session ends only seconds later. Therefore this test runs few rounds one after another, and uses many
+/// queues.
 #[test]
 fn every_job_is_done_once_over_sockjs_polling() {
     assert_every_job_is_done_once(None, 4);
 }
 
-/// Runs a worker that takes messages in order, acknowledges them, and resets its connection at `poison`.
+/// Runs a worker that takes messages in order and acknowledges them. It resets its connection when it receives
+/// `poison`.
 fn work(broker: &Broker, wire: Wire, done: &mut BTreeSet<String>, jobs: usize) {
     let mut worker = broker.connect(wire);
     worker.subscribe("s", "/queue/jobs", "ack:client-individual\n");
@@ -303,7 +306,7 @@ on_each_wire! {
     fn a_partly_written_message_does_not_count_as_a_failed_delivery(wire: Wire) {
         let sizes = ["--frame-bytes-max=20MiB", "--ws-message-bytes-max=24MiB", "--outbound-queue-bytes-max=64MiB"];
         let broker = Broker::start(&[&sizes[..], &["--max-deliveries=1"]].concat());
-        // More than fits into the socket buffers of both sides.
+        // The message does not fit into the socket buffers of both sides, so it is written only in part.
         let large = "x".repeat(16 << 20);
         publish(&broker, "/queue/large", &large);
         for lost in 1..=3 {
@@ -372,8 +375,9 @@ on_each_wire! {
     }
 }
 
-/// Resets a worker's connection during job A and connects again. Returns the new connection, which has job B, another
-/// worker, which has job A, and the MESSAGE of A that the first connection received.
+/// Delivers job A to a worker, resets its connection, and connects the worker again. Returns the new connection, which
+/// has received job B; the connection of another worker, which has received job A; and the MESSAGE with job A that the
+/// first connection received.
 fn reconnect_worker(broker: &Broker, wire: Wire, mode: &str) -> (Client, Client, Frame) {
     let headers = format!("ack:{mode}\nprefetch-count:1\n");
     publish(broker, "/queue/jobs", "A");
@@ -396,7 +400,8 @@ on_each_wire! {
     fn an_ack_id_of_a_previous_connection_settles_nothing(wire: Wire) {
         for mode in ["client", "client-individual"] {
             for command in ["ACK", "NACK", "NACK\nrequeue:false"] {
-                // The lost connection counts as a failed delivery of A. B never fails.
+                // The lost connection is the only failed delivery of A, and no delivery of B fails. Thus neither job
+                // reaches `max-deliveries`.
                 let broker = Broker::start(&["--max-deliveries=2"]);
                 let (mut again, _other, kept) = reconnect_worker(&broker, wire, mode);
                 for _ in 0..3 {

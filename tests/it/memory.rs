@@ -6,12 +6,12 @@ use crate::support::sockjs::{Session, Transport};
 use crate::support::{Broker, Client, Event, Wire, on_each_wire};
 use std::time::Duration;
 
-/// The smallest value of memory-bytes-max.
+/// The smallest value of `memory-bytes-max`.
 const LIMIT: i64 = 1 << 20;
-/// Number of bytes from which on publishers are throttled.
+/// Number of used bytes at which the broker begins to throttle publishers.
 const THROTTLED_FROM: i64 = LIMIT / 8 * 7;
 const BODY_BYTES: usize = 100_000;
-/// Longer than the broker takes to answer.
+/// Time after which a missing RECEIPT shows that the publisher is throttled, unless the machine is busy.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(300);
 
 fn start(slow_consumer_grace: &str) -> Broker {
@@ -61,7 +61,7 @@ fn drain(client: &mut Client, count: usize) {
     }
 }
 
-/// Asserts an ERROR for the limit, and its counters.
+/// Asserts that the client gets an ERROR about the limit, and that both counters have reached `hits`.
 #[track_caller]
 fn assert_rejected(broker: &Broker, mut client: Client, hits: i64) {
     let error = client.expect_error(&[]);
@@ -71,11 +71,12 @@ fn assert_rejected(broker: &Broker, mut client: Client, hits: i64) {
     broker.wait_for_metric("connections_closed_total{reason=\"limit\"}", hits);
 }
 
-/// A quarter of this memory is for unfinished frames, which is space for three of [`UNFINISHED_BYTES`].
+/// Options with a memory limit of 8 MiB. A quarter of it ([`SHARE`]) is for unfinished frames, which is enough for
+/// three frames of [`UNFINISHED_BYTES`].
 const SHARED: &[&str] = &["--memory-bytes-max=8MiB", "--default-permissions=open", "--stall-timeout=1h"];
 const SHARE: i64 = 2 << 20;
 const UNFINISHED_BYTES: usize = 600_000;
-/// Minimum charge for each of these frames: up to 4 KiB may not be charged yet.
+/// Minimum charge for such a frame. Its last 4 KiB may not be charged yet.
 const CHARGED_BYTES: usize = UNFINISHED_BYTES - 4096;
 
 /// Returns an unfinished SEND frame.
@@ -109,7 +110,7 @@ on_each_wire! {
             receiver.expect("MESSAGE", &[], &number.to_string());
         }
         broker.connect(wire).publish("/queue/b", "of a client that comes now");
-        // The client that is within the limit can finish its frame.
+        // A client whose unfinished frame was admitted can finish it.
         unfinished_clients[0].send(&format!("{}\0", "x".repeat(700_000 - UNFINISHED_BYTES)));
         broker.wait_for_metric("queue_messages", 2);
         drop(unfinished_clients);
@@ -125,7 +126,8 @@ on_each_wire! {
             let charged = ((number + 1) * CHARGED_BYTES) as i64;
             broker.wait_for_metric_where("memory_used_bytes", |bytes| bytes >= charged);
         }
-        // The broker admits it as soon as a tenth of stall-timeout has passed. A frame of this size arrives in pieces.
+        // The broker admits this frame when the unfinished frames have stalled for a tenth of `stall-timeout`. A frame
+        // of this size arrives in several reads, so it needs memory.
         let frame = format!("SEND\ndestination:/queue/a\nreceipt:r\n\n{}\0", "x".repeat(700_000));
         let mut refused = 0;
         loop {
@@ -170,7 +172,7 @@ on_each_wire! {
         let mut filled = 0;
         while broker.metric("memory_used_bytes") < THROTTLED_FROM {
             broker.connect(wire).publish("/queue/full", &body());
-            // Its input counts until its connection has gone.
+            // The input of the publisher stays charged until its connection has ended.
             broker.wait_for_metric("connections", 0);
             filled += 1;
         }
@@ -333,14 +335,14 @@ fn unfinished_sockjs_bodies_are_rejected_and_others_continue() {
     broker.wait_for_metric_where("memory_used_bytes", |bytes| bytes < SHARE / 4);
 }
 
-/// Returns an unfinished head of a request.
+/// Returns the beginning of a request with a large head.
 fn unfinished_head(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {}", "x".repeat(12_000))
 }
 
 /// Memory that is charged for a large request head.
 const HEAD_BYTES: i64 = 16 << 10;
-/// Number of large heads that fit into an eighth of 1 MiB.
+/// Number of large heads that fit into the memory for request heads, which is an eighth of 1 MiB.
 const HEADS: i64 = (1 << 20) / 8 / HEAD_BYTES;
 
 /// Fills the memory for request heads with the beginnings of large heads, each on a connection of its own.
@@ -382,7 +384,7 @@ fn large_request_heads_that_do_not_fit_get_503_and_small_ones_are_served() {
 fn a_large_request_head_is_charged_until_its_connection_closes_or_is_upgraded() {
     let broker = Broker::start(&["--memory-bytes-max=1MiB"]);
     let mut http = Http::connect(broker.http);
-    // An unfinished request follows the first one.
+    // Sends a complete request, and the beginning of a second one.
     let first = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
     http.write_bytes(format!("{first}{}", unfinished_head("/health")).as_bytes());
     assert_eq!(http.read_response().status, 200);

@@ -11,8 +11,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Returns whether the broker accepts the login. The client leaves without DISCONNECT: if its user is deleted while it
-/// is connected, it may read ERROR instead of a RECEIPT.
+/// Returns whether the broker accepts the login. The client leaves without DISCONNECT, because it may read ERROR
+/// instead of a RECEIPT if its user is deleted meanwhile.
 fn accepts(broker: &Broker, wire: Wire, login: &str, passcode: &str) -> bool {
     let mut client = broker.open(wire);
     client.send(&format!("CONNECT\naccept-version:1.2\nhost:a\nlogin:{login}\npasscode:{passcode}\n\n\0"));

@@ -15,7 +15,8 @@ fn connect_soft(broker: &Broker, wire: Wire, headers: &str) -> Client {
     client
 }
 
-/// Returns whether the action is allowed. A refusal must be `access denied` with the destination in `refused`.
+/// Returns whether the action is allowed. Asserts that a rejection has the message `access denied`, and the destination
+/// in the header `refused`.
 #[track_caller]
 fn is_permitted(client: &mut Client, verb: &str, destination: &str) -> bool {
     let head = match verb {
@@ -224,7 +225,7 @@ on_each_wire! {
             ("subscribe", "/topic/teams/b/1", false),
             ("subscribe", "/topic/teams/a/b/1", false),
             ("subscribe", "/topic/teams/*/1", false),
-            // Without the claim the rule denies every value of the segment.
+            // alice has no claim `level`, so the rule denies every value of the segment.
             ("subscribe", "/topic/levels/1", false),
             ("subscribe", "/topic/levels/1/2", true),
             ("subscribe", "/topic/levels/*", false),
@@ -292,7 +293,7 @@ on_each_wire! {
             .collect();
         ended.sort();
         assert_eq!(ended, ["/presence/topic/board.b", "/topic/**", "/topic/board.a"]);
-        // The access decision cached for a sender's last destination is invalidated, too.
+        // A session caches the decision about its last destination. The new rules invalidate it, too.
         carol.send("SEND\ndestination:/topic/other\n\nno\0");
         carol.expect_error(&[("message", "access denied"), ("destination", "/topic/other")]);
         let mut service = broker.sign_in(wire, &as_service("s")).0;

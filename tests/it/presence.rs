@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 const ROOM: &str = "/presence/topic/room";
 
-/// A client that watches a presence destination, and the state it has computed from the events.
+/// A client that watches a presence destination, and the state that it has computed from the events.
 struct Watcher {
     client: Client,
     of: &'static str,
@@ -179,7 +179,7 @@ on_each_wire! {
         alice.reset();
         broker.wait_for_metric("sessions", 1);
         let alice = member(&broker, wire, &by_token("alice"));
-        // Waits longer than the grace period of the first session.
+        // Waits longer than the grace period, which began when the first session was lost.
         broker.request_health_for(Duration::from_millis(3500));
         watcher.client.expect_quiet_as_user();
         assert_eq!(watcher.users.keys().collect::<Vec<_>>(), ["alice"]);
@@ -237,7 +237,7 @@ on_each_wire! {
         let anonymous = broker.connect(wire);
         watcher.next();
         assert_eq!(watcher.counts, [2, 2, 1]);
-        // A failed login does not count as online.
+        // A client whose login fails does not count as online.
         let mut refused = broker.open(wire);
         refused.send("CONNECT\naccept-version:1.2\nhost:a\npasscode:a.b.c\n\n\0");
         refused.expect_error(&[]);
@@ -310,7 +310,7 @@ fn all_watchers_of_a_large_topic_converge_to_the_same_state() {
         }
     }
     watch(&mut watchers, &expected);
-    // One more member joins, so that all watchers end with the same event.
+    // One more member joins, so that all watchers wait for the same last event.
     kept.push(member(&broker, Wire::Tcp, &by_token("the-last")));
     expected.insert("the-last".into(), 1);
     watch(&mut watchers, &expected);

@@ -30,7 +30,7 @@ fn assert_receives_no_secret(client: &mut Client, title: &str) {
     }
 }
 
-/// Spellings of bob's destination; `ID` stands for the id of his session.
+/// Attempts to spell bob's destination. `ID` stands for the id of bob's session.
 const SPELLINGS: [&str; 46] = [
     "/user/bob/queue/x",
     "/user/bob/topic/x",
@@ -155,12 +155,12 @@ on_each_wire! {
             }
             assert_ne!(message.expect_header("message-id"), "1");
         }
-        // The id of another user's session reaches no session.
+        // The id of bob's session in the header `session` reaches no session of another user.
         for destination in ["/user/queue/x", "/user/carol/queue/x", "/user/alice/queue/x"] {
             let reached = alice.send_and_count(destination, &format!("session:{bob_id}\n"), "lost");
             assert_eq!(reached, 0, "{destination}");
         }
-        // `login` in a SEND does not authenticate.
+        // The headers `login` and `passcode` of a SEND do not authenticate its sender.
         alice.send_with_receipt("/user/queue/x", "login:bob\npasscode:x\nuser:bob\n", "mine");
         for client in [&mut bob, &mut carol] {
             client.expect_quiet_as_user();
@@ -242,7 +242,7 @@ on_each_wire! {
         let mut service = broker.sign_in(wire, &as_service("s")).0;
         service.send_with_receipt("/topic/board.a", "", "secret");
         alice.expect_quiet_as_user();
-        // ACK of another session's delivery settles nothing.
+        // An ACK for a delivery of another session settles nothing.
         let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
         alice.send(&format!("ACK\nid:{ack}\n\n\0"));
         alice.expect_error(&[("message", "nothing to settle")]);
@@ -273,7 +273,8 @@ on_each_wire! {
 
 // ---- SockJS ----
 
-/// Headers that identify the user of a request: bob's and alice's of each kind, and one that identifies no user.
+/// Headers that identify the user of a request. There is one for bob and one for alice of each kind, and one that
+/// identifies no user.
 fn sockjs_identities() -> Vec<(&'static str, String)> {
     vec![
         ("Authorization", format!("Bearer {}", token("bob", json!({})))),
@@ -297,7 +298,7 @@ fn knowing_the_id_of_a_sockjs_session_does_not_grant_access_to_it() {
             let mut session = Session::new(broker.http, "/ws", transport).with_header(name, value).opened();
             session.sign_in("");
             session.subscribe("x", "/user/queue/x", "");
-            // Receivers of the previous iteration may still be attached.
+            // Sessions of previous iterations may still exist and receive the message, too.
             assert!(sender.send_and_count("/user/bob/queue/x", "", "secret") >= 1);
             for (other, (name, value)) in identities.iter().enumerate().filter(|(other, _)| *other != at) {
                 for transport in Transport::HTTP {
@@ -311,7 +312,7 @@ fn knowing_the_id_of_a_sockjs_session_does_not_grant_access_to_it() {
                     assert_eq!(answer.status, 404, "{other} sends as {at} by {transport:?}: {answer:?}");
                 }
             }
-            // The token of another user in the query is another identity, too.
+            // With alice's token in the query, the request has another identity, although it has bob's header.
             let with_query = format!("{}/xhr?access_token={}", session.path, token("alice", json!({})));
             let answer = http::fetch(broker.http, &Request::post(&with_query, "").header(name, value));
             assert_eq!(answer.status, 404);
@@ -324,7 +325,7 @@ fn knowing_the_id_of_a_sockjs_session_does_not_grant_access_to_it() {
 fn a_guessed_sockjs_id_opens_a_new_session() {
     let broker = with_tokens(&[]);
     let path = format!("/ws/000/{}", sockjs::session_name());
-    // A WebSocket with the same id is a separate session, and an id is free once its session is over.
+    // A WebSocket with the same id is a separate session. An id can be used again when its session has ended.
     let bearer = |name: &str| format!("Bearer {}", token(name, json!({})));
     let poll = |name: &str| Request::post(&format!("{path}/xhr"), "").header("Authorization", &bearer(name));
     http::fetch(broker.http, &poll("bob")).assert(200, "o");
@@ -366,7 +367,7 @@ fn a_page_of_another_origin_is_not_authenticated_by_the_browser() {
 
 // ---- races ----
 
-/// Connects a client over TCP; usable from any thread.
+/// Signs in a client over TCP. Needs only an address, so that threads can use it.
 fn sign_in(address: SocketAddr, headers: &str) -> Client {
     let mut client = Client::new(Wire::Tcp, TcpStream::connect(address).expect("the TCP port accepts"));
     client.send(&format!("CONNECT\naccept-version:1.2\nhost:a\n{headers}\n\0"));
@@ -383,7 +384,8 @@ fn reconnecting_users_never_receive_messages_of_others() {
     std::thread::scope(|scope| {
         let mut threads = Vec::new();
         for at in 0..4 {
-            // Each thread alternates between alice and bob, so that freed slots are reused at once.
+            // Each thread alternates between alice and bob, so that a slot that one user frees is soon used for the
+            // other.
             threads.push(scope.spawn(move || {
                 let mut received = 0;
                 for round in 0..ROUNDS {
@@ -392,7 +394,8 @@ fn reconnecting_users_never_receive_messages_of_others() {
                     let pattern = if round % 3 == 0 { "/user/queue/**" } else { "/user/queue/x" };
                     client.subscribe("x", pattern, "");
                     client.send("SEND\ndestination:/user/queue/own\nreceipt:r\n\n\0");
-                    // A message received through a pattern must have been sent by the same session.
+                    // Only the pattern matches `/user/queue/own`. Such a message must have been sent by a session of
+                    // the same user.
                     loop {
                         match client.event() {
                             Event::Frame(frame) if frame.command == "RECEIPT" => break,
@@ -465,7 +468,7 @@ fn replies_reach_the_requesting_session_while_others_reconnect() {
             .map(|at| {
                 scope.spawn(move || {
                     for round in 0..ROUNDS {
-                        // All sessions belong to the same user.
+                        // All sessions belong to the same user, so only the session distinguishes the replies.
                         let mut client = sign_in(address, &by_token("alice"));
                         client.subscribe("r", "/user/queue/replies", "");
                         client.send("SEND\ndestination:/app/echo\n\nleft behind\0");

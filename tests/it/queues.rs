@@ -3,7 +3,7 @@
 use crate::support::client::publish;
 use crate::support::{Broker, Client, Wire, on_each_wire};
 
-/// Publishes the numbers from 0 to `count` to a queue.
+/// Publishes the numbers from 1 to `count` to a queue.
 fn fill(broker: &Broker, queue: &str, count: usize) {
     let mut publisher = broker.connect(Wire::Tcp);
     for number in 1..=count {
@@ -36,7 +36,8 @@ on_each_wire! {
         broker.wait_for_metric("queue_messages", 0);
     }
 
-    /// Some messages of the lost consumer had been written to its socket, and the rest waited in its outbound queue.
+    /// When the first consumer is lost, some of its messages have been written to its socket, and others wait in its
+    /// outbound queue.
     fn deliveries_of_a_lost_consumer_go_to_the_next_one_in_order(wire: Wire) {
         const COUNT: usize = 100;
         let broker = Broker::start(&["--prefetch-bytes=64MiB", "--outbound-queue-bytes-max=64MiB"]);

@@ -21,7 +21,7 @@ fn requester(broker: &Broker, wire: Wire, headers: &str) -> (Client, String) {
     (client, id)
 }
 
-/// Returns the number of headers with this name, ignoring spaces around names.
+/// Returns the number of headers with this name. Ignores case, and spaces around names.
 fn count(frame: &Frame, name: &str) -> usize {
     frame.headers.iter().filter(|(given, _)| given.trim().eq_ignore_ascii_case(name)).count()
 }
@@ -138,19 +138,20 @@ on_each_wire! {
         service.send_with_receipt(&reply_to, "", "answer");
         one.expect("MESSAGE", &[("subscription", "/temp-queue/mine")], "answer");
         two.expect_quiet_as_user();
-        // The client's own address is accepted, and another spelling of the header is not forwarded.
+        // A client may give its own address in `reply-to`. The broker does not forward the header `reply-to ` with a
+        // space.
         one.send_with_receipt("/app/orders", &format!("reply-to:{reply_to}\nreply-to :/topic/x\n"), "ask");
         let request = service.frame("MESSAGE");
         assert_eq!(request.expect_header("reply-to"), reply_to, "{request:?}");
         assert_eq!(count(&request, "reply-to"), 1, "{request:?}");
     }
 
-    /// A service has more permissions than its clients and must not use them on behalf of a client.
+    /// A service may have more permissions than its clients. A client must not be able to use them through `reply-to`.
     fn a_client_cannot_direct_a_reply_to_another_session(wire: Wire) {
         let broker = with_tokens(&[]);
         let mut service = service(&broker, wire);
         let (mut bob, bob_id) = requester(&broker, wire, &by_token("bob"));
-        // The service has received this address with bob's request.
+        // The service knows the address of bob's temporary queue from bob's request.
         bob.send_with_receipt("/app/orders", "reply-to:/temp-queue/t\n", "ask");
         let temp = service.frame("MESSAGE").expect_header("reply-to").to_string();
         for reply_to in [
@@ -230,7 +231,7 @@ on_each_wire! {
         assert_eq!(message.expect_header("destination"), "/user/queue/replies");
         alice.expect_quiet_as_user();
         other.expect_quiet_as_user();
-        // The request was not kept.
+        // The broker has not kept the rejected request.
         let mut late = service(&broker, wire);
         late.expect_quiet_as_user();
     }

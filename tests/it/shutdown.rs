@@ -16,7 +16,7 @@ fn shutdown_closes_tcp_without_an_error_frame_and_websocket_with_1001() {
     tcp.subscribe("1", "/topic/a", "");
     websocket.subscribe("1", "/topic/a", "");
     broker.terminate();
-    // A FIN, not a RST.
+    // The broker ends the stream with FIN, not with a reset.
     assert_eq!(tcp.event(), Event::End);
     assert_eq!(websocket.event(), Event::Close(Some(1001)));
     drop((tcp, websocket));
@@ -83,7 +83,8 @@ fn a_second_signal_exits_at_once_with_128_plus_its_number() {
         (Signal::INT, Signal::TERM, 143),
     ] {
         let mut broker = Broker::start(&["--drain-time", "1h", "--linger", "1h", "--stall-timeout", "1h"]);
-        // More data is queued than the socket buffers of a client that does not read can hold, so the drain continues.
+        // The client does not read, and more data is queued than the socket buffers can hold. Therefore the broker
+        // cannot finish draining.
         let mut stalled = broker.connect(Wire::Tcp);
         stalled.subscribe("1", "/queue/a", "");
         let body = "x".repeat(500_000);

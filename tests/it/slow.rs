@@ -1,4 +1,4 @@
-//! Slow consumers and bursts: only the slow consumer is closed, and a backlog is not a burst.
+//! Slow consumers and bursts. Only a slow consumer is closed, not a consumer that works through a backlog.
 
 use crate::support::{Broker, Client, Event, Wire, on_each_wire};
 use std::thread::JoinHandle;
@@ -14,8 +14,7 @@ fn reader(mut client: Client, count: usize) -> JoinHandle<Client> {
     })
 }
 
-/// Waits until the socket buffers are full, so that no further message is handed to a socket. Returns the number of
-/// messages handed over so far.
+/// Waits until the socket buffers are full, so that the number of deliveries stays the same. Returns this number.
 #[track_caller]
 fn wait_until_full(broker: &Broker) -> usize {
     let mut seen = vec![broker.metric("deliveries_total")];
@@ -72,8 +71,8 @@ on_each_wire! {
     }
 
     fn a_stalled_subscriber_is_closed_and_19_others_receive_all_messages(wire: Wire) {
-        // Even on a busy machine a healthy subscriber is late by less than slow-consumer-grace. If publishers waited
-        // that long for each message, the test would not end.
+        // Even on a busy machine a healthy subscriber is late by less than `slow-consumer-grace`. If publishers waited
+        // for this time at each message, the test would not end.
         let broker = Broker::start(&[
             "--outbound-queue-bytes-max=256KiB",
             "--frame-bytes-max=64KiB",
@@ -100,7 +99,7 @@ on_each_wire! {
             reader.join().expect("everything arrives, in order").expect_quiet();
         }
         broker.wait_for_metric("limit_hits_total{limit=\"outbound-queue-bytes-max\"}", 1);
-        // The client reads again before it is disconnected, so that it receives the reason.
+        // The stalled client reads again before the broker closes its connection, so that it receives the reason.
         let mut received = 0;
         let last = loop {
             match stalled.event() {

@@ -6,8 +6,9 @@ use crate::support::{Broker, HANG_TIMEOUT, Wire};
 use std::net::SocketAddr;
 use std::time::Instant;
 
-/// Returns the kernel's timer of the broker's end of a connection: its kind (2: keep-alive, 0: none) and its hundredths
-/// of a second. The kernel's list may miss a connection while others are opened and closed.
+/// Returns the timer of the kernel for the broker's end of a connection: its kind (2: keep-alive, 0: none), and the
+/// hundredths of a second until it expires. Returns `None` if the list of the kernel lacks the connection, which can
+/// happen while other connections are opened and closed.
 fn timer(broker: SocketAddr, client: SocketAddr) -> Option<(u8, u32)> {
     let in_kernel_format = |address: SocketAddr| match address {
         // The kernel prints the address as an integer in native byte order.
@@ -30,7 +31,7 @@ fn an_idle_connection_is_probed_after_tcp_keepalive() {
         for (wire, address) in [(Wire::Tcp, broker.tcp), (Wire::WebSocket, broker.http)] {
             let client = broker.connect(wire);
             let started = Instant::now();
-            // The retransmission timer of unacknowledged data is listed first.
+            // While data is unacknowledged, the kernel lists the retransmission timer instead.
             let (which, when) = loop {
                 let timer = timer(address, client.address());
                 if let Some(timer) = timer.filter(|(which, _)| *which == expected) {
@@ -38,7 +39,7 @@ fn an_idle_connection_is_probed_after_tcp_keepalive() {
                 }
                 assert!(started.elapsed() < HANG_TIMEOUT, "{timer:?} over {wire:?} with {flag}");
             };
-            // The broker adds up to a third, so that connections are not all probed at once.
+            // The broker adds up to a third to `tcp-keepalive`, so that it does not probe all connections at once.
             assert!(which == 0 || (1..=900).contains(&when), "{when} over {wire:?}");
             client.disconnect();
         }
@@ -47,7 +48,8 @@ fn an_idle_connection_is_probed_after_tcp_keepalive() {
 
 #[test]
 fn a_peer_that_acknowledges_nothing_is_closed_after_tcp_user_timeout() {
-    // A closed receive window counts as unacknowledged (since Linux 5.11). The stall-timeout is much longer.
+    // Since Linux 5.11, data that waits for a closed receive window counts as unacknowledged. `stall-timeout` is long,
+    // so that it cannot close the connection instead.
     let broker = Broker::start(&["--tcp-user-timeout=1s", "--stall-timeout=1h"]);
     for wire in Wire::ALL {
         let mut stalled = broker.connect(wire);

@@ -62,7 +62,7 @@ on_each_wire! {
             ] {
                 rejection_of(&mut client, head, message);
             }
-            // The rejected SUBSCRIBE left nothing behind, and a frame without a receipt is reported, too.
+            // The id of the rejected SUBSCRIBE is free. The rejection of a frame without a receipt is reported, too.
             client.subscribe("1", "/topic/a", "");
             client.send("SEND\ndestination:/topic/a\n\n\0");
             let frame = client.expect("MESSAGE", &[("message", "access denied")], &frame_text("/topic/a"));
@@ -92,7 +92,7 @@ on_each_wire! {
         for limit in ["subscriptions-max", "queue-messages-max", "queues-max"] {
             assert_eq!(broker.limit_hits(limit), 1, "{limit}");
         }
-        // The slot of a subscription that the broker rejected is free again.
+        // A rejected subscription does not count towards `subscriptions-max`.
         client.subscribe("3", "/topic/b", "");
         client.disconnect();
         broker.wait_for_metric("subscriptions", 0);
@@ -168,7 +168,7 @@ on_each_wire! {
             bob.send(&format!("SEND\ndestination:{destination}\n{fake}\nx\0"));
             bob.expect_error(&[("message", "access denied")]);
         }
-        // The first message is the broker's.
+        // The first message that alice receives is a report of the broker.
         alice.send("SEND\ndestination:/topic/a\nreceipt:own\n\n\0");
         alice.expect("MESSAGE", &[("receipt-id", "own")], &frame_text("/topic/a"));
     }

@@ -1,5 +1,6 @@
-//! Workers that reconnect and settle deliveries of earlier connections, compared in memory with a model. A job is done
-//! only if a worker acknowledges it on the connection that delivered it, and fails only as often as in the model.
+//! Workers that reconnect and settle deliveries of earlier connections. The broker runs in memory and is compared with
+//! a model. A job is done only if a worker acknowledges it on the connection that delivered it. It fails only as often
+//! as in the model.
 
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ enum Event {
     Publish,
     /// Writes the waiting messages to a worker.
     Deliver(usize),
-    /// Has a worker settle one of the deliveries that it has received on any connection; 0 is the newest.
+    /// Has a worker settle delivery `nth` of those that it has received on all its connections. Number 0 is the newest.
     Settle {
         worker: usize,
         nth: usize,
@@ -95,7 +96,7 @@ struct Worker {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum JobState {
-    /// In the queue, or in an outbound queue on its departure to a worker.
+    /// In the work queue, or in the outbound queue of a worker.
     Queued,
     Held(usize),
     Done,
@@ -128,7 +129,7 @@ impl Worker {
         let now = Instant::now();
         let outbound_queue =
             OutboundQueue::new(outbound_queue::Options::default(), budget, metrics.clone(), now);
-        // Only the beginning of the id must be random here.
+        // `ack` values begin with the first digits of the id. These digits must differ between sessions.
         let session = Session::new(
             Arc::new(Options::default()),
             format!("{id:032x}").chars().rev().collect(),
@@ -335,7 +336,8 @@ impl Model {
             Disposition::Returned => format!("NACK\n{name}\n\n\0"),
             Disposition::Rejected => format!("NACK\n{name}\nrequeue:false\n\n\0"),
         };
-        // `ack` identifies one delivery, and a message-id any delivery of the message on this connection.
+        // An `ack` value identifies one delivery. A `message-id` identifies every delivery of the message on this
+        // connection.
         let is_named = |held: &KnownDelivery| match name.strip_prefix("id:") {
             Some(id) if id != known.message_id => held.ack.as_deref() == Some(id),
             _ => held.message_id == known.message_id,
@@ -352,7 +354,8 @@ impl Model {
             }
             None => {
                 assert!(worker.has_error, "{frame:?} of {known:?} must not settle a delivery");
-                // A stale acknowledgement must not change the unsettled deliveries of the worker.
+                // The stale acknowledgement has settled nothing, and the ERROR ends the connection. Thus all unsettled
+                // deliveries of the worker are returned.
                 self.return_deliveries(at, false);
                 self.reconnect(at, (version, mode));
             }
@@ -373,7 +376,7 @@ impl Model {
         *state = if *failed >= MAX_DELIVERIES { JobState::Dead("max-deliveries") } else { JobState::Queued };
     }
 
-    /// Requeues the deliveries of a worker. If the worker was lost, the oldest of them has failed once more.
+    /// Requeues the deliveries of a worker. If the worker was lost, its oldest delivery counts as failed.
     fn return_deliveries(&mut self, at: usize, lost: bool) {
         let held = std::mem::take(&mut self.workers[at].held);
         held.iter().for_each(|held| self.jobs[held.job].state = JobState::Queued);
@@ -391,7 +394,7 @@ impl Model {
             Departure::Unsubscribe => {
                 worker.send(broker, "UNSUBSCRIBE\nid:s\n\n\0");
                 self.return_deliveries(at, false);
-                // The connection stays open, and the old `ack` value is not valid on it either.
+                // The connection stays open. It does not accept `ack` values of the old subscription either.
                 return self.workers[at].subscribe(&self.broker);
             }
             Departure::Shutdown | Departure::Lost => {

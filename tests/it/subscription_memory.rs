@@ -4,7 +4,7 @@ use crate::support::{Broker, Client, Event, Wire, on_each_wire};
 
 // ---- the account compared with the memory of the process ----
 
-/// Least growth in bytes that is clearly visible in the memory of the process.
+/// Minimum growth in bytes that can be measured in the memory of the process.
 const BYTES_MIN: usize = 24 << 20;
 /// Options with which one session may use all the memory.
 const OPEN: &[&str] = &[
@@ -15,7 +15,8 @@ const OPEN: &[&str] = &[
     "--default-permissions=open",
 ];
 
-/// Connects `sessions` clients, each of which sends `frame(session, number)` `count` times and waits for a receipt.
+/// Connects `sessions` clients. Each client sends `frame(session, number)` for the numbers below `count`, and waits
+/// until the broker has processed the frames.
 fn grow(
     broker: &Broker,
     sessions: usize,
@@ -25,7 +26,7 @@ fn grow(
     (0..sessions)
         .map(|session| {
             let mut client = broker.connect(Wire::Tcp);
-            // Waits for receipts in between, so that neither side blocks on writing.
+            // Waits for a RECEIPT after every 100 frames, so that neither side blocks on writing.
             for begin in (0..count).step_by(100) {
                 let frames: String = (begin..begin + 100).map(|number| frame(session, number)).collect();
                 client.send(&frames);
@@ -43,11 +44,12 @@ fn grow(
         .collect()
 }
 
-/// Compares the memory of the process with the account while `sessions` sessions hold `count` items each.
+/// Asserts that the memory of the process and `memory_used_bytes` grow alike when `sessions` sessions create `count`
+/// items each.
 #[track_caller]
 fn assert_account(sessions: usize, count: usize, frame: impl Fn(usize, usize) -> String) {
     let broker = Broker::start(OPEN);
-    // Makes the allocations that happen only once.
+    // Causes the allocations that happen only once.
     drop(grow(&broker, 1, 100, |_, number| frame(1_000_000, number)));
     broker.wait_for_metric("connections", 0);
     let (resident, account) = (broker.resident_bytes(), broker.metric("memory_used_bytes"));
@@ -180,7 +182,8 @@ on_each_wire! {
         let broker = Broker::start(&["--memory-bytes-max=4MiB"]);
         let (mut receiver, mut sender) = (broker.connect(wire), broker.connect(wire));
         receiver.subscribe("1", "/topic/a", "");
-        // Sessions below their own limit use up the share, then one more session reaches it.
+        // Four sessions use up most of the share for subscriptions without reaching their own limits. One more session
+        // reaches the limit of the share.
         let hoarders: Vec<_> = (0..4)
             .map(|session| {
                 let mut client = broker.connect(wire);
@@ -366,7 +369,7 @@ on_each_wire! {
         let waiting = text.split_once(" deliveries to this session wait for an ACK or NACK of this client. They use ");
         let (waiting, rest) = waiting.unwrap_or_else(|| panic!("no number of deliveries: {text}"));
         let waiting: usize = waiting.parse().expect("a number");
-        // The last message may have been on its way to some of the subscriptions.
+        // Deliveries of the last message may be counted in the ERROR, although the client has not received them.
         assert!((received..received + 100).contains(&waiting), "{received} were received: {text}");
         assert!(rest.contains("subscription-bytes-max allows 262144"), "{text}");
         assert_eq!(broker.limit_hits("subscription-bytes-max"), 1);

@@ -3,7 +3,7 @@
 use crate::support::client::publish;
 use crate::support::{Broker, Client, Wire, on_each_wire};
 
-/// Reads one request from `/queue/service` and echoes it to the address in `reply-to`, which it returns.
+/// Reads one request from `/queue/service` and echoes it to the address in `reply-to`. Returns this address.
 fn answer_once(service: &mut Client) -> String {
     let request = service.frame("MESSAGE");
     let address = request.expect_header("reply-to").to_string();

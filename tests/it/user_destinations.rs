@@ -76,14 +76,15 @@ on_each_wire! {
         let (mut anonymous, anonymous_id) = listener(&broker, wire, "");
         let (mut sender, sender_id) = broker.sign_in(wire, &by_passcode("bob"));
         let to = |id: &str| format!("session:{id}\n");
-        // A session of another user.
+        // Sends to a session of another user.
         assert_eq!(sender.send_and_count("/user/alice/queue/x", &to(&two_id), "two"), 1);
         let message = two.expect_message("/user/queue/x", "two");
         assert_eq!(message.header("session"), None, "{message:?}");
-        // A session of the sender's own user.
+        // Sends to a session of the sender's own user.
         assert_eq!(sender.send_and_count("/user/queue/x", &to(&bob_id), "bob"), 1);
         bob.expect_message("/user/queue/x", "bob");
-        // A session without a subscription, sessions of other users, and ids of no session.
+        // Sends to a session without a subscription, to sessions of users other than the addressed one, and to ids of
+        // no session.
         let wrong = "00000000000000000000000000000000";
         for (destination, id) in [
             ("/user/queue/x", sender_id.as_str()),
@@ -104,7 +105,7 @@ on_each_wire! {
         for client in [&mut one, &mut two, &mut bob, &mut anonymous] {
             client.expect_quiet_as_user();
         }
-        // A closed session is not reached.
+        // A message to a closed session reaches no session.
         two.disconnect();
         broker.wait_for_metric("sessions", 4);
         assert_eq!(sender.send_and_count("/user/alice/queue/x", &to(&two_id), "late"), 0);
@@ -207,7 +208,7 @@ on_each_wire! {
             let message = client.expect_message("/user/queue/x", "to all of you");
             assert_eq!(message.header("to"), None);
         }
-        // The same in a transaction. After the allowed `to`, the limits reject a longer one.
+        // Sends the same in a transaction. The limits then reject a longer `to`.
         sender.send("BEGIN\ntransaction:t\n\n\0");
         sender.send_with_receipt("/users/queue/x", &format!("transaction:t\n{to}"), "again");
         some[0].expect_quiet_as_user();

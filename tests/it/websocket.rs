@@ -101,7 +101,7 @@ fn a_ping_is_answered_before_connect_and_after() {
 
 #[test]
 fn bytes_that_are_not_utf_8_come_back_in_a_binary_message() {
-    // The client itself asserts that a message is text if it is UTF-8, and binary otherwise; see its `parse_message`.
+    // The test client asserts (in `parse_message`) that a message is text if it is UTF-8, and binary otherwise.
     let broker = Broker::start(&[]);
     let mut client = broker.connect(Wire::WebSocket);
     client.subscribe("1", "/topic/a", "");
@@ -149,7 +149,7 @@ fn a_close_from_the_client_is_answered_with_its_code() {
     broker.wait_for_metric("connections{transport=\"websocket\"}", 0);
 }
 
-/// Sends bytes, and asserts that the broker closes with this code, after an ERROR or without.
+/// Sends bytes, and asserts that the broker closes the connection with this code. It may send an ERROR first.
 #[track_caller]
 fn expect_code(broker: &Broker, bytes: &[u8], code: u16) {
     let mut client = broker.connect(Wire::WebSocket);

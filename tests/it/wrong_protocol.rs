@@ -1,5 +1,5 @@
-//! Clients that speak the wrong protocol for a port get an answer in their own protocol where possible, and one line of
-//! the log states what to change.
+//! Clients that speak the wrong protocol for a port. Where possible, they get an answer in their own protocol. One line
+//! of the log states what to change.
 
 use crate::support::http::{Http, Request, Response, fetch};
 use crate::support::sockjs::{Session, Transport};
@@ -18,7 +18,8 @@ const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\n";
 const NOT_STOMP: &[u8] = b"ERROR\nmessage:not STOMP\n";
 const OPEN_WIRE: &[u8] = b"\0\0\x01\x3a\x01ActiveMQ\0\0\0\x0c\x01\0\0\x01\x28";
 
-/// Sends bytes, keeps the sending side open, and returns everything up to the end of the stream.
+/// Sends bytes and keeps the client's side of the stream open. Returns everything that the broker sends until it
+/// closes.
 #[track_caller]
 fn answer_to(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).expect("the port accepts");
@@ -204,7 +205,7 @@ fn protocols_are_recognised_byte_by_byte_and_stomp_is_not_taken_for_http() {
         stream.set_nodelay(true).expect("the socket option is valid");
         stream.set_read_timeout(Some(HANG_TIMEOUT)).expect("the timeout is valid");
         for byte in bytes {
-            // The broker closes as soon as it has recognised the protocol.
+            // A write fails when the broker has recognised the protocol and closed the connection.
             if stream.write_all(&[*byte]).is_err() {
                 break;
             }
@@ -298,7 +299,7 @@ fn a_silent_connection_to_the_http_port_is_counted_and_logged_at_debug() {
     }
 }
 
-/// Sends an opening handshake that lacks a part, as if a proxy had removed it.
+/// Sends a WebSocket handshake without one of its parts, as if a proxy had removed it.
 #[track_caller]
 fn incomplete_handshake(broker: &Broker, path: &str, headers: &[(&str, &str)], is_old: bool) -> Response {
     let proper = [("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")];
@@ -328,7 +329,7 @@ fn a_handshake_changed_by_a_proxy_is_reported_in_the_answer_and_the_log() {
     for part in ["WARN", "address=127.0.0.1", "without the header Upgrade", "proxy_set_header Connection"] {
         assert!(line.contains(part), "{part} in {line}");
     }
-    // A page opened in a browser is not a handshake.
+    // A browser that opens this URL as a page sends no handshake, so the answer does not mention a proxy.
     let page = fetch(broker.http, &Request::get("/ws/websocket"));
     page.assert(400, "Can \"Upgrade\" only to \"WebSocket\".");
 }

@@ -36,12 +36,12 @@ fn added_users_are_accepted_and_removed_users_are_disconnected() {
         alice.subscribe("/topic/a");
         assert_eq!(Peer::answer(&broker, via, &bob()).refusal(), "login failed", "{via:?}");
     }
-    // A changed passcode ends the sessions that were opened with the old one.
+    // A changed passcode ends the sessions that were opened with the old passcode.
     directory.passwd_ok(&["alice"], "alices-new-passcode");
     for (alice, _) in &mut sessions {
         alice.expect_error("access revoked", 1008, "access has ended");
     }
-    // Closes the clients, for which the broker would wait when it stops.
+    // Closes the clients, because the broker would wait for them when it stops.
     drop(sessions);
     let log = broker.whole_log();
     let revoked = |user: &str| {
@@ -90,7 +90,7 @@ fn changed_roles_are_applied_to_existing_subscriptions() {
         assert_eq!(error.expect_header("destination"), "/topic/staff");
         let report = soft.expect("MESSAGE", &[("message", "access denied"), ("refused", "/topic/staff")]);
         assert_eq!(report.expect_header("destination"), "/user/queue/errors");
-        // Only the subscription has ended.
+        // Only the subscription has ended, not the session.
         soft.subscribe("/topic/a");
     }
     let denied = broker.log_line(|line| line.contains("access denied verb=\"subscribe\""));
@@ -107,7 +107,7 @@ fn changed_roles_are_applied_to_existing_subscriptions() {
     }
 }
 
-/// Writes a configuration file with a users file and these rules.
+/// Writes a configuration file with the users file of the directory, these rules, and the lines `more`.
 fn configure(directory: &UsersDirectory, rules: &[&str], more: &str) {
     let rules: String = rules.iter().map(|rule| format!("    {rule:?},\n")).collect();
     let users = directory.users();
@@ -175,7 +175,7 @@ fn sighup_reloads_the_rules() {
     }
     let denied = broker.log_line(|line| line.contains("access denied verb=\"send\""));
     assert!(denied.contains("rule=\"deny send anyone /topic/other\""), "{denied}");
-    // Other changed options are logged, without secrets.
+    // The broker logs the names of other changed options. It does not log their values, because some are secrets.
     for option in ["show-sender", "user"] {
         let expected = format!("an option has changed; it applies after a restart option=\"{option}\"");
         broker.log_line(|line| line.contains(&expected));
@@ -185,8 +185,8 @@ fn sighup_reloads_the_rules() {
     assert!(!log.contains("restart option=\"users-file\""), "only the other line may name it: {log}");
 }
 
-/// An option that needs a restart does not change the implied rules either: `users-file` is still in effect, so the
-/// preset that follows the rules is still `safe`.
+/// The new configuration lacks `users-file`. This change needs a restart: until then `users-file` is in effect and
+/// implies the preset `safe`, whose rules come after the new ones.
 #[test]
 fn options_that_need_a_restart_do_not_relax_the_rules() {
     let directory = UsersDirectory::new("auth-restart");

@@ -10,7 +10,8 @@ use std::thread;
 
 /// Validity of the tokens in seconds. It is long enough for a client to sign in on a busy machine.
 pub(super) const SECONDS: f64 = 5.0;
-/// Guards against a session that never ends. Tests with a simulated clock check the exact time.
+/// Maximum number of seconds between the expiry and the end of the session. It only guards against a session that never
+/// ends; tests with a simulated clock check the exact time.
 const DELAY_MAX: f64 = 60.0;
 
 pub(super) const VIAS: [Via; 3] = [Via::Tcp, Via::WebSocket, Via::SockJs(Transport::XhrStreaming)];
@@ -76,7 +77,7 @@ fn an_idle_session_is_closed_when_its_token_expires() {
     });
 }
 
-/// Messages that wait for a receiver that does not read are discarded when its token expires.
+/// The receiver does not read. When its token expires, the messages that wait for it are discarded.
 #[test]
 fn messages_unsent_at_expiry_are_discarded() {
     thread::scope(|scope| {
@@ -100,7 +101,7 @@ fn assert_nothing_is_sent_after_expiry(wire: Wire) {
     receiver.send(&format!("CONNECT\naccept-version:1.2\nhost:a\nAuthorization:Bearer {token}\n\n\0"));
     receiver.expect("CONNECTED", &[("user-name", "dave")], "");
     receiver.subscribe("1", TimePublisher::TOPIC, "");
-    // Sends more than fits into the socket buffers, and less than the limit of the receiver's outbound queue.
+    // Publishes more than fits into the socket buffers, and less than the limit of the receiver's outbound queue.
     let (mut sent, body) = (0, "x".repeat(BODY));
     while broker.metric("outbound_queue_bytes") < WAITING as i64 {
         assert!(now() < end, "the token expired while {} bytes fit into the socket buffers", sent * BODY);

@@ -61,7 +61,7 @@ fn a_slow_hook_is_abandoned_after_hook_timeout() {
     let broker = Broker::start(&[&["--hook-url", &url], flags.as_slice()].concat());
     let [login, token] = credentials();
     let started = Instant::now();
-    // Clients that need no hook are served while others wait.
+    // The broker serves other clients while logins wait for the hook.
     thread::scope(|scope| {
         scope.spawn(|| assert_login_fails_everywhere(&broker, &login, "login not checked"));
         assert_eq!(broker.get("/health").status, 200);
@@ -85,7 +85,8 @@ fn auth_timeout_limits_all_sources_together() {
     assert!(line.contains("reason=\"hook: timed out (auth-timeout)\""), "{line}");
 }
 
-/// The expiry in a hook's answer applies as a token's does, and so does the expiry of the renewal.
+/// An expiry time in the answer of the hook ends the session, like the expiry time of a token. A renewal asks the hook
+/// again, whose answer sets a new expiry time.
 #[test]
 fn a_session_expires_as_the_hook_states_and_can_be_renewed() {
     let server = TestServer::start(|request| {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(super) const SECRET: &str = "a-shared-secret-of-more-than-32-bytes";
-/// The issuer and the audience of tokens that name them.
+/// Issuer and audience in the tokens of these tests.
 pub(super) const ISSUER: &str = "https://id.example.com";
 pub(super) const AUDIENCE: &str = "chat";
 

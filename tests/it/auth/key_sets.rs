@@ -66,7 +66,7 @@ fn an_unknown_key_triggers_a_new_request_to_the_url() {
         assert_eq!(answer(&broker, via, &by_old), Answer::user("dave"), "{via:?}");
     }
     assert_eq!(server.request_count(), 2, "an unknown key must trigger one request");
-    // Made-up keys do not trigger further requests.
+    // Further tokens with unknown keys do not trigger further requests.
     let made_up = Issuer::with_kid(Algorithm::ES256, "k-3").valid_token("dave");
     for via in Via::ALL {
         assert_eq!(answer(&broker, via, &made_up).refusal(), "login failed", "{via:?}");

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 /// Reasons for failed logins, and how often each was logged.
 pub(super) type Reasons = BTreeMap<String, usize>;
 
-/// Stops the broker, which must log at debug level. Asserts that its log has exactly these reasons for failed logins,
-/// that each of them ended its connection, and that the log contains none of the secrets.
+/// Stops the broker, whose log level must be `debug` or `trace`. Asserts that the log has exactly these reasons for
+/// failed logins, that each failed login has ended its connection, and that the log contains none of the secrets.
 #[track_caller]
 pub(super) fn assert_log(broker: Broker, expected: &Reasons, secrets: &[String]) {
     let log = broker.whole_log();

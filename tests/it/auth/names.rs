@@ -8,7 +8,7 @@ use crate::support::users_directory::UsersDirectory;
 use jsonwebtoken::Algorithm;
 use serde_json::json;
 
-/// Names that look like bob's, and the reason for which each is rejected.
+/// Names that look like bob's, and a part of the reason for which each name is rejected.
 const NAMES: [(&str, &str); 8] = [
     (" bob", "U+0020"),
     ("bob ", "U+0020"),
@@ -23,7 +23,7 @@ const NAMES: [(&str, &str); 8] = [
 #[track_caller]
 fn assert_rejected(broker: &Broker, source: &str, name: &str, part: &str, answer: &Answer) {
     assert_eq!(answer.refusal(), "login failed", "{source}: {name:?}");
-    // The log escapes the name a second time.
+    // The name is escaped twice: in the reason, and with the reason in the log.
     let text = format!("{source}: the user name {name:?}");
     let reason = format!("reason={text:?}").trim_end_matches('"').to_owned();
     let line = broker.log_line(|line| line.contains(&reason));

@@ -11,7 +11,8 @@ use std::thread;
 const LISTED: &str = "https://app.example.com";
 const FOREIGN: &str = "https://evil.example";
 
-/// Returns three methods to sign in that the browser applies itself, and two for which the page sends the credentials.
+/// Returns three methods to sign in with credentials that the browser adds by itself, and two with credentials that the
+/// page sends.
 fn methods() -> [(&'static str, Credentials); 5] {
     let issuer = Issuer::new(Algorithm::HS256);
     let (cookie, bearer, query) =
@@ -25,7 +26,7 @@ fn methods() -> [(&'static str, Credentials); 5] {
     ]
 }
 
-/// Returns whether a browser sends these credentials without the page.
+/// Returns whether the browser adds the credentials of this method by itself.
 fn is_automatic(method: &str) -> bool {
     ["cookie", "Basic", "proxy"].contains(&method)
 }
@@ -45,7 +46,8 @@ fn broker(origins: &str) -> Broker {
     ])
 }
 
-/// Headers that identify the origin of a page, and whether the broker accepts the browser's credentials from it.
+/// Headers that identify the origin of a page, and whether the broker accepts credentials that the browser adds for
+/// this page.
 type Page = (Vec<(&'static str, String)>, bool);
 
 /// Tries all methods from all pages over all `vias`. Returns the number of failed logins and the secrets used.
@@ -97,7 +99,7 @@ fn a_page_of_a_foreign_origin_cannot_use_the_browsers_credentials() {
         (own.as_str(), true),
         (LISTED, true),
         ("https://a.b.example.org", true),
-        // The broker and the page are on the user's own machine.
+        // The page is allowed, because the page and the broker are on the user's own machine.
         ("http://localhost:3000", true),
         (FOREIGN, false),
         ("null", false),
@@ -121,7 +123,7 @@ fn a_page_of_a_foreign_origin_cannot_use_the_browsers_credentials() {
     assert_log(broker, &Reasons::from([("no credentials".to_owned(), refused)]), &secrets);
 }
 
-/// Browsers send no `Origin` for scripts, frames and event streams of the same origin.
+/// Browsers send no `Origin` when a page loads scripts, frames or event streams from its own origin.
 #[test]
 fn without_an_origin_sec_fetch_site_decides() {
     let broker = broker(&format!("*, {LISTED}"));

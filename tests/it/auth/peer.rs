@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 pub(super) enum Via {
     Tcp,
     WebSocket,
-    /// A plain WebSocket at the raw path of SockJS.
+    /// A WebSocket without SockJS framing, at the path `/ws/websocket`.
     Raw,
     SockJs(Transport),
 }
@@ -74,7 +74,8 @@ impl Credentials {
         self
     }
 
-    /// Adds a secret that must not be logged. For a token, no part of it may be logged either.
+    /// Adds a secret that must not be logged. If it is a token, its payload and its signature must not be logged
+    /// either.
     pub(super) fn secret(mut self, secret: &str) -> Credentials {
         let parts = secret.split('.').skip(1).filter(|part| part.len() > 16);
         self.secrets.extend(parts.chain([secret]).map(str::to_owned));
@@ -100,7 +101,7 @@ impl Credentials {
         Credentials::default().connect("Authorization", &format!("Bearer {token}")).secret(token)
     }
 
-    /// Puts the token into the cookie that the brokers of these tests read.
+    /// Puts the token into the cookie `auth`, which the brokers of these tests read.
     pub(super) fn cookie(token: &str) -> Credentials {
         Credentials::default().header("Cookie", &format!("theme=dark; auth={token}")).secret(token)
     }
@@ -145,7 +146,7 @@ pub(super) enum Peer {
 }
 
 impl Peer {
-    /// Connects and completes the handshake, without CONNECT.
+    /// Connects and completes the handshake. Does not send CONNECT.
     #[track_caller]
     pub(super) fn open(broker: &Broker, via: Via, credentials: &Credentials) -> Peer {
         match via {
@@ -243,7 +244,7 @@ impl Peer {
         frame
     }
 
-    /// Expects ERROR, then the end for this reason, and nothing else.
+    /// Expects an ERROR with this `message`, directly followed by the end of the connection with this code and reason.
     #[track_caller]
     pub(super) fn expect_error(&mut self, message: &str, code: u16, reason: &str) -> Frame {
         let frame = self.expect("ERROR", &[("message", message)]);
@@ -269,7 +270,7 @@ impl Peer {
         self.done(&format!("SEND\ndestination:{destination}\nreceipt:done\n\n{body}\0"));
     }
 
-    /// Expects the end, with this code and reason on transports that have them.
+    /// Expects the end of the connection, with this code and reason on transports that have them.
     #[track_caller]
     pub(super) fn expect_closed(&mut self, code: u16, reason: &str) {
         match self {

@@ -1,5 +1,5 @@
-//! Several credentials at once: those in CONNECT, which were written for this connection, take precedence over those of
-//! the handshake.
+//! Several credentials at once. Credentials in CONNECT take precedence over credentials of the handshake, because the
+//! client wrote them for this connection.
 
 use super::issuer::{Issuer, SECRET};
 use super::peer::{Answer, Credentials, Peer, Via};

@@ -20,7 +20,7 @@ fn the_user_name_of_a_trusted_proxy_is_accepted() {
             (&[("X-User", "\u{5c0f}\u{660e}")], Some("\u{5c0f}\u{660e}")),
             // `X-Forwarded-For` does not change the address of the proxy.
             (&[("X-User", "erin"), ("X-Forwarded-For", "192.0.2.7")], Some("erin")),
-            // The client itself may have sent the second header.
+            // One of the two headers may come from the client itself.
             (&[("X-User", "erin"), ("X-User", "mallory")], None),
             (&[("X-User", "")], None),
             (&[("X-Roles", "service")], None),

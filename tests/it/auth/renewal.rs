@@ -55,7 +55,7 @@ pub(super) fn connect_service(broker: &Broker, issuer: &Issuer) -> Client {
     client
 }
 
-/// Returns the frame that renews a token; `by` is the part that carries the token.
+/// Returns the frame that renews a token. `by` names the part of the frame that carries the token.
 fn refresh(token: &str, by: &str) -> String {
     let (header, body) = match by {
         "body" => (String::new(), token.to_owned()),
@@ -112,7 +112,7 @@ fn a_renewed_session_outlives_its_first_token() {
     publisher.stop();
 }
 
-/// A session that is renewed for a short time ends with the second token and not with the first.
+/// The second token expires before the first. The session ends with the second token.
 #[test]
 fn the_last_token_determines_the_expiry() {
     let issuer = Issuer::new(Algorithm::HS256);
@@ -235,7 +235,7 @@ fn renewal_needs_no_rule() {
     }
 }
 
-/// The claims of a new token apply at once: a subscription that needs a missing role ends.
+/// The claims of a new token apply at once: a subscription ends if it needs a role that the new token lacks.
 #[test]
 fn a_new_token_is_applied_to_existing_subscriptions() {
     let issuer = Issuer::new(Algorithm::HS256);

@@ -28,7 +28,7 @@ struct Method {
     carrier: Carrier,
     user: &'static str,
     show: fn(&Issuer, Validity) -> Credentials,
-    /// Whether the credentials contain a name, which can be unknown.
+    /// Whether the credentials contain a user name, so that the name can be unknown.
     has_names: bool,
     /// Reason in the log for wrong credentials.
     wrong: &'static str,
@@ -41,7 +41,7 @@ enum Carrier {
 }
 
 impl Method {
-    /// Returns why this method does not exist over a transport.
+    /// Returns why this method does not exist over a transport, or `None` if it exists.
     fn unavailable_reason(&self, via: Via) -> Option<&'static str> {
         let is_unavailable = self.carrier == Carrier::Handshake && via == Via::Tcp;
         is_unavailable.then_some("TCP has no handshake")
@@ -345,7 +345,8 @@ fn every_source_works_over_every_transport() {
         "--log=trace",
     ]);
     let mut results = try_methods(&broker, METHODS);
-    // Methods in CONNECT work over nine transports, others over eight. Methods with names are tried three times.
+    // Methods with credentials in CONNECT work over nine transports, other methods over eight. Over each transport, a
+    // method with names is tried three times, and another method twice.
     assert_eq!(count_rows(&results), (2 * 27 + 3 * 18 + 2 * 24 + 5 * 16, 7));
     for via in Via::ALL {
         assert_eq!(Peer::answer(&broker, via, &Credentials::default()).refusal(), "login failed", "{via:?}");

@@ -82,7 +82,7 @@ fn serve(stream: TcpStream, count: &AtomicUsize, answers: &Answers) {
     }
 }
 
-/// Reads the next request; `None` at the end of the stream.
+/// Reads the next request. Returns `None` at the end of the stream.
 fn read(reader: &mut impl BufRead) -> Option<ReceivedRequest> {
     let mut length = 0;
     let mut line = String::new();

@@ -4,7 +4,7 @@ use super::peer::{Answer, Credentials, Peer, Via, until};
 use crate::support::Broker;
 use std::time::{Duration, Instant};
 
-/// Delay of the first delayed failure; each further guess doubles it.
+/// Delay of the first delayed refusal. Each further guess doubles the delay.
 const DELAY: Duration = Duration::from_millis(250);
 
 const USERS: [&str; 3] =
@@ -21,7 +21,8 @@ fn guesses_at_once(broker: &Broker, via: Via, count: usize) -> Vec<Peer> {
     (0..count).map(guess).collect()
 }
 
-/// Eleven guesses for alice arrive at once, and the last fails after 15 seconds. Other users log in meanwhile.
+/// Eleven guesses for alice arrive at once. Five are refused without a delay, and the last one after 15 seconds. Other
+/// users log in meanwhile.
 #[test]
 fn valid_logins_from_the_same_address_are_not_delayed_by_guesses() {
     for via in [Via::Tcp, Via::WebSocket] {
@@ -38,8 +39,9 @@ fn valid_logins_from_the_same_address_are_not_delayed_by_guesses() {
     }
 }
 
-/// Eight guesses arrive at once. If no guess has been counted, five of them fail without a delay; after six
-/// other guesses, none is. Delayed guesses are answered as soon as their clients close their side.
+/// Eight guesses arrive at once. After a valid login the counter is zero, and five of the guesses are refused without a
+/// delay. Without a valid login, six guesses have been counted, and all eight are delayed. A delayed guess ends as
+/// `busy` when its client closes its side of the stream.
 #[test]
 fn a_valid_login_after_failures_is_accepted_and_resets_the_counter() {
     for is_right in [true, false] {
@@ -64,7 +66,7 @@ fn a_valid_login_after_failures_is_accepted_and_resets_the_counter() {
     }
 }
 
-/// Refusals are delayed by address and name, whichever transport the guesses use.
+/// Guesses are counted by address and name, whichever transport they use.
 #[test]
 fn guesses_are_counted_over_all_transports_together() {
     let broker = Broker::start(&USERS);
@@ -77,7 +79,8 @@ fn guesses_are_counted_over_all_transports_together() {
     }
 }
 
-/// Sixty addresses guess the passcode of alice, who can log in from her own address, and with her passcode from any.
+/// Clients at sixty addresses guess the passcode of alice. Alice can still log in, both from the address that she has
+/// used before and from a new one.
 #[test]
 fn guesses_from_many_addresses_do_not_lock_out_the_user() {
     let broker =
@@ -97,7 +100,7 @@ fn guesses_from_many_addresses_do_not_lock_out_the_user() {
             peer
         })
         .collect();
-    // Twenty guesses are free, and the others wait for a slot.
+    // Twenty guesses for one name are free. The other guesses wait for a slot.
     let refused = || broker.metric("logins_total{result=\"refused\"}");
     until(&broker, || refused() >= 20);
     for address in ["192.0.2.1", "203.0.113.7"] {

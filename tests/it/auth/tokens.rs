@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::thread;
 
-/// Trusted issuers, one for each algorithm, and an untrusted one.
+/// Trusted issuers, one for each algorithm, and untrusted ones.
 struct Issuers {
     hs256: Issuer,
     rs256: Issuer,
@@ -129,7 +129,7 @@ const CASES: &[Case] = &[
     Case("with a cut signature", |by| cut(&by.es256.valid_token("dave")), Some("bad signature")),
 ];
 
-/// Some clients put the scheme into a header without schemes, or add spaces.
+/// Some clients write the scheme `Bearer` into a header that has no scheme, such as `passcode`, or add spaces.
 #[test]
 fn bearer_before_a_token_is_optional_in_every_header() {
     let issuer = Issuer::new(Algorithm::HS256);
@@ -266,7 +266,8 @@ fn every_kind_of_token_is_checked_in_every_place() {
     assert_log(broker, &reasons, &secrets);
 }
 
-/// A token's `alg` does not choose how a key is used: a public key must not verify an HMAC (algorithm confusion).
+/// The `alg` of a token must not decide how a key is used. Otherwise a client could sign a token with HMAC and the
+/// public key as the secret (algorithm confusion).
 #[test]
 fn a_public_key_is_not_accepted_as_an_hmac_secret() {
     let issuer = Issuer::new(Algorithm::RS256);

@@ -7,7 +7,7 @@ use crate::support::websocket;
 
 const BASE: &str = "/cookie_needed_echo";
 
-/// Returns the answers of every path that sets the cookie, to requests with the header `Cookie: cookie`.
+/// Requests every path that sets the cookie, with the header `Cookie: cookie`. Returns the paths and the answers.
 fn answers(service: &Service, cookie: Option<&str>) -> Vec<(String, Response)> {
     let with_cookie = |request: Request| match cookie {
         Some(cookie) => request.header("Cookie", cookie),

@@ -9,7 +9,7 @@ const SHORT_DISCONNECT_DELAY: &str = "--sockjs-disconnect-delay=3s";
 /// Makes the broker keep sessions for longer than any test runs.
 const LONG_DISCONNECT_DELAY: &str = "--sockjs-disconnect-delay=1h";
 
-/// Publishes the bodies `0` to `count`, and waits until all are routed.
+/// Publishes the bodies `0` to `count - 1`, and waits until the broker has routed them.
 #[track_caller]
 fn publish(broker: &Broker, destination: &str, count: usize) {
     let mut publisher = broker.connect(Wire::Tcp);
@@ -20,7 +20,7 @@ fn publish(broker: &Broker, destination: &str, count: usize) {
     publisher.disconnect();
 }
 
-/// Returns the STOMP frames of one array frame.
+/// Returns the STOMP frames in the next SockJS frame, which must contain messages.
 #[track_caller]
 fn one_answer(session: &mut Session) -> Vec<frame::Frame> {
     let Frame::Messages(messages) = session.frame() else { panic!("expected messages") };
@@ -108,7 +108,7 @@ fn consumers(broker: &Broker, headers: &str, count: usize) -> [(Session, String)
         let queue = format!("/queue/{}", transport.option());
         let mut consumer = connect(broker, transport);
         consumer.subscribe("1", &queue, headers);
-        // Publishes after the RECEIPT, so that no message comes with it.
+        // Publishes after the RECEIPT of SUBSCRIBE, so that the response with the RECEIPT contains no message.
         publish(broker, &queue, count);
         (consumer, queue)
     })
@@ -126,7 +126,7 @@ fn wait_until_removed(broker: &Broker) {
 fn messages_of_a_consumer_that_stops_polling_are_requeued() {
     let broker = Broker::start(&[SHORT_DISCONNECT_DELAY]);
     let consumers = consumers(&broker, "", 150);
-    // The prefetch limit is used up, and no message was handed to a response.
+    // Each consumer has prefetched all of its messages. No response has taken one, because the clients no longer poll.
     wait_until_removed(&broker);
     assert_eq!(broker.metric("queue_messages"), 300);
     for (_, queue) in consumers {
@@ -247,7 +247,7 @@ fn a_stream_that_is_not_read_is_cut_off_and_its_unsent_messages_are_requeued() {
     let seen: Vec<_> = bodies.iter().map(|body| body.split(' ').next().expect("a number")).collect();
     assert_eq!(seen, numbers(COUNT - left..COUNT), "in order, and none twice");
     other.expect_quiet();
-    // The response ends within a frame, so that no client takes a partial frame for a whole one.
+    // The response has ended within a SockJS frame, which the client therefore discards.
     drop(receiver);
     assert_eq!(stalled.try_send("[\"\\n\"]").status, 204, "the session must be closing");
     stalled.expect_close(1008, "slow consumer");
@@ -277,7 +277,7 @@ fn a_client_that_does_not_poll_is_a_slow_consumer_when_its_queue_is_full() {
             healthy.expect("MESSAGE", &[], &body);
             count += 1;
         }
-        // The outbound queue is the only place where messages wait, and its contents are dropped.
+        // Messages have waited only in the outbound queue, and the broker has dropped them.
         slow.expect("ERROR", &[("message", "slow consumer")], "");
         slow.expect_close(1008, "slow consumer");
         broker.wait_for_metric("connections_closed_total{reason=\"slow-consumer\"}", 1);
@@ -296,7 +296,7 @@ fn the_outbound_queue_of_a_polling_client_has_the_same_limit() {
         let mut session = connect(&broker, transport);
         session.subscribe("1", "/topic/a", "");
         for _ in 0..5 {
-            // Less than half of the limit, so that publishers are not slowed down.
+            // These messages take less than half of the limit, so that publishers need not wait.
             for _ in 0..10 {
                 client::publish(&broker, "/topic/a", &body);
             }
@@ -321,7 +321,7 @@ fn removed_sessions_leave_no_resources_behind() {
         session.stomp("BEGIN\ntransaction:t\n\n\0");
         let parked = format!("SEND\ndestination:/topic/b\ntransaction:t\n\n{}\0", "y".repeat(50_000));
         session.stomp(&parked);
-        // An incomplete frame waits for its second half.
+        // Sends an incomplete frame, so that the broker holds its first part.
         session.stomp(&format!("SEND\ndestination:/topic/b\n\n{}", "z".repeat(50_000)));
         if !transport.polls() {
             drop(session.detach());

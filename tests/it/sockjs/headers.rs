@@ -14,11 +14,11 @@ struct Endpoint {
     request: Request,
     status: u16,
     content_type: &'static str,
-    /// Whether pages of other origins use it with XMLHttpRequest.
+    /// Whether pages of other origins request it with XMLHttpRequest, and therefore need CORS headers.
     cors: bool,
 }
 
-/// Returns all endpoints except static files and WebSocket. Those that send have a session to send to.
+/// Returns all endpoints except static files and WebSocket. Opens a session for the endpoints that send.
 fn endpoints(service: &Service) -> Vec<Endpoint> {
     let row = |path: &'static str, request: Request, status, content_type, cors| Endpoint {
         path,
@@ -38,7 +38,7 @@ fn endpoints(service: &Service) -> Vec<Endpoint> {
         row("htmlfile", new(Transport::HtmlFile), 200, "text/html; charset=UTF-8", false),
         row("jsonp", new(Transport::JsonpPolling), 200, SCRIPT, false),
         row("jsonp_send", Transport::JsonpPolling.send(&session, "[]"), 200, TEXT, false),
-        // Pages can read errors as well as other answers.
+        // Errors have CORS headers, too, so that pages can read them.
         row("xhr_send that fails", Transport::XhrPolling.send(&session, "x"), 500, TEXT, true),
         row(
             "xhr_send to an unknown session",
@@ -53,7 +53,7 @@ fn endpoints(service: &Service) -> Vec<Endpoint> {
     ]
 }
 
-/// Returns the head of the answer to the endpoint's request with additional headers.
+/// Sends the request of the endpoint with additional headers. Returns the head of the answer.
 #[track_caller]
 fn response_head(service: &Service, endpoint: &Endpoint, headers: &[(&str, &str)]) -> Response {
     let mut http = Http::connect(service.address);

@@ -77,7 +77,7 @@ fn requests_of_other_clients_do_not_keep_a_session_alive() {
     let session = service.session(Transport::XhrPolling).with_header("Cookie", "JSESSIONID=alice").opened();
     let started = std::time::Instant::now();
     let poll = Transport::XhrPolling.receive(&session.path);
-    // When the session has been removed, its id is free again.
+    // When the session has been removed, the poll opens a new session with the same id.
     while service.fetch(&poll).status == 404 {
         assert!(
             started.elapsed() < crate::support::HANG_TIMEOUT,

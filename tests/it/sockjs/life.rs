@@ -10,7 +10,7 @@ const SHORT: Duration = Duration::from_millis(200);
 /// Longer than any test runs: an event that occurs in a test is not caused by this delay.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// The shortest delay within which a busy machine manages two requests of a test.
+/// Shortest delay within which even a busy machine can process two requests of a test.
 const DISCONNECT_DELAY: Duration = Duration::from_secs(2);
 
 /// Starts services that remove a session after [`DISCONNECT_DELAY`] without a receiver.
@@ -148,7 +148,8 @@ fn polls_of_a_closed_session_restart_its_delay() {
     let session = Session::new(service.address, "/close", Transport::XhrPolling).opened();
     let mut http = Http::connect(service.address);
     let poll = Transport::XhrPolling.receive(&session.path);
-    // Polls for many delays. If the machine suspends this thread for a whole delay, the result is not checked.
+    // Polls for four delays. After a pause of half a delay, as on a busy machine, the session may have been removed, so
+    // the answer is not checked.
     while started.elapsed() < 4 * SHORT {
         let body = http.exchange(&poll).body;
         let now = Instant::now();
@@ -176,7 +177,7 @@ fn a_session_without_a_receiver_is_removed_after_the_delay() {
         since = Instant::now();
         let mut session = service.open(transport);
         if !transport.polls() {
-            // The session has a receiver while the stream lasts.
+            // The session has a receiver until the stream ends. A large message ends it.
             session.send(&[&"x".repeat(5000)]);
             assert!(matches!(session.frame(), Frame::Messages(_)));
             assert_eq!(session.frame(), Frame::End);
@@ -196,7 +197,7 @@ fn a_receiver_cancels_the_expiry() {
     let service = with_short_disconnect_delay();
     let mut kept = service.open(Transport::XhrPolling);
     kept.attach();
-    // A session that was opened later is removed meanwhile.
+    // Waits until a session that was opened later has been removed.
     let _other = service.open(Transport::XhrPolling);
     service.until_sessions(1);
     kept.send(&["still there"]);
@@ -260,7 +261,8 @@ fn waiting_messages_are_dropped_with_a_removed_session() {
 
 // ---- aborted receivers ----
 
-/// Title, and how a client ends its connection; returns the connection if it is still open for reading.
+/// Title, and a function that ends the connection of a client. The function returns the connection if the client can
+/// still read.
 type Leave = (&'static str, fn(Http) -> Option<Http>);
 
 const LEAVES: [Leave; 3] = [
@@ -306,7 +308,8 @@ fn without_expiry_or_heartbeat() -> Service {
     })
 }
 
-/// Returns input that follows the request of a receiver: a stray byte, a request, and more than one read returns.
+/// Returns three inputs that can follow the request of a receiver: a stray byte, a request, and more bytes than one
+/// read of the server returns.
 fn input_after_the_request(service: &Service) -> [Vec<u8>; 3] {
     let request = Request::get("/echo/info").encode(service.address);
     [b"\n".to_vec(), request.clone(), request.repeat(40)]

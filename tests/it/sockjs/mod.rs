@@ -1,4 +1,4 @@
-//! The SockJS layer, rule by rule, over echo services; and STOMP over SockJS, against the real broker.
+//! Tests of each rule of the SockJS layer with echo services, and of STOMP over SockJS with the real broker.
 
 #[path = "../../sockjs_echo/echo.rs"]
 mod echo;

@@ -152,7 +152,8 @@ fn server_and_session_names_are_any_text_without_a_dot_and_not_decoded() {
             service.fetch(&Request::post(&path, "")).assert(200, "o");
         }
     }
-    // `a%2Fb` and `a%2fb` are different sessions, because raw bytes are compared.
+    // The names above are not decoded: `a%2Fb` and `a%2fb` are different sessions. A session name has at most 256
+    // bytes.
     let longest = "y".repeat(256);
     service.fetch(&Request::post(&format!("/echo/000/{longest}/xhr"), "")).assert(200, "o");
     assert_eq!(service.fetch(&Request::post(&format!("/echo/000/{longest}y/xhr"), "")).status, 404);

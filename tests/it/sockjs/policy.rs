@@ -8,7 +8,7 @@ use std::time::Instant;
 
 const EVIL: &str = "https://evil.example";
 
-/// Returns the head of the answer to a receiving request for a new session with these headers.
+/// Sends a request that opens a session and receives, with these headers. Returns the head of the answer.
 #[track_caller]
 fn receive(broker: &Broker, transport: Transport, headers: &[(&str, &str)]) -> Response {
     let mut request = transport.receive(&format!("/ws/000/{}", session_name())).headers(headers);
@@ -274,7 +274,8 @@ fn a_loopback_listener_accepts_only_loopback_hosts() {
         }
     }
     assert_eq!(rejected(&broker, "allowed-hosts"), 2 * 9);
-    // With DNS rebinding, a page whose name resolves to this machine is of the same origin.
+    // After DNS rebinding, the host name of a foreign page resolves to this machine. The page then has the same origin
+    // as the broker.
     let rebound = [("Host", "evil.example"), ("Origin", "http://evil.example")];
     assert_eq!(receive(&broker, Transport::XhrPolling, &rebound).status, 403);
     let line = broker.log_line(|line| line.contains("rejected a request (403)"));
@@ -412,7 +413,7 @@ fn requests_of_an_unauthenticated_client_are_limited_in_size() {
     let json = |length: usize| format!("[\"{}\"]", "\\n".repeat((length - 4) / 2));
     for transport in [Transport::XhrPolling, Transport::JsonpPolling] {
         let mut session = open(&broker, transport);
-        // In a form, each of these bytes takes three.
+        // A form encodes each of these bytes as three bytes.
         let body = if transport == Transport::JsonpPolling { 3 } else { 1 };
         let refused = fetch(broker.http, &transport.send(&session.path, &json(6 * 1024 / body + 200)));
         assert_eq!(refused.status, 413, "{transport:?}");

@@ -37,7 +37,7 @@ fn all_waiting_messages_are_one_array() {
     for transport in Transport::POLLING {
         let mut session = service.open(transport);
         session.send(&["1", "2"]);
-        // A poll returns all answers that the echo has written so far.
+        // A poll returns the echoes that are ready, which may be only the first one.
         session.expect_message("1");
         session.expect_message("2");
         session.send(&["3", "4", "5"]);
@@ -106,8 +106,9 @@ fn waiting_messages_are_quoted_for_the_transport_that_receives_them() {
 fn a_session_ends_when_too_much_would_have_to_be_quoted_again() {
     let service = Service::start();
     let mut session = service.open(Transport::XhrPolling);
-    // A request is answered when its message is queued, and a message of more than 64 KiB is queued only after the echo
-    // has taken the previous one. After the third answer, the first echo is therefore waiting, quoted for XHR.
+    // A request to `xhr_send` is answered when its message is queued. A message of more than 64 KiB is queued only
+    // after the echo service has taken the previous message. After the third answer, the first echo is therefore
+    // waiting, quoted for XHR.
     for _ in 0..3 {
         session.send(&[&"x".repeat(100_000)]);
     }
@@ -120,7 +121,7 @@ fn a_session_ends_when_too_much_would_have_to_be_quoted_again() {
 
 // ---- callbacks ----
 
-/// Parameters that select a callback, by transport.
+/// Last path segments of the transports that call a function of the page, which a query parameter names.
 const CALLING: [&str; 2] = ["htmlfile", "jsonp"];
 
 #[test]

@@ -98,7 +98,7 @@ fn no_transport_sends_characters_unescaped_that_browsers_mangle() {
         let raw = frame.chars().find(|char| {
             u32::from(*char) > 0xFFFF || ESCAPED.iter().any(|range| range.contains(&u32::from(*char)))
         });
-        // The envelope of htmlfile contains line ends.
+        // Only the envelope of htmlfile contains line ends.
         let expected = (transport == Transport::HtmlFile).then_some('\n');
         assert_eq!(raw, expected, "{transport:?}: {frame}");
     }

@@ -104,7 +104,7 @@ const BAD: [(&str, &str); 22] = [
     ("null", EXPECTED),
     ("true", EXPECTED),
     ("{\"a\":[\"b\"]}", EXPECTED),
-    // Valid JSON, but not a payload.
+    // Valid JSON, but not an array of strings.
     ("[null]", BROKEN),
     ("[1]", BROKEN),
 ];
@@ -288,7 +288,8 @@ fn requests_of_one_connection_are_delivered_in_their_order() {
 fn a_sender_waits_while_the_application_waits_for_the_receiver() {
     let service = Service::start();
     let mut session = service.open(Transport::XhrPolling);
-    // The echo stops reading while 1 MiB of its answers is unread. After that, 64 KiB of input may wait.
+    // The echo service stops reading when the client has not read 1 MiB of echoes. Then at most 64 KiB of input may
+    // wait.
     let message = "x".repeat(40_000);
     const UNREAD: usize = (1 << 20) / 40_000 + 1;
     for _ in 0..UNREAD + 1 {

@@ -21,7 +21,7 @@ impl Service {
         Service::with(|_| {})
     }
 
-    /// Starts the services with other options. By default a polling client may pause for a minute.
+    /// Starts the services with the options that `change` sets. By default a polling client may pause for a minute.
     pub(super) fn with(change: impl Fn(&mut Options)) -> Service {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.expect("a runtime starts");
@@ -41,7 +41,7 @@ impl Service {
         fetch(self.address, request)
     }
 
-    /// Returns a session with the echo service that has sent no request yet.
+    /// Returns a session with the echo service. The session has sent no request yet.
     #[track_caller]
     pub(super) fn session(&self, transport: Transport) -> Session {
         Session::new(self.address, "/echo", transport)

@@ -5,13 +5,13 @@ use crate::support::websocket::{CLOSE, FIN, TEXT, upgrade};
 use crate::support::{Broker, Client, HANG_TIMEOUT, Wire, client};
 use std::time::{Duration, Instant};
 
-/// Returns a SockJS session with the broker, without CONNECT.
+/// Opens a SockJS session with the broker. Does not send CONNECT.
 #[track_caller]
 pub(super) fn open(broker: &Broker, transport: Transport) -> Session {
     Session::new(broker.http, "/ws", transport).opened()
 }
 
-/// Returns a session that is connected with STOMP 1.2.
+/// Opens a session and connects with STOMP 1.2.
 #[track_caller]
 pub(super) fn connect(broker: &Broker, transport: Transport) -> Session {
     let mut session = open(broker, transport);
@@ -134,7 +134,7 @@ fn frames_may_be_split_over_messages_and_several_may_be_in_one() {
         session.expect("MESSAGE", &[], "zw\u{f6}lf");
         session.stomp(&"SEND\ndestination:/topic/a\n\nhi\0\n".repeat(50));
         for _ in 0..50 {
-            // The client asserts on reading that each frame comes in its own message.
+            // `expect` also asserts that each STOMP frame is exactly one message.
             session.expect("MESSAGE", &[], "hi");
         }
     }
@@ -174,7 +174,8 @@ fn large_messages_come_back() {
     let broker = Broker::start(&[]);
     for transport in Transport::ALL {
         let mut session = connect(&broker, transport);
-        // The previous session no longer polls, and must not slow down its publisher.
+        // The session of the previous transport no longer reads. If it received these messages, it would slow down the
+        // publisher.
         let topic = format!("/topic/{}", transport.option());
         session.subscribe("1", &topic, "");
         for length in [0, 1000, 65_536, 500_000] {
@@ -430,7 +431,7 @@ fn stomp_heartbeats_are_messages_with_a_line_end() {
     for round in 1..=2 {
         for session in &mut sessions {
             session.expect_message("\n");
-            // Each heartbeat is sent early enough to arrive in time.
+            // The broker may send a heartbeat up to half an interval early, so that it arrives in time.
             assert!(
                 started.elapsed() >= BEAT * round / 2,
                 "{:?}: {:?}",
@@ -473,7 +474,7 @@ fn stomp_heartbeats_replace_sockjs_heartbeats() {
 
 #[test]
 fn no_sockjs_heartbeats_are_sent_while_stomp_heartbeats_are_agreed() {
-    // SockJS heartbeats are more frequent here, and would arrive before the first STOMP heartbeat.
+    // With these options a SockJS heartbeat would arrive before the first STOMP heartbeat.
     let broker = Broker::start(&["--heart-beat=1500,0", "--sockjs-heartbeat=300ms"]);
     for transport in [Transport::XhrStreaming, Transport::WebSocket] {
         let mut session = open(&broker, transport);

@@ -10,7 +10,7 @@ fn the_prelude_and_every_frame_are_chunks_sent_at_once() {
     let service = Service::start();
     for transport in Transport::STREAMING {
         let mut session = service.session(transport);
-        // The client checks the prelude when it attaches.
+        // `attach` checks the prelude.
         session.attach();
         assert_eq!(session.chunk(), Some(transport.wrapped("o")));
         for message in ["x", "", "a\"b"] {
@@ -114,7 +114,7 @@ fn a_stream_of_4096_bytes_ends_after_31_frames_of_134() {
 
 #[test]
 fn a_stream_ends_right_after_the_frame_that_reaches_the_limit() {
-    // Frames and their envelopes count, as does `o`. The prelude does not.
+    // All frames count with their envelopes, including the open frame `o`. The prelude does not count.
     for transport in Transport::STREAMING {
         let open = transport.wrapped("o").len();
         let frame = transport.wrapped("a[\"x\"]").len();
@@ -236,7 +236,8 @@ fn receivers_of_different_transports_may_alternate() {
         Transport::JsonpPolling,
         Transport::XhrPolling,
     ] {
-        // The message waits in the quoting of the previous transport and is received over another.
+        // While the message waits, it is quoted for the transport of the previous receiver. It is then received over
+        // `transport`.
         session.transport = Transport::XhrPolling;
         session.send(&[message]);
         session.transport = transport;

@@ -326,7 +326,7 @@ fn a_raw_socket_is_sent_no_sockjs_frames() {
         assert_eq!(clock.frame(), Frame::HeartBeat);
     }
     socket.send(FIN | TEXT, b"first");
-    // Neither `o` nor `h` precedes it.
+    // No SockJS frame (`o` or `h`) precedes the message.
     socket.expect(TEXT, b"first");
 }
 

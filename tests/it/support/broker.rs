@@ -24,7 +24,8 @@ pub(crate) struct Broker {
     pub(crate) urls: Vec<String>,
 }
 
-/// Returns the number of lines about further listeners: one for each address of `--tcp`, two for each of `--http`.
+/// Returns the number of lines that the broker prints about the listeners in `flags`: one for each address of `--tcp`,
+/// and two for each address of `--http`.
 fn extra_lines(flags: &[&str]) -> usize {
     let mut lines = 0;
     let mut flags = flags.iter();
@@ -48,7 +49,7 @@ impl Broker {
         Broker::spawn(Command::new(env!("CARGO_BIN_EXE_stompbox")), flags)
     }
 
-    /// Starts the broker from a shell that runs the commands `first` before it.
+    /// Starts a shell that runs the commands `first` and then the broker.
     #[track_caller]
     pub(crate) fn start_after(first: &str, flags: &[&str]) -> Broker {
         let mut shell = Command::new("sh");
@@ -61,7 +62,7 @@ impl Broker {
         let mut child = command
             .args(["--http", "127.0.0.1:0", "--tcp", "127.0.0.1:0"])
             .args(flags)
-            // Polling clients may be slow on a busy machine. Tests of the delay set it with a flag.
+            // Polling clients may be slow on a busy machine. Tests of this delay override it with a flag.
             .env("STOMPBOX_SOCKJS_DISCONNECT_DELAY", "1m")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -91,7 +92,7 @@ impl Broker {
             let address = rest.split('/').next().and_then(|address| address.parse().ok());
             let address = address.expect("the URL contains an address");
             match scheme {
-                // The first addresses are those of the listeners that every test has.
+                // The first address of each scheme belongs to the listener that every test has.
                 "tcp" if self.tcp.port() == 0 => self.tcp = address,
                 "http" if self.http.port() == 0 => self.http = address,
                 _ => {}
@@ -104,7 +105,7 @@ impl Broker {
         self.lines.lock().expect("no reader panics").recv_timeout(within)
     }
 
-    /// Opens a connection on which no frame has been sent (over WebSocket: upgraded, v12.stomp).
+    /// Opens a connection and sends no frame. Over WebSocket, completes the handshake with the subprotocol `v12.stomp`.
     #[track_caller]
     pub(crate) fn open(&self, wire: Wire) -> Client {
         match wire {
@@ -117,7 +118,7 @@ impl Broker {
         }
     }
 
-    /// Opens a WebSocket with a custom handshake, on which no frame has been sent.
+    /// Opens a WebSocket with a custom handshake, and sends no frame.
     #[track_caller]
     pub(crate) fn open_websocket(&self, request: Request) -> Client {
         let request = request.header("Sec-WebSocket-Protocol", "v12.stomp");
@@ -148,8 +149,8 @@ impl Broker {
         http::exchange(self.http, request.as_bytes()).1
     }
 
-    /// Returns a value of `/metrics`: that of one series (`name{label="value"}`), or the sum over all labels. A missing
-    /// series is 0. The prefix `stompbox_` is put before the name.
+    /// Returns a value of `/metrics`: the value of one series if `name` has labels (`name{label="value"}`), otherwise
+    /// the sum over all labels. Returns 0 for a missing series. `name` lacks the prefix `stompbox_`.
     #[track_caller]
     pub(crate) fn metric(&self, name: &str) -> i64 {
         let response = self.get("/metrics");
@@ -182,7 +183,7 @@ impl Broker {
         }
     }
 
-    /// Waits for this time while it sends requests to the broker.
+    /// Sends requests for `/health` to the broker until this time has passed.
     #[track_caller]
     pub(crate) fn request_health_for(&self, time: Duration) {
         let started = Instant::now();
@@ -263,7 +264,7 @@ impl Broker {
         kill_process(pid, signal).expect("a child process can be signalled");
     }
 
-    /// Waits until the broker has stopped by itself, at most for `within`.
+    /// Waits until the broker has stopped by itself, for at most `within`.
     #[track_caller]
     pub(crate) fn exit_status(&mut self, within: Duration) -> ExitStatus {
         let started = Instant::now();

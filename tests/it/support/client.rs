@@ -1,7 +1,7 @@
 //! A client for transcripts: `client.send("SEND\n…\0")`, `client.expect("MESSAGE", &[…], "hi")`.
 //!
-//! It asserts what holds on every connection: over WebSocket each STOMP frame is one message that ends with its NUL,
-//! as text if it is UTF-8 and as binary otherwise; over TCP each frame is follpending by one LF.
+//! It asserts what holds on every connection: over WebSocket each STOMP frame is one message that ends with its NUL, as
+//! text if it is UTF-8 and as binary otherwise; over TCP one LF follows each frame.
 
 use super::frame::Frame;
 use super::websocket::{self, BINARY, CLOSE, FIN, PING, PONG, TEXT};
@@ -83,13 +83,13 @@ impl Client {
 
     // ---- sending ----
 
-    /// Sends text: as it is over TCP, as one text message over WebSocket.
+    /// Sends text: unchanged over TCP, as one text message over WebSocket.
     #[track_caller]
     pub(crate) fn send(&mut self, text: &str) {
         self.send_bytes(text.as_bytes());
     }
 
-    /// Sends bytes: as they are over TCP, as one message (text if UTF-8) over WebSocket.
+    /// Sends bytes: unchanged over TCP, as one message over WebSocket (a text message if they are UTF-8).
     #[track_caller]
     pub(crate) fn send_bytes(&mut self, bytes: &[u8]) {
         self.try_send_bytes(bytes).expect("the broker accepts input");
@@ -131,7 +131,7 @@ impl Client {
         self.done(&format!("SEND\ndestination:{destination}\nreceipt:done\n\n{body}\0"));
     }
 
-    /// Sends DISCONNECT and waits for its RECEIPT and the end.
+    /// Sends DISCONNECT, and waits for its RECEIPT and the end of the connection.
     #[track_caller]
     pub(crate) fn disconnect(mut self) {
         self.done("DISCONNECT\nreceipt:done\n\n\0");
@@ -172,7 +172,7 @@ impl Client {
         (frame.expect_header("subscription").to_string(), frame.text())
     }
 
-    /// Expects ERROR with these headers and a body, follpending by the end.
+    /// Expects an ERROR with these headers and a body, followed by the end of the connection.
     #[track_caller]
     pub(crate) fn expect_error(&mut self, headers: &[(&str, &str)]) -> Frame {
         let frame = self.expect("ERROR", headers, "");
@@ -183,7 +183,7 @@ impl Client {
         frame
     }
 
-    /// Expects a clean end; over WebSocket with this close code.
+    /// Expects the end of the stream without a reset, and over WebSocket before it a close frame with this code.
     #[track_caller]
     pub(crate) fn expect_closed(&mut self, code: u16) {
         if self.wire == Wire::WebSocket {
@@ -192,7 +192,7 @@ impl Client {
         assert_eq!(self.event_after_heartbeats(), Event::End);
     }
 
-    /// Expects a clean end; over WebSocket with any close code.
+    /// Expects the end of the stream without a reset, and over WebSocket before it a close frame with any code.
     #[track_caller]
     pub(crate) fn expect_end(&mut self) {
         if self.wire == Wire::WebSocket {
@@ -205,8 +205,8 @@ impl Client {
         assert_eq!(self.event_after_heartbeats(), Event::End);
     }
 
-    /// Asserts that the broker has no frames for this client: the next one to arrive is a message from the client to
-    /// itself.
+    /// Asserts that the broker has no frames for this client: when the client sends a message to itself, this message
+    /// arrives next.
     #[track_caller]
     pub(crate) fn expect_quiet(&mut self) {
         self.mark_count += 1;

@@ -19,7 +19,7 @@ impl Response {
         self.headers.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
     }
 
-    /// Asserts a status and a body; a line end after the body is ignored.
+    /// Asserts a status and a body. Ignores space at the end of the body.
     #[track_caller]
     pub(crate) fn assert(&self, status: u16, body: &str) {
         assert_eq!((self.status, self.body.trim_end()), (status, body.trim_end()), "{self:?}");
@@ -68,7 +68,7 @@ impl Request {
         self
     }
 
-    /// Uses HTTP/1.0.
+    /// Changes the version to HTTP/1.0.
     pub(crate) fn http_1_0(mut self) -> Request {
         self.line = self.line.replace("HTTP/1.1", "HTTP/1.0");
         self

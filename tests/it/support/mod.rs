@@ -15,8 +15,8 @@ pub(crate) use client::{Client, Event, Wire};
 
 use std::time::Duration;
 
-/// Deadline that only guards against a hang. It is far above any wait on a busy machine, so that a test that reaches it
-/// has failed.
+/// Deadline that only guards against a hang. It is far above any wait on a busy machine, so a test that reaches it has
+/// failed.
 pub(crate) const HANG_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Defines each function as two tests, one over TCP and one over WebSocket.

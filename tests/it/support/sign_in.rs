@@ -1,4 +1,4 @@
-//! Clients of users, who authenticate with a passcode, or with a token with any name and claims.
+//! Clients that authenticate with a passcode, or with a token for any name and claims.
 
 use super::frame::Frame;
 use super::{Broker, Client, Event, Wire, sockjs};
@@ -6,7 +6,7 @@ use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Passcode of all users that have one.
+/// Passcode of all users of [`with_users`].
 const PASSCODE: &str = "open:sesame";
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
@@ -49,13 +49,13 @@ pub(crate) fn token(name: &str, mut claims: Value) -> String {
 }
 
 impl Broker {
-    /// Signs in a client with these header lines. Returns it with the id of its session.
+    /// Signs in a client with these header lines of CONNECT. Returns it with the id of its session.
     #[track_caller]
     pub(crate) fn sign_in(&self, wire: Wire, headers: &str) -> (Client, String) {
         self.sign_in_with(wire, "1.2", headers)
     }
 
-    /// Does the same with another version.
+    /// Does the same as [`Broker::sign_in`], in this STOMP version.
     #[track_caller]
     pub(crate) fn sign_in_with(&self, wire: Wire, version: &str, headers: &str) -> (Client, String) {
         let mut client = self.open(wire);
@@ -73,7 +73,7 @@ impl Client {
         self.expect("RECEIPT", &[("receipt-id", "sent")], "")
     }
 
-    /// Does the same, and returns the number of sessions that the message has reached.
+    /// Does the same as [`Client::send_with_receipt`], and returns the number of sessions that the message has reached.
     #[track_caller]
     pub(crate) fn send_and_count(&mut self, destination: &str, headers: &str, body: &str) -> usize {
         let receipt = self.send_with_receipt(destination, headers, body);
@@ -96,8 +96,9 @@ impl Client {
         self.done(&format!("UNSUBSCRIBE\nid:{mark}\nreceipt:done\n\n\0"));
     }
 
-    /// Sends a frame, given as its head without the receipt. Returns `None` if it was accepted; otherwise the ERROR,
-    /// or with `soft-errors` the MESSAGE that reports the rejection. Skips other messages.
+    /// Sends a frame without a body, whose command and headers are `head`, and requests a receipt. Returns `None` if
+    /// the broker accepts the frame. Otherwise returns the ERROR, or with `soft-errors` the MESSAGE that reports the
+    /// rejection. Skips other messages.
     #[track_caller]
     pub(crate) fn rejection(&mut self, head: &str) -> Option<Frame> {
         static NEXT: AtomicUsize = AtomicUsize::new(0);

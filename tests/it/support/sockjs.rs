@@ -255,7 +255,8 @@ impl Session {
 
     // ---- receiving ----
 
-    /// Opens another receiver beside that of the session. Returns its connection and the head of the response.
+    /// Opens a receiver in addition to the receiver of the session. Returns its connection and the head of the
+    /// response.
     #[track_caller]
     pub(crate) fn another_receiver(&self) -> (Http, Response) {
         let mut http = Http::connect(self.address);
@@ -264,7 +265,7 @@ impl Session {
         (http, head)
     }
 
-    /// Attaches a receiver unless there is one, and reads its prelude.
+    /// Attaches a receiver and reads its prelude, unless the session has a receiver.
     #[track_caller]
     pub(crate) fn attach(&mut self) -> &mut Http {
         if self.receiver.is_none() {
@@ -297,7 +298,7 @@ impl Session {
         chunk
     }
 
-    /// Returns the next frame. The end of a poll's response is asserted and not returned.
+    /// Returns the next frame. Asserts that the response to a poll ends after its frame, and does not return this end.
     #[track_caller]
     pub(crate) fn frame(&mut self) -> Frame {
         if self.transport == WebSocket {
@@ -310,7 +311,7 @@ impl Session {
         Frame::parse(&self.transport.unwrapped(&chunk))
     }
 
-    /// Returns the next message. Sends further requests if it needs several responses.
+    /// Returns the next message. Sends further requests until a response contains one.
     #[track_caller]
     pub(crate) fn message(&mut self) -> String {
         loop {
@@ -330,7 +331,7 @@ impl Session {
         assert_eq!(self.message(), message, "{:?}", self.transport);
     }
 
-    /// Expects the SockJS close frame and the end.
+    /// Expects the SockJS close frame, and the end of the response or WebSocket.
     #[track_caller]
     pub(crate) fn expect_close(&mut self, code: u16, reason: &str) {
         assert!(self.messages.is_empty(), "{:?}", self.messages);
@@ -355,7 +356,7 @@ impl Session {
         self.send_json(&serde_json::to_string(messages).expect("strings are JSON"));
     }
 
-    /// Does the same with messages in JSON.
+    /// Does the same as [`Session::send`], with a JSON array of messages.
     #[track_caller]
     pub(crate) fn send_json(&mut self, json: &str) {
         if self.transport == WebSocket {
@@ -368,7 +369,7 @@ impl Session {
         }
     }
 
-    /// Sends messages in JSON and returns the answer.
+    /// Sends a JSON array of messages and returns the answer.
     #[track_caller]
     pub(crate) fn try_send(&mut self, json: &str) -> Response {
         let request = self.with_own_headers(self.transport.send(&self.path, json));
@@ -376,7 +377,7 @@ impl Session {
         self.sender.get_or_insert_with(|| Http::connect(address)).exchange(&request)
     }
 
-    /// Returns the WebSocket, which is opened if necessary.
+    /// Returns the WebSocket. Opens it if necessary.
     #[track_caller]
     pub(crate) fn socket(&mut self) -> &mut Socket {
         if self.socket.is_none() {
@@ -405,7 +406,8 @@ impl Session {
         frame
     }
 
-    /// Returns the next STOMP frame, which must have these headers and this body (not compared for ERROR).
+    /// Returns the next STOMP frame, which must have this command, headers and body (the body of ERROR is not
+    /// compared).
     #[track_caller]
     pub(crate) fn expect(&mut self, command: &str, headers: &[(&str, &str)], body: &str) -> frame::Frame {
         let frame = self.stomp_frame();
@@ -439,8 +441,8 @@ impl Session {
         self.done(&format!("SUBSCRIBE\nid:{id}\ndestination:{destination}\nreceipt:done\n{headers}\n\0"));
     }
 
-    /// Asserts that the broker has no frames for this client: the next one to arrive is a message from the client to
-    /// itself.
+    /// Asserts that the broker has no frames for this client: when the client sends a message to itself, this message
+    /// arrives next.
     #[track_caller]
     pub(crate) fn expect_quiet(&mut self) {
         self.mark_count += 1;
@@ -452,7 +454,7 @@ impl Session {
     }
 }
 
-/// A WebSocket that is used message by message.
+/// A WebSocket that sends and receives single messages.
 pub(crate) struct Socket {
     stream: TcpStream,
     bytes: Vec<u8>,

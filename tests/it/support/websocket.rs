@@ -31,7 +31,7 @@ pub(crate) fn upgrade(address: SocketAddr, path: &str, protocols: Option<&str>) 
     upgrade_by(address, request)
 }
 
-/// Does the same with a custom request.
+/// Does the same as [`upgrade`], with a custom request.
 pub(crate) fn upgrade_by(address: SocketAddr, request: Request) -> (TcpStream, Response) {
     let request = request.headers(&[
         ("Upgrade", "websocket"),
