@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Compares the public API of the crate with tests/api.txt, so that no change of it goes unnoticed.
+"""Compares the public API of the crate with tests/api.txt, so that no change of the API goes unnoticed.
 
     tests/api.py           prints the differences and exits with 1 if there are any
     tests/api.py --update  writes the API into tests/api.txt
 
 The API is read from the pages that `cargo doc` writes: the declaration of each item, its public functions, and the
-traits that the crate itself implements for it. Run it where the workspace is; CARGO_TARGET_DIR is respected.
+traits that the crate itself implements for it. The script respects CARGO_TARGET_DIR.
 """
 
 import difflib
@@ -22,7 +22,8 @@ LISTING = ROOT / "tests/api.txt"
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 SECTION = re.compile(r'<section id="([^"]+)" class="([^"]+)">.*?<h[34] class="code-header">(.*?)</h[34]>', re.S)
 DECLARATION = re.compile(r'<pre class="rust item-decl"><code>(.*?)</code></pre>', re.S)
-# rustdoc lists implementations in this order; those of the last two kinds are not written in this crate.
+# The headings of implementations that the crate does not write itself. rustdoc puts them at the end of a page, in this
+# order.
 FOREIGN = ('id="synthetic-implementations"', 'id="blanket-implementations"')
 
 
@@ -52,7 +53,7 @@ def page_lines(page):
 
 
 def main():
-    # Pages of items that no longer exist would stay.
+    # Otherwise pages of items that no longer exist would remain.
     shutil.rmtree(TARGET / "doc/stompbox", ignore_errors=True)
     command = ["cargo", "doc", "--quiet", "--no-deps", "--lib", "--package", "stompbox"]
     subprocess.run(command, cwd=ROOT, check=True, env={**os.environ, "RUSTDOCFLAGS": "-D warnings"})

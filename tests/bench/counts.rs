@@ -1,7 +1,8 @@
-//! Instruction counts of all steps of a SEND after its decoding: the session, permissions, routing, fan-out and
-//! outbound queues; and of presence.
+//! Instruction counts of presence, and of all steps of a SEND after decoding: session, permissions, routing, fan-out
+//! and outbound queues.
 //!
-//! `tests/bench/count` runs these benchmarks with those of `frames`, and compares the counts with the committed ones.
+//! `tests/bench/count` runs these benchmarks and the benchmarks of `frames`, and compares the counts with the committed
+//! counts.
 
 #![allow(missing_docs, unreachable_pub)]
 
@@ -24,7 +25,7 @@ use stompbox_frames::stomp::{Decoder, Frame, Headers, Limits};
 
 const HOT: &str = "/topic/hot";
 
-/// Creates a broker with this many subscribers of `/topic/hot`, and other topics with one subscriber each.
+/// Creates a broker with `subscribers` subscribers of `/topic/hot`, and `others` other topics with one subscriber each.
 fn fixture(subscribers: u32, others: u32) -> (Fixture, Destination) {
     let mut fixture = Fixture::new();
     for _ in 0..subscribers {
@@ -36,7 +37,7 @@ fn fixture(subscribers: u32, others: u32) -> (Fixture, Destination) {
         fixture.add_subscriber(&format!("/topic/other.{number}"), &other, number);
     }
     let hot = topic(HOT);
-    // Allocates the space in the outbound queues that the measured message needs.
+    // Publishes once, so that the outbound queues have allocated space before the measurement.
     fixture.publish(&hot);
     (fixture, hot)
 }
@@ -49,7 +50,7 @@ fn fan_out((fixture, hot): (Fixture, Destination)) -> (usize, Fixture, Destinati
     (black_box(fixture.publish(black_box(&hot))), fixture, hot)
 }
 
-/// Returns the headers of a SEND that asks for a RECEIPT.
+/// Creates a broker with one subscriber, and the headers of a SEND that requests a RECEIPT.
 fn with_receipt() -> (Fixture, Destination, Headers) {
     let (fixture, hot) = fixture(1, 0);
     let headers = send(HOT).headers;
@@ -239,7 +240,8 @@ fn check_permission((rules, principal, owner, to): Case) -> (Result<(), AccessDe
     (black_box(&rules).check(&principal, &owner, Verb::Send, black_box(&to)), (rules, principal, owner, to))
 }
 
-/// Creates a topic with 70 members that watch its presence and have received all changes, and 16 further sessions.
+/// Creates a topic with 70 members, which watch its presence and have received all changes. Also creates 16 other
+/// sessions.
 fn with_watchers() -> (Fixture, Selector, Vec<Arc<OutboundQueue>>, Instant) {
     let mut fixture = Fixture::new();
     for number in 0..70 {

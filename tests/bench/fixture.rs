@@ -14,12 +14,12 @@ use stompbox::metrics::Metrics;
 use stompbox::outbound_queue::{self, Delivery, Key, Label, OutboundQueue};
 use stompbox_frames::stomp::Headers;
 
-/// The allocator of the command, whose costs depend little on earlier allocations.
+/// The allocator of the `stompbox` command. Its costs depend little on earlier allocations.
 #[cfg(all(feature = "jemalloc", unix, not(target_env = "musl")))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Disables purging by time, which could happen during a measurement. `tests/bench/count` has the same value.
+/// Disables purging by time, because it could happen during a measurement. `tests/bench/count` has the same value.
 pub const MALLOC_CONF: &str = "dirty_decay_ms:-1,muzzy_decay_ms:-1,tcache_gc_incr_bytes:1099511627776";
 
 const CONSUMER_OPTIONS: ConsumerOptions =
@@ -78,7 +78,7 @@ impl Fixture {
         self.subscriptions.push(subscription);
     }
 
-    /// Publishes 128 bytes.
+    /// Publishes a body of 128 bytes.
     pub fn publish(&self, to: &Destination) -> usize {
         self.publish_with(to, &Headers::default())
     }

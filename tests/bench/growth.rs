@@ -2,7 +2,7 @@
 //!
 //! `growth` lists its rows, and `growth ROW` runs one and prints `operations<TAB>median nanoseconds of one`. The
 //! measured code runs inside [`counted`], so that `callgrind --toggle-collect=*counted*` counts its instructions.
-//! `tests/bench/count --growth` does that for all rows and prints the table of web/docs/performance.md.
+//! `tests/bench/count --growth` does this for all rows, and prints the table in `web/docs/performance.md`.
 
 #![allow(missing_docs, unreachable_pub)]
 
@@ -18,14 +18,14 @@ use stompbox::broker::Subscription;
 use stompbox::destination::{Destination, Selector};
 use stompbox::outbound_queue::OutboundQueue;
 
-/// Operations per time measurement. After each batch the outbound queues are drained.
+/// Number of operations whose time is measured together. After each batch the outbound queues are drained.
 const BATCH: usize = 100;
 const BATCHES: usize = 20;
 const HOT: &str = "/topic/hot";
 
 type Run = fn(&mut Meter, u32);
 
-/// Title, function, and sizes.
+/// Title of the row, function that measures it, and numbers of other objects.
 const ROWS: &[(&str, Run, &[u32])] = &[
     ("publish-destinations-hot", destinations_hot, &[1, 1_000, 100_000, 1_000_000]),
     ("publish-destinations-random", destinations_random, &[1, 1_000, 100_000, 1_000_000]),
@@ -43,13 +43,13 @@ const ROWS: &[(&str, Run, &[u32])] = &[
     ("unsubscribe-all", unsubscribe_all, &[1_000, 100_000]),
 ];
 
-/// Runs the measured code, and nothing else.
+/// Runs the measured code and no other code.
 #[inline(never)]
 fn counted(act: &mut dyn FnMut()) {
     black_box(act)();
 }
 
-/// Measures the time of counted operations.
+/// Counts operations and measures their time.
 #[derive(Default)]
 struct Meter {
     operations: usize,
@@ -80,7 +80,7 @@ impl Meter {
             let batched: Vec<&Destination> = to.by_ref().take(BATCH).collect();
             let act = || batched.iter().for_each(|to| publish(fixture, to));
             match batch {
-                // The first batch makes the allocations that happen only once, and is not counted.
+                // The first batch is not counted, because it causes the allocations that happen only once.
                 0 => batched.iter().for_each(|to| publish(fixture, to)),
                 _ => self.count(BATCH, act),
             }
@@ -91,7 +91,7 @@ impl Meter {
         }
     }
 
-    /// Publishes to a topic after each subscribe to and unsubscribe from `change`.
+    /// Subscribes to `change` and unsubscribes from it in turn. After each change, publishes once to `to`.
     fn publish_after(
         &mut self,
         fixture: &Fixture,
@@ -177,7 +177,7 @@ fn patterns_hot(meter: &mut Meter, n: u32) {
     meter.publish(&with_patterns(n), &[topic(HOT)]);
 }
 
-/// Publishes to topics that have no subscriber of their own, and match one pattern each.
+/// Publishes to topics without subscribers. Each topic matches one pattern.
 fn patterns_random(meter: &mut Meter, n: u32) {
     let name = |number| topic(&format!("/topic/room.{number}.news"));
     let to: Vec<Destination> = random(n).take(BATCH * (BATCHES + 1)).map(name).collect();
@@ -192,7 +192,8 @@ fn connections_hot(meter: &mut Meter, n: u32) {
     meter.publish(&fixture, &[topic(HOT)]);
 }
 
-/// Corresponds to 100 changes of patterns in a second in which 10,000 messages are published.
+/// Changes a pattern before every 100 messages. This corresponds to 100 changes of patterns and 10,000 messages a
+/// second.
 fn changes_before_1_in_100(meter: &mut Meter, n: u32) {
     let mut fixture = with_patterns(n);
     let (hot, outbound_queue) = (topic(HOT), fixture.outbound_queue());
@@ -216,7 +217,7 @@ fn changes_of_other_segment(meter: &mut Meter, n: u32) {
     meter.publish_after(&fixture, &topic(HOT), &selector("/topic/elsewhere.*"), &outbound_queue);
 }
 
-/// Changes a pattern that has the first segment of the topic, as all other patterns have.
+/// Changes a pattern whose first segment is that of the topic. All other patterns have the same first segment.
 fn changes_of_same_segment(meter: &mut Meter, n: u32) {
     let mut fixture = with_patterns(n);
     let outbound_queue = fixture.outbound_queue();
@@ -271,7 +272,7 @@ impl CrowdedTopic {
     }
 }
 
-/// Resubscribes random subscribers that have unsubscribed.
+/// Unsubscribes random subscribers, and measures how they subscribe again.
 fn subscribe(meter: &mut Meter, n: u32) {
     let mut crowded_topic = CrowdedTopic::new(n);
     for some in choices(n) {
@@ -283,7 +284,7 @@ fn subscribe(meter: &mut Meter, n: u32) {
     }
 }
 
-/// Unsubscribes random subscribers.
+/// Measures how random subscribers unsubscribe.
 fn unsubscribe(meter: &mut Meter, n: u32) {
     let mut crowded_topic = CrowdedTopic::new(n);
     for some in choices(n) {
@@ -307,7 +308,7 @@ fn shuffle<T>(all: &mut [T]) {
     }
 }
 
-/// Subscribes from the first to the last subscriber, including the growth of the list.
+/// Measures how all subscribers of a topic subscribe. This includes the growth of the subscriber list.
 fn subscribe_all(meter: &mut Meter, n: u32) {
     for _ in 0..rounds(n) {
         let mut crowded_topic = CrowdedTopic::new(n);
@@ -320,7 +321,7 @@ fn subscribe_all(meter: &mut Meter, n: u32) {
     }
 }
 
-/// Unsubscribes all subscribers in random order, including the shrinking of the list.
+/// Measures how all subscribers unsubscribe in random order. This includes the shrinking of the subscriber list.
 fn unsubscribe_all(meter: &mut Meter, n: u32) {
     for _ in 0..rounds(n) {
         let mut crowded_topic = CrowdedTopic::new(n);
@@ -332,7 +333,7 @@ fn unsubscribe_all(meter: &mut Meter, n: u32) {
     }
 }
 
-/// Returns the number of rounds: more where a round takes little time, for a stable median.
+/// Returns the number of rounds. Small sizes get more rounds, because they take little time and the median needs many.
 fn rounds(n: u32) -> usize {
     if n > 10_000 { 3 } else { 9 }
 }

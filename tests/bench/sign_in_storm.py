@@ -22,7 +22,7 @@ def users_file(binary, directory, count):
     subprocess.run([binary, "passwd", path, "pattern"], input=PASSCODE + "\n", text=True, check=True, stdout=subprocess.DEVNULL)
     with open(path) as file:
         record = next(line for line in file if line.startswith("pattern:")).rstrip("\n").split(":")[1]
-    # All users have the same hash, which the broker checks for each name. Making ten thousand hashes takes too long.
+    # All users have the same hash, because ten thousand hashes would take too long. The broker checks it for each name.
     with open(path, "a") as file:
         file.writelines(f"user{number}:{record}\n" for number in range(count))
     return path
@@ -57,7 +57,7 @@ async def measure_latency(reader, writer, latencies, stop):
 
 
 def run_probe(port, pipe):
-    """Measures the latency in its own process, which the ten thousand clients do not slow down."""
+    """Measures the latency. Runs in its own process, so that the ten thousand clients do not slow it down."""
 
     async def run():
         loop = asyncio.get_running_loop()

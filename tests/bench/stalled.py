@@ -4,8 +4,8 @@
     cargo build --release && python3 tests/bench/stalled.py target/release/stompbox [SECONDS]
 
 A publisher sends 50 messages a second, whether the broker keeps up or not. The delay of a message is the time from its
-schedule until the last of the others has received it. Fails (exit code 1) if the others miss a message, if they are
-delayed for longer than one `slow-consumer-grace`, or if the stalled client is not disconnected.
+schedule until the last of the 999 subscribers has received it. Fails (exit code 1) if one of them misses a message, if
+messages are late for longer than one `slow-consumer-grace`, or if the stalled client is not disconnected.
 """
 import selectors
 import socket
@@ -22,7 +22,8 @@ SEND = b"SEND\ndestination:/topic/crowd\n\n" + BODY + b"\0"
 
 
 def start(binary):
-    # The limit is small, so that it is reached in seconds. The socket buffers hold some hundred kilobytes more.
+    # The limit of the outbound queue is small, so that the stalled client reaches it within seconds. The socket buffers
+    # hold some hundred kilobytes in addition.
     limits = ["--outbound-queue-bytes-max", "512KiB", "--slow-consumer-grace", f"{int(GRACE_SECONDS)}s"]
     limits += ["--frame-bytes-max", "64KiB", "--heart-beat", "0,0"]
     listen = ["--tcp", "127.0.0.1:0", "--http", "off", "--log", "warn"]
@@ -44,7 +45,7 @@ def connect(port, subscribes, window=None):
 
 
 class OtherSubscribers:
-    """The other subscribers, and the number of them that miss each message."""
+    """The subscribers that read, and for each message the number of them that have not received it yet."""
 
     def __init__(self, clients):
         self.selector = selectors.EpollSelector()
@@ -90,7 +91,7 @@ def publish(publisher, others, seconds):
 
 
 def is_disconnected(stalled):
-    """Reads all data and returns whether the connection then ends."""
+    """Reads all data, and returns whether the connection ends after it."""
     stalled.settimeout(5)
     try:
         while stalled.recv(1 << 16):
@@ -119,7 +120,7 @@ def main(binary, seconds="30"):
         slow += [second] if delays[-1] > GRACE_SECONDS / 2 else []
         print(f"{second:>6}  {delays[RATE // 2] * 1000:>9.1f} ms  {delays[-1] * 1000:>10.1f} ms")
     print(f"{len(slow)} of {seconds} seconds were slow; the stalled client was {'' if disconnected else 'not '}disconnected")
-    # The grace period may begin in one second and end in the next.
+    # One grace period may make two consecutive seconds slow.
     once = len(slow) <= 2 and (not slow or slow[-1] - slow[0] <= 1)
     sys.exit(0 if once and disconnected and None not in others.delays else 1)
 

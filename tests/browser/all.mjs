@@ -1,6 +1,6 @@
 // Runs the tests of web pages in a real browser against the broker: node all.mjs BROKER [TITLE-PART]
 //
-// BROKER is the path of the binary. With TITLE-PART, only tests whose titles contain it run.
+// BROKER is the path of the binary. If TITLE-PART is given, only tests whose titles contain it run.
 
 import './chat.mjs';
 import './people.mjs';

@@ -1,4 +1,4 @@
-// A broker as a process on its own port.
+// A broker that runs as a process of its own, on its own port.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';

@@ -3,7 +3,10 @@
 import assert from 'node:assert/strict';
 import { HANG_TIMEOUT } from './broker.mjs';
 
-/** Transports of the page: the value in the select box, the name when in use, the label in the log, and endpoints. */
+/**
+ * Transports of the page: the value in the select box, the name that the page shows, the label in the log, and the
+ * endpoints.
+ */
 export const TRANSPORTS = [
   { choice: 'native', inUse: 'WebSocket', logged: 'websocket', endpoints: [''] },
   ...[
@@ -27,7 +30,7 @@ export const TRANSPORTS = [
 const MESSAGE = '[data-testid="message"]';
 
 export class DemoUser {
-  /** Opens the page of the broker of `env` and joins a room over the given transport. */
+  /** Opens the demo page of the broker in `env`, and joins a room over the given transport. */
   static async enter(env, name, { room = 'garden', choice = 'native', passcode = '', token = '' } = {}) {
     const user = new DemoUser(await env.open(name || 'token user'));
     await user.goTo(env.broker);
@@ -47,14 +50,17 @@ export class DemoUser {
     assert.match(await response.text(), /stompbox-endpoint/, 'this broker was built without its page (npm is needed)');
   }
 
-  /** Returns a list that receives the WebSockets which the page opens after its next load. They can send frames for the page. */
+  /**
+   * Returns a list to which the WebSockets are added that the page opens after its next load. With them, a test can
+   * send frames in the name of the page.
+   */
   async interceptWebSockets() {
     const sockets = [];
     await this.page.routeWebSocket(/./, (socket) => void sockets.push(socket.connectToServer()));
     return sockets;
   }
 
-  /** Fills in and submits the form. */
+  /** Fills in the sign-in form and submits it. */
   async signIn(name, { room = 'garden', choice = 'native', passcode = '', token = '' } = {}) {
     await this.#at('name').fill(name);
     await this.#at('room').fill(room);
@@ -68,7 +74,7 @@ export class DemoUser {
     await this.#at('join').click();
   }
 
-  /** Waits until the page shows a connection state. */
+  /** Waits until the page shows one of these connection states. */
   async is(...states) {
     await this.page.waitForFunction(
       (states) => states.includes(document.querySelector('[data-testid="state"]')?.textContent),
@@ -76,7 +82,7 @@ export class DemoUser {
     );
   }
 
-  /** Waits until the first connection of the page is lost. There may be a new one already. */
+  /** Waits until the first connection of the page has been lost. The page may already have a new connection. */
   async hasLostConnection() {
     await this.page.waitForFunction(() => window.losses > 0);
   }
@@ -94,19 +100,22 @@ export class DemoUser {
     await this.#at('send').click();
   }
 
-  /** Does the same with the keyboard. */
+  /** Sends a message like `say`, but with the keyboard. */
   async type(text) {
     await this.#at('composer').fill(text);
     await this.#at('composer').press('Enter');
   }
 
-  /** Waits until the room shows exactly these texts, and all own messages are confirmed. */
+  /**
+   * Waits until as many messages are shown and the user's own messages are confirmed. Asserts that they have exactly
+   * these texts.
+   */
   async sees(texts) {
     await this.#settled(texts.length);
     assert.deepEqual(await this.texts(), texts, `texts in the window of ${this.view.name}`);
   }
 
-  /** Waits until this many messages are shown. */
+  /** Waits until at least `count` messages are shown. Returns the texts of all messages. */
   async texts(count = 0) {
     await this.#settled(count);
     return this.page.locator(`${MESSAGE} .text`).allTextContents();
@@ -134,7 +143,7 @@ export class DemoUser {
     await this.#sees('[data-testid="people"] li bdi, [data-testid="people"] li .extra', people);
   }
 
-  /** Waits until exactly these joins and leaves are shown. */
+  /** Waits until exactly these notices about joins and leaves are shown. */
   async seesNotices(...notices) {
     await this.#sees('[data-testid="notice"]', notices);
   }
@@ -169,7 +178,7 @@ export class DemoUser {
     await this.person(name).getByTestId('unread').getByText(String(count)).waitFor();
   }
 
-  /** Waits until exactly these texts are shown with their states, such as `['hello', 'Sent']`. */
+  /** Waits until exactly these messages are shown, each with its text and its state, such as `['hello', 'Sent']`. */
   async seesOwn(...messages) {
     await this.#sees('[data-testid="message"] .text, [data-testid="message"] :is(.status, .unsent span)', messages.flat());
   }
@@ -177,7 +186,7 @@ export class DemoUser {
   async #sees(selector, texts) {
     const read = () =>
       this.page.evaluate((selector) => {
-        // Prefers the visible text to the text for screen readers.
+        // Takes the visible text if there is another text for screen readers.
         const visibleText = (element) => element.querySelector('[aria-hidden]')?.textContent ?? element.textContent;
         return [...document.querySelectorAll(selector)].map((element) => visibleText(element).trim());
       }, selector);
@@ -213,7 +222,10 @@ export class DemoUser {
   }
 }
 
-/** Runs in the page, because states may change faster than a test can poll them. */
+/**
+ * Makes `window.losses` greater than 0 when the connection is lost. Runs in the page, because states may change faster
+ * than a test can poll them.
+ */
 function countConnectionLosses() {
   window.losses = 0;
   const count = () => {

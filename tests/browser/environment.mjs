@@ -1,12 +1,12 @@
-// The environment of a test: a browser that all tests share, windows, a broker, and the web server of another site. Prints
-// their logs when a test fails.
+// The environment of a test: windows of a browser that all tests share, a broker, and the web server of another site.
+// If a test fails, their logs are printed.
 
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
 import { Broker, HANG_TIMEOUT } from './broker.mjs';
 import { Site } from './site.mjs';
 
-/** Number of lines of each kind that are printed when a test fails. */
+/** Number of lines of each log that are printed when a test fails. */
 const PRINTED_LINES = 40;
 /** Number of tests that run at the same time. */
 const PARALLEL_TESTS = 2;
@@ -18,7 +18,7 @@ const ARGUMENTS = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
-  // Names of the tests resolve to this machine. No other name resolves.
+  // The names that the tests use resolve to this machine. No other name resolves.
   '--host-resolver-rules=MAP *.example.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1',
 ];
 
@@ -120,14 +120,14 @@ class Environment {
 /** A page, with its console messages and its requests. */
 class View {
   console = [];
-  /** Errors in the console and violations of the content security policy, except expected ones. */
+  /** Errors in the console and violations of the content security policy, except errors that the test ignores. */
   errors = [];
-  /** Requests such as `GET /ws/info 200`, and WebSockets such as `WS /ws`, including those of frames in the page. */
+  /** Requests such as `GET /ws/info 200`, and WebSockets such as `WS /ws`. Frames in the page are included. */
   requests = [];
   #ignored = [];
 
   static async open(name, context) {
-    // Runs in every frame before the scripts of the page.
+    // This script runs in every frame before the scripts of the page.
     await context.addInitScript(() => {
       document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => {
         console.error(`POLICY ${violatedDirective} ${blockedURI}`);
@@ -151,7 +151,7 @@ class View {
     page.on('websocket', (socket) => this.requests.push(`WS ${pathOf(socket.url())}`));
   }
 
-  /** Ignores matching errors from now on. */
+  /** Ignores errors that match `pattern` from now on. */
   ignoreErrors(pattern) {
     this.#ignored.push(pattern);
   }

@@ -14,11 +14,12 @@ const TRANSPORTS = [
   'iframe-xhr-polling',
   'jsonp-polling',
 ];
-/** Length of a message that stompjs 2 splits. It splits at 16 KiB. */
+/** Length of a message that stompjs 2 splits, because it is longer than 16 KiB. */
 const SPLIT_LENGTH = 20 * 1024;
 /**
- * Expected errors of a page that closes. stompjs 2 sends DISCONNECT and closes at once. The session may therefore have
- * ended before DISCONNECT arrives, and the last script of jsonp-polling calls a function that no longer exists.
+ * Expected errors of a page that disconnects. stompjs 2 sends DISCONNECT and closes the connection at once. Therefore
+ * the session may have ended before DISCONNECT arrives, and the last script of jsonp-polling may call a function that
+ * no longer exists.
  */
 const CLOSE_ERRORS = /status of 404 .*\/xhr_send|_jp\.\w+ is not a function/;
 

@@ -5,7 +5,9 @@ import { Peer } from './peer.mjs';
 import { test } from './environment.mjs';
 import { TEXTS, long } from './texts.mjs';
 
-/** Transports that sockjs-client 1.6.1 offers a page of another origin in a current browser, and their endpoints. */
+/**
+ * Transports that sockjs-client 1.6.1 offers to a page of another origin in a current browser, with their endpoints.
+ */
 const TRANSPORTS = {
   websocket: ['websocket'],
   'xhr-streaming': ['xhr_streaming', 'xhr_send'],
@@ -18,7 +20,7 @@ const TRANSPORTS = {
 };
 const REFUSED = /rejected a request \(403\).*option="allowed-origins"/;
 
-/** Origins that are accepted, and the options of the broker that accept them. */
+/** Accepted origins, and the options with which the broker accepts them. */
 const ACCEPTED = [
   { what: 'a page from another port of this machine', name: '127.0.0.1', flags: () => [] },
   { what: 'a listed page', name: 'app.example.test', flags: (origin) => ['--allowed-origins', origin] },
@@ -106,7 +108,7 @@ test('a page of an unlisted origin without a referrer cannot frame the page for 
     await view.page.goto(`${site.origin(name)}/current.html`);
     const blocked = view.page.waitForEvent('console', (message) => /frame-ancestors/.test(message.text())).then(() => false);
     const framed = view.page.evaluate(frame, `${broker.url}/ws/iframe.html#0123`).then(() => true);
-    // The promise that loses the race may never settle.
+    // Ignores the later rejection of the promise that loses the race.
     framed.catch(() => {});
     blocked.catch(() => {});
     assert.equal(await Promise.race([blocked, framed]), isAllowed, name);
@@ -133,7 +135,7 @@ function tryWebSocket(url) {
   });
 }
 
-/** Requests all endpoints directly, without `/info`, as an attacker could. */
+/** Requests all endpoints without requesting `/info` first, as an attacker could. */
 async function tryEndpoints(base) {
   const session = `${base}/000/0123456789`;
   const received = [];

@@ -1,11 +1,11 @@
-// A page of another site with a client library, which `pages/*.js` makes available as `window.peer`.
+// A page of another site with a client library. The scripts `pages/*.js` control the library through `window.peer`.
 
 import assert from 'node:assert/strict';
 
 export const DESTINATION = '/topic/elsewhere';
 
 export class Peer {
-  /** Opens the page, which connects to the broker over the transport and subscribes. */
+  /** Opens the page. The page connects to the broker over the transport and subscribes. */
   static async connect(env, page, transport, name = transport) {
     const view = await env.open(name);
     await view.page.goto(page);

@@ -6,9 +6,12 @@ import { test } from './environment.mjs';
 import { DemoUser } from './demo-user.mjs';
 
 const USERS = ['--user', 'alice:a', '--user', 'bob:b', '--user', 'Jo/~ %:j', '--user-names', 'any'];
-/** Options with which the broker reports a leave after a short time. */
+/** Options with which the broker soon reports that a user has left. */
 const SHORT_GRACE = ['--presence-grace', '100ms'];
-/** Validity of the last token of a session, long enough for the broker to handle the frame with the token. */
+/**
+ * Validity in seconds of the last token of a session. It is long enough for the broker to handle the frame with the
+ * token.
+ */
 const EXPIRING_SECONDS = 5;
 const SECRET = 'a secret of more than thirty-two bytes';
 

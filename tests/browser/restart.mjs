@@ -6,9 +6,9 @@ import { DemoUser } from './demo-user.mjs';
 
 const CHOICES = ['websocket', 'xhr-streaming', 'eventsource', 'htmlfile', 'xhr-polling', 'jsonp-polling'];
 /**
- * Errors in Chromium's console about a stopped broker, about a SockJS session that no longer exists, and in the page of
- * an htmlfile request that sockjs-client has abandoned. On a busy machine, sockjs-client abandons such a request before
- * its page arrives and removes the object that the page calls (the SockJS protocol defines the text of the page).
+ * Expected errors in the console of Chromium: about a stopped broker, about a SockJS session that no longer exists, and
+ * from the page of an abandoned htmlfile request. On a busy machine, sockjs-client abandons such a request before the
+ * page arrives. It then removes the object that the page calls. (The SockJS protocol defines the text of this page.)
  */
 const EXPECTED_ERRORS = new RegExp(
   [
@@ -20,9 +20,9 @@ const EXPECTED_ERRORS = new RegExp(
 );
 
 /**
- * How the broker ends, and the transports that do not detect it at once. sockjs-client keeps opening a broken
- * eventsource until the broker has restarted, and does not detect the end of an htmlfile. With these, the page detects
- * it by missing STOMP heartbeats, or when it sends a message.
+ * How the broker ends, and the transports that do not detect this at once. With eventsource, sockjs-client tries to
+ * reopen the stream until the broker has restarted. With htmlfile, it does not detect the end of the stream. Over these
+ * transports the page detects the end by missing STOMP heartbeats, or when it sends a message.
  */
 const ENDS = [
   { how: 'stopped', end: (broker) => broker.stop(), undetectedBy: [] },

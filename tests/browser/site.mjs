@@ -30,7 +30,10 @@ export class Site {
     this.#server = server;
   }
 
-  /** Returns the site's origin with this name. In the browser every `*.example.test` resolves to this machine. */
+  /**
+   * Returns the origin of the site under this host name. In the browser every `*.example.test` resolves to this
+   * machine.
+   */
   origin(name = '127.0.0.1') {
     return `http://${name}:${this.#server.address().port}`;
   }

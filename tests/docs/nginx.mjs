@@ -17,7 +17,7 @@ function freePort() {
   });
 }
 
-/** Makes a key and a certificate, and resolves with their paths. */
+/** Creates a key and a certificate. Resolves with their paths. */
 async function makeCertificate(directory, env) {
   const paths = { key: join(directory, 'key.pem'), certificate: join(directory, 'certificate.pem') };
   const { code, log } = await run('openssl', [
@@ -28,14 +28,17 @@ async function makeCertificate(directory, env) {
   return paths;
 }
 
-/** Returns a configuration as it is tried: on a free port, with files that exist, and complete. */
+/**
+ * Returns the configuration with the changes for the check: a free port, existing files, and the blocks around it that
+ * it lacks.
+ */
 function adapt(text, port, { key, certificate }) {
   let site = text
     .replace(/^ *listen\s+\[::\].*\n/gm, '')
     .replace(/^( *listen\s+)(?:[\d.]+:)?\d+/gm, `$1${ADDRESS}:${port}`)
     .replace(/^( *ssl_certificate_key\s+)\S+;/gm, `$1${key};`)
     .replace(/^( *ssl_certificate\s+)\S+;/gm, `$1${certificate};`);
-  // A part of a server: nginx accepts locations only inside of one.
+  // A part of a server needs a `server` block around it, because nginx accepts `location` only inside of one.
   if (/^location\s/m.test(site)) site = `server {\n    listen ${ADDRESS}:${port};\n${site}}\n`;
   if (site.includes('//stompbox') && !/^upstream\s+stompbox\s/m.test(site)) {
     site = `upstream stompbox {\n    server ${ADDRESS}:8080;\n}\n${site}`;

@@ -15,11 +15,14 @@ export class Page {
     this.path = path;
     this.name = relative(root, path);
     this.lines = readFileSync(path, 'utf8').split('\n');
-    /** Each with its first line (counted from 1), its text, and the example that it must be equal to. */
+    /**
+     * The fenced blocks. Each has its first line (counted from 1), its text, and the marker of the example to which it
+     * must be equal.
+     */
     this.blocks = [];
-    /** Lines with examples that no block follows. */
+    /** Markers of examples that no fenced block follows. */
     this.strayMarkers = [];
-    /** The lines outside of fenced blocks; lines inside of one are empty. */
+    /** All lines of the page. Lines inside of fenced blocks are replaced by empty ones. */
     this.prose = [];
     this.#parse();
   }
@@ -50,14 +53,14 @@ export class Page {
     if (marker) this.strayMarkers.push(marker);
   }
 
-  /** Returns the index of the line that closes a fenced block, or of the line after the last one. */
+  /** Returns the index of the line that closes a fenced block. If none closes it, returns the number of lines. */
   #endOf([, , fence], begin) {
     const closes = new RegExp(`^\\s*${fence[0]}{${fence.length},}\\s*$`);
     const found = this.lines.findIndex((line, at) => at > begin && closes.test(line));
     return found < 0 ? this.lines.length : found;
   }
 
-  /** Returns the anchors of the page: those of its headings, as GitHub forms them, and explicit ones. */
+  /** Returns the anchors of the page: explicit anchors, and the anchors that GitHub creates for headings. */
   anchors() {
     const anchors = new Set();
     for (const line of this.prose) {
@@ -72,7 +75,7 @@ export class Page {
     return anchors;
   }
 
-  /** Returns the targets of the links that stay inside the repository, each with its line. */
+  /** Returns the targets of links to files and headings of this repository, each with its line. */
   links() {
     const text = blankOut(this.prose.join('\n'));
     const inline = text.matchAll(/\]\(\s*<?([^)\s>]+)>?(?:\s+(?:"[^"]*"|'[^']*'))?\s*\)/g);
@@ -82,14 +85,14 @@ export class Page {
       .filter(({ target }) => !SCHEME.test(target) && !target.startsWith('//'));
   }
 
-  /** Returns the file of an example: a path relative to the page, or to the directory of the pages. */
+  /** Returns the file of an example. Its path is relative to the page, or else to the directory of the pages. */
   exampleFile({ file }, docs) {
     const beside = resolve(dirname(this.path), file);
     return existsSync(beside) ? beside : join(docs, file);
   }
 }
 
-/** Replaces comments and code spans by blanks, so that no link is found inside, and keeps the lines. */
+/** Replaces comments and code spans by spaces, so that no link is found inside of them. Keeps line breaks. */
 function blankOut(text) {
   const blank = (found) => found.replace(/[^\n]/g, ' ');
   const codeSpan = /(?<!`)(`+)(?!`)((?:(?!\n\s*\n)[\s\S])*?[^`])\1(?!`)/g;
@@ -101,7 +104,10 @@ function slugOf(heading) {
   return text.toLowerCase().replace(/[^\p{L}\p{N}\p{M}\p{Pc}\- ]/gu, '').replaceAll(' ', '-');
 }
 
-/** Returns a file's text, or the lines between the comments `[part]` and `[/part]`. Fails if there are none. */
+/**
+ * Returns the text of a file, or the lines between its comments `[part]` and `[/part]`. Fails if these comments are
+ * missing.
+ */
 export function exampleText(file, part) {
   const text = readFileSync(file, 'utf8');
   if (!part) return text;
@@ -114,7 +120,7 @@ export function exampleText(file, part) {
   return lines.slice(begin + 1, end).map((line) => `${line}\n`).join('');
 }
 
-/** Returns the name in a line that is a comment with `[name]`. */
+/** Returns `name` if the line is a comment that contains only `[name]`. */
 function markOf(line) {
   return /^\s*(?:\/\/|#|;|<!--|\/\*)\s*\[(\/?[\w-]+)\]\s*(?:-->|\*\/)?\s*$/.exec(line)?.[1];
 }

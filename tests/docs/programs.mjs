@@ -7,12 +7,12 @@ import readline from 'node:readline';
 /** A deadline that only guards against a hang. */
 export const HANG_TIMEOUT_MS = 120_000;
 
-/** The groups of processes that are running. Programs lead groups of their own, since scripts may start others. */
+/** The running process groups. Each program has a group of its own, because scripts may start other programs. */
 const groups = new Set();
 process.on('exit', () => groups.forEach((group) => signal(group, 'SIGKILL')));
 for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(name, () => process.exit(1));
 
-/** Sends a signal to a group of processes, if there is still one in it. */
+/** Sends a signal to a process group, if it still has a process. */
 function signal(group, name) {
   try {
     process.kill(-group, name);
@@ -33,7 +33,7 @@ function start(command, args, options) {
   return child;
 }
 
-/** Resolves as `promise` does, or with undefined when the deadline has passed. */
+/** Resolves as `promise` does, or with `undefined` when the deadline has passed. */
 function inTime(promise, milliseconds = HANG_TIMEOUT_MS) {
   let timer;
   const late = new Promise((resolve) => (timer = setTimeout(resolve, milliseconds)));
@@ -41,8 +41,8 @@ function inTime(promise, milliseconds = HANG_TIMEOUT_MS) {
 }
 
 /**
- * Runs a program to its end. Resolves with its exit code, its standard output and its standard error. Processes that it
- * has left behind are ended.
+ * Runs a program to its end. Resolves with its exit code, its standard output and its standard error. Kills other
+ * processes that the program has started.
  */
 export async function run(command, args, options) {
   const child = start(command, args, options);
@@ -63,7 +63,7 @@ export class Broker {
   #child;
   ports = {};
 
-  /** Starts a broker with `options` and resolves with it when it listens. */
+  /** Starts a broker with `options`. Resolves with the broker when it listens. */
   static async start(binary, options, settings) {
     const broker = new Broker();
     const isGiven = (option) => options.some((word) => word === `--${option}` || word.startsWith(`--${option}=`));

@@ -1,19 +1,20 @@
-// Checks the documentation: blocks of examples, links, and that every example runs.
+// Checks the documentation: examples in pages, links, and whether every example runs.
 //
-//     node tests/docs/run.mjs BROKER [NAME]...   checks all pages, and runs all examples or those with these names
+//     node tests/docs/run.mjs BROKER [NAME]...   checks all pages, and runs the examples NAME (by default all)
 //     node tests/docs/run.mjs --pages            checks the pages only
 //
 // BROKER is the binary. The first lines of an example say how it runs:
 //
-//     docs-test: broker OPTION...   beside a broker with these options
-//     docs-test: no-broker          without one
+//     docs-test: broker OPTION...   it runs while a broker with these options runs
+//     docs-test: no-broker          it runs without a broker
 //     docs-test: config             `stompbox check-config --config FILE` must accept it
 //     docs-test: nginx              `nginx -t` must accept it
 //
-// An example runs in a directory of its own, with a copy of web/docs/examples in it. STOMPBOX is the path of the
-// binary, which is also in PATH as `stompbox`; with a broker, STOMPBOX_HTTP_URL and STOMPBOX_TCP_PORT say where it
-// listens. The example must end with exit code 0. If there is a file NAME.out, its standard output must be equal to
-// that file: `*` matches any text in a line, and ports of the broker and random identifiers do not count.
+// An example runs in a directory of its own, which contains a copy of web/docs/examples. The variable STOMPBOX is the
+// path of the binary, which is also in PATH as `stompbox`. If a broker runs, STOMPBOX_HTTP_URL and STOMPBOX_TCP_PORT
+// say where it listens. The example must exit with code 0. If there is a file NAME.out, the standard output of the
+// example must be equal to that file. `*` in the file matches any text in a line. Different ports of the broker and
+// random identifiers count as equal.
 //
 // Prints one line for each page and each example, and "N passed, N failed" at the end. Exits with 1 if one failed.
 
@@ -31,11 +32,13 @@ const DOCS = join(ROOT, 'web/docs');
 const EXAMPLES = join(DOCS, 'examples');
 const INTEROP = join(ROOT, 'tests/interop');
 const VENV = join(INTEROP, '.venv/bin');
-/** Examples that run at the same time. */
+/** Number of examples that run at the same time. */
 const PARALLEL = 2;
-/** The first lines of an example, in which it says how it runs. */
+/** Number of lines at the beginning of an example in which the line `docs-test` must be. */
 const HEAD_LINES = 5;
-/** Programs that run examples, by the ends of their names. Such examples must say how they run. */
+/**
+ * Programs that run examples, by the ending of the file name. Examples with these endings must have a line `docs-test`.
+ */
 const RUNNERS = { '.mjs': process.execPath, '.py': join(VENV, 'python'), '.sh': 'bash' };
 
 const temporary = mkdtempSync(join(tmpdir(), 'stompbox-docs-'));
@@ -46,7 +49,7 @@ process.on('exit', () => rmSync(temporary, { recursive: true, force: true }));
 let passed = 0;
 let failed = 0;
 
-/** Runs a check and prints its result. The check resolves with a note, or fails with a text or a list of texts. */
+/** Runs a check and prints its result. The check resolves with a note, or fails with an error or with `Problems`. */
 async function check(what, action) {
   const started = Date.now();
   try {
@@ -83,7 +86,7 @@ const pagePaths = readdirSync(DOCS).filter((name) => name.endsWith('.md')).sort(
 const pages = [join(ROOT, 'README.md'), ...pagePaths].map((path) => new Page(path, ROOT));
 const nameOf = (file) => relative(EXAMPLES, file);
 
-/** Returns the first line in which two texts differ. */
+/** Describes the first difference between two texts. */
 function difference(actual, wanted) {
   const [there, here] = [actual.split('\n'), wanted.split('\n')];
   const at = there.findIndex((line, number) => line !== here[number]);
@@ -159,7 +162,7 @@ async function checkPages() {
 
 // ---- examples ----
 
-/** Returns how an example runs: its kind and the words after it. `null` if it does not say so. */
+/** Returns the kind and the further words in the line `docs-test` of an example, or `null` if there is no such line. */
 function directiveOf(file) {
   const head = readFileSync(file, 'utf8').split('\n', HEAD_LINES).join('\n');
   const found = /docs-test:[ \t]*(\S+)[ \t]*(.*?)[ \t]*(?:-->|\*\/)?$/m.exec(head);
@@ -172,7 +175,9 @@ function words(text) {
   return parts.map((part) => part.replace(/"([^"]*)"|'([^']*)'/g, '$1$2'));
 }
 
-/** Returns the file with the expected output of an example: NAME.out, or NAME.out without the end of NAME. */
+/**
+ * Returns the file with the expected output of an example: its name, with or without its ending, followed by `.out`.
+ */
 function outputOf(file) {
   const candidates = [`${file}.out`, `${file.slice(0, file.length - extname(file).length)}.out`];
   return candidates.find((candidate) => examples.includes(candidate));
@@ -184,7 +189,7 @@ function strayOutputs() {
   return stray.map((file) => `${nameOf(file)}: expected an example with this output and a line docs-test, found none`);
 }
 
-/** Replaces what differs from run to run: ports of the broker, and identifiers. */
+/** Replaces the parts of an output that differ from run to run: ports of the broker, and identifiers. */
 function normalise(text, ports = {}) {
   for (const [scheme, usual] of [['http', '8080'], ['tcp', '61613']]) {
     if (ports[scheme]) text = text.replaceAll(new RegExp(`\\b${ports[scheme]}\\b`, 'g'), usual);
@@ -210,7 +215,7 @@ function pattern(line) {
   return new RegExp(`^${line.split('*').map((text) => text.replace(/[.+?^${}()|[\]\\]/g, '\\$&')).join('.*')}$`);
 }
 
-/** The environment without options of Stompbox, with its programs in PATH. */
+/** Returns the environment of an example: without options of Stompbox, and with the necessary programs in PATH. */
 function environment(binary, more) {
   const own = Object.entries(process.env).filter(([name]) => !name.startsWith('STOMPBOX'));
   return {
@@ -226,8 +231,8 @@ function environment(binary, more) {
 }
 
 /**
- * Writes a script `stompbox` that runs the binary, and returns its path. Stompbox takes variables that begin with
- * STOMPBOX_ for options, and STOMPBOX_HTTP_URL is none.
+ * Writes a script `stompbox` that runs the binary, and returns its path. The script removes STOMPBOX_HTTP_URL and
+ * STOMPBOX_TCP_PORT, because Stompbox treats variables that begin with STOMPBOX_ as options.
  */
 function shim(binary) {
   const directory = mkdtempSync(join(temporary, 'bin-'));
@@ -236,7 +241,7 @@ function shim(binary) {
   return path;
 }
 
-/** Makes a directory with a copy of the examples, in which Node finds the client libraries. */
+/** Creates a directory with a copy of the examples and a link to the client libraries for Node. Returns its path. */
 function workingDirectory() {
   const directory = mkdtempSync(join(temporary, 'run-'));
   cpSync(EXAMPLES, directory, { recursive: true });
@@ -254,7 +259,7 @@ async function runAndCompare(file, command, args, options, ports) {
   if (wanted) compareOutput(wanted, out, ports);
 }
 
-/** Runs a script of the examples, beside a broker if `broker` is given. */
+/** Runs an example that is a script. If `broker` is given, tells the script where this broker listens. */
 async function runScript(file, binary, directory, broker) {
   const runner = RUNNERS[extname(file)];
   if (!runner) {
@@ -317,7 +322,7 @@ async function runExample(file, binary) {
   }
 }
 
-/** Runs the examples that say how they run, and those that must say so, at most `PARALLEL` at a time. */
+/** Runs the examples that have, or must have, a line `docs-test`. At most `PARALLEL` examples run at a time. */
 async function runExamples(binary, names) {
   const isRunnable = (file) => !file.endsWith('.out') && (directiveOf(file) || RUNNERS[extname(file)]);
   const isChosen = (file) => !names.length || names.includes(nameOf(file)) || names.includes(basename(file));

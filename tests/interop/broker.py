@@ -1,4 +1,4 @@
-"""Starts the real broker on free ports, for scripts that need their own, and stops it at the end."""
+"""Starts a broker on free ports, for scripts that need a broker of their own, and stops it at the end."""
 
 import pathlib
 import re
@@ -49,9 +49,9 @@ class Broker:
 
 
 def run(start, run_steps):
-    """Starts a broker with `start(binary, directory)`, calls `run_steps` with it, and exits with its result.
+    """Starts a broker with `start(binary, directory)`, calls `run_steps(broker)`, and exits with its code.
 
-    The binary is the script's argument. If the code is not 0, the end of the broker's log is printed.
+    The binary is the argument of the script. Prints the end of the broker's log if the code is not 0.
     """
     with tempfile.TemporaryDirectory(prefix="stompbox-") as directory:
         broker = start(sys.argv[1], directory)

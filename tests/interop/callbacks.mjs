@@ -1,4 +1,5 @@
-// Base class for stompjs 2 and its fork webstomp-client. Both report errors and the end of the connection to one callback.
+// Base class of the adapters for stompjs 2 and its fork webstomp-client. Both libraries report errors and the end of
+// the connection to the same callback.
 
 export class Callbacks {
   static connect(url, options) {

@@ -1,14 +1,14 @@
-// One conversation with the broker, which runs with every client library that has an adapter.
+// One conversation with the broker. It runs with every client library that has an adapter.
 //
 // An adapter is a class whose `connect(url, options)` resolves on CONNECTED to an object with
 //   version                                   the version in CONNECTED
 //   subscribe(destination, headers, onMessage) -> { unsubscribe() }
-//   send(destination, headers, body)          body: string, or bytes where the library can
+//   send(destination, headers, body)          body: a string, or bytes if the library can send them
 //   begin(id) -> { commit(), abort() }
 //   onReceipt, onError, onClosed              set by the conversation
 //   beats                                     { received, sent }: number of heartbeats so far
 //   disconnect(receipt)
-// A message has headers, body (a string), bytes (where the library can), ack() and nack().
+// A message has headers, body (a string), bytes (if the library can receive them), ack() and nack().
 
 import { sendBytes } from './raw.mjs';
 
@@ -16,8 +16,8 @@ import { sendBytes } from './raw.mjs';
 export const HANG_TIMEOUT_MS = 60_000;
 
 /**
- * Interval of the heartbeats that are counted. Client libraries close a connection after twice this time without input,
- * even if the machine was busy with other programs.
+ * Interval of the heartbeats that the test counts. It is long, because client libraries close a connection after twice
+ * this time without input, even if the machine was only busy.
  */
 const BEAT_MS = 10_000;
 
@@ -237,7 +237,7 @@ const steps = {
   },
 };
 
-/** Connects, and resolves to the client after three heartbeats in each direction. */
+/** Connects a client. Resolves with it after three heartbeats in each direction. */
 async function exchangeHeartbeats(Adapter, url) {
   const peer = await Peer.connect(Adapter, url, { beatMs: BEAT_MS });
   const { beats } = peer.client;
@@ -249,13 +249,13 @@ async function exchangeHeartbeats(Adapter, url) {
 }
 
 /**
- * Runs all steps with each of the adapters. Exits with 0 if all succeed and with 1 after the first failure. Clients
- * whose heartbeats are counted connect at the start and wait while the other steps run.
+ * Runs all steps with each adapter. Exits with code 0 if all steps succeed, and with code 1 after the first failure.
+ * Clients that count heartbeats connect at the start, and exchange heartbeats while the steps run.
  */
 export async function run(adapters) {
   const url = `ws://127.0.0.1:${process.argv[3]}/ws`;
   const beating = adapters.map((adapter) => exchangeHeartbeats(adapter, url));
-  // A failure is reported by the step that waits for the promise.
+  // Prevents an unhandled rejection. The step that waits for the promise reports the failure.
   for (const peer of beating) peer.catch(() => {});
   for (const [index, adapter] of adapters.entries()) {
     const peers = [];

@@ -1,6 +1,6 @@
 <?php
-// PHP clients that send the headers of a MESSAGE back in its ACK: the PECL extension, and a client that writes
-// frames as FuseSource's stomp-php does, `content-length` included.
+// PHP clients that copy all headers of a MESSAGE into its ACK, including `content-length`: the PECL extension, and a
+// client that writes frames like stomp-php of FuseSource.
 //
 // Usage: php echo_headers.php TCP_PORT HTTP_PORT. One line per step; exits with 1 at the first that fails.
 
@@ -29,7 +29,7 @@ function queued_messages(int $http_port): int
     return (int) $found[1];
 }
 
-/** A client without a library, which writes frames as text to a socket. */
+/** A client without a library. It writes frames as text to a socket. */
 class EchoingClient
 {
     private $socket;
@@ -51,7 +51,7 @@ class EchoingClient
         fwrite($this->socket, $command . "\n" . implode('', $lines) . "\n" . $body . "\0\n");
     }
 
-    /** Reads the next frame. No body in this script has a NUL. */
+    /** Reads the next frame, which must have this command. No body in this script contains a NUL. */
     public function read(string $command): array
     {
         $text = stream_get_line($this->socket, 1 << 20, "\0");
@@ -69,7 +69,7 @@ class EchoingClient
         return ['headers' => $headers, 'body' => $body];
     }
 
-    /** Sends ACK or NACK with every header of the message; in STOMP 1.2 also with `id`. */
+    /** Sends ACK or NACK with every header of the message, and in STOMP 1.2 also with the header `id`. */
     public function settle(string $command, array $message): void
     {
         $headers = $message['headers'];
@@ -82,7 +82,10 @@ class EchoingClient
     }
 }
 
-/** Sends and receives, sends NACK if the version has it, then ACK, and checks that the queue is empty. */
+/**
+ * Returns a step that sends and receives messages, rejects each with NACK if the version has it, acknowledges it, and
+ * checks that the queue is empty.
+ */
 function echo_step(string $version): Closure
 {
     return function (int $tcp_port, int $http_port) use ($version): void {
@@ -108,7 +111,9 @@ function echo_step(string $version): Closure
     };
 }
 
-/** Does the same with the PECL extension, in the versions that its ack() supports. */
+/**
+ * Returns a step that does the same with the PECL extension, but without NACK. Its `ack()` supports STOMP 1.0 and 1.1.
+ */
 function pecl_step(array $connect): Closure
 {
     return function (int $tcp_port, int $http_port) use ($connect): void {

@@ -1,7 +1,7 @@
-// Runs nginx with the example of web/docs/reverse-proxies.md: STOMP over WebSocket and SockJS with TLS, to a broker
-// that runs with the options that the page gives. Usage: node nginx.mjs BROKER (the binary).
+// Runs nginx with the example of web/docs/reverse-proxies.md: STOMP over WebSocket and SockJS with TLS. The broker
+// behind nginx has the options of that page. Usage: node nginx.mjs BROKER (the binary).
 //
-// The clients connect from 127.0.0.2, which distinguishes them from the proxy on 127.0.0.1.
+// The clients connect from 127.0.0.2, so that the broker can tell them from the proxy on 127.0.0.1.
 
 import { execFileSync } from 'node:child_process';
 import { chownSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -23,13 +23,13 @@ const HOST = 'chat.example.com';
 const PROXY = '127.0.0.1';
 const CLIENT = '127.0.0.2';
 const FORGED = '203.0.113.9';
-/** Heartbeat interval of clients that must detect a lost connection. They wait for twice as long. */
+/** Heartbeat interval of clients that must detect a lost connection. They detect it after twice this time. */
 const BEAT_MS = 2000;
 const SOCKJS = ['websocket', 'xhr-streaming', 'eventsource', 'xhr-polling'];
 const KINDS = ['native WebSocket', ...SOCKJS];
-/** User and group of nginx if root starts the test. They are Debian's `nobody` and `nogroup`. */
+/** User and group of nginx if root starts the test: `nobody` and `nogroup` of Debian. */
 const UNPRIVILEGED = process.getuid() === 0 ? { uid: 65534, gid: 65534 } : {};
-/** Debian installs nginx in /usr/sbin, which is only in root's PATH. */
+/** The environment with /usr/sbin in PATH. Debian installs nginx there, but only root has it in PATH. */
 const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` };
 
 // ---- setup: a directory, a certificate, a broker, nginx ----
@@ -67,7 +67,7 @@ function freePort() {
   });
 }
 
-/** Returns the example with the changes for this test. Each of the replaced texts must be in the example. */
+/** Returns the example with the changes for this test. Fails if the example does not contain a text to replace. */
 function exampleSite(port, brokerPort, certificate) {
   let text = readFileSync(EXAMPLE, 'utf8');
   for (const [original, replacement] of [
@@ -87,7 +87,7 @@ async function startNginx(broker) {
   const certificate = makeCertificate();
   const [port, defaultPort, bufferedPort, noUpgradePort] = await Promise.all(Array.from({ length: 4 }, freePort));
   const site = exampleSite(port, broker.port, certificate);
-  // Variants of the server: without the line about buffering, with buffering forced, and without the lines for Upgrade.
+  // Variants of the server: without the line about buffering, with buffering, and without the lines for `Upgrade`.
   const server = site.slice(site.indexOf('server {\n'));
   assertEqual('the example switches buffering off', /proxy_buffering off;/.test(server), true);
   writeFileSync(join(directory, 'site.conf'), site);
@@ -113,7 +113,7 @@ async function startNginx(broker) {
 const broker = await startBroker();
 const nginx = await startNginx(broker);
 
-/** The connection options of all sockets: the proxy's address and the certificate to trust. */
+/** Options of all connections: the address of the proxy, the own address, and the certificate to trust. */
 const connectOptions = {
   ca: nginx.ca,
   servername: HOST,
@@ -139,7 +139,7 @@ class Peer {
     peer.client = new Client({
       reconnectDelay: 100,
       heartbeatIncoming: beatMs ?? 0,
-      // On a busy machine late heartbeats could end the connection, and the client would miss topic messages.
+      // The client sends no heartbeats. On a busy machine they could be late, so that the broker closes the connection.
       heartbeatOutgoing: 0,
       webSocketFactory: () => (peer.socket = socket(kind, options)),
       onConnect: (connected) => {
@@ -153,7 +153,7 @@ class Peer {
     return peer;
   }
 
-  /** Runs `action` and resolves when the client is subscribed (again). */
+  /** Runs `action`. Resolves when the next SUBSCRIBE of the client is confirmed. */
   subscribed(what, action) {
     const ready = new Promise((resolve) => (this.ready = resolve));
     action?.();
@@ -181,7 +181,7 @@ class Peer {
   }
 }
 
-/** Sends a request and resolves with the whole response; `path` is below the proxy's root. */
+/** Sends a request to the proxy and resolves with the whole response. */
 function request(path, headers = {}, method = 'GET', body = '') {
   const url = `https://${HOST}:${nginx.port}${path}`;
   return withTimeout(`a response to ${path}`, new Promise((resolve, reject) => {
@@ -240,7 +240,7 @@ class Stream {
   }
 }
 
-/** Browsers ask for compression, and Debian's nginx compresses HTML. */
+/** Requests compression, as browsers do. The nginx of Debian compresses HTML. */
 const ACCEPT = { 'accept-encoding': 'gzip' };
 
 const versions = {
@@ -280,7 +280,7 @@ const checks = {
       const a = await Peer.connect(kind, '/topic/a');
       const b = await Peer.connect(KINDS[0], '/topic/b');
       if (kind !== KINDS[0]) assertEqual('transport', a.socket.transport, kind);
-      // The last body is above nginx's default limit of 1 MiB.
+      // The last body is larger than 1 MiB, the default limit of nginx.
       for (const body of ['hello', 'grün, 緑, \u{1F7E2}', 'x'.repeat(3 << 19)]) {
         a.send('/topic/b', body);
         assertEqual(`from ${kind}`, await b.take(), body);
@@ -365,8 +365,8 @@ const checks = {
   async 'clients reconnect after nginx -s reload'() {
     const peers = [];
     for (const kind of KINDS) peers.push(await Peer.connect(kind, `/queue/${peers.length}`, { beatMs: BEAT_MS }));
-    // In Node, sockjs-client does not detect that a response was cut off, but stomp.js misses the heartbeats. A client
-    // that polls may have been between two requests; then it loses nothing.
+    // In Node, sockjs-client does not detect that a response was cut off, but stomp.js detects missing heartbeats. A
+    // client that polls may be between two requests. It then keeps its connection.
     const disconnected = peers.filter((peer) => peer.kind !== 'xhr-polling');
     const back = disconnected.map((peer) => peer.subscribed(`${peer.kind} again`));
     const replaced = nginx.log.next(/worker process \d+ exited with code 0/);

@@ -1,6 +1,6 @@
-// WebSocket clients with an `Origin` whose scheme is ws or wss. Go's golang.org/x/net/websocket sends the URL of the
-// connection as `Origin`. With the broker's own host and port this counts as the same origin; with another host it does
-// not. Usage: node origin.mjs BROKER (the binary).
+// WebSocket clients that send an `Origin` with the scheme ws or wss. The Go package golang.org/x/net/websocket sends
+// the URL of the connection as `Origin`. If the host and port are those of the broker, this counts as the same origin.
+// Otherwise it does not. Usage: node origin.mjs BROKER (the binary).
 
 import { once } from 'node:events';
 import net from 'node:net';
@@ -11,7 +11,9 @@ const broker = start(process.argv[2], ['--http', '127.0.0.1:0', '--tcp', 'off'])
 const [, port] = await broker.out.find(/^listening http:.*:(\d+)$/);
 const HOST = `127.0.0.1:${port}`;
 
-/** Opens a WebSocket as Go's package writes the request. Resolves with the status and the open socket. */
+/**
+ * Opens a WebSocket with the request that the Go package writes. Resolves with the status, the socket and its reader.
+ */
 async function shakeHands(origin) {
   const socket = net.connect(Number(port), '127.0.0.1');
   await withTimeout('a connection', once(socket, 'connect'));

@@ -1,4 +1,4 @@
-// Programs that a test starts, and their output. They stop when the test ends for any reason.
+// Starts programs for a test and reads their output. The programs are stopped when the test ends for any reason.
 
 import { spawn } from 'node:child_process';
 import readline from 'node:readline';
@@ -11,8 +11,8 @@ process.on('exit', () => {
 for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => process.exit(1));
 
 /**
- * Starts a program. `out` and `log` are the lines of its standard output and standard error. Prints a message if the
- * program ends before the test.
+ * Starts a program. Returns the lines of its standard output (`out`) and standard error (`log`). Prints a message if
+ * the program ends before the test.
  */
 export function start(command, args, options = {}) {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
@@ -35,13 +35,16 @@ class Lines {
     });
   }
 
-  /** Resolves with the match of `pattern` in the first matching line, among earlier and future lines. */
+  /**
+   * Resolves with the match of `pattern` in the first matching line. Searches earlier lines and then waits for further
+   * ones.
+   */
   find(pattern) {
     for (const line of this.#seen) if (pattern.test(line)) return Promise.resolve(pattern.exec(line));
     return this.next(pattern);
   }
 
-  /** Resolves with the match of `pattern` in the first matching future line. */
+  /** Resolves with the match of `pattern` in the next matching line. Does not search earlier lines. */
   next(pattern) {
     const found = new Promise((resolve) => {
       this.#waiting.push((line) => pattern.test(line) && (resolve(pattern.exec(line)), true));

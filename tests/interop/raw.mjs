@@ -1,4 +1,4 @@
-// Sends a SEND with arbitrary bytes, for libraries that can only receive them.
+// Sends a SEND whose body has arbitrary bytes. Some libraries can receive such a body, but not send it.
 
 import { WebSocket } from 'ws';
 

@@ -1,5 +1,5 @@
-# The gem `stomp` with the option `reliable`, while the broker is stopped or killed and started again: the client
-# reconnects, subscribes again, and continues.
+# The gem `stomp` with the option `reliable`. The broker is stopped or killed, and started again. The client reconnects,
+# subscribes again, and continues.
 #
 # Usage: ruby reliable.rb BROKER (the binary). One line per step; exits with 1 at the first that fails.
 
@@ -22,7 +22,7 @@ def with_hang_timeout(what, &block)
   Timeout.timeout(HANG_TIMEOUT_SECONDS, ExpectationFailed, "expected #{what} within #{HANG_TIMEOUT_SECONDS} s", &block)
 end
 
-# The real broker. It keeps its ports when it is started again.
+# A broker that keeps its ports when it is started again.
 class Broker
   attr_reader :tcp, :http
 
@@ -88,7 +88,7 @@ class Worker
     @client.subscribe(queue, ack: "client-individual", id: "jobs") { |message| @jobs << message }
   end
 
-  # Sends a job, takes it, and acknowledges it.
+  # Sends a job, receives it, and acknowledges it.
   def work(body)
     receipts = Queue.new
     @client.publish(@queue, body) { receipts << true }

@@ -14,11 +14,11 @@ import { start } from './program.mjs';
 
 const BROKER = process.argv[2];
 const SECRET = 'a-shared-secret-of-more-than-32-bytes';
-/** Lifetime of tokens that expire during a check. Even on a busy machine a client signs in within this time. */
+/** Validity of tokens that expire during a check. It is long enough for a client to sign in on a busy machine. */
 const TOKEN_SECONDS = 4;
 const NATIVE = 'native WebSocket';
 const KINDS = [NATIVE, 'websocket', 'xhr-streaming', 'eventsource', 'xhr-polling'];
-/** The kinds of sockets that accept request headers in Node. In a browser no socket does. */
+/** Kinds of sockets that accept request headers in Node. In a browser none of them does. */
 const WITH_HEADERS = [NATIVE, 'websocket'];
 const PASSCODE = 'sésame:\\ 50% 🔑';
 
@@ -67,7 +67,7 @@ class Peer {
     this.client.activate();
   }
 
-  /** Resolves with a client that has signed in as this user. */
+  /** Signs in a client, which must become this user. Resolves with the client. */
   static async signIn(kind, credentials, user) {
     const peer = new Peer(kind, credentials);
     const first = Promise.race([peer.connected, peer.error]);
@@ -231,7 +231,7 @@ const checks = {
     const back = await bob.send(`/user/${encodeURIComponent(name)}/queue/inbox`, 'hello zoë');
     assertEqual('delivered-sessions', back['delivered-sessions'], '1');
     await expectFrom(inboxes[2], 'hello zoë', 'bob');
-    // To only one session of the user.
+    // Sends to only one session of the user.
     await zoe.send('/user/bob/queue/inbox', 'you alone', { session: bobToo.session });
     await expectFrom(inboxes[1], 'you alone', name);
     const undelivered = await bob.send('/user/carol/queue/inbox', 'hello carol');

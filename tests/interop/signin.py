@@ -16,7 +16,7 @@ import stomp
 
 from broker import HANG_TIMEOUT_SECONDS, Broker, ExpectationFailed, run, assert_equal
 
-# Lifetime of tokens that expire during a step. Even on a busy machine a client signs in within this time.
+# Validity of tokens that expire during a step. It is long enough for a client to sign in on a busy machine.
 TOKEN_SECONDS = 4
 SECRET = "a-shared-secret-of-more-than-32-bytes"
 PASSCODE = "sésame:\\ 50% 🔑"

@@ -11,7 +11,8 @@ import stomp
 
 from broker import HANG_TIMEOUT_SECONDS, ExpectationFailed, assert_equal
 
-# The scale makes stomp.py wait for ten missing heartbeats, so that a busy machine does not end a connection.
+# With this scale, stomp.py closes a connection only after ten missing heartbeats, because a busy machine may delay
+# some.
 BEATS = {"heartbeats": (1000, 1000), "heart_beat_receive_scale": 10}
 
 

@@ -1,4 +1,4 @@
-// stompjs 2.3.3, a library of 2014 that is still in wide use: STOMP 1.1, text only.
+// stompjs 2.3.3, a library from 2014 that is still widely used. It speaks STOMP 1.1 and sends only text.
 
 import stomp from 'stompjs';
 import { WebSocket } from 'ws';

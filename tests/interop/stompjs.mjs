@@ -48,7 +48,7 @@ class StompJs {
     const read = (message) => {
       onMessage({
         headers: message.headers,
-        // The library keeps the bytes and decodes them only when `body` is read.
+        // A getter, because the library decodes the bytes only when `body` is read.
         get body() { return message.body; },
         bytes: message.binaryBody,
         ack: (more) => message.ack(more),

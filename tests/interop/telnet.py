@@ -1,7 +1,7 @@
-"""STOMP typed into a Telnet client, which ends lines with Return and frames with Ctrl-@ and Return.
+"""STOMP typed into a Telnet client: Return ends a line, and Ctrl-@ with Return ends a frame.
 
 Usage: telnet.py TCP_PORT HTTP_PORT. Types into the real `telnet` on a pseudo-terminal and reads its screen. The
-screen also shows the typed text: Ctrl-@ as `^@`, while a NUL from the broker is a NUL.
+screen also shows the typed text. It shows a typed Ctrl-@ as `^@`, and a NUL from the broker as a NUL.
 """
 
 import os
@@ -27,11 +27,11 @@ class Telnet:
         os.write(self.terminal, "".join(line + "\r" for line in lines).encode())
 
     def frame(self, *lines):
-        """Types a frame without a body (the blank line is part of it)."""
+        """Types a frame without a body: the lines, the blank line, and Ctrl-@."""
         self.type(*lines, "", "\0")
 
     def wait_for(self, pattern):
-        """Reads until the pattern is on the screen. Keeps the text after the match."""
+        """Reads until the pattern is on the screen. Removes the text up to the end of the match."""
         deadline = time.monotonic() + HANG_TIMEOUT_SECONDS
         while True:
             found = re.search(pattern, self.screen)
@@ -109,7 +109,7 @@ def commits_and_aborts(a, b):
 
 
 def heartbeats(a, b):
-    # The line end after the last frame, and three heartbeats of the broker.
+    # Waits for the line end after the last frame, and for three heartbeats of the broker.
     a.wait_for("\n\n\n\n")
     a.type("", "", "")
     a.frame("BEGIN", "transaction:t3", "receipt:connected")

@@ -7,7 +7,7 @@ import { Callbacks } from './callbacks.mjs';
 
 class Webstomp extends Callbacks {
   static version = '1.2';
-  // The library throws an error for bytes that are not UTF-8.
+  // `null` skips the test with bytes that are not UTF-8, for which the library throws an error.
   static binary = null;
 
   static open(url, { beatMs }) {

@@ -1,6 +1,6 @@
 """Short-lived workers with stomp.py, as cron starts them: each connects, takes one job, acknowledges it, and disconnects.
 
-Every job is done once and none is dead-lettered, however the worker disconnects and however many jobs were delivered.
+Every job is done once and no job is dead-lettered, no matter how a worker disconnects and how many jobs it received.
 
 Usage: worker.py BROKER (the binary). One line per step; exits with 1 at the first that fails.
 """
@@ -13,7 +13,7 @@ import stomp
 from broker import HANG_TIMEOUT_SECONDS, Broker, ExpectationFailed, run, assert_equal
 
 JOBS = 100
-# Each worker uses the next version.
+# Versions of STOMP, which the workers use in turn.
 VERSIONS = ("10", "11", "12")
 
 

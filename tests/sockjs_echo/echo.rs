@@ -1,4 +1,5 @@
-//! Services for conformance checkers of SockJS and WebSocket. Most send messages back, and one closes every session.
+//! Services for conformance checkers of SockJS and WebSocket. Most services send messages back, and one closes every
+//! session.
 
 use bytes::{Bytes, BytesMut};
 use hyper::body::Incoming;
@@ -31,12 +32,12 @@ use stompbox_frames::websocket::Opcode;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Sleep;
 
-/// Limit of the input of all clients that is in flight, in bytes.
+/// Maximum number of bytes that the input of all clients takes before it is processed.
 const MEMORY_BYTES_MAX: usize = 256 << 20;
 const CONNECTIONS_MAX: usize = 15_000;
-/// Bytes of pending echo at which the broker stops reading from a session.
+/// Number of unsent bytes of echoes at which a session stops reading from its client.
 const ECHO_BYTES_MAX: usize = 1 << 20;
-/// The limit that conformance checkers expect.
+/// Size of a streaming response that conformance checkers expect.
 const STREAM_BYTES_MAX: usize = 4096;
 const GO_AWAY: CloseInfo = CloseInfo { code: 3000, reason: "Go away!" };
 
@@ -62,7 +63,7 @@ impl Application for Echo {
         }
         self.spawn(async move {
             poll_fn(|cx| raw.poll(cx)).await;
-            // The close frame is written. Further input is read, because unread input would reset the connection.
+            // The close frame is written. Reads further input, because unread input would reset the connection.
             let lingered = poll_fn(|cx| raw.socket.poll_discard(cx));
             let _ = tokio::time::timeout(Duration::from_secs(2), lingered).await;
             drop(peer);
@@ -110,7 +111,7 @@ impl<W: Wire> Conversation<W> {
             if self.is_closing && self.out.pending() == 0 {
                 return self.wire.poll_shutdown(cx).map(|_| ());
             }
-            // Pauses reading while the client does not read its echo.
+            // Stops reading while the client does not read its echoes.
             let read = if self.out.pending() < ECHO_BYTES_MAX { self.read(cx) } else { Poll::Pending };
             match read {
                 Poll::Ready(Ok(())) => continue,
@@ -143,7 +144,7 @@ impl<W: Wire> Conversation<W> {
     }
 }
 
-/// One WebSocket without SockJS, which sends messages back unchanged, text as text and binary as binary.
+/// One WebSocket without SockJS. The service sends its messages back unchanged, text as text and binary as binary.
 struct Raw<S> {
     socket: Socket<S>,
     out: OutputBuffer,
@@ -199,8 +200,8 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Creates the services of the conformance suite. `change` adjusts their options, such as delays that are too long
-    /// for a test.
+    /// Creates the services of the conformance suite. `change` adjusts their options, for example delays that are too
+    /// long for a test.
     pub(crate) fn new(change: impl Fn(&mut Options)) -> Arc<Services> {
         let budget = Budget::new(MEMORY_BYTES_MAX);
         let service = |closes: bool, cookie: bool, transports: Transports| {
@@ -284,7 +285,7 @@ impl Services {
         });
         match found {
             Some((base, endpoints)) => endpoints.answer(request, base.len(), request_context).await,
-            // The resources in use, which tests check after their clients have left.
+            // Shows the resources in use. Tests check them after their clients have disconnected.
             None if path == "/" => {
                 let sessions: usize = self.services.iter().map(|(_, endpoints)| endpoints.sessions()).sum();
                 let (connections, bytes) = (self.connection_limiter.in_use(), self.budget.used());

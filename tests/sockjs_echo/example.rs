@@ -7,8 +7,8 @@
 //! | `/cookie_needed_echo` | the same with the cookie JSESSIONID |
 //! | `/close` | closes every session with 3000 `Go away!` |
 //!
-//! `/echo/websocket` sends text and binary messages back unchanged, up to 16 MiB. `/` shows the number of open sessions
-//! and connections, and the bytes that they hold.
+//! `/echo/websocket` sends text and binary messages back unchanged, up to 16 MiB. `/` shows the numbers of open
+//! sessions and connections, and the bytes of memory that they hold.
 
 mod echo;
 

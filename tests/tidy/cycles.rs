@@ -1,18 +1,19 @@
-//! No file may import itself through other files. Then a reader can learn the files one after the other, each from what
-//! it imports.
+//! No file may import itself through other files. A reader can then learn the files one after another, beginning with
+//! those that import no others.
 
 use crate::source::Sources;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// For each file, the files that it uses outside its tests, and the names of what it uses there.
+/// For each file, the files that it imports outside its tests, and the names of the items that it imports from them.
 pub(crate) type Imports<'a> = BTreeMap<&'a str, BTreeMap<String, BTreeSet<String>>>;
 
-/// Returns the imports between the files of `src` and `frames/src`. Paths count as well as `use`, and `mod` is an
-/// import of the child by its parent. What a module re-exports is imported from the file of that module.
+/// Returns the imports between the files of `src` and `frames/src`: each `use`, each path in the code, and each `mod`,
+/// with which a parent imports its child. An item that a module re-exports counts as imported from the file of this
+/// module.
 pub(crate) fn imports(sources: &Sources) -> Imports<'_> {
     let mut imports = Imports::new();
     for file in sources.shipped() {
-        // A single segment is a local name, or was counted at its `use`.
+        // Skips paths of one segment: they are local names, or their `use` counts.
         let longer =
             |path: &&crate::paths::Named| path.segments.len() > 1 || path.name.is_some() || path.is_mod;
         for path in file.shipped_paths().filter(longer) {
@@ -30,7 +31,8 @@ pub(crate) fn imports(sources: &Sources) -> Imports<'_> {
     imports
 }
 
-/// Finds the shortest cycle of imports through each file; a cycle through several files is reported once.
+/// Finds the shortest cycle of imports through each file. Reports each cycle once, although it is found from each of
+/// its files.
 fn cycles(sources: &Sources) -> Vec<String> {
     let imports = imports(sources);
     let mut found = BTreeSet::new();
@@ -97,13 +99,13 @@ fn an_import_cycle_is_found() {
             ("src/broker/topic.rs", topic),
         ])
     };
-    // A child uses what its parent defines or re-exports.
+    // A child imports an item that its parent defines or re-exports: a cycle, because the parent imports its child.
     assert_eq!(
         broker("mod queue; struct Options;", "use super::Options;", ""),
         ["import cycle: src/broker/mod.rs -> src/broker/queue.rs (mod queue) -> src/broker/mod.rs (Options)"]
     );
     assert_eq!(broker("mod queue; mod topic; use topic::Topic;", "use super::Topic;", "").len(), 1);
-    // A child uses the file where a type is defined.
+    // A child imports a type from the file that defines it: no cycle.
     assert_eq!(
         broker("mod queue; mod topic; pub use topic::Topic;", "use super::topic::Topic;", ""),
         [""; 0]
@@ -116,15 +118,15 @@ fn an_import_cycle_is_found() {
         ),
         ["import cycle: src/broker/queue.rs -> src/broker/topic.rs (Topic) -> src/broker/queue.rs (Queue)"]
     );
-    // A name for a module hides nothing.
+    // An alias for a module does not hide an import.
     assert_eq!(broker("mod queue; mod topic;", "use super as b; fn f() { b::topic::g() }", "").len(), 1);
-    // Tests may use what they like.
+    // Imports in tests do not count.
     assert_eq!(
         broker("mod queue; struct Options;", "#[cfg(test)] mod tests { use super::super::Options; }", ""),
         [""; 0]
     );
     assert_eq!(broker("#[cfg(test)] mod queue; struct Options;", "use super::Options;", ""), [""; 0]);
-    // A visibility is no use.
+    // The path in a visibility, such as `pub(super)`, is no import.
     assert_eq!(broker("mod queue;", "pub(super) fn f() {} pub(in crate::broker) fn g() {}", ""), [""; 0]);
     assert_eq!(
         found(&[

@@ -1,4 +1,5 @@
-//! What is in a folder: few files, under names that describe their contents, and no other top-level folders.
+//! Rules for folders: they have few files, file names describe the contents, and there are no further top-level
+//! folders.
 
 use crate::layout::Layout;
 use crate::source::{Sources, project_root};
@@ -10,8 +11,7 @@ const TOP_LEVEL: &[&str] = &["src", "frames", "tests", "web"];
 /// File names that do not describe the contents.
 const VAGUE_NAMES: &[&str] = &["utils.rs", "common.rs", "types.rs", "helpers.rs", "manager.rs"];
 
-/// Finds folders with too many `.rs` files directly in them, and rows of the table of large folders that are not
-/// needed.
+/// Finds folders that directly contain too many `.rs` files, and unnecessary rows in the table of large folders.
 fn oversized_folders(layout: &Layout, sources: &Sources) -> Vec<String> {
     let mut folders: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for file in &sources.files {

@@ -1,10 +1,10 @@
-//! Which module of `src` may import which others. The tables are in `layout.rs`.
+//! Rules for imports between the modules of `src`. The tables are in `layout.rs`.
 
 use crate::layout::{Layout, Module};
 use crate::paths::Named;
 use crate::source::{File, Sources};
 
-/// Finds imports of modules that the importing module's row in the table does not allow.
+/// Finds imports that the table does not allow, according to the row of the importing module.
 fn layers(layout: &Layout, sources: &Sources) -> Vec<String> {
     let mut findings = Vec::new();
     for file in sources.shipped() {
@@ -34,7 +34,8 @@ fn is_upward(segment: &str) -> bool {
     ["crate", "super", "self", "stompbox"].contains(&segment)
 }
 
-/// Returns the module that a path leads to, if it leaves the file's own module.
+/// Returns the top-level module that a path leads to. Returns `None` if the path stays in the file's own top-level
+/// module, or leads to another crate.
 fn reached<'a>(file: &File, path: &'a Named) -> Option<&'a str> {
     let segment = |at: usize| path.segments.get(at).map(String::as_str);
     let in_frames = file.module() == "frames";
@@ -51,7 +52,7 @@ fn reached<'a>(file: &File, path: &'a Named) -> Option<&'a str> {
     }
 }
 
-/// Finds rows of the table that allow an import upward, or in both directions.
+/// Finds rows of the table that allow imports from a higher layer, or in both directions between two modules.
 fn upward_rows(modules: &[Module]) -> Vec<String> {
     let mut findings = Vec::new();
     for (at, module) in modules.iter().enumerate() {

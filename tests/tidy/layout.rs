@@ -1,7 +1,7 @@
 //! The architecture as data: the layers of the modules of `src`, the pure modules, and the folders that may be large.
 
-/// A module of `src`, or the crate `frames`. It may import the modules of lower layers and those `beside` it, but none
-/// of `except`; with `only`, it may import nothing else.
+/// A top-level module of `src`, or the crate `frames`. It may import the modules of lower layers, except the modules in
+/// `except`, and the modules of its own layer in `beside`. If `only` is set, it may import these modules and no others.
 #[derive(Clone, Copy)]
 pub(crate) struct Module {
     pub(crate) name: &'static str,
@@ -11,7 +11,8 @@ pub(crate) struct Module {
     pub(crate) only: Option<&'static [&'static str]>,
 }
 
-/// Items of modules that are not pure, which pure modules may import nevertheless. `Type` does not allow `Type::new`.
+/// Items of one module that pure modules may import, although the module is not pure. An entry `Type` does not allow
+/// `Type::new`.
 pub(crate) struct Allowance {
     pub(crate) module: &'static str,
     pub(crate) items: &'static [&'static str],
@@ -19,12 +20,13 @@ pub(crate) struct Allowance {
 }
 
 pub(crate) struct Layout {
-    /// All modules, lower layers first. Within a layer, a module may import only modules before it.
+    /// All modules, lower layers first. Within a layer, a module may import only modules that precede it in this list.
     pub(crate) modules: &'static [Module],
-    /// Files, without `.rs`, and folders that must not use clocks, sockets, locks, random numbers or tasks.
+    /// Folders, and files without the ending `.rs`, that must not use clocks, sockets, locks, random numbers or tasks.
     pub(crate) pure: &'static [&'static str],
     pub(crate) allowances: &'static [Allowance],
-    /// Folders that have more files than others may, and how many. Do not add any: split the folder.
+    /// Folders that may have more files than the general limit, with their own limits. Do not add a folder here, but
+    /// split it.
     pub(crate) large_folders: &'static [(&'static str, usize)],
 }
 
@@ -129,7 +131,7 @@ impl Module {
 }
 
 impl Layout {
-    /// Returns the layout of the present tree.
+    /// Returns the layout of this project.
     pub(crate) fn current() -> &'static Layout {
         &LAYOUT
     }

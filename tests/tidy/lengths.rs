@@ -1,11 +1,11 @@
-//! How long files and functions may be.
+//! Limits for the lengths of files and functions.
 
 use crate::source::{File, Sources};
 use crate::tokens::item_end;
 
-/// Lines of a file without its `#[cfg(test)]` items.
+/// Maximum number of lines of a file, without its `#[cfg(test)]` items.
 const SHIPPED_LINES_MAX: usize = 400;
-/// Lines of any file.
+/// Maximum number of lines of a file, with its tests.
 const FILE_LINES_MAX: usize = 600;
 const FUNCTION_LINES_MAX: usize = 70;
 

@@ -1,21 +1,22 @@
-//! The tree of modules, as `mod name;` declares it, and the file that a path leads to.
+//! The tree of modules that `mod name;` declares. Finds the file to which a path leads.
 
 use crate::paths::Named;
 use crate::source::{File, Sources};
 use std::collections::BTreeMap;
 
-/// The path of a module. The first segment stands for the crate: `stompbox`, `frames`, or the path of another root.
+/// The path of a module. The first segment stands for the crate: `stompbox`, `frames`, or the file path of another
+/// crate root.
 type ModulePath = Vec<String>;
 
-/// All modules that `mod` declarations reach from the roots of the crates.
+/// All modules that can be reached through `mod` declarations from the crate roots.
 pub(crate) struct Modules {
     files: BTreeMap<ModulePath, String>,
-    /// The module of each file. A file that only tests reach is in `tests`.
+    /// The module of each file. Files that are reached only through `mod` in tests are in `tests`, all others here.
     shipped: BTreeMap<String, ModulePath>,
     tests: BTreeMap<String, ModulePath>,
 }
 
-/// The file that a path leads to, and what it names there: empty for the module itself.
+/// The file and module to which a path leads, and the item that it names in the module (empty for the module itself).
 #[derive(Debug, PartialEq)]
 pub(crate) struct Target {
     pub(crate) module: ModulePath,
@@ -33,7 +34,7 @@ impl Modules {
         let mut shipped: Vec<(ModulePath, String)> =
             roots.map(|path| (vec![crate_name(path)], path.clone())).collect();
         let mut tests = Vec::new();
-        // What tests share with other code is not a test, so all other code is visited first.
+        // Visits all other code before tests, so that a file that both use does not count as a test.
         while let Some((module, path, is_test)) = next(&mut shipped, &mut tests) {
             let Some(file) = by_path.get(path.as_str()) else { continue };
             if modules.shipped.contains_key(&path) || modules.tests.contains_key(&path) {
@@ -65,8 +66,8 @@ impl Modules {
         self.shipped.get(path).or_else(|| self.tests.get(path))
     }
 
-    /// Returns the file that a path in `file` leads to: that of the deepest module in the path. A name that a `use`
-    /// gives to a module is replaced by the module. Returns `None` for paths into other crates and for local names.
+    /// Returns the file to which a path in `file` leads: the file of the deepest module in the path. Resolves the names
+    /// that `use` gives to modules. Returns `None` for paths into other crates and for local names.
     pub(crate) fn target(&self, file: &File, named: &Named) -> Option<Target> {
         expansions(file, named).iter().find_map(|named| self.direct_target(file, named))
     }
@@ -96,7 +97,7 @@ impl Modules {
             }
             (module, rest) = (child(&module, segment), after);
         }
-        // A module in braces is a part of its file.
+        // An inline module (`mod name { … }`) is a part of its file.
         while !self.files.contains_key(&module) {
             module.pop()?;
         }
@@ -104,7 +105,7 @@ impl Modules {
         Some(Target { module, path, item: rest.to_vec() })
     }
 
-    /// Returns the file where an item is defined: follows `use` declarations that bring the item into its module.
+    /// Returns the file that defines an item. Follows the `use` declarations that re-export the item.
     pub(crate) fn definition(&self, sources: &Sources, mut target: Target) -> Target {
         for _ in 0..8 {
             let Some(file) = sources.file(&target.path) else { break };
@@ -122,11 +123,11 @@ impl Modules {
     }
 }
 
-/// Returns a path, and what it means with its first segment replaced by the path that a `use` or a `type` gives that
-/// name, and so on.
+/// Returns a path and its expansions. An expansion replaces the first segment by the path for which a `use` or a `type`
+/// introduces this name. The next expansion is made from the previous one.
 pub(crate) fn expansions(file: &File, named: &Named) -> Vec<Named> {
     let mut found = vec![named.clone()];
-    // Names in different functions can refer to each other for ever.
+    // Stops after eight paths, because names in different functions can refer to each other in a circle.
     while let (Some(next), true) = (expand(file, &found[found.len() - 1]), found.len() < 8) {
         found.push(next);
     }
@@ -136,7 +137,8 @@ pub(crate) fn expansions(file: &File, named: &Named) -> Vec<Named> {
 fn expand(file: &File, named: &Named) -> Option<Named> {
     let first = named.segments.first()?;
     let mut names = file.paths.iter().filter(|path| path.name.as_ref() == Some(first));
-    // `use first::first` does not name itself; what tests import has no meaning outside them.
+    // Skips `use first::first`, which would replace the name by itself, and outside of tests skips the imports of
+    // tests.
     let import = names.find(|path| path.segments[0] != *first && (named.test || !path.test))?;
     let segments = [&import.segments[..], &named.segments[1..]].concat();
     Some(Named { segments, inline: import.inline.clone(), ..named.clone() })
@@ -153,7 +155,7 @@ fn next(shipped: &mut Todo, tests: &mut Todo) -> Option<(ModulePath, String, boo
     next.or_else(|| tests.pop().map(|(module, path)| (module, path, true)))
 }
 
-/// Returns the files that a `mod name;` may mean.
+/// Returns the two files that a `mod name;` may declare.
 fn file_names(path: &str, is_root: bool, declared: &Named) -> [String; 2] {
     let stem = path.trim_end_matches(".rs");
     let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
@@ -163,7 +165,7 @@ fn file_names(path: &str, is_root: bool, declared: &Named) -> [String; 2] {
     [format!("{place}/{name}.rs"), format!("{place}/{name}/mod.rs")]
 }
 
-/// Returns whether Cargo takes a file as the root of a crate because of its place.
+/// Returns whether Cargo treats a file as a crate root because of its folder and name.
 fn is_root_by_place(path: &str) -> bool {
     let parts: Vec<&str> = path.trim_start_matches("frames/").split('/').collect();
     matches!(
@@ -180,13 +182,14 @@ fn crate_name(root: &str) -> String {
     }
 }
 
-/// Finds files that no `mod` reaches from the root of a crate.
+/// Finds files that no `mod` declarations reach from a crate root.
 fn dead_files(sources: &Sources) -> Vec<String> {
     let dead = sources.files.iter().filter(|file| !sources.modules.is_reached(&file.path));
     dead.map(|file| file.finding(1, "no `mod` declares this file: dead code")).collect()
 }
 
-/// Finds `mod` declarations with a `path` outside `tests`: the checks find a module by its name only.
+/// Finds `mod` declarations with a `path` attribute outside `tests`, because these checks find the file of a module
+/// only by its name.
 fn renamed_files(sources: &Sources) -> Vec<String> {
     let mut findings = Vec::new();
     for file in sources.shipped() {

@@ -9,11 +9,11 @@ pub(crate) struct Named {
     pub(crate) line: usize,
     /// Whether the path exists only in tests.
     pub(crate) test: bool,
-    /// For a path in a `use` or `type X = …`: the name that it gets here.
+    /// The name that a `use` or a `type X = …` introduces for the path.
     pub(crate) name: Option<String>,
     /// Whether this is a `mod name;` that declares a file.
     pub(crate) is_mod: bool,
-    /// The modules of this file, with their contents in braces, in which the path is written.
+    /// The inline modules (`mod name { … }`) of this file that contain the path.
     pub(crate) inline: Vec<String>,
 }
 
@@ -24,7 +24,7 @@ impl Named {
     }
 }
 
-/// Returns all paths, also those of one segment.
+/// Returns all paths, including paths of one segment.
 pub(crate) fn paths(tokens: &[Token]) -> Vec<Named> {
     let mut parser = Parser { tokens, at: 0, depth: 0, inline: Vec::new(), found: Vec::new() };
     while parser.at < tokens.len() {
@@ -38,7 +38,7 @@ struct Parser<'a> {
     at: usize,
     /// Number of open braces.
     depth: usize,
-    /// The modules with braces around this place, and the depth at which each ends.
+    /// The inline modules that contain this place, and the depth at which each begins and ends.
     inline: Vec<(String, usize)>,
     found: Vec<Named>,
 }
@@ -57,7 +57,7 @@ impl Parser<'_> {
                 self.inline.push((self.text(self.at + 1).to_string(), self.depth));
                 self.at += 2;
             }
-            // `pub(in path)` names a module that is around this one.
+            // Skips the path in `pub(in path)`, which names a parent module.
             ("pub", "(", "in" | "crate" | "self" | "super") if self.text(self.at + 3) != "::" => {
                 while !["", ")"].contains(&self.text(self.at)) {
                     self.at += 1;
@@ -89,7 +89,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Parses `type Name = path`; the rest of the type follows as for any other code.
+    /// Parses `type Name = path`. The rest of the type is parsed like any other code.
     fn type_alias(&mut self) {
         let name = self.text(self.at + 1).to_string();
         self.at += 3;
@@ -117,7 +117,7 @@ impl Parser<'_> {
         self.found.push(Named { segments, line, test, name, is_mod: false, inline });
     }
 
-    /// Parses one path. A path in a `use` gets the name of its last segment, or that after `as`.
+    /// Parses one path. A path in a `use` introduces the name after `as`, or the name of its last segment.
     fn path(&mut self, prefix: &[String], in_use: bool) {
         let start = self.at;
         let mut segments = prefix.to_vec();
@@ -130,7 +130,7 @@ impl Parser<'_> {
             }
             segments.push(token.text.clone());
             self.at += 1;
-            // `<Type>::function`
+            // Continues after `>` in `<Type>::function`.
             let in_angles = start > 0 && self.text(start - 1) == "<" && self.text(self.at) == ">";
             self.at += usize::from(in_angles && self.text(self.at + 1) == "::");
             if self.text(self.at) != "::" {

@@ -1,12 +1,12 @@
-//! Pure modules: what they do depends on their arguments alone. They use no clock, socket, file, lock, random number,
-//! task or log, and import only pure modules.
+//! Rules for pure modules, whose results depend only on arguments. They use no clock, socket, file, lock, random
+//! number, task or log, and import only pure modules.
 
 use crate::layout::{Allowance, Layout};
 use crate::modules::expansions;
 use crate::source::{File, Sources};
 
-/// What pure modules must not use: consecutive segments of a path, or a keyword. `Instant` alone is allowed, because
-/// time is an argument; so are `HashMap` and `HashSet`, whose order must not be observable.
+/// Consecutive segments of a path, or keywords, that pure modules must not use. `Instant` without `now` is allowed,
+/// because time is an argument. `HashMap` and `HashSet` are allowed, too, but their order must not be observable.
 const IMPURE: &[&[&str]] = &[
     &["Instant", "now"],
     &["SystemTime"],
@@ -44,10 +44,10 @@ const IMPURE: &[&[&str]] = &[
     &["async"],
     &["await"],
 ];
-/// Macros and methods that pure modules must not use, with the mark after or before their name.
+/// Macros and methods that pure modules must not use. They are recognised by `!` after the name, or `.` before it.
 const IMPURE_MACROS: &[&str] = &["dbg", "eprint", "eprintln", "print", "println"];
 const IMPURE_METHODS: &[&str] = &["elapsed"];
-/// What pure modules must not give another name: another file could use it under that name.
+/// Names for which pure modules must not introduce an alias, because another file could use the alias unnoticed.
 const KEEP_NAMES: &[&str] = &["Instant", "std", "core"];
 
 fn impurities(layout: &Layout, sources: &Sources) -> Vec<String> {
@@ -86,7 +86,7 @@ fn impure_calls(file: &File) -> Vec<String> {
     findings
 }
 
-/// Finds imports from files of the crate that are not pure, other than what the table allows.
+/// Finds imports from files of the crate that are not pure, except the items that the table allows.
 fn impure_imports(layout: &Layout, sources: &Sources, file: &File) -> Vec<String> {
     let mut findings = Vec::new();
     let longer = |path: &&crate::paths::Named| path.segments.len() > 1 || path.name.is_some();
@@ -94,7 +94,7 @@ fn impure_imports(layout: &Layout, sources: &Sources, file: &File) -> Vec<String
         let Some(used) = sources.modules.target(file, path) else { continue };
         let used = sources.modules.definition(sources, used);
         let item = used.item.join("::");
-        // The module alone is only a name: what is used of it is looked at where it is used.
+        // Importing a whole module is allowed, because its items are checked where they are used.
         let is_allowed = used.path == file.path
             || layout.is_pure(&used.path)
             || (item.is_empty() && path.name.is_some())

@@ -1,4 +1,4 @@
-//! The source files of the project, and which of them are tests as a whole.
+//! The source files of the project. Determines which files are tests as a whole.
 
 use crate::modules::Modules;
 use crate::paths::{Named, paths};
@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 /// A source file.
 pub(crate) struct File {
-    /// The path below the project.
+    /// Path relative to the root of the project.
     pub(crate) path: String,
     pub(crate) lines: usize,
     pub(crate) tokens: Vec<Token>,
@@ -33,7 +33,7 @@ impl File {
         inside.split('/').next().unwrap_or(inside).trim_end_matches(".rs")
     }
 
-    /// Returns the number of modules between the crate root and the contents of this file.
+    /// Returns how deep the module of this file is below the crate root, which is 0.
     pub(crate) fn depth(&self) -> usize {
         let inside = self.path.split_once("src/").map_or("", |(_, inside)| inside);
         match inside {
@@ -82,7 +82,7 @@ impl Sources {
         Sources::new(files, &roots)
     }
 
-    /// Builds a project from texts, for the examples of the rules.
+    /// Creates a project from texts. The tests of the rules use such examples.
     pub(crate) fn example<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Sources {
         Sources::new(files.into_iter().map(|(path, text)| File::new(path, text)).collect(), &[])
     }
@@ -105,7 +105,7 @@ impl Sources {
     }
 }
 
-/// Returns whether a file belongs to a test or a benchmark of Cargo.
+/// Returns whether a file is in a folder of tests or benchmarks.
 fn is_below_tests(path: &str) -> bool {
     ["tests/", "frames/tests/", "frames/benches/"].iter().any(|folder| path.starts_with(folder))
 }
@@ -114,7 +114,7 @@ pub(crate) fn project_root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Reads the sources below some folders of the project; missing folders are skipped.
+/// Reads the sources below these folders of the project. Skips missing folders.
 fn read(folders: &[&str]) -> Vec<File> {
     let mut files = Vec::new();
     let mut todo: Vec<_> = folders.iter().map(|folder| project_root().join(folder)).collect();
@@ -135,7 +135,7 @@ fn read(folders: &[&str]) -> Vec<File> {
     files
 }
 
-/// Returns the files that are crate roots by a `path` in a manifest.
+/// Returns the files that a `path` in a manifest makes crate roots.
 fn manifest_roots() -> Vec<String> {
     let manifests = [("Cargo.toml", ""), ("frames/Cargo.toml", "frames/")];
     let roots = manifests.iter().flat_map(|(manifest, prefix)| {

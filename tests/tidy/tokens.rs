@@ -1,6 +1,7 @@
 //! Splits Rust into tokens, and marks those that exist only in tests.
 
-/// An identifier, a punctuation mark (`::` is one), or a literal (a string begins with `"` and has no closing quote).
+/// An identifier, a punctuation mark or a literal. `::` is one mark, and the text of a string has only the opening
+/// quote.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Token {
     pub(crate) text: String,
@@ -16,7 +17,7 @@ impl Token {
     }
 }
 
-/// Splits Rust into tokens without comments.
+/// Splits Rust into tokens. Drops comments.
 pub(crate) fn tokens(text: &str) -> Vec<Token> {
     let bytes = text.as_bytes();
     let (mut out, mut at, mut line) = (Vec::new(), 0, 1);
@@ -85,7 +86,7 @@ fn string(rest: &[u8]) -> usize {
     (at + 1).min(rest.len())
 }
 
-/// Returns the length of `#"…"#` after an `r`. Of an identifier such as `r#type`, only the `#` is taken.
+/// Returns the length of `#"…"#` after an `r`. For an identifier such as `r#type`, returns the length of `#`.
 fn raw_string(rest: &[u8]) -> usize {
     let hashes = rest.iter().take_while(|b| **b == b'#').count();
     if rest.get(hashes) != Some(&b'"') {
@@ -97,7 +98,7 @@ fn raw_string(rest: &[u8]) -> usize {
     hashes + 1 + length + close.len()
 }
 
-/// Returns the length of a character literal, or of the tick of a lifetime.
+/// Returns the length of a character literal, or 1 if the `'` begins a lifetime.
 fn quote(rest: &[u8]) -> usize {
     match rest {
         [_, b'\\', ..] => 3 + rest[3.min(rest.len())..].iter().position(|b| *b == b'\'').unwrap_or(0) + 1,
@@ -113,8 +114,8 @@ fn quote(rest: &[u8]) -> usize {
     }
 }
 
-/// Words that begin an item or a statement, which ends with a semicolon or a block. Fields, variants and match arms end
-/// with a comma.
+/// Words with which an item or a statement begins. It ends with a semicolon or a block, while fields, variants and
+/// match arms end with a comma.
 const ITEM_WORDS: &[&str] = &[
     "async",
     "const",
@@ -133,7 +134,8 @@ const ITEM_WORDS: &[&str] = &[
     "use",
 ];
 
-/// Marks what is under `#[cfg(test)]` or `#[cfg(all(test, …))]`. Code under `any(test, …)` is not only for tests.
+/// Marks the tokens of items under `#[cfg(test)]` or `#[cfg(all(test, …))]`. Does not mark items under `any(test, …)`,
+/// which exist not only in tests.
 pub(crate) fn mark_tests(tokens: &mut [Token]) {
     let mut at = 0;
     while at < tokens.len() {
@@ -146,8 +148,8 @@ pub(crate) fn mark_tests(tokens: &mut [Token]) {
     }
 }
 
-/// Returns the end of what begins at `at`: after its semicolon or its block. A field, a variant or a match arm ends
-/// after its comma, and nothing extends beyond the block that it is in.
+/// Returns the end of the item or statement that begins at `at`: after its semicolon or its block. A field, a variant
+/// or a match arm ends after its comma, or where the surrounding block ends.
 pub(crate) fn item_end(tokens: &[Token], at: usize) -> usize {
     let is_item = begins_item(tokens, at);
     let mut depth = 0_i32;
@@ -170,7 +172,7 @@ pub(crate) fn item_end(tokens: &[Token], at: usize) -> usize {
     tokens.len()
 }
 
-/// Returns whether an item or a `let` begins at `at`, after its attributes and its visibility.
+/// Returns whether an item or a `let` begins at `at`, possibly with attributes and a visibility.
 fn begins_item(tokens: &[Token], at: usize) -> bool {
     let mut depth = 0;
     let outside = tokens[at.min(tokens.len())..].iter().filter(|token| {

@@ -1,4 +1,4 @@
-//! How tests wait: for events, never for a time. And none is left out.
+//! Rules for tests: they wait for events and not for a time, and none is ignored.
 
 use crate::source::Sources;
 
@@ -27,7 +27,7 @@ fn sleeps_and_skips(sources: &Sources) -> Vec<String> {
 /// Deadlines that only guard against a hang.
 const HANG_GUARDS: &[&str] = &["HANG_TIMEOUT", "PATIENCE", "within"];
 
-/// Finds tests that assert that something took less than some time: on a busy machine it takes longer.
+/// Finds tests that assert a maximum time. On a busy machine an operation may take longer.
 fn races_against_the_clock(sources: &Sources) -> Vec<String> {
     let mut findings = Vec::new();
     for file in &sources.files {
@@ -35,7 +35,7 @@ fn races_against_the_clock(sources: &Sources) -> Vec<String> {
             let text = |index: usize| file.tokens.get(index).map_or("", |token| token.text.as_str());
             let is_time = text(at.wrapping_sub(1)) == "took"
                 || (text(at.wrapping_sub(1)), text(at.wrapping_sub(3))) == (")", "elapsed");
-            // Back to the beginning of the statement.
+            // The tokens from here back to the beginning of the statement.
             let statement = (0..at).rev().map(text).take_while(|text| ![";", "{", "}"].contains(text));
             let is_asserted = statement.into_iter().any(|text| text == "assert");
             let guards = (at..at + 6).any(|index| HANG_GUARDS.contains(&text(index)));

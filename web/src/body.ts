@@ -2,7 +2,7 @@
 export interface ChatMessage {
   from: string;
   text: string;
-  /** Time of sending by the sender's clock; null if the message contains none. */
+  /** Time at which the message was sent, by the sender's clock; null if the message contains none. */
   at: Date | null;
 }
 

@@ -30,7 +30,7 @@ export class Chat implements Listener {
   transport = $state<string | null>(null);
   retryAt = $state<number | null>(null);
   reason = $state<string | null>(null);
-  /** Whether the page shows the room; otherwise it shows the sign-in form. */
+  /** Whether the page shows the room. Otherwise it shows the sign-in form. */
   entered = $state(false);
   /** Reason why the page shows the sign-in form again. */
   signInError = $state<string | null>(null);
@@ -43,7 +43,7 @@ export class Chat implements Listener {
   /** Reason why the broker does not send the presence of the room. */
   presenceError = $state<string | null>(null);
   roomConversation = $state.raw(new Conversation(null));
-  /** Private conversations by the name of the other user. */
+  /** Private conversations. The key is the name of the other user. */
   #partners = new SvelteMap<string, Conversation>();
   #openPartner = $state<string | null>(null);
   /** The conversation that the page shows. */
@@ -148,7 +148,7 @@ export class Chat implements Listener {
 
   onUserChange(name: string | null): void {
     if (name === this.user) return;
-    // The messages of the previous user must not be shown to this one.
+    // The new user must not see the messages of the previous user.
     if (this.user !== null) this.roomConversation = new Conversation(null);
     this.#forgetPartners();
     this.user = name;
@@ -162,7 +162,8 @@ export class Chat implements Listener {
   }
 
   onPrivateMessage({ id, user, to, body }: Incoming): void {
-    // Only the broker's header identifies the sender. The body can be forged, and guests have no identity.
+    // Only the header `user-name`, which the broker sets, identifies the sender. The body can be forged. Messages of
+    // guests are ignored, because guests have no identity.
     if (user === null) return;
     const message = { ...decode(body), from: user };
     if (user !== this.user) {
@@ -202,7 +203,7 @@ export class Chat implements Listener {
     for (const conversation of this.#conversations()) conversation.update(id, { status: 'unsent', rejection: reason });
   }
 
-  /** Keeps the messages for the same user, who may sign in again. */
+  /** Shows the sign-in form. Keeps the messages, because the same user may sign in again. */
   onLoginFailed(reason: string): void {
     this.#close();
     this.signInError = reason;
@@ -230,7 +231,7 @@ export class Chat implements Listener {
     if (this.#changeRoom(room)) this.#connection?.changeRoom(room);
   }
 
-  /** Changes the room. Returns false if it is the current one. */
+  /** Changes the room. Returns false if `room` is the current room. */
   #changeRoom(room: string): boolean {
     if (room === this.room) return false;
     this.room = room;

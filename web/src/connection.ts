@@ -8,8 +8,9 @@ import { destinationOf, presenceOf } from './room.ts';
 import { nextMethod, type ConnectMethod } from './transports.ts';
 
 /**
- * `connected`: the broker has confirmed the subscription to the room. `connecting`: an attempt is in progress.
- * `waiting`: the next attempt starts after a delay. `disconnected`: the next attempt starts when the user requests it.
+ * State of a connection. `connected`: the broker has confirmed the subscription to the room. `connecting`: an attempt
+ * is in progress. `waiting`: the next attempt starts after a delay. `disconnected`: the next attempt starts when the
+ * user requests it.
  */
 export type State = 'connected' | 'connecting' | 'waiting' | 'disconnected';
 
@@ -37,7 +38,7 @@ export interface Listener {
   onPresence(body: string): void;
   /** The broker has rejected the subscription to the presence of the room. */
   onPresenceRejected(reason: string): void;
-  /** The broker has accepted a message; `delivered` is the number of receiving windows, or null if unknown. */
+  /** The broker has accepted a message. `delivered` is the number of windows that receive it, or null if unknown. */
   onReceipt(id: string, delivered: number | null): void;
   /** The broker has rejected a message. */
   onRejected(id: string, reason: string): void;
@@ -45,7 +46,7 @@ export interface Listener {
   onLoginFailed(reason: string): void;
 }
 
-/** An attempt to connect, and the connection if it succeeds. Events of earlier attempts are ignored. */
+/** An attempt to connect, and its connection if it succeeds. Events of earlier attempts are ignored. */
 interface Attempt {
   client: Client;
   method: ConnectMethod;
@@ -56,7 +57,10 @@ interface Attempt {
   error: Rejection | null;
 }
 
-/** Milliseconds within which CONNECTED must arrive. SockJS may try several transports in this time. */
+/**
+ * Milliseconds within which CONNECTED must arrive, for each kind of method. SockJS may try several transports in this
+ * time.
+ */
 const TIMEOUT = { native: 8_000, sockjs: 20_000 };
 const ERRORS = '/user/queue/errors';
 
@@ -90,7 +94,7 @@ export class Connection {
     this.#setState('disconnected');
   }
 
-  /** Starts the next attempt immediately. */
+  /** Starts the next attempt to connect immediately. */
   retryNow(): void {
     this.#retries = 0;
     this.#connect();
@@ -115,7 +119,9 @@ export class Connection {
     }
   }
 
-  /** Sends a message. Returns false without a connection. The listener is notified of the receipt. */
+  /**
+   * Sends a message and requests a RECEIPT, which is passed to the listener. Returns false if there is no connection.
+   */
   send({ id, destination, body }: Outgoing): boolean {
     const attempt = this.#attempt;
     if (this.#state !== 'connected' || !attempt?.client.connected) return false;
@@ -126,7 +132,10 @@ export class Connection {
     return true;
   }
 
-  /** Sends a copy of a message to `to` to the other windows of this user, without a receipt. */
+  /**
+   * Sends a copy of a message that was sent to the user `to`. The other windows of this user receive the copy. Requests
+   * no RECEIPT.
+   */
   sendCopy(to: string, { id, body }: Omit<Outgoing, 'destination'>): void {
     const client = this.#attempt?.client;
     if (!client?.connected) return;
@@ -172,7 +181,7 @@ export class Connection {
       connectHeaders: this.#connectHeaders(),
       connectionTimeout: TIMEOUT[method.kind],
       reconnectDelay: 0,
-      // Browsers run the timers of a hidden page only once a minute, so shorter intervals would be missed.
+      // Browsers run the timers of a hidden page only once a minute, so heartbeats at shorter intervals would be late.
       heartbeatOutgoing: 60_000,
       heartbeatIncoming: 10_000,
       heartbeatStrategy: TickerStrategy.Interval,
@@ -214,7 +223,7 @@ export class Connection {
     const user = headers['user-name'] ?? null;
     this.listener.onUserChange(user);
     this.listener.onTransportChange(transportOf(attempt));
-    // This subscription comes first, because the broker reports on it that others are rejected.
+    // Subscribes to errors first, because the broker uses this subscription to report rejections of the others.
     this.#listen(attempt, ERRORS, 'errors', (message) => this.#onRejected(attempt, rejectionOf(message)));
     if (user !== null) {
       const onMessage = (message: IMessage) => this.listener.onPrivateMessage(incoming(message));

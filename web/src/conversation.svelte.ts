@@ -4,8 +4,8 @@ import type { ChatMessage } from './body.ts';
 export interface Line extends ChatMessage {
   key: string;
   /**
-   * State of an own message; null for messages of other users. `undelivered`: the broker has accepted the message, but
-   * the user was offline. `notice`: the line is not a message.
+   * State of a message of this user; null for messages of other users. `undelivered`: the broker has accepted the
+   * message, but its recipient was offline. `notice`: the line is not a message.
    */
   status: 'sending' | 'sent' | 'unsent' | 'undelivered' | 'notice' | null;
   /** Reason why the broker rejected the message. */
@@ -17,12 +17,15 @@ const LINES_MAX = 500;
 
 let count = 0;
 
-/** Returns whether it is unknown if the message arrived. Rejected messages are excluded: they would be rejected again. */
+/**
+ * Returns whether it is unknown if the message has arrived. Returns false for a rejected message, which would be
+ * rejected again.
+ */
 function isUnconfirmed({ status, rejection }: Line): boolean {
   return status === 'unsent' && rejection === null;
 }
 
-/** The messages of a room, or with one user. */
+/** The messages of a room, or of a private conversation with one user. */
 export class Conversation {
   /** Number of messages that arrived while another conversation was shown. */
   unread = $state(0);
@@ -30,7 +33,7 @@ export class Conversation {
   draft = $state('');
   /** Confirmed lines in the broker's order. */
   #confirmed = $state.raw<Line[]>([]);
-  /** Own messages that the broker has not confirmed. */
+  /** Messages of this user that the broker has not confirmed. */
   #outgoing = $state.raw<Line[]>([]);
   lines = $derived.by(() => [...this.#confirmed, ...this.#outgoing]);
   isEmpty = $derived.by(() => this.lines.every(({ status }) => status === 'notice'));
@@ -65,7 +68,7 @@ export class Conversation {
     return key;
   }
 
-  /** Returns an own message that can be sent (again). */
+  /** Returns a message of this user that can be sent for the first time or again. */
   unsentLine(key: string): Line | undefined {
     return this.#outgoing.find((line) => line.key === key && line.status !== 'sending' && line.status !== 'sent');
   }
@@ -78,7 +81,7 @@ export class Conversation {
     this.#outgoing = this.#outgoing.map((line) => (line.key === key ? { ...line, ...change } : line));
   }
 
-  /** Marks an own message as sent. Returns false if no such message is outgoing. */
+  /** Marks a message of this user as sent. Returns false if no outgoing message has this key. */
   confirm(key: string): boolean {
     const line = this.#outgoing.find((line) => line.key === key);
     if (!line) return false;
@@ -91,7 +94,9 @@ export class Conversation {
     this.#outgoing = this.#outgoing.filter((line) => line.key !== key);
   }
 
-  /** Marks messages without a receipt as unsent, because it is unknown whether they arrived before the connection loss. */
+  /**
+   * Marks messages without a RECEIPT as unsent after the connection was lost. It is unknown whether they have arrived.
+   */
   markUnsent(): void {
     for (const { key, status } of this.#outgoing) if (status === 'sending') this.update(key, { status: 'unsent' });
   }

@@ -5,8 +5,8 @@ export interface Endpoint {
 }
 
 /**
- * Returns the endpoint at the broker's `path` (such as `/ws`), relative to the address of the page. A proxy may serve
- * both below a common path and over https.
+ * Returns the endpoint at `path` (such as `/ws`), relative to the address of the page. A proxy may serve the page and
+ * the endpoint below a common path, and over https.
  */
 export function endpointAt(path: string, page: string): Endpoint {
   const url = new URL(path.replace(/^\/+/, './'), page);

@@ -1,15 +1,15 @@
 import type { IMessage, StompHeaders } from '@stomp/stompjs';
 
-/** Application header by which the sender recognises its own message when the broker delivers it. */
+/** Application header by which a window recognises its own message when the broker delivers it. */
 const ID = 'chat-id';
-/** Application header of a copy for the user's other windows: the recipient of the original message. */
+/** Application header of a copy for the other windows of the user. It names the recipient of the original message. */
 const TO = 'chat-to';
 
-/** A message from the broker. `user` is the sender that the broker states; null for a guest. */
+/** A message from the broker. `user` is the sender according to the broker; null for a guest. */
 export interface Incoming {
   id: string | undefined;
   user: string | null;
-  /** Recipient of a message that another window of this user has sent. */
+  /** Recipient of the original message if this is a copy from another window of the user; otherwise null. */
   to: string | null;
   body: string;
 }
@@ -30,7 +30,10 @@ export function headersOf(id: string, to?: string): StompHeaders {
   return to === undefined ? headers : { ...headers, [TO]: to };
 }
 
-/** Returns the number of windows that received a message, from the headers of its receipt; null if not stated. */
+/**
+ * Returns the number of windows that received a message, according to the headers of its RECEIPT; null if it is not
+ * stated.
+ */
 export function deliveredOf(headers: StompHeaders): number | null {
   const value = headers['delivered-sessions'];
   return value !== undefined && /^\d+$/.test(value) ? Number(value) : null;

@@ -1,6 +1,9 @@
 import type { Presence } from './presence.ts';
 
-/** Destination of private messages to this user, and of copies for the user's other windows. */
+/**
+ * Destination at which the user receives private messages, and copies of messages that other windows of the user have
+ * sent.
+ */
 export const OWN_MESSAGES = '/user/queue/chat';
 
 /** Returns the destination for private messages to a user. */
@@ -8,7 +11,7 @@ export function privateDestination(name: string): string {
   return `/user/${segmentOf(name)}/queue/chat`;
 }
 
-/** Encodes a name as one segment of a destination, without any special meaning. */
+/** Encodes a name as one segment of a destination that has no special meaning. */
 export function segmentOf(name: string): string {
   return encodeURIComponent(name)
     .replaceAll('*', '%2A')
@@ -25,7 +28,10 @@ export interface Person {
   isMe: boolean;
 }
 
-/** Returns the user first, then others in the room, then others with a private conversation. */
+/**
+ * Returns the user first, then the other users in the room, then users outside the room with whom there is a private
+ * conversation.
+ */
 export function listPeople(presence: Presence | null, me: string | null, partners: Iterable<string>): Person[] {
   const present = [...(presence?.users?.values() ?? [])];
   const presentNames = new Set(present.map(({ name }) => name));
@@ -35,7 +41,9 @@ export function listPeople(presence: Presence | null, me: string | null, partner
   return people.sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name));
 }
 
-/** Lists names in a sentence. Of more than three names, the first two and the number of the others. */
+/**
+ * Formats names as a list in a sentence. Of more than three names, it shows the first two and the number of the others.
+ */
 export function joinNames(names: readonly string[]): string {
   const [first = '', second, third] = names;
   if (second === undefined) return first;

@@ -12,11 +12,11 @@ export interface Presence {
   members: number;
   /** Number of anonymous sessions. */
   guests: number;
-  /** Users in the pages of an incomplete snapshot. */
+  /** Users in the pages of a snapshot that is not complete yet; null if no snapshot is incomplete. */
   pages: ReadonlyMap<string, Present> | null;
 }
 
-/** The presence after a message, and the names of users who joined and left with it. */
+/** The presence after a message, and the names of users that joined or left according to the message. */
 export interface PresenceUpdate {
   presence: Presence | null;
   joined: string[];

@@ -3,7 +3,9 @@ import type { IFrame } from '@stomp/stompjs';
 /** Summaries of errors after which the user must sign in again. */
 const SIGN_IN_AGAIN = new Set(['login failed', 'token expired', 'token refused', 'access revoked']);
 
-/** A rejection by the broker, from an ERROR or an error message. Both have the same headers and body. */
+/**
+ * A rejection by the broker. It comes in an ERROR, or with `soft-errors` in a MESSAGE with the same headers and body.
+ */
 export interface Rejection {
   /** Id of the receipt that the rejected frame requested. */
   receiptId: string | undefined;

@@ -1,6 +1,9 @@
 import { AUTOMATIC, isChoice } from './transports.ts';
 
-/** State that survives a reload of this window. Passcodes and tokens are never stored. The room is in the URL's hash. */
+/**
+ * State that survives a reload of this window. It contains no passcodes and tokens. The room is stored in the hash of
+ * the URL.
+ */
 export interface Stored {
   name: string;
   /** Whether the page was in a room when it closed. It then signs in again automatically. */

@@ -6,7 +6,7 @@ export interface Transport {
   sockJs: string | null;
 }
 
-/** Transports in order of preference. The names after `sockjs-` are those of sockjs-client. */
+/** Transports in order of preference. An id is `native`, or `sockjs-` and the name in sockjs-client. */
 export const TRANSPORTS: readonly Transport[] = [
   { id: 'native', label: 'WebSocket', sockJs: null },
   ...[
@@ -24,12 +24,12 @@ export const TRANSPORTS: readonly Transport[] = [
 
 export const AUTOMATIC = 'automatic';
 
-/** How an attempt connects: by native WebSocket, or by SockJS with these transports (empty: all). */
+/** How an attempt connects: by native WebSocket, or by SockJS with these transports (all if the list is empty). */
 export type ConnectMethod = { kind: 'native' } | { kind: 'sockjs'; transports: string[] };
 
 /**
- * Returns the method of the next attempt. `automatic` starts with native WebSocket and changes between native and SockJS
- * after each attempt that failed before it was open, for example behind a proxy without WebSocket support.
+ * Returns the method of the next attempt. `automatic` starts with native WebSocket. After each attempt that has not
+ * reached CONNECTED, it changes between native WebSocket and SockJS, because a proxy may not support WebSocket.
  */
 export function nextMethod(choice: string, last: { method: ConnectMethod; opened: boolean } | null): ConnectMethod {
   const transport = TRANSPORTS.find(({ id }) => id === choice);

@@ -11,14 +11,14 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// A broker that does not listen after this time has failed.
+/// Time after which a broker that does not listen has failed.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(30);
-/// A broker that runs longer than this after SIGTERM is killed.
+/// Time after SIGTERM after which a broker that still runs is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(40);
 
 pub struct Broker {
     child: Child,
-    /// Its stdout, line by line. Ends when the process ends.
+    /// Lines of the process's stdout. The channel is disconnected when the process has ended.
     lines: Receiver<String>,
     pub tcp: SocketAddr,
     pub http: SocketAddr,
@@ -38,7 +38,8 @@ impl Broker {
         let (sender, lines) = channel();
         std::thread::spawn(move || {
             for line in stdout.lines().map_while(std::result::Result::ok) {
-                // An error means that no receiver is left. The pipe must be read nevertheless.
+                // An error means that the receiver was dropped. The pipe must still be read, so that the broker does
+                // not block.
                 let _ = sender.send(line);
             }
         });
@@ -49,7 +50,7 @@ impl Broker {
         Ok(broker)
     }
 
-    /// Returns the address in the next line, which announces a listener of `scheme`.
+    /// Returns the address in the next line, which must announce a listener of `scheme`.
     fn address(&self, scheme: &str) -> Result<SocketAddr> {
         let line = self.lines.recv_timeout(LISTEN_TIMEOUT);
         let line = line.map_err(|_| "the broker does not listen; see its log above")?;
@@ -97,7 +98,7 @@ pub fn cpu_time(id: u32) -> Result<Duration> {
     let tasks =
         std::fs::read_dir(&path).map_err(|error| format!("{path}: {error}; expected a Linux /proc"))?;
     let nanos = tasks.flatten().filter_map(|task| {
-        // A thread may have ended since it was listed.
+        // A thread may have ended after it was listed.
         let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
         text.split(' ').next()?.parse::<u64>().ok()
     });

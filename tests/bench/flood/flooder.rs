@@ -1,4 +1,4 @@
-//! Connects a client that floods, and sends the frames before its flood.
+//! Connects a client that floods, and sends the setup frames.
 
 use crate::Result;
 use crate::broker::Broker;
@@ -9,33 +9,33 @@ use socket2::SockRef;
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 
-/// Bytes of frames in a block that is written again and again.
+/// Size of the block of frames that is written repeatedly.
 const BLOCK_BYTES: usize = 60_000;
-/// Bytes of the body of a request to `xhr_send` that is written again and again.
+/// Size of the frames in the request to `xhr_send` that is written repeatedly.
 const POST_BYTES: usize = 20_000;
-/// Frames in a request to `xhr_send` before the flood begins.
+/// Number of setup frames in one request to `xhr_send`.
 const POST_FRAMES: usize = 200;
-/// Receive buffer of a client that does not read.
+/// Size of the receive buffer of a client that does not read, in bytes.
 const UNREAD_BYTES: usize = 4096;
 
 pub struct Flooder {
-    /// The connection that the flood is written to.
+    /// The connection to which the flood is written.
     pub write: TcpStream,
     /// Whether the client reads from `write`.
     pub reads: bool,
-    /// The connection that receives messages, if it is another one.
+    /// The connection that receives messages, if it is not `write`.
     pub stream: Option<Stream>,
     pub block: Vec<u8>,
-    /// Frames in `block`.
+    /// Number of frames in `block`.
     pub frames: u64,
 }
 
 /// A streaming response of SockJS.
 pub struct Stream {
     pub socket: TcpStream,
-    /// Whether the client reads it.
+    /// Whether the client reads the response.
     pub reads: bool,
-    /// Request for the next response when one has ended.
+    /// The request that opens the next response after one has ended.
     pub request: Vec<u8>,
 }
 
@@ -62,7 +62,7 @@ fn open_for(script: &Script, address: SocketAddr) -> Result<TcpStream> {
     Ok(socket)
 }
 
-/// Returns a frame whose receipt confirms the setup, for clients that read.
+/// Returns a frame whose RECEIPT confirms that the setup is complete. Returns `None` if the client does not read.
 fn last_of_setup(script: &Script) -> Option<String> {
     script.reads.then(|| "SEND\ndestination:/topic/none\nreceipt:setup\n\n\0".into())
 }
@@ -129,7 +129,7 @@ fn over_sockjs(address: SocketAddr, user: &str, script: &Script, number: usize) 
     Ok(Flooder { write, reads: true, stream, block, frames })
 }
 
-/// Repeats the whole cycle up to a length in bytes.
+/// Repeats the whole cycle as often as it fits into this number of bytes, but at least once.
 fn repeat(cycle: &[String], bytes: usize) -> Vec<String> {
     let length: usize = cycle.iter().map(String::len).sum();
     let count = cycle.len() * (bytes / length).max(1);

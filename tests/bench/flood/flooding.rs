@@ -84,7 +84,7 @@ fn flood(
             });
             let (stream, counters) = (stream.transpose()?, counters.clone());
             tokio::spawn(async move {
-                // When one future ends, all connections of the flooder are closed, as real clients do.
+                // When one future ends, the others are dropped, so that all connections of the flooder are closed.
                 tokio::select! {
                     () = repeat(writer, &flooder.block, flooder.frames, &counters) => {}
                     () = discard(reader, flooder.reads, &counters) => {}
@@ -104,7 +104,7 @@ fn asynchronous(socket: std::net::TcpStream) -> io::Result<TcpStream> {
     TcpStream::from_std(socket)
 }
 
-/// Writes the block again and again until the broker closes the connection.
+/// Writes the block repeatedly until the broker closes the connection.
 async fn repeat(mut writer: OwnedWriteHalf, block: &[u8], frames: u64, counters: &Counters) {
     loop {
         let mut rest = block;
@@ -117,7 +117,7 @@ async fn repeat(mut writer: OwnedWriteHalf, block: &[u8], frames: u64, counters:
     }
 }
 
-/// Reads and discards data until the broker closes the connection. With `reads` false, only keeps it open.
+/// Reads and discards data until the broker closes the connection. If `reads` is false, only keeps the connection open.
 async fn discard(mut reader: OwnedReadHalf, reads: bool, counters: &Counters) {
     if !reads {
         return pending().await;
@@ -128,7 +128,8 @@ async fn discard(mut reader: OwnedReadHalf, reads: bool, counters: &Counters) {
     }
 }
 
-/// Reads streaming responses until the broker closes the connection. Requests the next one when one has ended.
+/// Reads streaming responses until the broker closes the connection. Requests the next response when one has ended.
+/// Only keeps the connection open if the client does not read.
 async fn follow(stream: Option<(TcpStream, bool, Vec<u8>)>, counters: &Counters) {
     let Some((mut socket, true, request)) = stream else { return pending().await };
     let mut buffer = vec![0; READ_BYTES];

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Round trips during this time after the flood begins are not counted.
+/// Time after the beginning of the flood in which round trips are not counted.
 const WARM_UP: Duration = Duration::from_millis(300);
 
 fn main() -> ExitCode {
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Measures every combination of the options. Ends early without an error when stdout is closed.
+/// Measures every combination of the options. Stops without an error when stdout is closed.
 fn run(options: &Options) -> Result<()> {
     let mut table = Table::open(options)?;
     let mut has_reader = table.print(&head())?;
@@ -78,11 +78,12 @@ struct Measured {
     trips: Trips,
     frames_per_second: f64,
     bytes_per_second: f64,
-    /// Time from SIGTERM to the end of the broker that was flooded.
+    /// Time from SIGTERM until the flooded broker has ended.
     stop: Duration,
 }
 
-/// Starts a broker, connects the pair, floods, and stops. With `is_control` the flood goes to a second broker.
+/// Starts a broker, connects the pair to it, floods it, measures, and stops it. If `is_control` is true, floods a
+/// second broker instead.
 fn measure(options: &Options, setting: Setting, is_control: bool) -> Result<Measured> {
     let mut broker = Broker::start(&options.broker, &options.broker_options)?;
     let mut other =
@@ -119,7 +120,7 @@ fn measure(options: &Options, setting: Setting, is_control: bool) -> Result<Meas
 
 // ---- the table ----
 
-/// Stdout, and the file of `--out`.
+/// The output: stdout, and the file of `--out`.
 struct Table {
     out: Option<File>,
 }

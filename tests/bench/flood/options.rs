@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How flooders connect.
+/// Transport of the flooders.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Transport {
     Tcp,
@@ -77,7 +77,7 @@ impl Options {
     }
 }
 
-/// Removes the value of an argument that has a default.
+/// Takes the value of an argument that has a default.
 fn one<T: Clone + Send + Sync + 'static>(matches: &mut ArgMatches, name: &str) -> T {
     matches.remove_one(name).expect("the argument has a default")
 }
@@ -140,7 +140,7 @@ fn command() -> Command {
                 .value_parser(value_parser!(PathBuf))
                 .help("File to which the table is appended, in addition to stdout"),
         )
-        // `cargo bench` adds it.
+        // `cargo bench` adds this argument.
         .arg(Arg::new("bench").long("bench").action(ArgAction::SetTrue).hide(true))
         .arg(
             Arg::new("broker-options")

@@ -1,4 +1,4 @@
-//! Two clients that measure round trips, and blocking reads from a broker.
+//! Two clients that measure round trips, and functions that read from a broker and block.
 
 use crate::Result;
 use crate::broker::{Broker, cpu_time};
@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-/// A round trip that takes longer ends the run.
+/// Time after which an incomplete round trip ends the run.
 const TRIP_TIMEOUT: Duration = Duration::from_secs(30);
 /// Pause between two round trips.
 const PAUSE: Duration = Duration::from_micros(500);
@@ -31,7 +31,7 @@ impl Trips {
         self.times.len()
     }
 
-    /// Returns a quantile of the round trips.
+    /// Returns a quantile of the times of the round trips.
     pub fn time(&self, quantile: f64) -> Duration {
         at(&self.times, quantile)
     }
@@ -74,7 +74,7 @@ impl Pair {
         read_frame(&mut self.ping)
     }
 
-    /// Measures round trips for some time; the process `id` is the broker.
+    /// Measures round trips during `time`. `id` is the process of the broker.
     pub fn measure(&mut self, time: Duration, id: u32) -> Result<Trips> {
         let (start, mut times, mut cpu) = (Instant::now(), Vec::new(), Vec::new());
         while start.elapsed() < time {
@@ -124,7 +124,7 @@ pub fn open(address: SocketAddr) -> Result<TcpStream> {
     Ok(socket)
 }
 
-/// Reads until `wanted` has arrived; an ERROR before is an error.
+/// Reads until `wanted` has arrived. Returns an error if an ERROR arrives first.
 pub fn read_until(socket: &mut TcpStream, wanted: &str) -> Result<()> {
     /// Maximum number of bytes to search. No expected frame is longer.
     const SEARCHED_BYTES: usize = 64 * 1024;

@@ -1,13 +1,13 @@
 //! The frames that flooders send.
 
-/// Users that flooders log in as.
+/// Number of users as which the flooders log in.
 pub const USERS: usize = 64;
-/// Messages in each queue, and prefetch of each subscription, of [`Flood::Queue`].
+/// Number of messages in each queue, and prefetch of each subscription, for [`Flood::Queue`].
 const QUEUE_MESSAGES: usize = 10_000;
-/// Unread messages of each flooder of [`Flood::Unread`].
+/// Number of messages that each flooder leaves unread, for [`Flood::Unread`].
 const UNREAD_MESSAGES: usize = 8_000;
 const PATTERNS: usize = 900;
-/// Messages of each transaction, and users of each message, of [`Flood::Commit`].
+/// Number of messages in each transaction, and of recipients of each message, for [`Flood::Commit`].
 const COMMIT_MESSAGES: usize = 95;
 const COMMIT_USERS: usize = 10_000;
 
@@ -36,7 +36,7 @@ pub enum Flood {
 /// The frames of one flooder.
 pub struct Script {
     pub setup: Vec<String>,
-    /// Sent again and again.
+    /// Frames that are sent repeatedly.
     pub cycle: Vec<String>,
     /// Whether the client reads its messages.
     pub reads: bool,
@@ -129,7 +129,8 @@ fn subscribe_and_unsubscribe(destination: &str, headers: &str) -> Vec<String> {
     ]
 }
 
-/// Each pattern differs in ten segments. None matches, because the names that are sent to end differently.
+/// Returns a SUBSCRIBE to a pattern. Ten segments of the pattern encode `id`. The flood sends to a name with another
+/// last segment, so that no pattern matches.
 fn subscribe_to_pattern(id: usize) -> String {
     let segment = |bit: usize| if (id >> bit) & 1 == 1 { "a." } else { "*." };
     let pattern = format!("**.a.{}{}b", (0..10).map(segment).collect::<String>(), "*.".repeat(48));

@@ -1,4 +1,5 @@
-// sockjs-client 1.6.1 with stomp.js 7. The library gives a transport 0.6 s to open, which a busy machine may exceed.
+// sockjs-client 1.6.1 with stomp.js 7. By default sockjs-client waits 0.6 s for a transport to open, which is too short
+// on a busy machine.
 
 window.peer = {
   received: [],

@@ -1,5 +1,5 @@
-// sockjs-client 1.1.2 with stompjs 2.3.3. This SockJS has no option for the time that it gives a transport to open
-// (0.6 s, which a busy machine may exceed), so the function that computes the time is replaced.
+// sockjs-client 1.1.2 with stompjs 2.3.3. This sockjs-client waits 0.6 s for a transport to open, which is too short on
+// a busy machine. It has no option for this time, so the function that computes it is replaced.
 
 SockJS.prototype.countRTO = () => 5000;
 
