@@ -216,7 +216,7 @@ fn deliver(
     (session, deliveries, prefix)
 }
 
-/// Returns `n` rules, of which the last applies to `/topic/hot`.
+/// Returns `n` rules. Only the last rule applies to `/topic/hot`.
 fn rules(n: usize) -> Permissions {
     let rule = |number| format!("allow send role:role-{number} /topic/room.{number}.**");
     let texts = (1..n).map(rule).chain(["allow all users /topic/*".to_owned()]);

@@ -1,6 +1,6 @@
-//! Growth of the cost of a publish, a subscribe and an unsubscribe with the number of other objects.
+//! Measures how the costs of publish, subscribe and unsubscribe grow with the number of other objects.
 //!
-//! `growth` lists its rows, and `growth ROW` runs one and prints `operations<TAB>median nanoseconds of one`. The
+//! `growth` lists its rows. `growth ROW` runs one row and prints `operations<TAB>median nanoseconds of one`. The
 //! measured code runs inside [`counted`], so that `callgrind --toggle-collect=*counted*` counts its instructions.
 //! `tests/bench/count --growth` does this for all rows, and prints the table in `web/docs/performance.md`.
 
@@ -333,7 +333,8 @@ fn unsubscribe_all(meter: &mut Meter, n: u32) {
     }
 }
 
-/// Returns the number of rounds. Small sizes get more rounds, because they take little time and the median needs many.
+/// Returns the number of rounds. Small sizes get more rounds for a stable median, because their rounds take little
+/// time.
 fn rounds(n: u32) -> usize {
     if n > 10_000 { 3 } else { 9 }
 }

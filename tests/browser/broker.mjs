@@ -65,7 +65,7 @@ export class Broker {
     return this.#child !== undefined;
   }
 
-  /** Waits until `count` lines of the log match, including earlier lines. */
+  /** Waits until `count` lines of the log match `pattern`. Earlier lines count, too. */
   async logged(pattern, count = 1) {
     const hasEnough = () => this.log.filter((line) => pattern.test(line)).length >= count;
     if (hasEnough()) return;

@@ -51,8 +51,8 @@ export class DemoUser {
   }
 
   /**
-   * Returns a list to which the WebSockets are added that the page opens after its next load. With them, a test can
-   * send frames in the name of the page.
+   * Returns a list of the WebSockets that the page opens after its next load. It is empty at first. Over these
+   * WebSockets a test can send frames as if it were the page.
    */
   async interceptWebSockets() {
     const sockets = [];
@@ -107,15 +107,15 @@ export class DemoUser {
   }
 
   /**
-   * Waits until as many messages are shown and the user's own messages are confirmed. Asserts that they have exactly
-   * these texts.
+   * Waits until this many messages are shown and the messages of this user are confirmed. Asserts that exactly these
+   * texts are shown.
    */
   async sees(texts) {
     await this.#settled(texts.length);
     assert.deepEqual(await this.texts(), texts, `texts in the window of ${this.view.name}`);
   }
 
-  /** Waits until at least `count` messages are shown. Returns the texts of all messages. */
+  /** Waits until `count` messages are shown and the messages of this user are confirmed. Returns all texts. */
   async texts(count = 0) {
     await this.#settled(count);
     return this.page.locator(`${MESSAGE} .text`).allTextContents();

@@ -29,8 +29,8 @@ async function makeCertificate(directory, env) {
 }
 
 /**
- * Returns the configuration with the changes for the check: a free port, existing files, and the blocks around it that
- * it lacks.
+ * Returns the configuration with the changes for the check: a free port, existing files, and the surrounding blocks
+ * that it lacks.
  */
 function adapt(text, port, { key, certificate }) {
   let site = text
@@ -38,7 +38,7 @@ function adapt(text, port, { key, certificate }) {
     .replace(/^( *listen\s+)(?:[\d.]+:)?\d+/gm, `$1${ADDRESS}:${port}`)
     .replace(/^( *ssl_certificate_key\s+)\S+;/gm, `$1${key};`)
     .replace(/^( *ssl_certificate\s+)\S+;/gm, `$1${certificate};`);
-  // A part of a server needs a `server` block around it, because nginx accepts `location` only inside of one.
+  // nginx accepts `location` only in a `server` block.
   if (/^location\s/m.test(site)) site = `server {\n    listen ${ADDRESS}:${port};\n${site}}\n`;
   if (site.includes('//stompbox') && !/^upstream\s+stompbox\s/m.test(site)) {
     site = `upstream stompbox {\n    server ${ADDRESS}:8080;\n}\n${site}`;

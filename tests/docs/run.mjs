@@ -139,7 +139,7 @@ function linkProblems(page) {
   });
 }
 
-/** Returns the problems of examples that no page shows. Expected outputs need not be shown. */
+/** Returns a problem for each example that no page shows. Files with expected outputs need not be shown. */
 function hiddenExamples() {
   const filesOf = (page) => page.blocks.flatMap(({ marker }) => (marker ? [page.exampleFile(marker, DOCS)] : []));
   const shown = new Set(pages.flatMap(filesOf));

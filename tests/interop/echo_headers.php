@@ -2,7 +2,7 @@
 // PHP clients that copy all headers of a MESSAGE into its ACK, including `content-length`: the PECL extension, and a
 // client that writes frames like stomp-php of FuseSource.
 //
-// Usage: php echo_headers.php TCP_PORT HTTP_PORT. One line per step; exits with 1 at the first that fails.
+// Usage: php echo_headers.php TCP_PORT HTTP_PORT. Prints one line for each step. Exits with 1 after a failure.
 
 declare(strict_types=1);
 

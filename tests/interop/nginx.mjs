@@ -113,7 +113,7 @@ async function startNginx(broker) {
 const broker = await startBroker();
 const nginx = await startNginx(broker);
 
-/** Options of all connections: the address of the proxy, the own address, and the certificate to trust. */
+/** Options of all connections: the address of the proxy, the address of the client, and the certificate to trust. */
 const connectOptions = {
   ca: nginx.ca,
   servername: HOST,

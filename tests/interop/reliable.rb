@@ -1,7 +1,7 @@
 # The gem `stomp` with the option `reliable`. The broker is stopped or killed, and started again. The client reconnects,
 # subscribes again, and continues.
 #
-# Usage: ruby reliable.rb BROKER (the binary). One line per step; exits with 1 at the first that fails.
+# Usage: ruby reliable.rb BROKER (the binary). Prints one line for each step. Exits with 1 after a failure.
 
 require "net/http"
 require "stomp"

@@ -1,6 +1,6 @@
 """Authentication with stomp.py by every method that it supports, over TCP in each version and over WebSocket.
 
-Usage: signin.py BROKER (the binary). One line per step; exits with 1 at the first that fails.
+Usage: signin.py BROKER (the binary). Prints one line for each step. Exits with 1 after a failure.
 """
 
 import base64

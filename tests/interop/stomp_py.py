@@ -1,6 +1,6 @@
 """stomp.py over TCP, in each version of the protocol.
 
-Usage: stomp_py.py TCP_PORT HTTP_PORT. One line per step; exits with 1 at the first that fails.
+Usage: stomp_py.py TCP_PORT HTTP_PORT. Prints one line for each step. Exits with 1 after a failure.
 """
 
 import queue

@@ -2,7 +2,7 @@
 
 Every job is done once and no job is dead-lettered, no matter how a worker disconnects and how many jobs it received.
 
-Usage: worker.py BROKER (the binary). One line per step; exits with 1 at the first that fails.
+Usage: worker.py BROKER (the binary). Prints one line for each step. Exits with 1 after a failure.
 """
 
 import itertools

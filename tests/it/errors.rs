@@ -1,4 +1,4 @@
-//! ERROR frames: their text, their arrival, and that no frame after the offending one is executed.
+//! ERROR frames: they arrive with a helpful text, and no frame after the offending one is executed.
 
 use crate::support::client::publish;
 use crate::support::{Broker, Event, Wire, on_each_wire};

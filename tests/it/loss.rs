@@ -1,7 +1,7 @@
 //! No message is lost, processed twice or dead-lettered, no matter how its worker disconnects.
 //!
-//! A worker connects, takes one job, acknowledges it and disconnects, like a cron script. Its other messages must reach
-//! the next worker, and must not count as failed deliveries.
+//! A worker connects, takes one job, acknowledges it and disconnects, like a cron script. The other messages that it
+//! has received must reach the next worker, and must not count as failed deliveries.
 
 use crate::support::client::publish;
 use crate::support::frame::Frame;

@@ -32,7 +32,7 @@ use stompbox_frames::websocket::Opcode;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Sleep;
 
-/// Maximum number of bytes that the input of all clients takes before it is processed.
+/// Maximum number of bytes of unprocessed input of all clients.
 const MEMORY_BYTES_MAX: usize = 256 << 20;
 const CONNECTIONS_MAX: usize = 15_000;
 /// Number of unsent bytes of echoes at which a session stops reading from its client.

@@ -25,8 +25,8 @@ pub(crate) struct Layout {
     /// Folders, and files without the ending `.rs`, that must not use clocks, sockets, locks, random numbers or tasks.
     pub(crate) pure: &'static [&'static str],
     pub(crate) allowances: &'static [Allowance],
-    /// Folders that may have more files than the general limit, with their own limits. Do not add a folder here, but
-    /// split it.
+    /// Folders that may have more files than the general limit, with their own limits. Do not add a folder to this
+    /// table: split the folder.
     pub(crate) large_folders: &'static [(&'static str, usize)],
 }
 

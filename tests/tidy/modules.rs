@@ -11,7 +11,7 @@ type ModulePath = Vec<String>;
 /// All modules that can be reached through `mod` declarations from the crate roots.
 pub(crate) struct Modules {
     files: BTreeMap<ModulePath, String>,
-    /// The module of each file. Files that are reached only through `mod` in tests are in `tests`, all others here.
+    /// The modules of files that can be reached without a `mod` in a test. `tests` has the modules of all other files.
     shipped: BTreeMap<String, ModulePath>,
     tests: BTreeMap<String, ModulePath>,
 }

@@ -38,7 +38,7 @@ struct Parser<'a> {
     at: usize,
     /// Number of open braces.
     depth: usize,
-    /// The inline modules that contain this place, and the depth at which each begins and ends.
+    /// The inline modules that contain this place, each with the number of open braces outside of it.
     inline: Vec<(String, usize)>,
     found: Vec<Named>,
 }

@@ -33,7 +33,7 @@ impl File {
         inside.split('/').next().unwrap_or(inside).trim_end_matches(".rs")
     }
 
-    /// Returns how deep the module of this file is below the crate root, which is 0.
+    /// Returns the depth of the file's module below the crate root. The depth of the root is 0.
     pub(crate) fn depth(&self) -> usize {
         let inside = self.path.split_once("src/").map_or("", |(_, inside)| inside);
         match inside {

@@ -1,4 +1,4 @@
-//! Splits Rust into tokens, and marks those that exist only in tests.
+//! Splits Rust into tokens, and marks the tokens that exist only in tests.
 
 /// An identifier, a punctuation mark or a literal. `::` is one mark, and the text of a string has only the opening
 /// quote.
@@ -114,8 +114,8 @@ fn quote(rest: &[u8]) -> usize {
     }
 }
 
-/// Words with which an item or a statement begins. It ends with a semicolon or a block, while fields, variants and
-/// match arms end with a comma.
+/// Words with which an item or a statement begins. Items and statements end with a semicolon or a block. Fields,
+/// variants and match arms end with a comma.
 const ITEM_WORDS: &[&str] = &[
     "async",
     "const",

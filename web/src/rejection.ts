@@ -9,7 +9,7 @@ const SIGN_IN_AGAIN = new Set(['login failed', 'token expired', 'token refused',
 export interface Rejection {
   /** Id of the receipt that the rejected frame requested. */
   receiptId: string | undefined;
-  /** Destination of a subscription that the broker has ended. */
+  /** Destination of the rejected frame, or of the subscription that the broker has ended. */
   destination: string | undefined;
   /** The body, or the summary if the body is empty. */
   text: string;

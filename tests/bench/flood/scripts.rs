@@ -15,7 +15,7 @@ const COMMIT_USERS: usize = 10_000;
 pub enum Flood {
     /// SUBSCRIBE to a queue of 10,000 messages, all prefetched, and UNSUBSCRIBE.
     Queue,
-    /// SEND to a name that is matched against 900 patterns of 61 segments, and matches none.
+    /// SEND to a destination that is compared with 900 patterns of 61 segments and matches none.
     Patterns,
     /// SUBSCRIBE to the presence of a topic, and UNSUBSCRIBE.
     Presence,

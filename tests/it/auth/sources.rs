@@ -250,7 +250,7 @@ fn opaque(validity: Validity) -> &'static str {
     }
 }
 
-/// Results of the rows of a table.
+/// Results of the attempts to sign in. Each attempt is a row of the printed table.
 #[derive(Default)]
 struct Results {
     lines: Vec<String>,
@@ -320,7 +320,7 @@ fn try_methods(broker: &Broker, methods: &[Method]) -> Results {
     all
 }
 
-/// Returns the number of tried rows and of unavailable rows.
+/// Returns the number of rows that were tried, and of rows whose method does not exist.
 fn count_rows(results: &Results) -> (usize, usize) {
     let unavailable = results.lines.iter().filter(|line| line.contains(" n/a: ")).count();
     (results.lines.len() - unavailable, unavailable)

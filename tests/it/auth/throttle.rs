@@ -1,4 +1,4 @@
-//! Throttling of clients that guess passcodes, which does not affect other clients of the same address.
+//! Throttling of clients that guess passcodes. It does not affect other clients at the same address.
 
 use super::peer::{Answer, Credentials, Peer, Via, until};
 use crate::support::Broker;

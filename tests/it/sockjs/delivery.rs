@@ -126,7 +126,8 @@ fn wait_until_removed(broker: &Broker) {
 fn messages_of_a_consumer_that_stops_polling_are_requeued() {
     let broker = Broker::start(&[SHORT_DISCONNECT_DELAY]);
     let consumers = consumers(&broker, "", 150);
-    // Each consumer has prefetched all of its messages. No response has taken one, because the clients no longer poll.
+    // Each consumer has prefetched all of its messages. No response has taken a message, because the clients no longer
+    // poll.
     wait_until_removed(&broker);
     assert_eq!(broker.metric("queue_messages"), 300);
     for (_, queue) in consumers {
@@ -247,7 +248,7 @@ fn a_stream_that_is_not_read_is_cut_off_and_its_unsent_messages_are_requeued() {
     let seen: Vec<_> = bodies.iter().map(|body| body.split(' ').next().expect("a number")).collect();
     assert_eq!(seen, numbers(COUNT - left..COUNT), "in order, and none twice");
     other.expect_quiet();
-    // The response has ended within a SockJS frame, which the client therefore discards.
+    // The response has ended within a SockJS frame. The client therefore discards this frame.
     drop(receiver);
     assert_eq!(stalled.try_send("[\"\\n\"]").status, 204, "the session must be closing");
     stalled.expect_close(1008, "slow consumer");

@@ -177,7 +177,8 @@ fn a_session_without_a_receiver_is_removed_after_the_delay() {
         since = Instant::now();
         let mut session = service.open(transport);
         if !transport.polls() {
-            // The session has a receiver until the stream ends. A large message ends it.
+            // The session has a receiver until the stream ends. A message that is larger than a response may be ends
+            // the stream.
             session.send(&[&"x".repeat(5000)]);
             assert!(matches!(session.frame(), Frame::Messages(_)));
             assert_eq!(session.frame(), Frame::End);

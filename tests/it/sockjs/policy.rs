@@ -8,7 +8,7 @@ use std::time::Instant;
 
 const EVIL: &str = "https://evil.example";
 
-/// Sends a request that opens a session and receives, with these headers. Returns the head of the answer.
+/// Opens a session with a receiving request that has these headers. Returns the head of the answer.
 #[track_caller]
 fn receive(broker: &Broker, transport: Transport, headers: &[(&str, &str)]) -> Response {
     let mut request = transport.receive(&format!("/ws/000/{}", session_name())).headers(headers);

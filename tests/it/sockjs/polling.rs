@@ -121,7 +121,7 @@ fn a_session_ends_when_too_much_would_have_to_be_quoted_again() {
 
 // ---- callbacks ----
 
-/// Last path segments of the transports that call a function of the page, which a query parameter names.
+/// Last path segments of the transports that call a function of the page. A query parameter names the function.
 const CALLING: [&str; 2] = ["htmlfile", "jsonp"];
 
 #[test]
