@@ -107,7 +107,10 @@ fn invalid_pattern_of_a_rule_is_rejected_with_the_expected_form() {
         ("allow send anyone /topic/user}.a", "invalid variable \"user}\""),
         ("allow send anyone /topic/{claim.a{b}}", "invalid variable "),
         ("allow send anyone /user/x-{user}/queue/a", "invalid variable \"x-{user}\""),
-        ("allow send anyone /user/~s1/queue/a", "invalid user \"~s1\": a segment that begins with ~ is the address of a session"),
+        (
+            "allow send anyone /user/~s1/queue/a",
+            "invalid user \"~s1\": a segment that begins with ~ is the address of a session",
+        ),
         ("allow send anyone /user/100%/queue/a", "invalid name \"100%\": expected two hexadecimal digits"),
         ("allow send anyone /user/bob", "it matches no possible destination; expected /user/queue/x"),
         ("allow send anyone /user/queue", "it matches no possible destination"),

@@ -142,7 +142,8 @@ fn ack_naming_another_subscription_is_rejected_and_names_both() {
     let mut peer = delivered(Version::V1_2);
     peer.send("ACK id:s1-1-0 subscription:i").expect_error("nothing to settle");
     assert!(
-        peer.detail.contains("and the subscription \"i\", but this message was delivered to the subscription \"c\"")
+        peer.detail
+            .contains("and the subscription \"i\", but this message was delivered to the subscription \"c\"")
     );
 }
 
