@@ -1,7 +1,7 @@
 // docs-test: broker
 import { Client } from '@stomp/stompjs';
 import { WebSocket } from 'ws';
-Object.assign(globalThis, { WebSocket }); // for Node.js before 22
+Object.assign(globalThis, { WebSocket }); // Node.js before 22 has no WebSocket
 const brokerURL = (process.env.STOMPBOX_HTTP_URL ?? 'http://127.0.0.1:8080').replace('http', 'ws') + '/ws';
 
 const client = new Client({ brokerURL });

@@ -1,8 +1,8 @@
 # docs-test: no-broker
 set -euo pipefail
 
-# Runs the broker in the background on a free port, so that this script needs only one terminal. The broker prints
-# `listening http://127.0.0.1:PORT` when it is ready.
+# Replaces the command `stompbox`: runs the broker in the background on a free port, so that this script needs only one
+# terminal. Waits until the broker has printed `listening http://127.0.0.1:PORT`.
 broker=
 stop_broker() {
   if [ -n "$broker" ]; then kill "$broker"; wait "$broker" || :; fi

@@ -2,7 +2,7 @@
 // [login]
 import { Client } from '@stomp/stompjs';
 import { WebSocket } from 'ws';
-Object.assign(globalThis, { WebSocket });          // Node.js before 22; browsers have it
+Object.assign(globalThis, { WebSocket });          // Node.js before 22 has no WebSocket
 
 const url = process.env.STOMPBOX_HTTP_URL ?? 'http://127.0.0.1:8080';
 const connectHeaders = JSON.parse(process.argv[2] ?? '{"login":"alice","passcode":"correct-horse"}');

@@ -1,7 +1,7 @@
 // docs-test: broker
 import { Client } from '@stomp/stompjs';
 import { WebSocket } from 'ws';
-Object.assign(globalThis, { WebSocket }); // for Node.js before 22
+Object.assign(globalThis, { WebSocket }); // Node.js before 22 has no WebSocket
 const brokerURL = (process.env.STOMPBOX_HTTP_URL ?? 'http://127.0.0.1:8080').replace('http', 'ws') + '/ws';
 
 // [main]
@@ -10,7 +10,7 @@ client.onConnect = () => {
   client.subscribe('/queue/jobs', (message) => {
     if (message.headers.redelivered !== 'true') {
       console.log('first delivery');
-      message.nack(); // puts the job back
+      message.nack(); // returns the job to the queue
       return;
     }
     console.log('next delivery, delivery-count:', message.headers['delivery-count']);

@@ -6,9 +6,9 @@ import { execFileSync } from 'node:child_process';
 Object.assign(globalThis, { WebSocket });
 
 const url = process.env.STOMPBOX_HTTP_URL ?? 'http://127.0.0.1:8080';
-const SECONDS = 12;                                // lifetime of a token; usually minutes
-const RENEW_BEFORE_MS = 10_000;                    // when to renew it, before it expires
-// Your page requests a token from your server instead.
+const SECONDS = 12;                                // lifetime of a token; use minutes in practice
+const RENEW_BEFORE_MS = 10_000;                    // time between the renewal and the expiry
+// A page would request the token from your server.
 const fetchToken = async () => execFileSync('node', ['token.mjs', 'bob', `${SECONDS}`]).toString().trim();
 const expiryOf = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url')).exp * 1000;
 
@@ -27,7 +27,7 @@ const renewInTime = () => setTimeout(async () => {
   client.watchForReceipt(receipt, () => {
     console.log('renewed');
     if (renewals < 2) renewInTime();
-    else client.deactivate();                      // your page goes on
+    else client.deactivate();                      // a page would stay connected
   });
   client.publish({ destination: '/auth/refresh', headers: { receipt }, body: token });
 }, expiryOf(token) - Date.now() - RENEW_BEFORE_MS);

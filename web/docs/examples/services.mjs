@@ -1,7 +1,7 @@
 // docs-test: broker --user alice:a --user backend:b
 import { Client } from '@stomp/stompjs';
 import { WebSocket } from 'ws';
-Object.assign(globalThis, { WebSocket }); // for Node.js before 22
+Object.assign(globalThis, { WebSocket }); // Node.js before 22 has no WebSocket
 const brokerURL = (process.env.STOMPBOX_HTTP_URL ?? 'http://127.0.0.1:8080').replace('http', 'ws') + '/ws';
 
 const open = (login, passcode) => new Promise((resolve) => {
@@ -29,7 +29,7 @@ const answer = ({ headers, body }) => backend.publish({
 // [/service]
 
 // [client]
-const pending = new Map(); // correlation-id -> function
+const pending = new Map(); // correlation-id -> function that takes the reply
 alice.subscribe('/user/queue/replies', (reply) => pending.get(reply.headers['correlation-id'])(reply));
 
 /** Sends a request. Prints the number of services that received it, and the reply. */
