@@ -137,10 +137,10 @@ metrics! {
     topics: Gauge = "topics", "Topics with subscribers";
     sessions: Gauge = "sessions", "Established STOMP sessions";
     user_destinations: Gauge = "user_destinations", "User destinations with subscribers";
-    services: Gauge = "services", "Destinations below /app with a service that subscribes by name";
+    services: Gauge = "services", "Destinations below /app to which a service subscribes without wildcards";
     presence_topics: Gauge = "presence_topics", "Topics whose presence is watched, including /presence/users";
     presence_messages: Counter = "presence_messages",
-        "Presence reports encoded; each is shared by all watchers of a topic";
+        "Presence reports. A report counts once, however many clients receive it";
     queues: Gauge = "queues", "Work queues, including temporary queues";
     queue_messages: Gauge = "queue_messages",
         "Messages in work queues, including delivered messages that are not settled";

@@ -75,7 +75,8 @@ struct Shared<G> {
     primary: Bytes,
     layout: Layout,
     escapes: EscapesUsed,
-    /// The message ID and the destination without escapes. `None` if the tail contains both in this form.
+    /// The message ID and the destination without escapes. `None` if the tail already contains both without
+    /// escapes.
     unescaped: Option<Box<(String, String)>>,
     /// Tails for STOMP 1.1 and 1.0. Unset for most messages, because most need only the primary tail.
     translated: OnceLock<Box<Copies<G, 2>>>,

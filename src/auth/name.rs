@@ -64,8 +64,8 @@ impl Names {
             Err(_) => "mixes writing directions in a way that is not allowed".to_owned(),
         };
         Err(format!(
-            "the user name {name:?} {what}; expected a name by the PRECIS profile UsernameCasePreserved (no spaces, no \
-             invisible characters), or user-names = any"
+            "the user name {name:?} {what}; expected a name that the PRECIS profile UsernameCasePreserved allows (no \
+             spaces, no invisible characters). To accept every name, set user-names = any"
         ))
     }
 

@@ -14,7 +14,6 @@ impl Drop for Secret {
 }
 
 impl Secret {
-    /// Creates a secret from `text`.
     pub fn new(text: &str) -> Secret {
         Secret(text.into())
     }

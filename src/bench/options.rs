@@ -126,7 +126,7 @@ pub struct Options {
     pub pid: Option<u32>,
     /// Destination of the result in JSON.
     pub json: Option<Json>,
-    /// Whether standard error is a terminal, which shows a progress bar.
+    /// Whether standard error is a terminal. If it is, the progress is shown as a bar, otherwise as lines.
     pub terminal: bool,
 }
 

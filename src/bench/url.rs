@@ -127,8 +127,8 @@ impl fmt::Display for Url {
 fn unknown(scheme: &str) -> String {
     if ["wss", "https", "stomps", "ssl", "tls", "sockjs+wss"].contains(&scheme) {
         return format!(
-            "invalid scheme {scheme:?}: TLS is not supported; use the URL of the broker itself, or the port of its proxy without \
-             TLS"
+            "invalid scheme {scheme:?}: TLS is not supported; use a URL without TLS: the address of the broker \
+             itself, or a port of its proxy that does not use TLS"
         );
     }
     let known: Vec<_> = ROWS.iter().map(|row| row.scheme).collect();

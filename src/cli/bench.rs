@@ -50,7 +50,7 @@ const ROWS: [Row; 4] = [
     },
     Row {
         shape: Shape::PingPong,
-        about: "Round trips of pairs, with one message in flight in each",
+        about: "Round trips between pairs of clients; each pair has one message in flight",
         subscribers: "1",
         window: "1",
         time: "8s",

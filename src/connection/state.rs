@@ -66,7 +66,7 @@ pub(super) struct Connection<W> {
     /// Whether the failed login was not logged individually. The end of the connection is then logged at debug.
     pub(super) login_failure_suppressed: bool,
     pub(super) ending: Option<Box<Ending>>,
-    /// The authentication in progress. No frame is handled until it is complete.
+    /// The authentication in progress. Frames are not handled until the authentication is complete.
     pub(super) pending_authentication: Option<PendingAuthentication>,
     /// The reason why the input ended. Input that arrived before is handled first.
     pub(super) input_ended: Option<ReadEnd>,

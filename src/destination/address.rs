@@ -267,8 +267,8 @@ fn user_path(text: &str, path: &str) -> Result<UserPath, DestinationError> {
     let rest = path.strip_prefix("queue/").or_else(|| path.strip_prefix("topic/"));
     let Some(rest) = rest else {
         return Err(invalid(format!(
-            "{text:?} is not a destination of a user; expected queue/x or topic/x after the user, as in /user/queue/x, \
-             /user/NAME/queue/x or /users/queue/x."
+            "{text:?} is not a destination of a user; expected queue/x or topic/x after /user/, /user/NAME/ or \
+             /users/."
         )));
     };
     let has_wildcard = check_name(text, rest)?.is_some();

@@ -21,7 +21,7 @@ impl RejectionLog {
                 option = rejected.option,
                 %address,
                 others,
-                "rejected a request (403): to allow such requests, extend the option"
+                "rejected a request (403); to allow such requests, extend the option named in this line"
             );
         }
     }

@@ -151,7 +151,10 @@ impl HttpSocket {
                     return Err(io::Error::new(io::ErrorKind::ConnectionAborted, error));
                 }
                 Poll::Ready(Ok(_)) if self.read_ahead.len() > AHEAD_BYTES_MAX => {
-                    let error = "the client sent too many bytes after the request of its receiver";
+                    let error = format!(
+                        "the client sent more than {AHEAD_BYTES_MAX} bytes on a connection whose poll or stream is \
+                         still open"
+                    );
                     return Err(io::Error::other(error));
                 }
                 Poll::Ready(Ok(_)) => self.charge_read_ahead()?,

@@ -291,7 +291,7 @@ impl Input {
         &mut self.charge
     }
 
-    /// Returns the time at which the input will have stalled for too long if no more of it arrives.
+    /// Returns the time at which `stall-timeout` expires if no more input arrives.
     pub(crate) fn stalls_at(&self) -> Option<Instant> {
         self.unfinished.as_ref()?.0.0.checked_add(self.share.stall_timeout)
     }

@@ -83,7 +83,7 @@ rejections! {
     not_subscribed(command: Command, name: &str) = "unknown subscription",
         "{} names the subscription {}, which this session does not have. Send the id of an active subscription.", command.as_str(), Quoted(name);
     ambiguous_unsubscribe(destination: &str) = "ambiguous UNSUBSCRIBE",
-        "This session has several subscriptions to {}. Send the id of the subscription to end.", Quoted(destination);
+        "This session has several subscriptions to {}. Send the header id of the subscription that UNSUBSCRIBE is to end.", Quoted(destination);
     foreign_temp_queue(destination: &str) = "not your temporary queue",
         "{} is the address of a temporary queue, which accepts only SEND. SUBSCRIBE to /temp-queue/NAME with a NAME of your choice.", Quoted(destination);
     unknown_temp_queue(destination: &str) = "unknown temporary queue",

@@ -54,7 +54,7 @@ impl From<Transaction> for Discarded {
     }
 }
 
-/// The open transactions of a session, by the client's names.
+/// The open transactions of a session, keyed by the names that the client gave them.
 #[derive(Debug, Default)]
 pub(super) struct Transactions {
     open: BTreeMap<Box<str>, Transaction>,

@@ -163,7 +163,7 @@ impl<'a> TailLines<'a> {
 }
 
 impl RawHeader<'_> {
-    /// Returns whether STOMP 1.2 writes this header as exactly the received line.
+    /// Returns whether the STOMP 1.2 encoding of this header equals the received line.
     fn is_canonical(&self, escaped: bool) -> bool {
         match escaped {
             true => memchr(b'\r', self.name).or_else(|| memchr2(b':', b'\r', self.value)),

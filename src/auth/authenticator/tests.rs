@@ -279,8 +279,9 @@ async fn correct_logins_in_a_storm_from_one_address_are_not_delayed() {
 
 #[tokio::test(start_paused = true)]
 async fn user_names_from_a_source_must_be_valid() {
-    let bad = "gate: the user name \"bob \" has the character U+0020; expected a name by the PRECIS profile \
-               UsernameCasePreserved (no spaces, no invisible characters), or user-names = any";
+    let bad = "gate: the user name \"bob \" has the character U+0020; expected a name that the PRECIS \
+               profile UsernameCasePreserved allows (no spaces, no invisible characters). To accept every name, set \
+               user-names = any";
     let authenticator = Authenticator::with_sources(options(10), vec![Gate::new(1000)]);
     let refused =
         authenticator.authenticate(credentials("bob ", "sesame")).await.expect_err("the name is invalid");

@@ -130,7 +130,7 @@ fn read(response: &HttpResponse, now: Now) -> Decision {
 /// Reads the body of a response with status 200.
 ///
 /// # Errors
-/// The body is invalid. The operator of the service has to act, and the login is not accepted.
+/// The body is invalid. The login fails, and the operator has to correct the service.
 fn read_accepted(map: &Map<String, Value>, now: Now) -> Result<Decision, &'static str> {
     let name = match map.get("name") {
         Some(Value::Null) => return Ok(Decision::Refused("the response names no user".to_owned())),

@@ -4,7 +4,7 @@
 
 const SECOND: u128 = 1_000_000_000;
 
-/// The schedule of one publisher. All publishers together have one rate, and send in round robin.
+/// The schedule of one publisher. All publishers share one total rate, and send in round robin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::bench) struct Schedule {
     start: u64,

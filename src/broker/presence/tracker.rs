@@ -55,7 +55,7 @@ struct CountState {
     watcher_count: usize,
     /// Time before which nothing is reported.
     not_before: Instant,
-    /// The timers that are set. A timer is set only if it is earlier than all others.
+    /// Times of the running timers. A new timer is started only if it is due before all of them.
     timers: BTreeSet<Instant>,
     /// The charge for the memory of the counts.
     memory: Charge,

@@ -188,7 +188,6 @@ impl Backlog {
         items
     }
 
-    /// Returns the number of messages.
     pub(crate) fn len(&self) -> usize {
         self.fresh.len() + self.ready.len() + self.due.len()
     }

@@ -20,7 +20,7 @@ pub(super) struct QueueState {
     pub(super) usage: QueueUsage,
     /// The space that transactions have reserved for messages that they have not added yet.
     pub(super) reserved: QueueUsage,
-    /// The timers that are set. A timer is set only if it is earlier than all others.
+    /// Times of the running timers. A new timer is started only if it is due before all of them.
     pub(super) timers: BTreeSet<Instant>,
     pub(super) is_closed: bool,
     pub(super) memory: QueueMemory,

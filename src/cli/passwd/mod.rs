@@ -185,7 +185,9 @@ fn set(action: &PasswdAction, name: &str, ask: Ask<'_>) -> Result<String, Passwd
     let users = if path.exists() { users(path)? } else { Vec::new() };
     if !action.any_name && !users.iter().any(|user| *user.name == *name) {
         let invalid_name = |error| {
-            PasswdError::Arguments(format!("{error}; for user-names = any add the user with --any-name"))
+            PasswdError::Arguments(format!(
+                "{error}. If the broker has user-names = any, add the user with --any-name"
+            ))
         };
         Names::Precis.check(name).map_err(invalid_name)?;
     }

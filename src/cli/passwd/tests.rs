@@ -96,15 +96,15 @@ fn invalid_input_is_reported_and_changes_nothing() {
             &["John Smith"],
             Ok("sesame"),
             2,
-            "error: the user name \"John Smith\" has the character U+0020; expected a name by the PRECIS profile \
-             UsernameCasePreserved (no spaces, no invisible characters), or user-names = any; for user-names = any \
-             add the user with --any-name\n",
+            "error: the user name \"John Smith\" has the character U+0020; expected a name that the PRECIS \
+             profile UsernameCasePreserved allows (no spaces, no invisible characters). To accept every name, set \
+             user-names = any. If the broker has user-names = any, add the user with --any-name\n",
         ),
         (
             &["a", "--role", "b c"],
             Ok("sesame"),
             2,
-            "error: --role: invalid roles: expected at most 64 bytes each",
+            "error: --role: invalid roles: expected roles separated by commas, each of at most 64 bytes",
         ),
         (
             &["a", "sesame"],

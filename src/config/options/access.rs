@@ -23,8 +23,8 @@ pub(crate) const ACCESS: &[OptionRow] = &[
         default: "",
         help: "A permission rule has four words: allow or deny; send, subscribe or all; anyone, users, anonymous, \
                user:NAME or role:NAME; and a destination with wildcards. {user} and {claim.NAME} stand for one \
-               segment, in which ., / and % are written as %2E, %2F and %25, except directly after /user/. Repeat the \
-               option for each rule; the first rule that matches decides. In the environment semicolons separate \
+               segment. The broker escapes ., / and % in it as %2E, %2F and %25, except directly after /user/. Repeat \
+               the option for each rule; the first rule that matches decides. In the environment semicolons separate \
                rules. Example: allow send role:editor /topic/news.**.",
         kind: ValueKind::List { clear: |c| c.permissions.rules.clear(), hidden: false },
         set: |c, v| {

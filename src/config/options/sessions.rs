@@ -22,8 +22,8 @@ pub(crate) const SESSIONS: &[OptionRow] = &[
     bytes(
         "id-bytes-max",
         "1KiB",
-        "Maximum length in bytes of a name that a client chooses: the headers id of SUBSCRIBE, transaction of BEGIN, \
-         and receipt. A frame with a longer one gets ERROR.",
+        "Maximum length in bytes of a name that a client chooses: the value of id in SUBSCRIBE, of transaction in \
+         BEGIN, or of receipt. A frame with a longer one gets ERROR.",
         |c, v| store(&mut c.session.id_bytes_max, size(v, 16..=TIB)),
     ),
     number(

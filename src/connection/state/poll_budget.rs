@@ -29,7 +29,7 @@ pub(crate) const PUSHES_MAX: usize = 16384;
 /// Maximum duration of one poll, without [`PUSH_TIME`] for each push. This limit ends polls that cost more than
 /// estimated, and polls of a thread that shares its core with other programs.
 const TIME_MAX: Duration = Duration::from_micros(500);
-/// Time added to [`TIME_MAX`] for each push to a subscriber, because the number of pushes has a separate limit.
+/// Time by which each push to a subscriber extends [`TIME_MAX`]. [`PUSHES_MAX`] limits the pushes instead.
 const PUSH_TIME: Duration = Duration::from_nanos(150);
 /// Work after which the clock is read again, in units of [`crate::work`].
 const CLOCK_UNITS: u64 = 128;

@@ -206,8 +206,8 @@ impl Origins {
 pub enum RequestKind {
     /// A WebSocket handshake. Only `Origin` decides, because browsers always send it.
     WebSocket,
-    /// Any other request of a transport, or `/info`. If it has no `Origin` (scripts, frames, requests of the same
-    /// origin), `Sec-Fetch-Site` decides, and without that `Referer`.
+    /// Any other request of a transport, or `/info`. If `Origin` is missing, as in script loads, frames and same-origin
+    /// requests, `Sec-Fetch-Site` decides. If both are missing, `Referer` decides.
     Request,
     /// The iframe page. The same headers decide as for other requests, but `Referer` may be missing, because
     /// [`frame_ancestors`](Origins::frame_ancestors) protects the page.

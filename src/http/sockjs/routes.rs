@@ -90,7 +90,7 @@ pub(super) const ROWS: &[RouteRow] = &[
         path: "xhr_send",
         method: Method::POST,
         allow: "OPTIONS, POST",
-        // The transports whose own endpoint can only receive.
+        // The transports that send through `xhr_send`. JSONP uses `jsonp_send`, WebSocket its own connection.
         transports: &[
             Transport::XhrPolling,
             Transport::XhrStreaming,

@@ -144,7 +144,7 @@ extensions! {
     "_AMQ_DUPL_ID" [Send] "Artemis" Unsupported Condition::Always, DUPLICATES;
     "user-id" [Send] "RabbitMQ" Unsupported Condition::Always, SENDER;
     "JMSXUserID" [Send] "ActiveMQ, Artemis" Unsupported Condition::Always, SENDER;
-    "JMSReplyTo" [Send] "ActiveMQ, Artemis" Unsupported Condition::TempQueue, "it is forwarded unchanged. Use reply-to, in which /temp-queue/NAME becomes an address that receivers can send to.";
+    "JMSReplyTo" [Send] "ActiveMQ, Artemis" Unsupported Condition::TempQueue, "it is forwarded unchanged. Use reply-to instead: Stompbox replaces /temp-queue/NAME in it by an address to which receivers can send.";
     "JMSDeliveryMode" [Send] "ActiveMQ, Artemis" Unsupported Condition::OfQueueUnless(&["NON_PERSISTENT", "1"]), IN_MEMORY;
     "persistent" [Send] "RabbitMQ, ActiveMQ, Artemis, Apollo" WarnOnly Condition::OfQueueUnless(&["false", "0", "no", "off"]), IN_MEMORY;
 

@@ -23,9 +23,9 @@ impl Session {
         let name = subscription.map_or("", |subscription| subscription.name().text());
         let waiting = subscription.map_or(0, |subscription| subscription.unsettled.len());
         format!(
-            "{waiting} deliveries of the subscription {} wait for an ACK or NACK of this client, the maximum that \
-             unsettled-max allows. The broker dropped the messages that it had not sent. Acknowledge messages as they \
-             are handled, subscribe with ack:auto, or raise unsettled-max.",
+            "{waiting} deliveries of the subscription {} wait for an ACK or NACK. unsettled-max allows no more. \
+             The broker dropped the messages that it had not sent. Acknowledge messages as they are handled, subscribe \
+             with ack:auto, or raise unsettled-max.",
             Quoted(name)
         )
     }

@@ -96,8 +96,9 @@ fn lookalike_names_in_the_configuration_are_reported_at_start() {
         (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
     };
     let users = directory.users();
-    let wrong = "the user name \"John Smith\" has the character U+0020; expected a name by the PRECIS profile \
-                 UsernameCasePreserved (no spaces, no invisible characters), or user-names = any";
+    let wrong = "the user name \"John Smith\" has the character U+0020; expected a name that the PRECIS \
+                 profile UsernameCasePreserved allows (no spaces, no invisible characters). To accept every name, set \
+                 user-names = any";
     for (flags, expected) in [
         (&["--users-file", &users][..], format!("{users}:2: {wrong}")),
         (&["--user=John Smith:johns-passcode"], format!("--user: {wrong}")),

@@ -89,8 +89,8 @@ pub(crate) fn roles<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Arc<[Box
             !role.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, ':' | ','));
         if !is_plain || role.len() > ROLE_BYTES_MAX {
             return Err(format!(
-                "invalid roles: expected at most {ROLE_BYTES_MAX} bytes each, without spaces and \
-                 colons, separated by commas"
+                "invalid roles: expected roles separated by commas, each of at most {ROLE_BYTES_MAX} bytes and without \
+                 spaces, colons or control characters"
             ));
         }
         if !roles.iter().any(|other| **other == *role) {
@@ -205,8 +205,16 @@ mod tests {
                 1,
                 "stompbox passwd",
             ),
-            (format!("alice:{HASH}:a b"), 1, "invalid roles: expected at most 64 bytes each"),
-            (format!("alice:{HASH}:a:b"), 1, "invalid roles: expected at most 64 bytes each"),
+            (
+                format!("alice:{HASH}:a b"),
+                1,
+                "invalid roles: expected roles separated by commas, each of at most 64 bytes",
+            ),
+            (
+                format!("alice:{HASH}:a:b"),
+                1,
+                "invalid roles: expected roles separated by commas, each of at most 64 bytes",
+            ),
             (
                 format!("alice:{HASH}\nbob:{HASH}\n%61lice:{HASH}"),
                 3,

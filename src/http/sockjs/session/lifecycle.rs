@@ -31,7 +31,7 @@ pub struct Delays {
 pub struct CloseFrame {
     /// The close code, which is for programs.
     pub code: u16,
-    /// The reason, which is for people.
+    /// A human-readable reason.
     pub reason: &'static str,
 }
 
