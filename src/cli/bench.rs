@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// The name of the command.
 pub(super) const BENCH: &str = "bench";
-pub(super) const ABOUT: &str = "Measures a STOMP broker: this one or any other";
+pub(super) const ABOUT: &str = "Measures the speed of Stompbox or of another STOMP broker";
 /// The environment variable with the passcode. Other users cannot see it in the list of processes, unlike a flag.
 const PASSCODE: &str = "STOMPBOX_BENCH_PASSCODE";
 
@@ -36,14 +36,14 @@ struct Row {
 const ROWS: [Row; 4] = [
     Row {
         shape: Shape::FanOut,
-        about: "Publishers to subscribers of topics",
+        about: "Publishers send to topics, and every subscriber of a topic receives each message",
         subscribers: "100",
         window: "64",
         time: "8s",
     },
     Row {
         shape: Shape::Queue,
-        about: "Publishers to competing consumers of queues",
+        about: "Publishers send to queues, and one consumer of a queue receives each message",
         subscribers: "1",
         window: "256",
         time: "8s",

@@ -118,7 +118,8 @@ impl Layers {
             let is_repeated =
                 layer.iter().any(|other| other.row.key == present && other.earlier_name.is_none());
             if is_repeated {
-                let text = format!("an earlier name of {present}, which is also set; remove {earlier}");
+                let text =
+                    format!("this option is now named {present}, and both names are set; remove {earlier}");
                 self.config_errors.push(ConfigError::new(entry.source.clone(), earlier, text));
             } else {
                 let text = format!("this option is now named {present}; the earlier name still works");
@@ -270,7 +271,8 @@ mod tests {
     fn option_set_by_both_of_its_names_in_one_layer_is_rejected() {
         let file = File::new("both", "burst-patience = \"2s\"\nslow-consumer-grace = \"3s\"\n");
         let errors = load(Some(file.path()), variables(&[]), Vec::new()).expect_err("both names");
-        let text = "an earlier name of slow-consumer-grace, which is also set; remove burst-patience";
+        let text =
+            "this option is now named slow-consumer-grace, and both names are set; remove burst-patience";
         assert_eq!(messages(&errors), [format!("{}:1: key \"burst-patience\": {text}", file.path())]);
     }
 

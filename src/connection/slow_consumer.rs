@@ -28,17 +28,17 @@ impl<W: Wire> Connection<W> {
             ),
             Slowness::Unsettled(key) => self.session.too_many_unsettled(key),
             Slowness::UnsettledBytes => format!(
-                "{} deliveries to this session wait for an ACK or NACK of this client. They use {} bytes, and {option} \
-                 allows {}. Unsent messages were dropped. Acknowledge messages as they are handled, subscribe with \
-                 ack:auto, or raise {option}.",
+                "{} deliveries to this session wait for an ACK or NACK. They use {} bytes, and {option} allows {}. \
+                 Unsent messages were dropped. Acknowledge messages as they are handled, subscribe with ack:auto, or \
+                 raise {option}.",
                 self.session.unsettled(),
                 self.session.held_bytes(),
                 self.context.session.subscription_bytes_max
             ),
             Slowness::UnsettledMemory => format!(
-                "{} broadcast messages wait for an ACK or NACK of this client, and the memory of the broker is \
-                 nearly full ({} bytes are in use, {option}). Unsent messages were dropped. Acknowledge messages as they \
-                 are handled, subscribe with ack:auto, or raise {option}.",
+                "{} broadcast messages wait for an ACK or NACK. The broker uses {} bytes of memory, which is almost as \
+                 much as {option} allows. Unsent messages were dropped. Acknowledge messages as they are handled, \
+                 subscribe with ack:auto, or raise {option}.",
                 self.session.unsettled_broadcasts(),
                 self.context.budget.used()
             ),

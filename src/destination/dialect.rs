@@ -21,15 +21,15 @@ const SCHEMES: [&str; 4] = ["queue://", "topic://", "temp-queue://", "temp-topic
 pub fn reject_activemq_forms(text: &str) -> Result<(), DestinationError> {
     if text.split('?').skip(1).any(begins_with_option) {
         return Err(invalid(format!(
-            "{text:?} has options after '?', as in ActiveMQ, which Stompbox does not support. Send the destination \
-             without options, and set the prefetch limit with the header prefetch-count of SUBSCRIBE. In a name that \
+            "{text:?} has ActiveMQ options after '?'. Stompbox does not support them. Send the destination without \
+             options, and set the prefetch limit with the header prefetch-count of SUBSCRIBE. In a name that \
              contains '?' and '=', write '?' as %3F."
         )));
     }
     if text.split(',').skip(1).any(|rest| begins_with_destination(rest.trim_ascii_start())) {
         return Err(invalid(format!(
-            "{text:?} lists several destinations, as in ActiveMQ, which Stompbox does not support. Send one frame for \
-             each destination. In a name that contains a comma before '/', write the comma as %2C."
+            "{text:?} is an ActiveMQ list of several destinations. Stompbox does not support such lists. Send one \
+             frame for each destination. In a name that contains a comma before '/', write the comma as %2C."
         )));
     }
     Ok(())

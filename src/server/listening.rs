@@ -80,7 +80,7 @@ fn open(
         Some((_, error)) if opened.is_empty() => Err(error),
         Some((address, error)) => {
             let ListenAddress { option, listen, .. } = requested;
-            tracing::warn!(option, %listen, %address, %error, "not listening at one of the addresses of this name, because this machine does not have it");
+            tracing::warn!(option, %listen, %address, %error, "not listening at one of the addresses of this name, because this machine does not have that address");
             Ok(opened)
         }
         None => Ok(opened),

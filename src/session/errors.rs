@@ -73,7 +73,7 @@ rejections! {
     unsupported_header(command: Command, name: &str, value: &str, instead: &str) = "unsupported header",
         "{} has the header {name} with the value {}, which Stompbox does not support: {instead} Send the frame without it.", command.as_str(), Quoted(value);
     conflicting_headers(name: &str, value: &str, other: &str, other_value: &str) = "conflicting headers",
-        "{name} is {} and {other} is {}, which set the same limit to different values. Send only one of them.", Quoted(value), Quoted(other_value);
+        "The headers {name} (value {}) and {other} (value {}) set the same limit to different values. Send only one of them.", Quoted(value), Quoted(other_value);
     ack_mode(value: &str) = "unknown ack mode",
         "Invalid value {} of the header ack: expected auto, client or client-individual.", Quoted(value);
     malformed_prefetch(name: &str, value: &str, expected: &str) = "malformed prefetch header",
@@ -87,7 +87,7 @@ rejections! {
     foreign_temp_queue(destination: &str) = "not your temporary queue",
         "{} is the address of a temporary queue, which accepts only SEND. SUBSCRIBE to /temp-queue/NAME with a NAME of your choice.", Quoted(destination);
     unknown_temp_queue(destination: &str) = "unknown temporary queue",
-        "This session has no temporary queue {}. SUBSCRIBE to it first, or name it in the reply-to of a SEND.", Quoted(destination);
+        "This session has no temporary queue {}. SUBSCRIBE to it first, or name it in the header reply-to of a SEND.", Quoted(destination);
     no_temp_queue(destination: &str) = "temporary queue not opened",
         "The broker generated an invalid address for {}. This is an error in the broker.", Quoted(destination);
     to_missing() = "missing header",
@@ -95,7 +95,7 @@ rejections! {
     to_names(detail: &str) = "malformed to header",
         "{detail}";
     reply_to_elsewhere(destination: &str) = "reply-to is not yours",
-        "Invalid value {} of the header reply-to: a service can reply only to the sender. Expected /temp-queue/x, /user/queue/x, or no reply-to (for /user/queue/replies).", Quoted(destination);
+        "Invalid value {} of the header reply-to: a service can reply only to the sender. Expected /temp-queue/x or /user/queue/x. Without the header reply-to, replies go to /user/queue/replies.", Quoted(destination);
     renewal_in_transaction() = "token cannot be renewed here",
         "SEND to /auth/refresh cannot be part of a transaction. Send it without the header transaction.";
     no_token() = "missing token",
@@ -103,7 +103,7 @@ rejections! {
     session_elsewhere(destination: &str) = "session header is not for this destination",
         "The header session selects one session of a user: it is valid for /user/queue/x and /user/NAME/queue/x, not for {}.", Quoted(destination);
     nack_in_1_0() = "NACK is not known in 1.0",
-        "STOMP 1.0 has no NACK. Connect with accept-version 1.1 or 1.2 to use it.";
+        "STOMP 1.0 has no NACK. To use NACK, connect with the header accept-version:1.2 or accept-version:1.1.";
     requeue(value: &str) = "malformed requeue header",
         "Invalid value {} of the header requeue: expected true (deliver the message again) or false (move it to the dead letter queue).", Quoted(value);
     begun_already(id: &str) = "duplicate transaction",
@@ -115,15 +115,15 @@ rejections! {
 rejections! {
     NotSettled:
     not_unsettled(command: Command, id: &str, hint: &str) = "nothing to settle",
-        "{} names {}, which was not delivered to this session or is already settled. After a reconnect, wait until the MESSAGE is delivered again.{hint}", command.as_str(), Quoted(id);
+        "{} names the message {}, which was not delivered to this session or is already settled. After a reconnect, wait until the MESSAGE is delivered again.{hint}", command.as_str(), Quoted(id);
     not_delivered_to(command: Command, id: &str, named: &str) = "nothing to settle",
         "{} has the id {} and the subscription {}, but no such delivery is unsettled. Copy the header subscription from the MESSAGE, or leave it out. After a reconnect, wait until the MESSAGE is delivered again.", command.as_str(), Quoted(id), Quoted(named);
     delivered_to_other(command: Command, id: &str, named: &str, other: &str) = "nothing to settle",
         "{} has the id {} and the subscription {}, but this message was delivered to the subscription {}. Copy the header subscription from the MESSAGE, or leave it out.", command.as_str(), Quoted(id), Quoted(named), Quoted(other);
     reserved(command: Command, id: &str) = "already in a transaction",
-        "{} names {}, which a frame of an open transaction already settles. Settle each delivery once, or ABORT that transaction first.", command.as_str(), Quoted(id);
+        "{} names the message {}, which a frame of an open transaction already settles. Settle each delivery once, or ABORT that transaction first.", command.as_str(), Quoted(id);
     ambiguous_message(command: Command, id: &str, hint: &str) = "ambiguous message-id",
-        "{} names {}, which was delivered to several subscriptions. Name one of them in the header subscription.{hint}", command.as_str(), Quoted(id);
+        "{} names the message {}, which was delivered to several subscriptions. Name one of them in the header subscription.{hint}", command.as_str(), Quoted(id);
     frame_was_rejected(transaction: &str) = "transaction cannot be committed",
         "A frame of the transaction {} was rejected. The whole transaction is discarded.", Quoted(transaction);
     subscription_ended(transaction: &str, subscription: &str) = "transaction cannot be committed",
@@ -143,19 +143,19 @@ limits! {
     transaction_frames(id: &str, max: usize) @ "transaction-frames-max" = "transaction too long",
         "The transaction {} already has {max} frames, the maximum.", Quoted(id);
     transaction_bytes(max: usize) @ "transaction-bytes-max" = "transactions too large",
-        "With this frame, the open transactions of this session exceed {max} bytes, the maximum.";
+        "With this frame, the open transactions of this session exceed the maximum of {max} bytes.";
     id_bytes(header: &str, bytes: usize, max: usize) @ "id-bytes-max" = "id too long",
         "The header {header} has {bytes} bytes; {max} is the maximum for a name that the client chooses.";
     to_bytes(max: usize) @ "to-bytes-max" = "too many recipients",
-        "The header to has more than {max} bytes, the maximum.";
+        "The header to exceeds the maximum of {max} bytes.";
     to_elsewhere(destination: &str, max: usize) @ "header-bytes-max" = "header line too long",
         "The header to has more than {max} bytes. Only a SEND to /users/ may have a longer one, not a SEND to {}.", Quoted(destination);
     recipient(name: &str, max: usize) @ "destination-bytes-max" = "invalid destination",
-        "The name {} in the header to makes a destination of more than {max} bytes, the maximum.", Quoted(name);
+        "With the name {} of the header to, the destination exceeds the maximum of {max} bytes.", Quoted(name);
     to_count(max: usize) @ "to-names-max" = "too many recipients",
-        "The header to has more than {max} names, the maximum.";
+        "The header to exceeds the maximum of {max} names.";
     frame_rate(max: u32) @ "frames-per-second-max" = "too many frames",
-        "The client sent more than {max} frames within one second, the maximum.";
+        "The client exceeded the maximum of {max} frames within one second.";
 }
 
 impl Rejection {
@@ -177,12 +177,12 @@ impl Rejection {
     pub(super) fn connect_timeout(expired: TimeoutOption) -> Rejection {
         let detail = match expired {
             TimeoutOption::Silence => {
-                "No data was received within `connect-silence`, and CONNECT is not complete. Send CONNECT at once, \
-                 ending with a NUL byte, or raise connect-silence."
+                "No data was received within `connect-silence`, and CONNECT is not complete. Send the whole CONNECT \
+                 frame, including its NUL byte, at once, or raise connect-silence."
             }
             TimeoutOption::Timeout => {
-                "CONNECT was not complete within `connect-timeout`. Send CONNECT at once, ending with a NUL byte, or \
-                 raise connect-timeout."
+                "CONNECT was not complete within `connect-timeout`. Send the whole CONNECT frame, including its NUL \
+                 byte, at once, or raise connect-timeout."
             }
         };
         let rejection = Rejection::rejected("connect timeout", detail.to_owned());

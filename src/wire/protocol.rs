@@ -172,7 +172,7 @@ impl Protocol {
             }
             Protocol::Proxy => {
                 "Stompbox does not read the PROXY header: switch it off in the proxy (HAProxy: send-proxy; nginx: \
-                 proxy_protocol on); for HTTP, set trusted-proxies, which reads X-Forwarded-For"
+                 proxy_protocol on); for HTTP, set trusted-proxies, so that Stompbox reads X-Forwarded-For"
             }
             Protocol::Http => {
                 "HTTP, WebSocket and SockJS are served at the address of the option http; this is the address of the \

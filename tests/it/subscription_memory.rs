@@ -366,7 +366,7 @@ on_each_wire! {
             }
         };
         let text = error.text();
-        let waiting = text.split_once(" deliveries to this session wait for an ACK or NACK of this client. They use ");
+        let waiting = text.split_once(" deliveries to this session wait for an ACK or NACK. They use ");
         let (waiting, rest) = waiting.unwrap_or_else(|| panic!("no number of deliveries: {text}"));
         let waiting: usize = waiting.parse().expect("a number");
         // Deliveries of the last message may be counted in the ERROR, although the client has not received them.
@@ -394,7 +394,7 @@ on_each_wire! {
             }
         };
         assert_eq!(error.expect_header("message"), "slow consumer");
-        assert!(error.text().contains("bytes are in use, memory-bytes-max)"), "{error:?}");
+        assert!(error.text().contains("of memory, which is almost as much as memory-bytes-max allows"), "{error:?}");
         assert_eq!(broker.limit_hits("memory-bytes-max"), 1);
         publisher.publish("/topic/a", "goes on");
     }

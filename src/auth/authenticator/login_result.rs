@@ -61,7 +61,7 @@ pub(super) fn not_checked(reason: String, cause: Cause) -> Refused {
 
 pub(super) fn client_left() -> Refused {
     Refused {
-        detail: "Too many logins failed, so this one is delayed, but the client closed its side of the \
+        detail: "Too many logins failed, so this login is delayed, but the client closed its side of the \
                  connection. Keep the connection open until the answer arrives, or try again later."
             .to_owned(),
         ..not_checked("the client disconnected while its login was delayed".to_owned(), Cause::Busy)

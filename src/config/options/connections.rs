@@ -9,8 +9,8 @@ pub(crate) const CONNECTIONS: &[OptionRow] = &[
         "connections-max",
         "16384",
         "Maximum number of open connections, including HTTP connections. A further connection gets an error with the \
-         reason and is closed. If the system's limit of open files allows fewer, the broker lowers the value with a \
-         warning; if the option is set explicitly, the broker does not start. check-config warns in both cases.",
+         reason and is closed. If the system's limit of open files allows fewer, the broker lowers the default \
+         with a warning; with an explicit value it does not start. check-config warns in both cases.",
         |c, v| store(&mut c.transport.connections_max, count(v, 1..=COUNT_MAX)),
     ),
     number(

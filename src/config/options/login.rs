@@ -21,8 +21,8 @@ pub(crate) const LOGIN: &[OptionRow] = &[
         "proxy,certificate,token,users-file,user,hook,anonymous",
         "Order in which the configured sources of users check a client; commas separate them. The first source that \
          accepts or rejects the client decides. Sources that are not listed follow at the end, and anonymous is \
-         always last. If CONNECT has a login or a token, only this is checked, and credentials of the handshake are \
-         ignored.",
+         always last. If CONNECT has a login or a token, the broker checks only this login or token, and ignores \
+         credentials of the handshake.",
         |c, v| store(&mut c.users.order, source_kinds(v)),
     ),
     duration(

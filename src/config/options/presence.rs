@@ -8,8 +8,8 @@ pub(crate) const PRESENCE: &[OptionRow] = &[
     number(
         "presence-names-max",
         "1000",
-        "Maximum number of users of a topic up to which presence reports contain names. Above it they contain only \
-         numbers, unless their SUBSCRIBE has presence-names:true.",
+        "Maximum number of users of a topic up to which presence reports contain names. With more users they contain \
+         only numbers, except for watchers whose SUBSCRIBE has the header presence-names:true.",
         |c, v| store(&mut c.broker.presence_names_max, count(v, 0..=COUNT_MAX)),
     ),
     duration(

@@ -17,17 +17,17 @@ pub(crate) const RUNNING: &[OptionRow] = &[
     duration(
         "drain-time",
         "8s",
-        "Maximum time of a stop. During this time clients receive their waiting messages. Remaining connections are \
-         closed half a second (at most an eighth of the time) before its end. A single TCP client that does not close \
-         its socket makes a stop last as long as linger. Container runtimes kill a process after 10 s.",
+        "Maximum duration of a stop. During this time clients receive their waiting messages. Remaining connections \
+         are closed half a second (at most an eighth of this time) before this time ends. A single TCP client that does \
+         not close its socket makes a stop last as long as linger. Container runtimes kill a process after 10 s.",
         |c, v| store(&mut c.drain_time, time(v, ZERO)),
     ),
     OptionRow {
         key: "shutdown-error",
         value: "true|false",
         default: "false",
-        help: "Sends an ERROR with the message shutting down to TCP clients when the broker stops. With false their \
-               connections are closed without it, so that clients with automatic reconnection come back.",
+        help: "Sends an ERROR with the message shutting down to TCP clients when the broker stops. With false the \
+               connections are closed without an ERROR, so that clients with automatic reconnection connect again.",
         kind: ValueKind::Switch,
         set: |c, v| store(&mut c.transport.shutdown_error, switch(v)),
     },

@@ -16,7 +16,8 @@ pub(crate) const SESSIONS: &[OptionRow] = &[
         "8MiB",
         "Maximum memory for the subscriptions and temporary queues of a session, including names, ids and wildcards; \
          above it SUBSCRIBE gets ERROR. A thousand ordinary subscriptions take about 1 MiB. Deliveries that wait for \
-         ACK count 40 to 80 bytes each; a session that exceeds the limit by them is closed as a slow consumer.",
+         ACK count 40 to 80 bytes each; if the session exceeds the limit because of them, it is closed as a \
+         slow consumer.",
         |c, v| store(&mut c.session.subscription_bytes_max, size(v, 16 * KIB..=GIB)),
     ),
     bytes(

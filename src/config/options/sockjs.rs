@@ -21,8 +21,8 @@ pub(crate) const SOCKJS: &[OptionRow] = &[
     bytes(
         "sockjs-stream-bytes-max",
         "128KiB",
-        "Size of a streaming response, which ends with the frame that reaches it. The client then requests the next \
-         one. Browsers keep all of a response in memory.",
+        "Size at which a streaming response ends: the frame that reaches this size is the last one of the response. \
+         The client then requests the next response. Browsers keep all of a response in memory.",
         |c, v| store(&mut c.sockjs.stream_bytes_max, size(v, 1..=TIB)),
     ),
     bytes(

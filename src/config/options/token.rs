@@ -58,8 +58,8 @@ pub(crate) const TOKEN: &[OptionRow] = &[
     list(
         "jwt-issuer",
         "TEXT",
-        "Accepted issuer of tokens (claim iss). If none is set, tokens of every issuer are accepted whose key is \
-         known.",
+        "Accepted issuer of tokens (claim iss). If none is set, tokens of every issuer whose key is known are \
+         accepted.",
         false,
         |c| c.users.token.issuers.clear(),
         |c, v| {

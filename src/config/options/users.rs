@@ -27,8 +27,8 @@ pub(crate) const USERS: &[OptionRow] = &[
         key: "allow-anonymous",
         value: "true|false",
         default: "false",
-        help: "Accepts clients that send no login; an incorrect login still fails. Required to listen on addresses \
-               that other machines can reach, unless a source of users is configured.",
+        help: "Accepts clients that send no login; an incorrect login still fails. This option is required to listen \
+               on addresses that other machines can reach, unless a source of users is configured.",
         kind: ValueKind::Switch,
         set: |c, v| store(&mut c.users.allow_anonymous, switch(v)),
     },

@@ -34,7 +34,7 @@ pub(crate) const WEB: &[OptionRow] = &[
         "",
         "Addresses and networks of reverse proxies in front of the broker, separated by commas: 127.0.0.1, \
          10.0.0.0/8, ::1. The headers X-Forwarded-For and Forwarded, which give the address of the client, are \
-         accepted only from these.",
+         accepted only from these addresses.",
         |c, v| store(&mut c.http.proxies, Proxies::parse(v)),
     ),
 ];

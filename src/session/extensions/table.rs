@@ -148,12 +148,12 @@ extensions! {
     "JMSDeliveryMode" [Send] "ActiveMQ, Artemis" Unsupported Condition::OfQueueUnless(&["NON_PERSISTENT", "1"]), IN_MEMORY;
     "persistent" [Send] "RabbitMQ, ActiveMQ, Artemis, Apollo" WarnOnly Condition::OfQueueUnless(&["false", "0", "no", "off"]), IN_MEMORY;
 
-    "browser-end" [Subscribe] "Apollo" Ignored Condition::Always, "it applies only with browser, which is rejected.";
+    "browser-end" [Subscribe] "Apollo" Ignored Condition::Always, "it applies only with the header browser, which is rejected.";
     "activemq.dispatchAsync" [Subscribe] "ActiveMQ" Ignored Condition::Always, "deliveries are always asynchronous.";
     "x-queue-leader-locator" [Subscribe Send] "RabbitMQ" Ignored Condition::Always, ONE_NODE;
     "x-queue-master-locator" [Subscribe Send] "RabbitMQ" Ignored Condition::Always, ONE_NODE;
     "x-cancel-on-ha-failover" [Subscribe] "RabbitMQ" Ignored Condition::Always, "there is only one node, and no failover.";
-    "credit" [Ack] "Apollo" Ignored Condition::Always, "an ACK permits as many new deliveries as it settles. Set the limit with credit on SUBSCRIBE.";
+    "credit" [Ack] "Apollo" Ignored Condition::Always, "an ACK permits as many new deliveries as it settles. Set the limit with the header credit of SUBSCRIBE.";
     "durable" [Unsubscribe] "RabbitMQ" Ignored Condition::Always, NOTHING_TO_DELETE;
     "persistent" [Unsubscribe] "RabbitMQ, Apollo" Ignored Condition::Always, NOTHING_TO_DELETE;
     "auto-delete" [Unsubscribe] "RabbitMQ" Ignored Condition::Always, NOTHING_TO_DELETE;

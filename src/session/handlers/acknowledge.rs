@@ -239,7 +239,8 @@ impl Session {
     fn hint(&self) -> &'static str {
         match self.version {
             Version::V1_2 => {
-                " In STOMP 1.2 id is the ack header of the MESSAGE, or its message-id if only one delivery has it."
+                " In STOMP 1.2 the header id is the header ack of the MESSAGE, or its header message-id if only one \
+                 delivery has this message-id."
             }
             Version::V1_0 | Version::V1_1 => "",
         }

@@ -251,7 +251,7 @@ fn ack_value_of_another_session_is_rejected() {
             peer.deliver(1, 8, "job-b");
             peer.send(&format!("{command} id:{stale}{transaction}")).expect_error("nothing to settle");
             assert!(
-                peer.detail.contains("In STOMP 1.2 id is the ack header of the MESSAGE"),
+                peer.detail.contains("In STOMP 1.2 the header id is the header ack of the MESSAGE"),
                 "{}",
                 peer.detail
             );
@@ -302,7 +302,11 @@ fn id_may_be_an_unambiguous_message_id_in_1_2() {
     peer.send("ACK id:same subscription:i").expect("accept 2 [2]");
     peer.deliver(2, 3, "same");
     peer.send("ACK id:same").expect_error("ambiguous message-id");
-    assert!(peer.detail.contains("In STOMP 1.2 id is the ack header of the MESSAGE"), "{}", peer.detail);
+    assert!(
+        peer.detail.contains("In STOMP 1.2 the header id is the header ack of the MESSAGE"),
+        "{}",
+        peer.detail
+    );
     // The value of `ack` takes precedence over any message-id.
     let mut peer = delivered(Version::V1_2);
     peer.deliver(2, 24, "s1-2-0");

@@ -76,7 +76,7 @@ const CASES: &[Case] = &[
     Case(
         "without a user",
         |by| by.hs256.token(&without("sub")),
-        Some("no user name: its claim is missing (jwt-name-claim)"),
+        Some("no user name: the claim that jwt-name-claim names is missing"),
     ),
     Case("of an unknown key", |by| by.untrusted.valid_token("dave"), Some("bad signature")),
     Case(

@@ -75,8 +75,8 @@ fn user_name(value: Option<&Value>) -> Result<Arc<str>, Reason> {
     match value {
         Some(Value::String(text)) => name::checked(text),
         Some(Value::Number(number)) => name::checked(&number.to_string()),
-        None => Err("no user name: its claim is missing (jwt-name-claim)"),
-        Some(_) => Err("no user name: its claim is neither a string nor a number (jwt-name-claim)"),
+        None => Err("no user name: the claim that jwt-name-claim names is missing"),
+        Some(_) => Err("no user name: the claim that jwt-name-claim names is neither a string nor a number"),
     }
 }
 

@@ -288,8 +288,8 @@ fn issuer_audience_name_and_roles_are_checked() {
     let theirs = Options { issuers: vec!["https://id".into()], ..Options::default() };
     let deep =
         Options { name_claim: "user.name".into(), roles_claim: "realm.roles".into(), ..Options::default() };
-    let none = "no user name: its claim is missing (jwt-name-claim)";
-    let invalid = "no user name: its claim is neither a string nor a number (jwt-name-claim)";
+    let none = "no user name: the claim that jwt-name-claim names is missing";
+    let invalid = "no user name: the claim that jwt-name-claim names is neither a string nor a number";
     for (options, claims, expected) in [
         (&any, json!({"sub": "alice", "aud": "x", "iss": 7}), Ok("alice")),
         (&ours, json!({"sub": "alice", "aud": "chat"}), Ok("alice")),
