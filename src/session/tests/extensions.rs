@@ -109,7 +109,7 @@ fn contradictory_prefetch_headers_are_rejected_with_both_names() {
         peer.expect_error("conflicting headers");
         for header in [one, other] {
             let (name, value) = header.split_once(':').expect("a header");
-            assert!(peer.detail.contains(&format!("{name} is \"{value}\"")), "{}", peer.detail);
+            assert!(peer.detail.contains(&format!("{name} (value \"{value}\")")), "{}", peer.detail);
         }
     }
 }
