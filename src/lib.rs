@@ -10,8 +10,8 @@
 //!   socket A                                                                      socket B
 //!     | bytes                                                                 bytes ^
 //!     v                                                                             |
-//!   transport: wire -> Decoder -> Session -> actions -> Broker -> OutboundQueue -> transport: prefix + shared tail
-//!                      (frames)  (session)             (broker)  (outbound_queue)             (frames)
+//!   connection: wire -> Decoder -> Session -> actions -> Broker -> OutboundQueue -> connection: prefix + shared tail
+//!                       (frames)  (session)             (broker)  (outbound_queue)             (frames)
 //! ```
 //!
 //! 1. The connection task ([`connection::task`]) reads bytes into a `Decoder`. The decoder finds complete frames and

@@ -34,7 +34,7 @@ pub(super) struct Coordinator<'a, 'w> {
     pub(super) end: Option<End>,
     pub(super) cpu: Duration,
     pub(super) seconds: f64,
-    patience: Duration,
+    stall_timeout: Duration,
 }
 
 impl<'a, 'w> Coordinator<'a, 'w> {
@@ -46,7 +46,7 @@ impl<'a, 'w> Coordinator<'a, 'w> {
             end: None,
             cpu: Duration::ZERO,
             seconds: 0.0,
-            patience: options.patience,
+            stall_timeout: options.stall_timeout,
         }
     }
 
@@ -124,7 +124,7 @@ impl<'a, 'w> Coordinator<'a, 'w> {
             }
         };
         // The measurement is complete, whether or not the broker accepts the remaining acknowledgments.
-        let _ = tokio::time::timeout(self.patience, all).await;
+        let _ = tokio::time::timeout(self.stall_timeout, all).await;
     }
 
     /// Waits until the end of a phase, and shows how much of it has passed. The times are in nanoseconds since the run
@@ -135,7 +135,7 @@ impl<'a, 'w> Coordinator<'a, 'w> {
         (from, until): Interval,
         expected: impl Fn(&Run) -> u64,
     ) -> bool {
-        let mut stall_detector = StallDetector::new(&self.run, self.patience);
+        let mut stall_detector = StallDetector::new(&self.run, self.stall_timeout);
         self.wait(self.run.instant_at(until), |progress, run| {
             let is_stalled = stall_detector.is_stalled(run, expected(run));
             let fraction = run.now().saturating_sub(from) as f64 / (until - from).max(1) as f64;
@@ -151,7 +151,7 @@ impl<'a, 'w> Coordinator<'a, 'w> {
 
     /// Waits until `fraction` returns 1 or deliveries stall.
     pub(super) async fn settle(&mut self, name: &str, fraction: impl Fn(&Run) -> f64) {
-        let mut stall_detector = StallDetector::new(&self.run, self.patience);
+        let mut stall_detector = StallDetector::new(&self.run, self.stall_timeout);
         let far_future = Instant::now() + Duration::from_secs(24 * 3600);
         self.wait(far_future, |progress, run| {
             let fraction = fraction(run);

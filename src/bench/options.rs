@@ -117,7 +117,7 @@ pub struct Options {
     /// Duration of the measurement.
     pub time: Duration,
     /// Time without any delivery after which missing messages count as lost.
-    pub patience: Duration,
+    pub stall_timeout: Duration,
     /// The `ack` header of the subscriptions.
     pub ack: Ack,
     /// Whether each SEND requests a receipt.

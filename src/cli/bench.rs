@@ -116,8 +116,13 @@ fn subcommand(row: &Row) -> Command {
         .arg(flag("body", "BYTES", "Size of a message body, at least 40").default_value("128"))
         .arg(flag("time", "TIME", time_help(row.shape)).default_value(row.time))
         .arg(
-            flag("patience", "TIME", "Time without any delivery after which missing messages count as lost")
-                .default_value("5s"),
+            flag(
+                "stall-timeout",
+                "TIME",
+                "Time without any delivery after which missing messages count as lost",
+            )
+            .alias("patience")
+            .default_value("5s"),
         )
         .arg(
             flag("json", "FILE", "Writes the result as JSON; - means standard output, instead of the table")
@@ -241,8 +246,8 @@ fn options(matches: &ArgMatches, passcode: Option<String>) -> Result<Options, St
         pace,
         warmup: flags.parse("warmup", Duration::ZERO, duration)?,
         time: flags.parse("time", Duration::ZERO, |text| time(text, Duration::from_millis(1)))?,
-        patience: flags
-            .parse("patience", Duration::from_secs(5), |text| time(text, Duration::from_millis(1)))?,
+        stall_timeout: flags
+            .parse("stall-timeout", Duration::from_secs(5), |text| time(text, Duration::from_millis(1)))?,
         ack: ack.unwrap_or(Ack::Auto),
         receipts: matches.try_get_one::<bool>("receipts").ok().flatten() == Some(&true),
         pid: flags.parse("pid", None, |text| count(text, 1..=u64::from(u32::MAX)).map(Some))?,

@@ -125,7 +125,7 @@ async fn reload(rules: &Rules, running: &Loaded, loaded: Result<Loaded, Vec<Conf
         Ok(loaded) => loaded,
         Err(config_errors) => {
             for error in &config_errors {
-                warn!(mistake = %error, "reload failed; the previous configuration stays in effect");
+                warn!(%error, "reload failed; the previous configuration stays in effect");
             }
             return;
         }

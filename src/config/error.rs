@@ -5,6 +5,7 @@ use std::fmt;
 
 /// The location of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ConfigSource {
     /// The default in the table of options.
     Default,

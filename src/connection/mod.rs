@@ -26,8 +26,8 @@
 //! | the runtime's registration of the socket | 256 |
 //!
 //! With the rounding of the allocator, this was 3.2 KiB of resident memory for each connection, measured with 9,900
-//! connections (release build, jemalloc). If a buffer is not freed, the use exceeds 6 KiB, and `tests/it/idle.rs`
-//! fails.
+//! connections (release build, jemalloc). If a buffer is not freed, the use exceeds 6 KiB, and
+//! `tests/it/limits/idle.rs` fails.
 //!
 //! A SockJS session over HTTP took 23.5 KiB (measured with 4,000 streams). It uses two HTTP connections: one on which
 //! it receives, and one on which it has sent. For each of them, hyper keeps one page for reading request heads, one

@@ -5,6 +5,7 @@ use crate::config::ConfigErrors;
 
 /// The error of a broker that cannot start.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StartError {
     /// The broker cannot listen at an address.
     #[error(transparent)]

@@ -1,48 +1,13 @@
-//! Tests of the finished binary through its sockets. Each module tests one kind of behaviour.
+//! Tests of the finished binary through its sockets. Each folder tests one area, each file one kind of
+//! behaviour.
 
 mod support;
 
-mod acks;
-mod attacks;
 mod auth;
-mod bad_input;
-mod bench;
-mod charges;
 mod command;
-mod connect;
-mod dialects;
-mod endings;
-mod errors;
-mod fairness;
-mod heartbeats;
+mod destinations;
 mod http;
-mod idle;
-mod kill;
 mod limits;
-mod listening;
-mod log;
-mod loss;
-mod memory;
-mod passwd;
-mod permissions;
-mod presence;
-mod privacy;
 mod queues;
-mod receipts;
-mod reconnect;
-mod services;
-mod shutdown;
-mod slow;
-mod sockets;
 mod sockjs;
-mod soft_errors;
-mod stale_acks;
-mod subscription_memory;
-mod temp_queues;
-mod topics;
-mod transactions;
-mod user_destinations;
-mod users;
-mod versions;
-mod websocket;
-mod wrong_protocol;
+mod stomp;

@@ -226,7 +226,7 @@ pub(super) mod tests {
             pace: Pace::Window(64),
             warmup: Duration::from_secs(1),
             time: Duration::from_secs(2),
-            patience: Duration::from_secs(5),
+            stall_timeout: Duration::from_secs(5),
             ack: Ack::Auto,
             receipts: false,
             pid: None,

@@ -273,7 +273,7 @@ fn faults_of_a_broker_are_detected_and_exit_with_2() {
         (Fault::Error, [0; 4], "the broker sent an ERROR: enough"),
         (Fault::Hangup, [0; 4], "the broker closed the connection"),
     ] {
-        let load = "--subscribers 1 --rate 500 --warmup 0 --time 100ms --patience 3s --json -";
+        let load = "--subscribers 1 --rate 500 --warmup 0 --time 100ms --stall-timeout 3s --json -";
         let run = run(&format!("fan-out --url tcp://{} {load}", FakeBroker::start(fault)));
         assert_eq!(run.code, Some(2), "{fault:?}: {}{}", run.out, run.errors);
         let json = run.json();
