@@ -30,7 +30,7 @@ FOREIGN = ('id="synthetic-implementations"', 'id="blanket-implementations"')
 def text_of(markup):
     """Returns the text of a piece of HTML on one line."""
     text = html.unescape(re.sub(r"<[^>]+>", "", markup))
-    return re.sub(r"\s+", " ", text).replace("( ", "(").replace(", )", ")").strip()
+    return re.sub(r"\s+", " ", text).replace("]pub", "] pub").replace("( ", "(").replace(", )", ")").strip()
 
 
 def page_lines(page):
