@@ -14,7 +14,7 @@ use self::shared::Shared;
 use super::credentials::{Credentials, Handshake, bare_token};
 use super::gate::Gates;
 use super::keyed_digest::Key;
-use super::login_error::{Cause, Refused};
+use super::login_error::{Cause, LoginError};
 use super::options::Options;
 use super::principal::Principal;
 use super::secret::Secret;
@@ -38,10 +38,10 @@ const SMALL_BYTES_MAX: usize = 1024;
 ///  authenticate ──► equal login in progress? wait with it ───────────────────────────────────────────────────────┐
 ///                      │ no: spawn a task                                                                       │
 ///                      ▼                                                                                        │
-///                   throttled? wait, or Refused ──► permit (auth-waiting-max) ──► one source after the other    │
-///                                                   or Refused                    (auth-timeout each)           │
+///                   throttled? wait, or LoginError ──► permit (auth-waiting-max) ──► one source after the other    │
+///                                                   or LoginError                 (auth-timeout each)           │
 ///                                                                                              │                │
-///                                              Principal, or Refused (delayed if repeated), for all clients ◄───┘
+///                                              Principal, or LoginError (delayed if repeated), for all clients ◄───┘
 /// ```
 /// A check that has begun is completed even if its clients have disconnected: a success is cached, and the throttle
 /// counts a failure. A login that still waits to be checked ends when its last client disconnects.
@@ -101,7 +101,7 @@ impl Authenticator {
     /// (`auth-waiting-max`), logins hold too much memory (`memory-bytes-max`), or a source timed out (`auth-timeout`)
     /// or cannot be reached.
     #[cfg(test)]
-    pub async fn authenticate(&self, credentials: Credentials) -> Result<Principal, Refused> {
+    pub async fn authenticate(&self, credentials: Credentials) -> Result<Principal, LoginError> {
         self.authenticate_until(std::future::pending(), credentials).await
     }
 
@@ -115,7 +115,7 @@ impl Authenticator {
         &self,
         disconnected: impl Future<Output = ()>,
         credentials: Credentials,
-    ) -> Result<Principal, Refused> {
+    ) -> Result<Principal, LoginError> {
         let credentials = self.shared.canonical(credentials.explicit());
         let mut progress = self.shared.join(credentials, Purpose::Login, self.budget.charge(0))?;
         let mut delay = progress.clone();
@@ -135,7 +135,7 @@ impl Authenticator {
     ///
     /// # Errors
     /// There is no token, or as for [`Authenticator::authenticate`].
-    pub async fn renew(&self, credentials: Credentials) -> Result<Principal, Refused> {
+    pub async fn renew(&self, credentials: Credentials) -> Result<Principal, LoginError> {
         let address = credentials.handshake.address;
         let handshake = Arc::new(Handshake { address, ..Handshake::default() });
         let token_credentials = Credentials { login: None, handshake, ..credentials };
@@ -225,7 +225,7 @@ impl Shared {
         credentials: Credentials,
         purpose: Purpose,
         mut charge: Charge,
-    ) -> Result<ProgressReceiver, Refused> {
+    ) -> Result<ProgressReceiver, LoginError> {
         let digest = self.key.digest(&(&credentials, purpose));
         let mut in_progress = self.in_progress.lock();
         if let Some(progress) = in_progress.get(&digest) {

@@ -13,7 +13,7 @@ pub enum Cause {
 
 /// A rejected login. The texts for the client are the same whether or not the user name exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct LoginError {
     /// Text for the `message` header of the ERROR frame.
     pub summary: &'static str,
     /// Text for the body of the ERROR frame.

@@ -6,8 +6,8 @@
 mod authenticator;
 mod claims;
 mod credentials;
-pub mod fetch;
 mod gate;
+pub mod http_client;
 mod keyed_digest;
 mod login_error;
 mod name;
@@ -27,7 +27,7 @@ pub(crate) use crate::auth::sources::users_file::{edit, record};
 pub use authenticator::Authenticator;
 pub use credentials::{Credentials, Handshake, ProxyUser};
 pub(crate) use credentials::{bare_token, is_read_as_token, scheme};
-pub use login_error::{Cause, Refused};
+pub use login_error::{Cause, LoginError};
 pub use name::Names;
 pub use options::Options;
 pub use principal::{Principal, SERVICE};

@@ -1,6 +1,6 @@
 //! The options of authentication.
 
-use super::fetch::Url;
+use super::http_client::Url;
 use super::name::Names;
 use super::password::passcode::Passcode;
 use super::sources::kind::SourceKind;

@@ -48,7 +48,7 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Parsed {
     match command(is_short).try_get_matches_from(&arguments) {
         Ok(matches) => match matches.subcommand_name() {
             Some(own) if own != CHECK_CONFIG => Parsed::Invalid(format!(
-                "error: {own} accepts no options of the broker; write stompbox {own} at the beginning\n"
+                "error: the command {own} accepts no options of the broker; remove the options before it: stompbox {own} …\n"
             )),
             _ => Parsed::Arguments(from_matches(&matches)),
         },
@@ -66,9 +66,9 @@ fn command(is_short: bool) -> Command {
         .about(env!("CARGO_PKG_DESCRIPTION"))
         .after_help("stompbox --help describes every option.")
         .after_long_help(
-            "Every option can also be set in the environment (--frame-bytes-max: STOMPBOX_FRAME_BYTES_MAX) and in \
-             the file (frame-bytes-max = \"2MiB\"; users: user = [\"NAME:PASSCODE\"]). Flags override the \
-             environment, and the environment overrides the file.\n\nBYTES: 65536, 64KiB, 2MiB, 1GiB. TIME: 500ms, 10s, 1m, 2h.",
+            "Every option can also be set in the environment and in the file: --frame-bytes-max 2MiB is \
+             STOMPBOX_FRAME_BYTES_MAX=2MiB in the environment and frame-bytes-max = \"2MiB\" in the file. An option \
+             that can be repeated is a list in the file: user = [\"NAME:PASSCODE\"]. Flags override the environment, and the environment overrides the file.\n\nBYTES: 65536, 64KiB, 2MiB, 1GiB. TIME: 500ms, 10s, 1m, 2h.",
         )
         .disable_help_subcommand(true)
         .next_line_help(!is_short)
@@ -265,11 +265,11 @@ mod tests {
             (&["chek-config"], "error: chek-config: unknown command; did you mean check-config?\n"),
             (
                 &["--tcp", "off", "bench"],
-                "error: bench accepts no options of the broker; write stompbox bench at the beginning\n",
+                "error: the command bench accepts no options of the broker; remove the options before it: stompbox bench …\n",
             ),
             (
                 &["--tcp", "off", "passwd"],
-                "error: passwd accepts no options of the broker; write stompbox passwd at the beginning\n",
+                "error: the command passwd accepts no options of the broker; remove the options before it: stompbox passwd …\n",
             ),
             (
                 &["--user", "alice:a", "bob:sesame"],

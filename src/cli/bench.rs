@@ -125,8 +125,12 @@ fn subcommand(row: &Row) -> Command {
             .default_value("5s"),
         )
         .arg(
-            flag("json", "FILE", "Writes the result as JSON; - means standard output, instead of the table")
-                .value_hint(ValueHint::FilePath),
+            flag(
+                "json",
+                "FILE",
+                "Writes the result as JSON to FILE. If FILE is -, prints the JSON instead of the table",
+            )
+            .value_hint(ValueHint::FilePath),
         );
     match row.shape {
         Shape::FanOut => flow_flags(command, row, flag, "Number of connections that subscribe"),

@@ -2,7 +2,7 @@
 
 use super::listen::Listen;
 use super::sections::Config;
-use crate::auth::fetch::Client;
+use crate::auth::http_client::Client;
 use crate::auth::sources::token::Tokens;
 use crate::auth::{SourceKind, check_users_file};
 use crate::http::policy::forwarded::Proxies;

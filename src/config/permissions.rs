@@ -70,7 +70,7 @@ impl Config {
             Some((_, reason)) => (Preset::Safe, reason),
             None => (
                 Preset::Open,
-                "only this machine can connect, and there are no users or only those of the option user",
+                "only this machine can connect, and no source of users other than the option user is configured",
             ),
         }
     }

@@ -118,8 +118,8 @@ pub(super) fn path(text: &str) -> Result<String, String> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte));
     if is_reserved || !is_plain || !text.starts_with('/') || text.contains("//") {
         return Err(format!(
-            "invalid value {text:?}: expected a path such as /ws (letters, digits, - . _ ~ and /) other than /, \
-             /assets, /health, /ready and /metrics, and without a trailing /"
+            "invalid value {text:?}: expected a path such as /ws: it begins with /, does not end with /, consists of \
+             letters, digits and - . _ ~ /, and is not /assets, /health, /ready or /metrics"
         ));
     }
     Ok(text.to_owned())

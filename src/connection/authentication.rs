@@ -5,7 +5,7 @@
 use super::log::agent::agent_for_log;
 use super::state::Connection;
 use super::state::pending_authentication::{AuthenticationKind, PendingAuthentication};
-use crate::auth::{Cause, Credentials, Principal, Refused};
+use crate::auth::{Cause, Credentials, LoginError, Principal};
 use crate::outbound_queue::Label;
 use crate::session::{Action, Receipt};
 use crate::wire::Wire;
@@ -130,7 +130,7 @@ impl<W: Wire> Connection<W> {
 
     /// Logs a failed login or token check. A source that cannot be reached causes a separate warning. If a client fails
     /// again and again, the log shows its first failures and sums up the others ([`super::log::logins`]).
-    fn log_failed_login(&mut self, refused: &Refused, now: Instant) {
+    fn log_failed_login(&mut self, refused: &LoginError, now: Instant) {
         let (reason, address, log) = (refused.reason.as_str(), self.address, &self.context.login_log);
         let is_logged = match refused.cause {
             Cause::Source(source) => {
@@ -188,7 +188,7 @@ impl<W: Wire> Connection<W> {
 }
 
 /// Returns the value of the metrics label for the result of a login.
-fn login_label(result: &Result<Principal, Refused>) -> &'static str {
+fn login_label(result: &Result<Principal, LoginError>) -> &'static str {
     match result.as_ref().map_err(|refused| refused.cause) {
         Ok(_) => "accepted",
         Err(Cause::Credentials) => "refused",

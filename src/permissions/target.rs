@@ -215,7 +215,7 @@ fn parse_owner(text: &str) -> Result<TargetSegment, String> {
     if text.starts_with('~') {
         return Err(format!(
             "invalid user {text:?}: a segment that begins with ~ is the address of a session and needs no \
-             rule; expected the name of a user, with a leading ~ written as %7E"
+             rule; expected the name of a user. If the name itself begins with ~, write %7E instead"
         ));
     }
     match parse_segment(text)? {

@@ -76,7 +76,7 @@ pub(crate) const LAYOUT: Layout = Layout {
             items: &["Credentials", "Credentials::default", "Secret", "Secret::new", "bare_token"],
             reason: "plain data; it contains the client's address, a type of std::net that is no socket",
         },
-        Allowance { module: "auth", items: &["Refused"], reason: "plain data: why a login was rejected" },
+        Allowance { module: "auth", items: &["LoginError"], reason: "plain data: why a login was rejected" },
         Allowance {
             module: "auth",
             items: &["Hash", "Hash::parse"],

@@ -1,11 +1,11 @@
 //! The results of logins, and the texts for the client and for the log.
 
 use crate::auth::credentials::Credentials;
-use crate::auth::login_error::{Cause, Refused};
+use crate::auth::login_error::{Cause, LoginError};
 use crate::auth::principal::Principal;
 
 /// The result of a login.
-pub(super) type LoginResult = Result<Principal, Refused>;
+pub(super) type LoginResult = Result<Principal, LoginError>;
 
 /// The result of a check. The reasons are for the log.
 pub(super) enum Checked {
@@ -27,8 +27,8 @@ pub(super) enum Checked {
 const REFUSED: &str = "login failed";
 const NOT_CHECKED: &str = "login not checked";
 
-fn too_many_logins() -> Refused {
-    Refused {
+fn too_many_logins() -> LoginError {
+    LoginError {
         summary: NOT_CHECKED,
         detail: "Too many logins are being checked (limit auth-waiting-max); try again later.".to_owned(),
         reason: "too many logins are being checked".to_owned(),
@@ -38,8 +38,8 @@ fn too_many_logins() -> Refused {
 }
 
 /// Returns the refusal of a large login that does not fit into the budget.
-pub(super) fn out_of_memory() -> Refused {
-    Refused {
+pub(super) fn out_of_memory() -> LoginError {
+    LoginError {
         summary: NOT_CHECKED,
         detail:
             "The memory for unauthenticated clients (a part of memory-bytes-max) is full, and this login is \
@@ -51,16 +51,16 @@ pub(super) fn out_of_memory() -> Refused {
     }
 }
 
-pub(super) fn not_checked(reason: String, cause: Cause) -> Refused {
+pub(super) fn not_checked(reason: String, cause: Cause) -> LoginError {
     let detail = match cause {
         Cause::Busy => "Too many logins failed; try again later.",
         _ => "The login cannot be checked now; try again later.",
     };
-    Refused { summary: NOT_CHECKED, detail: detail.to_owned(), reason, cause, limit: None }
+    LoginError { summary: NOT_CHECKED, detail: detail.to_owned(), reason, cause, limit: None }
 }
 
-pub(super) fn client_left() -> Refused {
-    Refused {
+pub(super) fn client_left() -> LoginError {
+    LoginError {
         detail: "Too many logins failed, so this login is delayed, but the client closed its side of the \
                  connection. Keep the connection open until the answer arrives, or try again later."
             .to_owned(),
@@ -68,8 +68,8 @@ pub(super) fn client_left() -> Refused {
     }
 }
 
-pub(super) fn refused(detail: String, reason: String) -> Refused {
-    Refused { summary: REFUSED, detail, reason, cause: Cause::Credentials, limit: None }
+pub(super) fn refused(detail: String, reason: String) -> LoginError {
+    LoginError { summary: REFUSED, detail, reason, cause: Cause::Credentials, limit: None }
 }
 
 /// Returns the answer to a client. The text of a refusal depends only on the credentials that the client sent, not on

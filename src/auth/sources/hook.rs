@@ -12,7 +12,7 @@ mod cache;
 pub(crate) mod options;
 
 use crate::auth::credentials::Credentials;
-use crate::auth::fetch::{Client, HttpResponse, Url};
+use crate::auth::http_client::{Client, HttpResponse, Url};
 use crate::auth::now::Now;
 use crate::auth::principal::Principal;
 use crate::auth::source::{Check, Decision, Source};
@@ -158,7 +158,7 @@ fn read_accepted(map: &Map<String, Value>, now: Now) -> Result<Decision, &'stati
 mod tests {
     use super::*;
     use crate::auth::credentials::Handshake;
-    use crate::auth::fetch::RESPONSE_BYTES_MAX;
+    use crate::auth::http_client::RESPONSE_BYTES_MAX;
     use crate::auth::secret::Secret;
     use crate::auth::sources::test_server::{ReceivedRequest, Reply, TestServer};
     use serde_json::json;

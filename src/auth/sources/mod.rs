@@ -19,7 +19,7 @@ use self::proxy::Proxy;
 use self::static_users::StaticUsers;
 use self::token::Tokens;
 use self::users_file::UsersFile;
-use super::fetch::Client;
+use super::http_client::Client;
 use super::options::Options;
 use super::password::verifier::Verifier;
 use super::source::Source;

@@ -69,7 +69,8 @@ impl SubscriptionTarget {
         }
     }
 
-    /// Returns the destination or pattern. All of its subscribers share its text in memory.
+    /// Returns the destination or pattern. The returned value is a cheap clone: all subscribers share one copy of the
+    /// text.
     pub(super) fn selector(&self) -> Selector {
         match self {
             SubscriptionTarget::Topic(_, topic, _) => Selector::Exact(topic.destination().clone()),

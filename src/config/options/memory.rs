@@ -11,9 +11,10 @@ pub(crate) const MEMORY: &[OptionRow] = &[
         "Maximum memory that clients can make the broker use: outbound queues, work queues, transactions, input, and \
          subscriptions with their names. At 7/8 of the limit publishers are throttled; at the limit SEND is rejected. \
          Subscriptions and names of transactions may use a quarter of it; above that SUBSCRIBE and BEGIN are \
-         rejected. Unfinished frames may use another quarter; if a frame does not fit, frames that have stalled are \
-         dropped, and if there are none, the client gets ERROR. HTTP requests with header sections above 4 KiB may \
-         use an eighth; above that they are rejected. A COMMIT may add half of the memory that is left.",
+         rejected. Unfinished frames may use another quarter. If a further frame does not fit, the broker drops \
+         stalled frames of other clients and rejects these clients; if that does not free enough memory, it rejects \
+         the client of the further frame. HTTP requests with header sections above 4 KiB may use an eighth; above \
+         that they are rejected. One COMMIT may use at most half of the memory that is free.",
         |c, v| store(&mut c.memory_bytes_max, size(v, KIB * KIB..=TIB)),
     ),
     bytes(

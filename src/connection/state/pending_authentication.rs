@@ -1,12 +1,12 @@
 //! An authentication in progress.
 
-use crate::auth::{Principal, Refused};
+use crate::auth::{LoginError, Principal};
 use crate::session::Receipt;
 use std::future::Future;
 use std::pin::Pin;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) type AuthenticationFuture = Pin<Box<dyn Future<Output = Result<Principal, Refused>> + Send>>;
+pub(crate) type AuthenticationFuture = Pin<Box<dyn Future<Output = Result<Principal, LoginError>> + Send>>;
 
 /// An authentication in progress.
 pub(crate) struct PendingAuthentication {

@@ -4,7 +4,7 @@
 //! SEND, SUBSCRIBE, UNSUBSCRIBE, ACK or NACK leaves the session open, and the client gets the text of the ERROR as a
 //! MESSAGE of `/user/queue/errors`.
 
-use crate::auth::{Credentials, Principal, Refused, Secret, bare_token};
+use crate::auth::{Credentials, LoginError, Principal, Secret, bare_token};
 use crate::destination::{Address, Destination, Owner, Selector};
 use crate::permissions::{AccessDenied, Permissions, Verb};
 use crate::session::action::{Action, Publish, Receipt, RejectedAction, SendTarget};
@@ -179,7 +179,7 @@ impl Session {
     /// Handles the result of [`Action::Renew`].
     pub fn token_renewed(
         &mut self,
-        result: Result<Principal, Refused>,
+        result: Result<Principal, LoginError>,
         receipt: Option<Receipt>,
         actions: &mut Vec<Action>,
     ) {

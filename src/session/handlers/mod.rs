@@ -20,7 +20,7 @@ use super::state::State;
 use super::subscriptions::{AckMode, Subscription};
 use super::timers::HeartbeatEvent;
 use super::unsettled::{AckId, AckIdBuffer};
-use crate::auth::{Principal, Refused};
+use crate::auth::{LoginError, Principal};
 use crate::outbound_queue::Delivery;
 use crate::permissions::Permissions;
 use access::may_be_soft;
@@ -77,7 +77,7 @@ impl Session {
     /// Handles the result of [`Action::Authenticate`]. `permissions` are the current rules.
     pub fn authenticated(
         &mut self,
-        result: Result<Principal, Refused>,
+        result: Result<Principal, LoginError>,
         permissions: Arc<Permissions>,
         now: Instant,
         actions: &mut Vec<Action>,

@@ -294,7 +294,7 @@ fn token_is_renewed_by_send_to_auth_refresh() {
 
 #[test]
 fn failed_token_renewal_ends_the_session() {
-    let refused = Refused {
+    let refused = LoginError {
         summary: "login failed",
         detail: "No.".into(),
         reason: "x".into(),

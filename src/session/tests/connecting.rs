@@ -122,7 +122,7 @@ fn failed_authentication_sends_error_and_closes() {
     {
         let mut peer = Peer::new(Options::default());
         peer.send("CONNECT accept-version:1.1").take();
-        let refused = Refused {
+        let refused = LoginError {
             summary: "go away",
             detail: "The passcode is wrong.".into(),
             reason: "x".into(),

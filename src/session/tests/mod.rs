@@ -15,7 +15,7 @@ mod transacting;
 mod users;
 
 use super::*;
-use crate::auth::{Principal, Refused};
+use crate::auth::{LoginError, Principal};
 use crate::budget::Budget;
 use crate::outbound_queue::{Delivery, Key, Message, Tag};
 use bytes::{Bytes, BytesMut};

@@ -1,7 +1,7 @@
 //! A key set in a file, which is read again when it has changed.
 
 use super::keys::{Key, parse_set};
-use crate::auth::fetch::RESPONSE_BYTES_MAX;
+use crate::auth::http_client::RESPONSE_BYTES_MAX;
 use parking_lot::Mutex;
 use std::fs::File;
 use std::io::Read;

@@ -1,7 +1,7 @@
 //! A key set at a URL. It is fetched by the first login that needs it, and again when it is old or lacks a key.
 
 use super::keys::{Key, parse_set};
-use crate::auth::fetch::{Client, Url};
+use crate::auth::http_client::{Client, Url};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;

@@ -16,7 +16,7 @@ mod tests;
 
 use super::kind::SourceKind;
 use crate::auth::credentials::Credentials;
-use crate::auth::fetch::{Client, Url};
+use crate::auth::http_client::{Client, Url};
 use crate::auth::now::Now;
 use crate::auth::password::hash_pool::cores;
 use crate::auth::principal::Principal;

@@ -1,6 +1,6 @@
 //! Settings for tokens.
 
-use crate::auth::fetch::Url;
+use crate::auth::http_client::Url;
 use crate::auth::secret::Secret;
 use std::path::PathBuf;
 use std::str::FromStr;
