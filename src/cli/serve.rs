@@ -61,7 +61,7 @@ async fn run(loaded: Loaded, load: impl Load) -> Result<Instant, String> {
     let drain_time = loaded.config.drain_time;
     log_warnings(&loaded.warnings);
     log_rules(&loaded.config);
-    let server = Server::bind(loaded.config.clone()).await.map_err(|error| error.to_string())?;
+    let server = Server::bind_checked(loaded.config.clone()).await.map_err(|error| error.to_string())?;
     announce(&server.listening());
     let rules = server.rules();
     let metrics = server.metrics();

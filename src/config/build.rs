@@ -33,11 +33,8 @@ impl Config {
     /// # Errors
     /// One error for each contradiction.
     pub fn check(&self) -> Result<(), ConfigErrors> {
-        let errors: Vec<ConfigError> = check::CHECKS
-            .iter()
-            .filter_map(|check| {
-                Some(ConfigError::new(ConfigSource::Program, check.keys[0], (check.find_error)(self)?))
-            })
+        let errors: Vec<_> = check::contradictions(self, |_| false)
+            .map(|(keys, text)| ConfigError::new(ConfigSource::Program, keys[0], text))
             .collect();
         if errors.is_empty() { Ok(()) } else { Err(ConfigErrors(errors)) }
     }

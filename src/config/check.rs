@@ -19,7 +19,7 @@ pub(super) struct Check {
     pub(super) find_error: fn(&Config) -> Option<String>,
 }
 
-pub(super) const CHECKS: &[Check] = &[
+const CHECKS: &[Check] = &[
     Check { keys: &["tcp", "http"], find_error: no_listener },
     Check { keys: &["tcp", "http"], find_error: same_address_twice },
     Check { keys: &["tcp", "http"], find_error: overlapping_addresses },
@@ -45,6 +45,16 @@ pub(super) const CHECKS: &[Check] = &[
     Check { keys: &["ws-message-bytes-max", "frame-bytes-max"], find_error: frame_beyond_message },
     Check { keys: &["redelivery-backoff", "redelivery-backoff-max"], find_error: backoff_beyond_max },
 ];
+
+/// Returns the contradictions between options: the keys of the options, and the text of the error. Skips the checks of
+/// options for which `is_invalid` returns true.
+pub(super) fn contradictions(
+    config: &Config,
+    is_invalid: impl Fn(&str) -> bool,
+) -> impl Iterator<Item = (&'static [&'static str], String)> {
+    let checks = CHECKS.iter().filter(move |check| !check.keys.iter().any(|key| is_invalid(key)));
+    checks.filter_map(|check| Some((check.keys, (check.find_error)(config)?)))
+}
 
 fn no_listener(c: &Config) -> Option<String> {
     let is_off = c.listen_tcp.is_empty() && c.listen_http.is_empty();

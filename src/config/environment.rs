@@ -2,7 +2,7 @@
 
 use super::entry::ConfigEntry;
 use super::error::{ConfigError, ConfigSource};
-use super::row::ValueKind;
+use super::row::{ValueKind, variable};
 use super::table;
 use std::ffi::OsString;
 
@@ -54,9 +54,7 @@ impl Environment {
             self.file = Some(value);
             return;
         }
-        let found = table::find_variable(name).map(|row| (row, None));
-        let renamed = || table::find_renamed_variable(name).map(|(row, earlier)| (row, Some(earlier)));
-        let Some((row, earlier_name)) = found.or_else(renamed) else {
+        let Some((row, earlier_name)) = table::find_by_any_name(|key| variable(key) == name) else {
             let known: Vec<String> =
                 table::rows().map(|row| row.variable()).chain([FILE.to_owned()]).collect();
             let known = known.iter().map(String::as_str);

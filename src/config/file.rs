@@ -41,9 +41,7 @@ pub(super) fn parse(path: &str, text: &str) -> (Vec<ConfigEntry>, Vec<ConfigErro
     items.sort_by_key(|(key, _)| key.span().start);
     for (key, value) in items {
         let (offset, name) = (key.span().start, key.get_ref().as_ref());
-        let found = table::find(name).map(|row| (row, None));
-        let renamed = || table::find_renamed(name).map(|(row, earlier)| (row, Some(earlier)));
-        let result = match found.or_else(renamed) {
+        let result = match table::find_by_any_name(|key| key == name) {
             None => Err(unknown(source(offset), name, value.get_ref())),
             Some((row, earlier_name)) => match texts(row, value.get_ref()) {
                 Ok(texts) => Ok(ConfigEntry { row, texts, source: source(offset), earlier_name }),

@@ -133,14 +133,10 @@ impl Layers {
     fn finish(mut self) -> Result<Loaded, Vec<ConfigError>> {
         let invalid_keys: HashSet<String> =
             self.config_errors.iter().map(|error| error.key.clone()).collect();
-        for check in check::CHECKS {
-            if check.keys.iter().any(|key| invalid_keys.contains(*key)) {
-                continue;
-            }
-            if let Some(text) = (check.find_error)(&self.config) {
-                self.config_errors.push(self.cross_option_error(check.keys, text));
-            }
-        }
+        let contradictions: Vec<_> = check::contradictions(&self.config, |key| invalid_keys.contains(key))
+            .map(|(keys, text)| self.cross_option_error(keys, text))
+            .collect();
+        self.config_errors.extend(contradictions);
         if !self.config_errors.is_empty() {
             self.config_errors.sort_by_key(|error| error.source.rank());
             return Err(self.config_errors);

@@ -15,7 +15,7 @@ use super::options::sockjs::SOCKJS;
 use super::options::token::TOKEN;
 use super::options::users::USERS;
 use super::options::web::WEB;
-use super::row::{Group, OptionRow, variable};
+use super::row::{Group, OptionRow};
 use super::sections::Config;
 
 /// All options, in groups with headings.
@@ -58,30 +58,28 @@ pub const RENAMED: [(&str, &str); 3] = [
     ("permissions", "default-permissions"),
 ];
 
-/// Returns the option whose earlier key is `key`, and this key.
-pub(super) fn find_renamed(key: &str) -> Option<(&'static OptionRow, &'static str)> {
-    let (earlier, present) = RENAMED.iter().find(|(earlier, _)| *earlier == key)?;
-    Some((find(present)?, earlier))
-}
-
 /// Returns the option with the given key.
 pub fn find(key: &str) -> Option<&'static OptionRow> {
     rows().find(|row| row.key == key)
 }
 
-/// Returns the option whose environment variable had the name `name` earlier, and the earlier key.
-pub(super) fn find_renamed_variable(name: &str) -> Option<(&'static OptionRow, &'static str)> {
-    RENAMED.iter().find_map(|(earlier, _)| find_renamed(earlier).filter(|_| variable(earlier) == name))
-}
-
-/// Returns the option with the given environment variable.
-pub(super) fn find_variable(name: &str) -> Option<&'static OptionRow> {
-    rows().find(|row| variable(row.key) == name)
+/// Returns the option that has, or had earlier, a key for which `is_named` returns true. The second value is the
+/// earlier key if that is the one.
+pub(super) fn find_by_any_name(
+    is_named: impl Fn(&str) -> bool,
+) -> Option<(&'static OptionRow, Option<&'static str>)> {
+    let present = rows().find(|row| is_named(row.key)).map(|row| (row, None));
+    let renamed = || {
+        let (earlier, present) = RENAMED.iter().find(|(earlier, _)| is_named(earlier))?;
+        Some((find(present)?, Some(*earlier)))
+    };
+    present.or_else(renamed)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::row::variable;
     use std::collections::HashSet;
 
     #[test]
@@ -140,7 +138,8 @@ mod tests {
             assert!(row.key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{}", row.key);
             assert!(seen.insert(row.key), "{} is in the table twice", row.key);
             assert!(row.help.ends_with('.') && row.help.len() > 20, "{}", row.key);
-            assert_eq!(find_variable(&row.variable()).map(|row| row.key), Some(row.key));
+            let found = find_by_any_name(|key| variable(key) == row.variable());
+            assert_eq!(found.map(|(row, earlier)| (row.key, earlier)), Some((row.key, None)));
         }
         assert_eq!(
             find("frame-bytes-max").map(OptionRow::variable).as_deref(),

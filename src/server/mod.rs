@@ -105,9 +105,15 @@ impl Server {
     /// [`StartError::Bind`] if the broker cannot listen at an address; [`StartError::Config`] and [`StartError::Users`]
     /// if the options are invalid.
     pub async fn bind(config: Config) -> Result<Server, StartError> {
+        config.check()?;
+        Server::bind_checked(config).await
+    }
+
+    /// Starts a broker like [`Server::bind`], with a configuration that was checked when it was loaded.
+    pub(crate) async fn bind_checked(config: Config) -> Result<Server, StartError> {
         let listeners =
             listening::bind(&config.listen_tcp, &config.listen_http, config.transport.backlog).await?;
-        Server::start(config, listeners)
+        Server::start_checked(config, listeners)
     }
 
     /// Starts a broker on sockets that are open already. The addresses in `config` are used only to decide what users
@@ -117,6 +123,10 @@ impl Server {
     /// [`StartError::Config`] and [`StartError::Users`] if the options are invalid.
     pub fn start(config: Config, listeners: Listeners) -> Result<Server, StartError> {
         config.check()?;
+        Server::start_checked(config, listeners)
+    }
+
+    fn start_checked(config: Config, listeners: Listeners) -> Result<Server, StartError> {
         let permissions = config.permissions();
         let authenticator = Authenticator::new(config.users).map_err(StartError::Users)?;
         let node = random_name()[..BOOT_ID_BYTES].to_owned();
