@@ -7,7 +7,7 @@ use super::connection::HttpConnection;
 use super::health::{self, Readiness};
 use super::metrics_page;
 use super::options::Options;
-use super::page::Page;
+use super::page::{self, Page};
 use super::pages;
 use super::policy::forwarded::is_forwarded;
 use super::policy::host_policy::check_count;
@@ -158,7 +158,7 @@ fn page(page: Page) -> Response<Body> {
 }
 
 fn plain(status: StatusCode, text: String) -> Response<Body> {
-    response(status, "text/plain; charset=utf-8", text)
+    response(status, page::TEXT, text)
 }
 
 fn response(status: StatusCode, content_type: &'static str, text: String) -> Response<Body> {
