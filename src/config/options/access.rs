@@ -10,22 +10,24 @@ pub(crate) const ACCESS: &[OptionRow] = &[
         "default-permissions",
         "auto|safe|open",
         "auto",
-        "Permissions that apply where no rule of the option permission matches. safe: read topics and presence, send \
-         to services and to queues of users, and use the client's own queues and topics. open: everything except \
-         reading messages of other users. auto: open if only this machine can connect, no proxy is configured \
-         (trusted-proxies, allowed-hosts), and there are no users or only those of the option user; otherwise safe. \
-         check-config shows the rules.",
+        "Permissions that apply if no rule of the option permission matches. safe allows clients to read topics and \
+         presence, and to send to services and to queues of users. With safe, clients may also use their own queues \
+         and topics. open allows everything except reading messages of other users. auto selects safe if other \
+         machines can connect. It also selects safe if trusted-proxies or allowed-hosts is set. The same applies if \
+         users come from a source other than the option user. Otherwise auto selects open. check-config shows the \
+         rules.",
         |c, v| store(&mut c.permissions.preset, preset(v)),
     ),
     OptionRow {
         key: "permission",
         value: "RULE",
         default: "",
-        help: "A permission rule has four words: allow or deny; send, subscribe or all; anyone, users, anonymous, \
-               user:NAME or role:NAME; and a destination with wildcards. {user} and {claim.NAME} stand for one \
-               segment. The broker escapes ., / and % in it as %2E, %2F and %25, except directly after /user/. Repeat \
-               the option for each rule; the first rule that matches decides. In the environment semicolons separate \
-               rules. Example: allow send role:editor /topic/news.**.",
+        help: "Permission rule of four words. The first word is allow or deny. The second is send, subscribe or all. \
+               The third is anyone, users, anonymous, user:NAME or role:NAME. The fourth is a destination with \
+               wildcards. {user} and {claim.NAME} stand for one segment. The broker escapes ., / and % in this \
+               segment as %2E, %2F and %25. Directly after /user/ it does not escape them. Repeat the option for each \
+               rule. The first rule that matches decides. In the environment semicolons separate rules. Example: \
+               allow send role:editor /topic/news.**.",
         kind: ValueKind::List { clear: |c| c.permissions.rules.clear(), hidden: false },
         set: |c, v| {
             c.permissions.rules.push(Rule::parse(v)?);
@@ -36,13 +38,13 @@ pub(crate) const ACCESS: &[OptionRow] = &[
         "show-sender",
         "false",
         "Adds the header user-name, which names the sender, to messages of topics and queues. Messages to users and \
-         services always have it.",
+         services always have this header.",
         |c, v| store(&mut c.session.show_sender, switch(v)),
     ),
     boolean(
         "demo",
         "true",
-        "Serves the demo chat at /. If the default permissions are safe, also allows its users to send to \
+        "Serves the demo chat at /. If the default permissions are safe, every client may also send to \
          /topic/chat.**.",
         |c, v| store(&mut c.http.demo, switch(v)),
     ),
@@ -50,8 +52,8 @@ pub(crate) const ACCESS: &[OptionRow] = &[
         "proxy-user-header",
         "NAME",
         "",
-        "Header in which a proxy of trusted-proxies names the user that it has authenticated. The header is ignored \
-         in requests from any other address.",
+        "Header in which a trusted proxy (trusted-proxies) names the user that the proxy has authenticated. The \
+         broker ignores the header in requests from any other address.",
         |c, v| {
             store(&mut c.http.proxy_user.user, optional(v, header_name))?;
             c.users.proxy = c.http.proxy_user.user.is_some();
@@ -62,15 +64,15 @@ pub(crate) const ACCESS: &[OptionRow] = &[
         "proxy-roles-header",
         "NAME",
         "",
-        "Header in which a proxy of trusted-proxies lists the roles of the user, separated by commas.",
+        "Header in which a trusted proxy (trusted-proxies) lists the roles of the user, separated by commas.",
         |c, v| store(&mut c.http.proxy_user.roles, optional(v, header_name)),
     ),
     text(
         "token-cookie",
         "NAME",
         "",
-        "Cookie that contains a token. It is used only for pages of the same origin and of origins that \
-         allowed-origins lists by name.",
+        "Cookie that contains a token. The broker uses the cookie only for pages of its own origin and of origins \
+         that allowed-origins names.",
         |c, v| store(&mut c.sockjs.token_cookie, optional(v, cookie_name)),
     ),
 ];

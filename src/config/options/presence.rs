@@ -8,8 +8,9 @@ pub(crate) const PRESENCE: &[OptionRow] = &[
     number(
         "presence-names-max",
         "1000",
-        "Maximum number of users of a topic up to which presence reports contain names. With more users they contain \
-         only numbers, except for watchers whose SUBSCRIBE has the header presence-names:true.",
+        "Maximum number of users of a topic for which presence reports contain names. With more users the reports \
+         contain only numbers. A watcher gets names in every case if its SUBSCRIBE has the header \
+         presence-names:true.",
         |c, v| store(&mut c.broker.presence_names_max, count(v, 0..=COUNT_MAX)),
     ),
     duration(
@@ -21,8 +22,8 @@ pub(crate) const PRESENCE: &[OptionRow] = &[
     duration(
         "presence-interval",
         "100ms",
-        "Minimum time between two reports of joins and leaves to the watchers of a topic; each report contains all \
-         changes.",
+        "Minimum time between two presence reports to the watchers of a topic. Each report contains all joins and \
+         leaves since the previous report.",
         |c, v| store(&mut c.broker.presence_interval, time(v, MILLISECOND)),
     ),
 ];

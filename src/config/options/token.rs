@@ -12,8 +12,9 @@ pub(crate) const TOKEN: &[OptionRow] = &[
     list(
         "jwt-secret",
         "SECRET",
-        "Shared secret of 32 bytes or more for tokens (JWT) signed with HS256, HS384 or HS512; give several while you \
-         replace it. Other users of this machine can see flags, so the file or the environment is a better place.",
+        "Shared secret for tokens (JWT) that are signed with HS256, HS384 or HS512. A secret has 32 bytes or more. \
+         Give several secrets while you replace one. Other users of this machine can see flags, so set the secret in \
+         the file or the environment.",
         true,
         |c| c.users.token.secrets.clear(),
         |c, v| {
@@ -24,8 +25,8 @@ pub(crate) const TOKEN: &[OptionRow] = &[
     list(
         "jwt-key-file",
         "FILE",
-        "File with a public key in PEM format for tokens: RSA for RS256 to RS512 and PS256 to PS512, P-256 for ES256, \
-         P-384 for ES384, Ed25519 for EdDSA.",
+        "File with a public key in PEM format that verifies tokens. RSA keys verify RS256 to RS512 and PS256 to \
+         PS512. P-256 keys verify ES256. P-384 keys verify ES384. Ed25519 keys verify EdDSA.",
         false,
         |c| c.users.token.key_files.clear(),
         |c, v| {
@@ -36,8 +37,9 @@ pub(crate) const TOKEN: &[OptionRow] = &[
     list(
         "jwt-jwks",
         "FILE|URL",
-        "Key set (JWKS) for tokens. A file is read again when it changes. A URL is fetched again when its keys are \
-         old (jwt-jwks-refresh) or a token names an unknown key.",
+        "File or URL of a key set (JWKS) that verifies tokens. The broker reads a file again when the file changes. \
+         The broker fetches a URL again when its keys are older than jwt-jwks-refresh. A token with an unknown key \
+         also causes a fetch.",
         false,
         |c| c.users.token.jwks.clear(),
         |c, v| {
@@ -49,7 +51,8 @@ pub(crate) const TOKEN: &[OptionRow] = &[
     duration(
         "jwt-jwks-refresh",
         "10m",
-        "Age at which keys from a URL are fetched again. Keys are fetched at most every 30s.",
+        "Age at which the broker fetches keys from a URL again. Once the broker has keys, it waits at least 30 s \
+         between two fetches.",
         |c, v| store(&mut c.users.token.jwks_refresh, time(v, MILLISECOND)),
     ),
     duration("jwt-timeout", "5s", "Maximum time to fetch keys from a URL.", |c, v| {
@@ -58,8 +61,8 @@ pub(crate) const TOKEN: &[OptionRow] = &[
     list(
         "jwt-issuer",
         "TEXT",
-        "Accepted issuer of tokens (claim iss). If none is set, tokens of every issuer whose key is known are \
-         accepted.",
+        "Accepted issuer of tokens (claim iss). By default the broker accepts tokens of every issuer that signs with \
+         a known key.",
         false,
         |c| c.users.token.issuers.clear(),
         |c, v| {
@@ -70,7 +73,7 @@ pub(crate) const TOKEN: &[OptionRow] = &[
     list(
         "jwt-audience",
         "TEXT",
-        "Accepted audience of tokens (claim aud). If none is set, tokens for every audience are accepted.",
+        "Accepted audience of tokens (claim aud). By default the broker accepts tokens for every audience.",
         false,
         |c| c.users.token.audiences.clear(),
         |c, v| {
@@ -81,38 +84,39 @@ pub(crate) const TOKEN: &[OptionRow] = &[
     duration(
         "jwt-leeway",
         "0",
-        "Maximum difference between the clocks of the issuer and the broker. A token is valid from this \
-         long before its nbf until this long after its exp.",
+        "Maximum difference between the clocks of the issuer and the broker. The broker accepts a token up to this \
+         time before its nbf and after its exp.",
         |c, v| store(&mut c.users.token.leeway, time(v, ZERO)),
     ),
     text(
         "jwt-name-claim",
         "CLAIM",
         "sub",
-        "Claim that contains the user's name; dots select members of objects.",
+        "Claim that contains the user's name. A dot selects a member of an object, as in realm.user.",
         |c, v| store(&mut c.users.token.name_claim, claim_name(v)),
     ),
     text(
         "jwt-roles-claim",
         "CLAIM",
         "roles",
-        "Claim that contains the user's roles: a list, or a text with spaces or commas between them. Dots select \
-         members of objects, as in realm_access.roles.",
+        "Claim that contains the user's roles. Its value is a list, or a text with spaces or commas between the \
+         roles. A dot selects a member of an object, as in realm_access.roles.",
         |c, v| store(&mut c.users.token.roles_claim, claim_name(v)),
     ),
     boolean(
         "jwt-require-exp",
         "true",
-        "Whether a token must have an expiry time (claim exp). A session ends when its token expires, unless the \
-         token is renewed.",
+        "Requires that every token has an expiry time (claim exp). A session ends when its token expires. To continue \
+         the session, the client renews the token before this time.",
         |c, v| store(&mut c.users.token.require_exp, switch(v)),
     ),
     text(
         "hook-url",
         "URL",
         "",
-        "URL of a service that authenticates clients: the broker sends a POST with JSON (see the documentation on the \
-         authentication hook). If the service does not answer, the hook accepts no client.",
+        "URL of a service that authenticates clients. To check a login, the broker sends a POST with JSON to this \
+         URL. See the documentation on the authentication hook. If the service does not answer, the hook accepts no \
+         client.",
         |c, v| {
             let url = |v: &str| {
                 v.parse().map_err(|error| {
@@ -125,27 +129,28 @@ pub(crate) const TOKEN: &[OptionRow] = &[
     duration(
         "hook-timeout",
         "2s",
-        "Maximum time for the answer of the hook; then the hook counts as unavailable.",
+        "Maximum time for an answer of the hook. If the hook takes longer, it counts as unavailable.",
         |c, v| store(&mut c.users.hook.timeout, time(v, MILLISECOND)),
     ),
     duration(
         "hook-cache",
         "0",
-        "Time for which a positive answer of the hook is reused for the same credentials. 0: not reused.",
+        "Time for which the broker reuses a positive answer of the hook for the same credentials. 0 turns the cache \
+         off.",
         |c, v| store(&mut c.users.hook.cache, time(v, ZERO)),
     ),
     number(
         "hook-parallel-max",
         "64",
-        "Maximum number of requests to the hook at the same time; further logins wait.",
+        "Maximum number of requests to the hook at the same time. Further logins wait.",
         |c, v| store(&mut c.users.hook.parallel_max, count(v, 1..=COUNT_MAX)),
     ),
     OptionRow {
         key: "hook-authorization",
         value: "SECRET",
         default: "",
-        help: "Value of the header Authorization in requests to the hook, so that the service can authenticate the \
-               broker.",
+        help: "Value of the header Authorization in requests to the hook. The service can use the value to \
+               authenticate the broker.",
         kind: ValueKind::Secret,
         set: |c, v| {
             if HeaderValue::from_str(v).is_err() {

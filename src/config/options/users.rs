@@ -9,10 +9,11 @@ pub(crate) const USERS: &[OptionRow] = &[
         key: "user",
         value: "NAME:PASSCODE",
         default: "",
-        help: "A user who may connect; repeat the option for each user. If any user is configured, CONNECT requires a \
-               login (see allow-anonymous). Without any source of users, every client is accepted and its login is \
-               ignored. Other users of this machine can see flags, so the file is a better place. In the environment \
-               commas separate users, so a passcode with a comma must be set in the file.",
+        help: "A user who may connect. Repeat the option for each user. If any user is configured, every client must \
+               send a login. The option allow-anonymous removes this requirement. Without any source of users, the \
+               broker accepts every client and ignores its login. Other users of this machine can see flags, so set \
+               passcodes in the file. In the environment commas separate users. Set a passcode that contains a comma \
+               in the file.",
         kind: ValueKind::Secrets { clear: |c| c.users.static_users.clear() },
         set: |c, v| {
             let (name, passcode) = user(v)?;
@@ -27,8 +28,8 @@ pub(crate) const USERS: &[OptionRow] = &[
         key: "allow-anonymous",
         value: "true|false",
         default: "false",
-        help: "Accepts clients that send no login; an incorrect login still fails. This option is required to listen \
-               on addresses that other machines can reach, unless a source of users is configured.",
+        help: "Accepts clients that send no login. A login with wrong credentials still fails. If other machines can \
+               reach the broker, set this option or configure a source of users. Otherwise the broker does not start.",
         kind: ValueKind::Switch,
         set: |c, v| store(&mut c.users.allow_anonymous, switch(v)),
     },
@@ -36,8 +37,9 @@ pub(crate) const USERS: &[OptionRow] = &[
         "users-file",
         "FILE",
         "",
-        "File of users with hashes of their passcodes; stompbox passwd creates and changes it. The broker reads it \
-         again within a second of a change. While the new content is invalid, the previous users stay in effect.",
+        "File of users with hashes of their passcodes. The command stompbox passwd creates and changes the file. The \
+         broker reads the file again within a second of a change. While the new content is invalid, the previous \
+         users stay in effect.",
         |c, v| {
             c.users.users_file = Some(v).filter(|path| !path.is_empty()).map(Into::into);
             Ok(())
