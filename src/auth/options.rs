@@ -75,7 +75,7 @@ impl Default for Options {
             users_file: None,
             allow_anonymous: false,
             names: Names::default(),
-            order: SourceKind::ALL.to_vec(),
+            order: SourceKind::CONFIGURABLE.to_vec(),
             auth_timeout: Duration::from_secs(10),
             auth_waiting_max: 65_536,
             auth_parallel_max: 0,

@@ -217,17 +217,17 @@ pub(super) fn cookie_name(text: &str) -> Result<String, String> {
     }
 }
 
-/// Parses kinds of authentication sources, each at most once.
+/// Parses the kinds of user sources that options can enable. Each kind may be listed once.
 pub(super) fn source_kinds(text: &str) -> Result<Vec<SourceKind>, String> {
     let mut kinds = Vec::new();
     for name in names(text)? {
-        match SourceKind::ALL.into_iter().find(|kind| kind.as_str() == name) {
+        match SourceKind::CONFIGURABLE.into_iter().find(|kind| kind.as_str() == name) {
             Some(kind) if kinds.contains(&kind) => {
                 return Err(format!("{name:?} is given twice; expected each once"));
             }
             Some(kind) => kinds.push(kind),
             None => {
-                let all = SourceKind::ALL.map(SourceKind::as_str).join(", ");
+                let all = SourceKind::CONFIGURABLE.map(SourceKind::as_str).join(", ");
                 return Err(format!(
                     "invalid value {name:?}: expected one or more of {all}, separated by commas"
                 ));
@@ -472,16 +472,16 @@ mod tests {
     fn authentication_order_lists_each_kind_at_most_once() {
         assert_eq!(source_kinds("hook, users-file"), Ok(vec![SourceKind::Hook, SourceKind::UsersFile]));
         assert_eq!(
-            source_kinds(&SourceKind::ALL.map(SourceKind::as_str).join(",")),
-            Ok(SourceKind::ALL.to_vec())
+            source_kinds(&SourceKind::CONFIGURABLE.map(SourceKind::as_str).join(",")),
+            Ok(SourceKind::CONFIGURABLE.to_vec())
         );
         assert_eq!(source_kinds(""), Ok(Vec::new()));
         assert_eq!(source_kinds("hook,hook"), Err("\"hook\" is given twice; expected each once".to_owned()));
-        assert!(
-            source_kinds("ldap")
-                .expect_err("unknown")
-                .contains("expected one or more of proxy, certificate, token")
-        );
+        for name in ["ldap", "certificate"] {
+            let accepted = "proxy, token, users-file, user, hook, anonymous, separated by commas";
+            let error = format!("invalid value {name:?}: expected one or more of {accepted}");
+            assert_eq!(source_kinds(&format!("token,{name}")), Err(error));
+        }
     }
 
     #[test]

@@ -32,6 +32,17 @@ impl SourceKind {
         SourceKind::Anonymous,
     ];
 
+    /// The kinds that `auth-order` accepts, in the default order: all kinds that an option can enable. No option enables
+    /// [`SourceKind::Certificate`] yet.
+    pub const CONFIGURABLE: [SourceKind; 6] = [
+        SourceKind::Proxy,
+        SourceKind::Token,
+        SourceKind::UsersFile,
+        SourceKind::User,
+        SourceKind::Hook,
+        SourceKind::Anonymous,
+    ];
+
     /// Returns the name of the kind, as in the configuration and the log.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -19,7 +19,7 @@ pub(crate) const LOGIN: &[OptionRow] = &[
     text(
         "auth-order",
         "LIST",
-        "proxy,certificate,token,users-file,user,hook,anonymous",
+        "proxy,token,users-file,user,hook,anonymous",
         "Order in which the configured sources of users check a client, separated by commas. The first source that \
          accepts or rejects the client decides. Sources that you do not list come after the listed ones. anonymous \
          always comes last. If CONNECT has a login or a token, the broker ignores credentials of the handshake.",
