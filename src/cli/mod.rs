@@ -138,7 +138,7 @@ mod tests {
             errors,
             "error: environment variable STOMPBOX_BACKLGO: unknown variable; did you mean STOMPBOX_BACKLOG?\n\
              error: --linger: invalid value \"5\": expected a number and its unit such as 500ms, 10s, 1m or 2h\n\
-             error: --tcp: tcp and http are both off, so no client could connect; set an address for one of them\n\
+             error: --tcp: tcp and http are both off, so no client can connect. Set an address for one of them\n\
              3 configuration errors\n"
         );
     }

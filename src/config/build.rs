@@ -10,7 +10,7 @@ impl Config {
     /// defaults.
     ///
     /// # Errors
-    /// All errors of the text: syntax, unknown options, invalid values, and options that contradict each other.
+    /// Returns all errors of the text: invalid syntax, unknown options, invalid values and contradictory options.
     pub fn from_toml(text: &str) -> Result<Config, ConfigErrors> {
         parse_toml(text).map_err(ConfigErrors)
     }
@@ -19,7 +19,7 @@ impl Config {
     /// can be given several times (`user`, `permission`, …) gets one more value.
     ///
     /// # Errors
-    /// There is no option with this name, or the value is invalid. The configuration stays unchanged.
+    /// Returns an error if no option has this name or the value is invalid. The configuration then stays unchanged.
     pub fn set(&mut self, option: &str, value: &str) -> Result<(), ConfigError> {
         let row = table::find(option).ok_or_else(|| {
             ConfigError::unknown(ConfigSource::Program, option, table::rows().map(|row| row.key))
@@ -31,7 +31,7 @@ impl Config {
     /// `outbound-queue-bytes-max`. [`Server`](crate::Server) makes the same check when it starts.
     ///
     /// # Errors
-    /// One error for each contradiction.
+    /// Returns one error for each contradiction.
     pub fn check(&self) -> Result<(), ConfigErrors> {
         let errors: Vec<_> = check::contradictions(self, |_| false)
             .map(|(keys, text)| ConfigError::new(ConfigSource::Program, keys[0], text))

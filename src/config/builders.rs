@@ -49,7 +49,7 @@ pub(super) const fn duration(
     OptionRow { key, value: "TIME", default, help, kind: ValueKind::Number, set }
 }
 
-/// Parses a value, or returns `None` for an empty text, which means that the option is not set.
+/// Parses a value. Returns `None` for an empty text, which means that the option is not set.
 pub(super) fn optional<T>(
     text: &str,
     parse: impl Fn(&str) -> Result<T, String>,

@@ -8,7 +8,7 @@ use crate::auth::{SourceKind, check_users_file};
 use crate::http::policy::forwarded::Proxies;
 use std::time::Duration;
 
-/// Bytes that are reserved for the headers that the broker adds when it turns a SEND into a MESSAGE.
+/// Space in bytes for the headers that the broker adds to a message.
 const FRAME_OVERHEAD_BYTES: usize = 1024;
 
 /// A check that involves one or several options.
@@ -59,19 +59,19 @@ pub(super) fn contradictions(
 fn no_listener(c: &Config) -> Option<String> {
     let is_off = c.listen_tcp.is_empty() && c.listen_http.is_empty();
     is_off.then(|| {
-        "tcp and http are both off, so no client could connect; set an address for one of them".to_owned()
+        "tcp and http are both off, so no client can connect. Set an address for one of them".to_owned()
     })
 }
 
 fn same_address_twice(c: &Config) -> Option<String> {
     let is_http = |address: &&Listen| address.port != 0 && c.listen_http.contains(address);
     let address = c.listen_tcp.iter().find(is_http)?;
-    Some(format!("tcp and http both listen at {address}; change the port of one of them"))
+    Some(format!("tcp and http both listen at {address}. Change the port of one of them"))
 }
 
-/// Reports a wildcard address that includes another configured address with the same port: the system would refuse to
-/// listen at both. Identical addresses are reported by other checks. Host names other than `localhost` are resolved
-/// only when the broker starts, so they are not compared here.
+/// Reports a wildcard address that includes another configured address with the same port. The system does not let a
+/// program listen at both. Other checks report identical addresses. The broker resolves host names other than
+/// `localhost` only when it starts, so this check does not compare them.
 fn overlapping_addresses(c: &Config) -> Option<String> {
     let with_option = |option| move |listen| (option, listen);
     let all: Vec<(&str, &Listen)> = c
@@ -83,7 +83,7 @@ fn overlapping_addresses(c: &Config) -> Option<String> {
     all.iter().find_map(|&(option, wildcard)| {
         let (other_option, other) = all.iter().find(|(_, other)| wildcard.includes(other))?;
         Some(format!(
-            "{wildcard} (option {option}) includes {other} (option {other_option}); remove one of them or change its \
+            "{wildcard} (option {option}) includes {other} (option {other_option}). Remove one of them, or change its \
              port"
         ))
     })
@@ -95,8 +95,8 @@ fn exposed_without_users(addresses: &[Listen], c: &Config) -> Option<String> {
         return None;
     }
     Some(format!(
-        "{listen} can be reached from other machines, and no user is configured; add users with user \
-         (NAME:PASSCODE) or users-file, or accept every client with allow-anonymous"
+        "{listen} can be reached from other machines, but no source of users is configured. Set user (NAME:PASSCODE) \
+         or users-file. To accept every client, set allow-anonymous"
     ))
 }
 
@@ -104,7 +104,7 @@ fn invalid_static_user(c: &Config) -> Option<String> {
     c.users.static_users.iter().find_map(|(name, _)| c.users.names.check(name).err())
 }
 
-/// Reports a rule for a user whose name `user-names` does not accept, because the rule would never apply.
+/// Reports a rule for a user whose name `user-names` does not accept. Such a rule would never apply.
 fn invalid_name_in_rule(c: &Config) -> Option<String> {
     c.permissions.rules.iter().find_map(|rule| {
         let error = c.users.names.check(rule.user()?).err()?;
@@ -119,8 +119,7 @@ fn invalid_token_keys(c: &Config) -> Option<String> {
 fn no_trusted_proxy(c: &Config) -> Option<String> {
     let is_ignored = c.users.proxy && c.http.proxies == Proxies::default();
     is_ignored.then(|| {
-        "proxy-user-header is accepted only from trusted-proxies, which is not set; set it to the addresses of your \
-         proxies"
+        "proxy-user-header is set, but trusted-proxies is not. Set trusted-proxies to the addresses of your proxies"
             .to_owned()
     })
 }
@@ -141,7 +140,7 @@ fn backoff_beyond_max(c: &Config) -> Option<String> {
 
 fn check_order(lower_key: &str, lower: Duration, upper_key: &str, upper: Duration) -> Option<String> {
     (lower > upper).then(|| {
-        format!("{lower_key} ({lower:?}) is longer than {upper_key} ({upper:?}); lower the first or raise the second")
+        format!("{lower_key} ({lower:?}) is longer than {upper_key} ({upper:?}). Lower the first or raise the second")
     })
 }
 
@@ -149,7 +148,8 @@ fn connect_beyond_frame(c: &Config) -> Option<String> {
     let (connect, frame) = (c.transport.connect_limits.frame_bytes_max, c.transport.limits.frame_bytes_max);
     (connect > frame).then(|| {
         format!(
-            "connect-frame-bytes-max ({connect}) is more than frame-bytes-max ({frame}); lower the first or raise the second"
+            "connect-frame-bytes-max ({connect}) is more than frame-bytes-max ({frame}). Lower the first or raise the \
+             second"
         )
     })
 }
@@ -158,8 +158,8 @@ fn frame_beyond_message(c: &Config) -> Option<String> {
     let (frame, message) = (c.transport.limits.frame_bytes_max, c.sockjs.ws_message_bytes_max);
     (frame as u64 > message).then(|| {
         format!(
-            "frame-bytes-max ({frame}) is more than ws-message-bytes-max ({message}), so the largest frame would not fit \
-             into a WebSocket message; lower the first or raise the second"
+            "frame-bytes-max ({frame}) is more than ws-message-bytes-max ({message}), so the largest frame does not \
+             fit into a WebSocket message. Lower the first or raise the second"
         )
     })
 }
@@ -170,7 +170,7 @@ fn frame_beyond_outbound_queue(c: &Config) -> Option<String> {
     (frame.saturating_add(FRAME_OVERHEAD_BYTES) > outbound_queue).then(|| {
         format!(
             "frame-bytes-max ({frame}) plus 1 KiB for the broker's headers is more than outbound-queue-bytes-max \
-             ({outbound_queue}), so no client could receive the largest frame; lower the first or raise the second"
+             ({outbound_queue}). No client can receive the largest frame. Lower the first or raise the second"
         )
     })
 }
@@ -212,8 +212,8 @@ mod tests {
             assert_eq!(
                 errors_of(&[settings]),
                 [format!(
-                    "{listen} can be reached from other machines, and no user is configured; add users with user \
-                     (NAME:PASSCODE) or users-file, or accept every client with allow-anonymous"
+                    "{listen} can be reached from other machines, but no source of users is configured. Set user \
+                     (NAME:PASSCODE) or users-file. To accept every client, set allow-anonymous"
                 )]
             );
         }

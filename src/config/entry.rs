@@ -8,11 +8,11 @@ use super::row::OptionRow;
 pub struct ConfigEntry {
     /// The row of the option.
     pub row: &'static OptionRow,
-    /// The values as written; several only for a repeatable option. They may contain secrets.
+    /// The values as written. Only a repeatable option has several. The values may contain secrets.
     pub texts: Vec<String>,
     /// The location of the option.
     pub source: ConfigSource,
-    /// The name that was used, if it is an earlier one ([`super::table::RENAMED`]).
+    /// The earlier name of the option ([`super::table::RENAMED`]), if the operator used it.
     pub earlier_name: Option<&'static str>,
 }
 

@@ -48,7 +48,7 @@ pub(super) fn parse(variables: impl IntoIterator<Item = (OsString, OsString)>) -
 }
 
 impl Environment {
-    /// Adds the option that the variable sets, or an error if there is no such option.
+    /// Adds the option that the variable sets. Adds an error if there is no such option.
     fn add_variable(&mut self, name: &str, value: String) {
         if name == FILE {
             self.file = Some(value);
@@ -71,8 +71,8 @@ impl Environment {
     }
 }
 
-/// Returns whether the name is a service link of Kubernetes, which is not an option. Kubernetes sets variables for
-/// every service of the namespace: for a service named `stompbox` these are `STOMPBOX_SERVICE_HOST`,
+/// Returns whether Kubernetes sets this variable for a service. Such a variable is not an option. Kubernetes sets
+/// variables for every service of the namespace. For a service named `stompbox` these are `STOMPBOX_SERVICE_HOST`,
 /// `STOMPBOX_PORT_61613_TCP_ADDR` and so on.
 fn is_service_link(name: &str) -> bool {
     let segments: Vec<&str> = name.split('_').collect();

@@ -25,7 +25,7 @@ pub enum ConfigSource {
 }
 
 impl ConfigSource {
-    /// Returns the key by which reports are sorted: first the file by line, then the environment, flags, and defaults.
+    /// Returns the sort key of a report: first the file by line, then the environment, flags, and defaults.
     pub(super) fn rank(&self) -> (u8, usize) {
         match self {
             ConfigSource::File { line, .. } => (0, *line),

@@ -13,7 +13,7 @@ const BYTES_MAX: u64 = 1024 * 1024;
 /// Reads the whole file.
 ///
 /// # Errors
-/// The file cannot be read, is larger than 1 MiB, or is not UTF-8. The text says which.
+/// Returns a text if the file cannot be read, is larger than 1 MiB, or is not UTF-8.
 pub(super) fn read(path: &str) -> Result<String, String> {
     let cannot = |error: std::io::Error| format!("cannot read {path}: {error}");
     let mut bytes = Vec::new();
@@ -25,8 +25,8 @@ pub(super) fn read(path: &str) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| format!("{path} is not UTF-8; expected a TOML file of options"))
 }
 
-/// Parses the file. Returns its options in their order, and an error for each syntax error, unknown key and value of a
-/// wrong type.
+/// Parses the file. Returns its options in the order of the file. Also returns an error for each syntax error, each
+/// unknown key and each value of a wrong type.
 pub(super) fn parse(path: &str, text: &str) -> (Vec<ConfigEntry>, Vec<ConfigError>) {
     let source =
         |offset: usize| ConfigSource::File { path: path.to_owned(), line: line_number(text, offset) };
@@ -68,8 +68,8 @@ fn unknown(source: ConfigSource, name: &str, value: &DeValue<'_>) -> ConfigError
     ConfigError::unknown(source, name, table::rows().map(|row| row.key))
 }
 
-/// Converts a TOML value to the texts that a flag would have. The error names the type of the value, and never shows
-/// the value, which may be a secret.
+/// Converts a TOML value to the texts that a flag would have. The error names the type of the value. It does not show
+/// the value, because the value may be a secret.
 fn texts(row: &OptionRow, value: &DeValue<'_>) -> Result<Vec<String>, String> {
     let wrong_type =
         |expected: &str| Err(format!("invalid value of type {}: expected {expected}", type_of(value)));
@@ -91,14 +91,14 @@ fn texts(row: &OptionRow, value: &DeValue<'_>) -> Result<Vec<String>, String> {
             let texts = items.iter().map(|item| item.get_ref().as_str().map(str::to_owned));
             texts.collect::<Option<_>>().ok_or_else(|| {
                 format!(
-                    "invalid value: the array contains other values than strings; expected [\"{}\", …]",
+                    "invalid value: the array contains a value that is not a string; expected [\"{}\", …]",
                     row.value
                 )
             })
         }
-        (ValueKind::Text | ValueKind::Secret, _) => wrong_type(&format!("a string, {}", row.value)),
+        (ValueKind::Text | ValueKind::Secret, _) => wrong_type(&format!("a string, \"{}\"", row.value)),
         (ValueKind::CommaList, _) => {
-            wrong_type(&format!("a string, {0}, or an array of strings, [\"{0}\", …]", row.value))
+            wrong_type(&format!("a string, \"{0}\", or an array of strings, [\"{0}\", …]", row.value))
         }
         (ValueKind::Number, _) if row.value == "N" => wrong_type("a whole number"),
         (ValueKind::Number, _) => wrong_type(&format!("a string with a unit, such as {:?}", row.default)),
@@ -169,7 +169,7 @@ mod tests {
             ("colour = 1", "a.toml:1: key \"colour\": unknown key; stompbox --help lists all options"),
             (
                 "tcp = 61613",
-                "a.toml:1: key \"tcp\": invalid value of type integer: expected a string, ADDR, or an array of strings, [\"ADDR\", …]",
+                "a.toml:1: key \"tcp\": invalid value of type integer: expected a string, \"ADDR\", or an array of strings, [\"ADDR\", …]",
             ),
             (
                 "\ntcp = []",
@@ -177,11 +177,11 @@ mod tests {
             ),
             (
                 "tcp = [61613]",
-                "a.toml:1: key \"tcp\": invalid value: the array contains other values than strings; expected [\"ADDR\", …]",
+                "a.toml:1: key \"tcp\": invalid value: the array contains a value that is not a string; expected [\"ADDR\", …]",
             ),
             (
                 "\nws-path = [\"/a\"]",
-                "a.toml:2: key \"ws-path\": invalid value of type array: expected a string, PATH",
+                "a.toml:2: key \"ws-path\": invalid value of type array: expected a string, \"PATH\"",
             ),
             (
                 "max-deliveries = 1.5",
@@ -205,7 +205,7 @@ mod tests {
             ),
             (
                 "user = [\"alice:secret\", 7]",
-                "a.toml:1: key \"user\": invalid value: the array contains other values than strings; expected [\"NAME:PASSCODE\", …]",
+                "a.toml:1: key \"user\": invalid value: the array contains a value that is not a string; expected [\"NAME:PASSCODE\", …]",
             ),
             (
                 "[limits]\nframe-bytes-max = 1",

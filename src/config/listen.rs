@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub struct Listen {
     /// A name or an IP address, without brackets.
     pub host: String,
-    /// The port number; 0 for any free port.
+    /// The port number. 0 means any free port.
     pub port: u16,
 }
 
@@ -20,13 +20,14 @@ impl Listen {
     pub fn parse(text: &str) -> Result<Listen, String> {
         Listen::split(text).ok_or_else(|| {
             let hint = if text.starts_with(':') || text.starts_with('*') {
-                "; to listen on every IPv4 address write 0.0.0.0:PORT, on every IPv6 address [::]:PORT"
+                ". To listen on every IPv4 address, write 0.0.0.0:PORT. To listen on every IPv6 address, write \
+                 [::]:PORT"
             } else {
                 ""
             };
             format!(
-                "invalid value {text:?}: expected HOST:PORT such as 127.0.0.1:61613, [::1]:61613 or \
-                 localhost:0 (any free port), or off{hint}"
+                "invalid value {text:?}: expected HOST:PORT or off. Examples are 127.0.0.1:61613, [::1]:61613 and \
+                 localhost:0 (any free port){hint}"
             )
         })
     }
@@ -41,9 +42,9 @@ impl Listen {
         Some(Listen { host: host.to_owned(), port: port.parse().ok()? })
     }
 
-    /// Returns whether a listener at this address would also be reached at `other`, a different address with the same
-    /// port and address family. `localhost` counts as 127.0.0.1. Other names are not resolved here and include no
-    /// address.
+    /// Returns whether a connection to `other` would also reach a listener at this address. Both must have the same
+    /// port and address family, and must not be identical. `localhost` counts as 127.0.0.1. Other names are not
+    /// resolved here, so they include no address.
     pub(super) fn includes(&self, other: &Listen) -> bool {
         let is_localhost = |listen: &Listen| listen.host.eq_ignore_ascii_case("localhost");
         let address = |listen: &Listen| match listen.host.parse::<IpAddr>() {
@@ -125,6 +126,8 @@ mod tests {
             let error = Listen::parse(text).expect_err(text);
             assert!(error.starts_with(&format!("invalid value {text:?}: expected HOST:PORT")), "{error}");
         }
-        assert!(Listen::parse(":61613").expect_err("no host").ends_with("on every IPv6 address [::]:PORT"));
+        assert!(
+            Listen::parse(":61613").expect_err("no host").ends_with("on every IPv6 address, write [::]:PORT")
+        );
     }
 }

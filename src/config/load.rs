@@ -29,8 +29,7 @@ pub struct Loaded {
     pub config: Config,
     /// The options that were set, in the order of the table.
     pub settings: Vec<Setting>,
-    /// One warning for each option that was set under an earlier name, with the present name. The broker starts
-    /// nevertheless.
+    /// One warning for each option that was set under an earlier name. The warning gives the present name.
     pub warnings: Vec<ConfigError>,
 }
 
@@ -45,7 +44,7 @@ impl Loaded {
 /// file is `config` or, if this is `None`, the value of the environment variable `STOMPBOX_CONFIG`.
 ///
 /// # Errors
-/// All configuration errors: first those in the file by line, then those in the environment, then those in flags.
+/// Returns all configuration errors: first those in the file by line, then those in the environment and in flags.
 pub fn load(
     config: Option<&str>,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
@@ -119,17 +118,17 @@ impl Layers {
                 layer.iter().any(|other| other.row.key == present && other.earlier_name.is_none());
             if is_repeated {
                 let text =
-                    format!("this option is now named {present}, and both names are set; remove {earlier}");
+                    format!("this option is now named {present}, and both names are set. Remove {earlier}");
                 self.config_errors.push(ConfigError::new(entry.source.clone(), earlier, text));
             } else {
-                let text = format!("this option is now named {present}; the earlier name still works");
+                let text = format!("this option is now named {present}. The earlier name still works");
                 self.warnings.push(ConfigError::new(entry.source.clone(), earlier, text));
             }
         }
     }
 
-    /// Runs the checks that span several options, and returns the configuration or all errors. Skips a check if one of
-    /// its options is invalid by itself.
+    /// Runs the checks that span several options. Returns the configuration or all errors. Skips a check if one of its
+    /// options is invalid by itself.
     fn finish(mut self) -> Result<Loaded, Vec<ConfigError>> {
         let invalid_keys: HashSet<String> =
             self.config_errors.iter().map(|error| error.key.clone()).collect();
@@ -251,7 +250,7 @@ mod tests {
         assert_eq!(loaded.config.outbound_queue.outbound_queue_bytes_max, 8 * 1024 * 1024);
         assert_eq!(loaded.config.outbound_queue.slow_consumer_grace, std::time::Duration::from_secs(3));
         assert!(loaded.is_explicit("default-permissions"));
-        let is_now = |name: &str| format!("this option is now named {name}; the earlier name still works");
+        let is_now = |name: &str| format!("this option is now named {name}. The earlier name still works");
         assert_eq!(
             messages(&loaded.warnings),
             [
@@ -268,7 +267,7 @@ mod tests {
         let file = File::new("both", "burst-patience = \"2s\"\nslow-consumer-grace = \"3s\"\n");
         let errors = load(Some(file.path()), variables(&[]), Vec::new()).expect_err("both names");
         let text =
-            "this option is now named slow-consumer-grace, and both names are set; remove burst-patience";
+            "this option is now named slow-consumer-grace, and both names are set. Remove burst-patience";
         assert_eq!(messages(&errors), [format!("{}:1: key \"burst-patience\": {text}", file.path())]);
     }
 
@@ -336,8 +335,8 @@ mod tests {
         let from_flags = flags(&[("tcp", "everywhere"), ("connect-frame-bytes-max", "4MiB")]);
         let config_errors = load(Some(file.path()), environment, from_flags).expect_err("errors");
         let path = file.path();
-        let address = "expected HOST:PORT such as 127.0.0.1:61613, [::1]:61613 or localhost:0 (any \
-                       free port), or off";
+        let address = "expected HOST:PORT or off. Examples are 127.0.0.1:61613, [::1]:61613 and localhost:0 (any \
+                       free port)";
         assert_eq!(
             messages(&config_errors),
             [
@@ -348,12 +347,12 @@ mod tests {
                 ),
                 format!("{path}:4: key \"usr\": unknown key; did you mean \"user\"?"),
                 format!("environment variable STOMPBOX_TCP: invalid value \"there\": {address}"),
-                "environment variable STOMPBOX_USER: invalid value (not shown because it is a secret): expected \
-                 NAME:PASSCODE, neither of them empty, without control characters"
+                "environment variable STOMPBOX_USER: invalid value (not shown): expected NAME:PASSCODE. Both parts \
+                 must be set, and must not contain control characters"
                     .to_owned(),
                 format!("--tcp: invalid value \"everywhere\": {address}"),
-                "--connect-frame-bytes-max: connect-frame-bytes-max (4194304) is more than frame-bytes-max (2097152); \
-                 lower the first or raise the second"
+                "--connect-frame-bytes-max: connect-frame-bytes-max (4194304) is more than frame-bytes-max (2097152). \
+                 Lower the first or raise the second"
                     .to_owned(),
             ]
         );

@@ -3,9 +3,9 @@
 //! Every option is one row of [`table::GROUPS`]. The row defines its flag, its environment variable, its key in the
 //! file, its default, its help, and its line in the documentation. There are four layers, from the lowest to the
 //! highest: the defaults of the table, the file, the environment, the flags. A higher layer overrides the lower ones.
-//! Its list of a repeatable option replaces the whole list of the lower layers.
+//! For a repeatable option, the list of the highest layer replaces the lists of all lower layers.
 //!
-//! The other modules do not import this one, except `server` and `cli`: each gets a plain `Options` type of its own.
+//! Only `server` and `cli` import this module. Each other module gets a plain `Options` type of its own.
 
 mod build;
 mod builders;

@@ -7,16 +7,15 @@ use crate::http::policy::forwarded::Proxies;
 use crate::http::policy::host_policy::Hosts;
 use crate::permissions::{Group, Permissions, Preset, Rule, Verb};
 
-/// The origin of the demo's rule.
+/// The label of the demo's rule in the list of rules.
 const DEMO: &str = "demo";
 /// The rule that lets users of the demo page send messages.
 const DEMO_RULE: &str = "allow send anyone /topic/chat.**";
-/// The text for a missing permission to send to topics: without the rule of the demo, and with it.
+/// The texts for a missing permission to send to topics. The second applies if the rule of the demo is present.
 const SEND_TO_TOPICS: [&str; 2] = ["send to /topic", "send to /topic (except to /topic/chat.**)"];
 
 impl Config {
-    /// Returns the rules in the order in which they are evaluated: those of the operator, that of the demo, those of
-    /// the preset.
+    /// Returns the rules in the order of evaluation: rules of the operator, the rule of the demo, rules of the preset.
     pub(crate) fn permissions(&self) -> Permissions {
         let (preset, _) = self.preset();
         let options = &self.permissions;
@@ -35,7 +34,7 @@ impl Config {
     }
 
     /// Returns the actions that most applications need and that no rule grants to [`Config::clients`]. Rules for
-    /// services are ignored. The rule of the demo grants only a part of an action, which the text names as an
+    /// services are ignored. The rule of the demo grants only a part of an action. The text names this part as an
     /// exception.
     pub(crate) fn not_granted(&self) -> Vec<&'static str> {
         let permissions = self.permissions();
@@ -70,7 +69,7 @@ impl Config {
             Some((_, reason)) => (Preset::Safe, reason),
             None => (
                 Preset::Open,
-                "only this machine can connect, and no source of users other than the option user is configured",
+                "only this machine can connect, and no users file, tokens, hook or proxy are configured",
             ),
         }
     }

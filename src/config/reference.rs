@@ -5,15 +5,17 @@ use super::row::{OptionRow, ValueKind};
 use super::table;
 use std::fmt::Write;
 
-/// Returns the section about options as Markdown, including its heading.
+/// Returns the section about options as Markdown, with its heading.
 pub fn markdown() -> String {
     let mut text = String::from(
         "## Options\n\n\
-         Each option is a flag `--key VALUE` (true/false options: `--key` or `--key=false`), an environment variable \
-         `STOMPBOX_KEY` (upper case, `_` for `-`) and a key `key = …` in the TOML file that `--config FILE` (or `STOMPBOX_CONFIG`) names. Flags win over the \
-         environment, the environment over the file, the file over the defaults. `stompbox check-config` reports \
-         errors without starting the broker.\n\n\
-         A size is a number of bytes or has a unit: `64KiB`, `2MiB`, `1GiB` (`KB`, `MB`, `GB` are powers of 1000). \
+         You can set each option in three places:\n\n\
+         - a flag: `--key VALUE`. For a true/false option write `--key` or `--key=false`.\n\
+         - an environment variable: `STOMPBOX_KEY`, in upper case and with `_` for `-`.\n\
+         - a TOML file: `key = …`. `--config FILE` or the variable `STOMPBOX_CONFIG` names the file.\n\n\
+         Flags override the environment. The environment overrides the file. The file overrides the defaults. \
+         `stompbox check-config` reports errors without starting the broker.\n\n\
+         A size is a number of bytes or has a unit: `64KiB`, `2MiB`, `1GiB`. `KB`, `MB` and `GB` are powers of 1000. \
          A time has a unit: `500ms`, `10s`, `1m`, `2h`.\n",
     );
     for group in table::GROUPS {

@@ -15,12 +15,12 @@ pub struct OptionRow {
     pub value: &'static str,
     /// The default value, as an operator would write it.
     pub default: &'static str,
-    /// The help text: the meaning, the unit, and what happens at the limit.
+    /// The help text. It says what the option sets, the unit, and what happens at the limit.
     pub help: &'static str,
     /// The type of the value, and whether the option may be repeated.
     pub kind: ValueKind,
-    /// Parses one value and stores it in the configuration. The error says what was expected and, unless the value is a
-    /// secret, shows the value.
+    /// Parses one value and stores it in the configuration. The error says what was expected. It shows the value,
+    /// except for a secret.
     pub(super) set: Setter,
 }
 
@@ -33,9 +33,9 @@ pub enum ValueKind {
     CommaList,
     /// A number, or a string with a unit.
     Number,
-    /// A boolean: a flag that needs no value; `true` or `false` in the file and the environment.
+    /// A boolean. The flag needs no value. In the file and the environment the value is `true` or `false`.
     Switch,
-    /// A repeatable option. Its values contain a secret after the first colon.
+    /// A repeatable option whose values contain a secret after the first colon.
     Secrets {
         /// Empties the list before a higher layer fills it.
         clear: fn(&mut Config),
@@ -83,7 +83,7 @@ impl OptionRow {
     /// Returns the help text as the command line and the documentation show it.
     pub fn full_help(&self) -> Cow<'static, str> {
         if self.is_list() {
-            format!("{} In the file: an array of strings.", self.help).into()
+            format!("{} In the file, write an array of strings.", self.help).into()
         } else {
             self.help.into()
         }
@@ -94,7 +94,7 @@ impl OptionRow {
         variable(self.key)
     }
 
-    /// Returns a value in a form that may be displayed: secrets are replaced by `***`.
+    /// Returns a value in a form that may be displayed. `***` replaces secrets.
     pub fn display_value(&self, text: &str) -> String {
         match self.kind {
             ValueKind::Secrets { .. } => format!("{}:***", text.split(':').next().unwrap_or_default()),

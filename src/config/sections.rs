@@ -45,7 +45,7 @@ pub struct Config {
     pub(crate) outbound_queue: outbound_queue::Options,
     /// Options of authentication.
     pub(crate) users: auth::Options,
-    /// The operator's permission rules, and the preset whose rules follow them.
+    /// The operator's permission rules, and the preset with the rules that follow.
     pub(crate) permissions: permissions::Options,
     /// Maximum memory in bytes that clients can make the broker use (`memory-bytes-max`).
     pub(crate) memory_bytes_max: usize,
@@ -76,7 +76,7 @@ pub enum LogFormat {
 }
 
 impl Config {
-    /// Returns a configuration with placeholder values, all of which the rows of the table replace by the defaults.
+    /// Returns a configuration with placeholder values. The rows of the table replace each of them by the default.
     pub(super) fn blank() -> Config {
         let zero = Duration::ZERO;
         let limits = Limits { frame_bytes_max: 0, header_count_max: 0, header_bytes_max: 0, to_bytes_max: 0 };

@@ -1,4 +1,4 @@
-//! The table of options: the only definition of each option, its default and its help. Each group is in a file of
+//! The table of options: the only definition of each option, its default and its help. Each group is a file in
 //! `options`.
 
 use super::options::access::ACCESS;
@@ -51,7 +51,7 @@ impl Default for Config {
     }
 }
 
-/// Renamed options: the earlier name and the present name. The earlier names are accepted with a warning.
+/// Renamed options: the earlier name and the present name. The broker accepts the earlier names with a warning.
 pub const RENAMED: [(&str, &str); 3] = [
     ("outbox-bytes-max", "outbound-queue-bytes-max"),
     ("burst-patience", "slow-consumer-grace"),
@@ -63,8 +63,8 @@ pub fn find(key: &str) -> Option<&'static OptionRow> {
     rows().find(|row| row.key == key)
 }
 
-/// Returns the option that has, or had earlier, a key for which `is_named` returns true. The second value is the
-/// earlier key if that is the one.
+/// Returns the option whose present or earlier key satisfies `is_named`. If this is the earlier key, the second value
+/// contains it.
 pub(super) fn find_by_any_name(
     is_named: impl Fn(&str) -> bool,
 ) -> Option<(&'static OptionRow, Option<&'static str>)> {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use stompbox_frames::stomp::HeartBeat;
 use tracing_subscriber::EnvFilter;
 
-/// Longest time that can be set: 30 days. It keeps deadlines from overflowing.
+/// Longest time that an option accepts: 30 days. This limit keeps deadlines from overflowing.
 const TIME_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Shortest heartbeat interval in milliseconds. With shorter intervals a broker would mostly send heartbeats.
 const HEART_BEAT_MIN: u32 = 500;
@@ -49,8 +49,7 @@ pub(crate) fn size(text: &str, range: RangeInclusive<u64>) -> Result<usize, Stri
         Some(bytes) => bytes,
         None => {
             return Err(format!(
-                "invalid value {text:?}: expected bytes such as 65536, 64KiB, 2MiB or 1GiB (KB, MB and GB are \
-                 powers of 1000)"
+                "invalid value {text:?}: expected a number of bytes such as 65536, 64KiB, 2MiB or 1GiB"
             ));
         }
     };
@@ -118,8 +117,8 @@ pub(super) fn path(text: &str) -> Result<String, String> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte));
     if is_reserved || !is_plain || !text.starts_with('/') || text.contains("//") {
         return Err(format!(
-            "invalid value {text:?}: expected a path such as /ws: it begins with /, does not end with /, consists of \
-             letters, digits and - . _ ~ /, and is not /assets, /health, /ready or /metrics"
+            "invalid value {text:?}: expected a path such as /ws. A path begins with / and does not end with /. It \
+             contains only letters, digits and - . _ ~ /. It must not be /assets, /health, /ready or /metrics"
         ));
     }
     Ok(text.to_owned())
@@ -161,16 +160,16 @@ pub(super) fn url(text: &str) -> Result<String, String> {
 
 /// Parses `NAME:PASSCODE`. The text contains a secret, so errors do not show it.
 pub(super) fn user(text: &str) -> Result<(String, Passcode), String> {
-    let expected = "invalid value (not shown because it is a secret): expected NAME:PASSCODE, neither of them empty, \
-                    without control characters";
+    let expected = "invalid value (not shown): expected NAME:PASSCODE. Both parts must be set, and must not contain \
+                    control characters";
     let (name, passcode) = text.split_once(':').ok_or(expected)?;
     if name.is_empty() || passcode.is_empty() || text.contains(|c: char| c.is_control()) {
         return Err(expected.to_owned());
     }
     if is_read_as_token(passcode) {
         return Err(format!(
-            "the passcode of {name:?} has the form of a token (three parts separated by dots, or Bearer and a word) and \
-             would be checked as a token; choose another passcode"
+            "the passcode of {name:?} has the form of a token: three parts separated by dots, or Bearer and a word. \
+             The broker would check it as a token. Choose another passcode"
         ));
     }
     let passcode = Passcode::new(passcode).ok_or_else(|| {
@@ -184,7 +183,7 @@ pub(super) fn user_names(text: &str) -> Result<Names, String> {
     Names::parse(text).ok_or_else(|| format!("invalid value {text:?}: expected precis or any"))
 }
 
-/// Parses the preset of permission rules. Returns `None` for `auto`: the preset is then derived from other options.
+/// Parses the preset of permission rules. Returns `None` for `auto`, which derives the preset from other options.
 pub(super) fn preset(text: &str) -> Result<Option<Preset>, String> {
     match text {
         "auto" => Ok(None),
@@ -237,7 +236,7 @@ pub(super) fn source_kinds(text: &str) -> Result<Vec<SourceKind>, String> {
     Ok(kinds)
 }
 
-/// Parses heartbeat intervals `SENDS,WANTS` in milliseconds.
+/// Parses heartbeat intervals in milliseconds: the one for sending, a comma, and the one for receiving.
 pub(super) fn heart_beat(text: &str) -> Result<HeartBeat, String> {
     let number = |text: &str| {
         let number = parse_digits(text).and_then(|number| u32::try_from(number).ok());
@@ -247,8 +246,8 @@ pub(super) fn heart_beat(text: &str) -> Result<HeartBeat, String> {
     let pair = pair.and_then(|(can, wants)| Some((number(can.trim())?, number(wants.trim())?)));
     pair.map(|(can, wants)| HeartBeat { can, wants }).ok_or_else(|| {
         format!(
-            "invalid value {text:?}: expected two numbers of milliseconds such as 10000,10000, each 0 (off) \
-             or from {HEART_BEAT_MIN} to {HEART_BEAT_MAX}"
+            "invalid value {text:?}: expected two numbers of milliseconds such as 10000,10000. Each is 0 (off) or \
+             from {HEART_BEAT_MIN} to {HEART_BEAT_MAX}"
         )
     })
 }
@@ -274,8 +273,8 @@ pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
 
 /// Parses a log level, or directives such as `info,stompbox::session=debug`.
 ///
-/// A single word that is not a level is rejected: `EnvFilter` would take it for the name of a target, which would
-/// silence the log. Blanks around directives are removed, because `EnvFilter` counts them and cuts names in the wrong
+/// Rejects a single word that is not a level. `EnvFilter` would take the word for the name of a target, and the log
+/// would be silent. Removes blanks around directives. `EnvFilter` counts such blanks and then cuts names in the wrong
 /// place, even inside a character.
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
     let levels = ["off", "error", "warn", "info", "debug", "trace"];
@@ -346,7 +345,7 @@ mod tests {
             "18446744073709551616",
         ] {
             let error = size(text, 0..=u64::MAX).expect_err(text);
-            let start = format!("invalid value {text:?}: expected bytes such as 65536, 64KiB");
+            let start = format!("invalid value {text:?}: expected a number of bytes such as 65536, 64KiB");
             assert!(error.starts_with(&start), "{error}");
         }
         assert!(size("17179869184GiB", 0..=u64::MAX).is_err(), "2^64 bytes");

@@ -118,11 +118,7 @@ pub(crate) const TOKEN: &[OptionRow] = &[
          URL. See the documentation on the authentication hook. If the service does not answer, the hook accepts no \
          client.",
         |c, v| {
-            let url = |v: &str| {
-                v.parse().map_err(|error| {
-                    format!("invalid value (not shown because it may contain a secret): {error}")
-                })
-            };
+            let url = |v: &str| v.parse().map_err(|error| format!("invalid value (not shown): {error}"));
             store(&mut c.users.hook_url, optional(v, url))
         },
     ),
@@ -155,8 +151,7 @@ pub(crate) const TOKEN: &[OptionRow] = &[
         set: |c, v| {
             if HeaderValue::from_str(v).is_err() {
                 return Err(
-                    "invalid value (not shown because it is a secret): expected the value of a header, on one line"
-                        .to_owned()
+                    "invalid value (not shown): expected the value of a header, on one line".to_owned()
                 );
             }
             c.users.hook.authorization = (!v.is_empty()).then(|| Secret::new(v));

@@ -78,11 +78,11 @@ fn check_config_prints_every_error_and_exits_with_2() {
     assert_eq!((code, out.as_str()), (Some(2), ""));
     assert_eq!(
         errors,
-        "error: a.toml:1: key \"tcp\": tcp and http are both off, so no client could connect; set an address \
+        "error: a.toml:1: key \"tcp\": tcp and http are both off, so no client can connect. Set an address \
          for one of them\n\
          error: a.toml:3: key \"frame-byte-max\": unknown key; did you mean \"frame-bytes-max\"?\n\
-         error: a.toml:4: key \"user\": invalid value (not shown because it is a secret): expected NAME:PASSCODE, \
-         neither of them empty, without control characters\n\
+         error: a.toml:4: key \"user\": invalid value (not shown): expected NAME:PASSCODE. Both parts \
+         must be set, and must not contain control characters\n\
          error: environment variable STOMPBOX_LINGR: unknown variable; did you mean STOMPBOX_LINGER?\n\
          error: --backlog: invalid value \"many\": expected a whole number from 1 to 65535\n\
          5 configuration errors\n"
