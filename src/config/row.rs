@@ -53,7 +53,7 @@ pub enum ValueKind {
 
 /// A group of options under one heading of the help and the documentation.
 #[derive(Debug)]
-pub struct Group {
+pub struct OptionGroup {
     /// The heading of the group.
     pub heading: &'static str,
     /// The options of the group.

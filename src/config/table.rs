@@ -15,25 +15,25 @@ use super::options::sockjs::SOCKJS;
 use super::options::token::TOKEN;
 use super::options::users::USERS;
 use super::options::web::WEB;
-use super::row::{Group, OptionRow};
+use super::row::{OptionGroup, OptionRow};
 use super::sections::Config;
 
 /// All options, in groups with headings.
-pub const GROUPS: &[Group] = &[
-    Group { heading: "Listening", rows: LISTENING },
-    Group { heading: "Browsers and reverse proxies", rows: WEB },
-    Group { heading: "Users", rows: USERS },
-    Group { heading: "Tokens and authentication hook", rows: TOKEN },
-    Group { heading: "Logins", rows: LOGIN },
-    Group { heading: "Permissions and identity from the handshake", rows: ACCESS },
-    Group { heading: "Connections", rows: CONNECTIONS },
-    Group { heading: "SockJS", rows: SOCKJS },
-    Group { heading: "Frames", rows: FRAMES },
-    Group { heading: "Sessions", rows: SESSIONS },
-    Group { heading: "Work queues", rows: QUEUES },
-    Group { heading: "Presence", rows: PRESENCE },
-    Group { heading: "Memory and slow consumers", rows: MEMORY },
-    Group { heading: "Operation and logging", rows: RUNNING },
+pub const GROUPS: &[OptionGroup] = &[
+    OptionGroup { heading: "Listening", rows: LISTENING },
+    OptionGroup { heading: "Browsers and reverse proxies", rows: WEB },
+    OptionGroup { heading: "Users", rows: USERS },
+    OptionGroup { heading: "Tokens and authentication hook", rows: TOKEN },
+    OptionGroup { heading: "Logins", rows: LOGIN },
+    OptionGroup { heading: "Permissions and identity from the handshake", rows: ACCESS },
+    OptionGroup { heading: "Connections", rows: CONNECTIONS },
+    OptionGroup { heading: "SockJS", rows: SOCKJS },
+    OptionGroup { heading: "Frames", rows: FRAMES },
+    OptionGroup { heading: "Sessions", rows: SESSIONS },
+    OptionGroup { heading: "Work queues", rows: QUEUES },
+    OptionGroup { heading: "Presence", rows: PRESENCE },
+    OptionGroup { heading: "Memory and slow consumers", rows: MEMORY },
+    OptionGroup { heading: "Operation and logging", rows: RUNNING },
 ];
 
 /// Returns all options in the order of the table.
