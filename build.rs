@@ -1,5 +1,5 @@
 //! Builds the demo page in `web/` before it is embedded, if this is a checkout of the repository and npm is installed.
-//! The script never fails: without the page, the broker serves a hint that says how to build it.
+//! The script never fails. Without the page, the broker serves a hint that says how to build the page.
 //!
 //! `web/dist/index.html` gets the modification time of the newest source. The page is out of date if a source is newer.
 //! Cargo compares the sources and the page with the time at which it last started this script, so it does not start the
@@ -16,7 +16,8 @@ use std::time::{Duration, Instant, SystemTime};
 /// The sources of the page, in `web/`.
 const SOURCES: &[&str] =
     &["index.html", "package.json", "package-lock.json", "src", "tsconfig.json", "vite.config.ts"];
-/// Maximum time for all npm commands together, to end a command that hangs. On a busy machine they take far less.
+/// Maximum time for all npm commands together. This limit ends a command that hangs. Even on a busy machine the
+/// commands take far less time.
 const TIME_MAX: Duration = Duration::from_secs(900);
 /// Interval at which a running npm is checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -36,10 +37,10 @@ fn main() {
     if std::env::var_os("STOMPBOX_SKIP_WEB").is_none_or(|value| value == "0" || value.is_empty())
         && let Err(error) = web.build(&root)
     {
-        let embedded = if web.page().exists() { "an older build is" } else { "a hint is" };
+        let embedded = if web.page().exists() { "An older build" } else { "A hint" };
         println!(
-            "cargo:warning=The demo page was not built; {embedded} embedded instead: {error} (STOMPBOX_SKIP_WEB=1 \
-             skips the build)"
+            "cargo:warning=The demo page was not built: {error}. {embedded} is embedded instead. Set \
+             STOMPBOX_SKIP_WEB=1 to skip the build"
         );
     }
     // With a path that does not exist, cargo would run this script at every build.
@@ -148,9 +149,9 @@ impl Web {
         let child = command.spawn().map_err(|error| format!("{name}: {error}"))?;
         match wait(child, deadline).map_err(|error| format!("{name}: {error}"))? {
             Some(status) if status.success() => Ok(()),
-            Some(_) => Err(format!("{name} failed, see {}", self.log.display())),
+            Some(_) => Err(format!("{name} failed. See {}", self.log.display())),
             None => {
-                Err(format!("{name} took longer than {} s, see {}", TIME_MAX.as_secs(), self.log.display()))
+                Err(format!("{name} took longer than {} s. See {}", TIME_MAX.as_secs(), self.log.display()))
             }
         }
     }
