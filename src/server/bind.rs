@@ -34,21 +34,20 @@ impl Display for Advice<'_> {
                 let other = port.checked_add(1).unwrap_or(default_port);
                 write!(
                     f,
-                    "another program, perhaps another stompbox, uses this port, or two of the addresses given here \
-                     overlap. Stop the program, or choose another port, for example --{option} {host}:{other}; port 0 selects any free \
-                     port"
+                    "another program uses this port, or two of the configured addresses overlap. Stop the program, or \
+                     choose another port, for example --{option} {host}:{other}. Port 0 selects any free port"
                 )
             }
             ErrorKind::PermissionDenied if port < UNPRIVILEGED_PORT_MIN => write!(
                 f,
                 "ports below {UNPRIVILEGED_PORT_MIN} require a privilege. Choose a higher port, for example --{option} \
-                 {host}:{default_port}, or grant the privilege: AmbientCapabilities=CAP_NET_BIND_SERVICE in a systemd unit, \
-                 or setcap cap_net_bind_service=+ep on the program"
+                 {host}:{default_port}. To grant the privilege, set AmbientCapabilities=CAP_NET_BIND_SERVICE in a \
+                 systemd unit, or run setcap cap_net_bind_service=+ep on the program"
             ),
             ErrorKind::AddrNotAvailable => write!(
                 f,
-                "this machine has no such address. Choose one of its own, for example --{option} 127.0.0.1:{port} for \
-                 programs on this machine, or --{option} 0.0.0.0:{port} for every IPv4 address"
+                "this machine has no such address. Choose an address of this machine, for example --{option} \
+                 127.0.0.1:{port}, or --{option} 0.0.0.0:{port} for every IPv4 address"
             ),
             _ => write!(
                 f,
@@ -69,17 +68,17 @@ mod tests {
     #[test]
     fn error_for_a_port_in_use_mentions_overlapping_addresses() {
         let text = error_text("tcp", "127.0.0.1:61613", ErrorKind::AddrInUse);
-        assert!(text.contains("or two of the addresses given here overlap"), "{text}");
+        assert!(text.contains("or two of the configured addresses overlap"), "{text}");
     }
 
     #[test]
     fn bind_error_names_the_option_and_suggests_an_address() {
         for (option, address, kind, why, example) in [
-            ("tcp", "127.0.0.1:61613", ErrorKind::AddrInUse, "uses this port", "--tcp 127.0.0.1:61614;"),
-            ("http", "[::1]:8080", ErrorKind::AddrInUse, "uses this port", "--http [::1]:8081;"),
-            ("tcp", "0.0.0.0:65535", ErrorKind::AddrInUse, "uses this port", "--tcp 0.0.0.0:61613;"),
-            ("http", "0.0.0.0:80", ErrorKind::PermissionDenied, "ports below 1024", "--http 0.0.0.0:8080,"),
-            ("tcp", "[::]:23", ErrorKind::PermissionDenied, "ports below 1024", "--tcp [::]:61613,"),
+            ("tcp", "127.0.0.1:61613", ErrorKind::AddrInUse, "uses this port", "--tcp 127.0.0.1:61614."),
+            ("http", "[::1]:8080", ErrorKind::AddrInUse, "uses this port", "--http [::1]:8081."),
+            ("tcp", "0.0.0.0:65535", ErrorKind::AddrInUse, "uses this port", "--tcp 0.0.0.0:61613."),
+            ("http", "0.0.0.0:80", ErrorKind::PermissionDenied, "ports below 1024", "--http 0.0.0.0:8080."),
+            ("tcp", "[::]:23", ErrorKind::PermissionDenied, "ports below 1024", "--tcp [::]:61613."),
             ("http", "192.0.2.1:81", ErrorKind::AddrNotAvailable, "no such address", "--http 0.0.0.0:81 "),
             ("tcp", "nowhere.example:1", ErrorKind::NotFound, "not found", "--tcp 127.0.0.1:61613"),
             (

@@ -19,8 +19,8 @@ struct ListenAddress<'a> {
 
 /// Listens at all of the configured addresses. For a name, listens at each of its addresses that this machine has.
 ///
-/// An IPv6 wildcard address accepts IPv4 clients as well, unless an IPv4 address with the same port is configured: the
-/// system would reject one of the two.
+/// An IPv6 wildcard address also accepts IPv4 clients. If an IPv4 address with the same port is configured, the
+/// wildcard address accepts only IPv6 clients. Otherwise the system would reject one of the two addresses.
 pub(super) async fn bind(tcp: &[Listen], http: &[Listen], backlog: i32) -> Result<Listeners, BindError> {
     let mut requested = Vec::new();
     for (option, list) in [("tcp", tcp), ("http", http)] {
@@ -59,7 +59,7 @@ async fn resolve(listen: &Listen) -> io::Result<Vec<SocketAddr>> {
     if addresses.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(addresses) }
 }
 
-/// Listens at every address. Skips addresses that this machine does not have. If it has none of them, this is an error.
+/// Listens at every address. Skips addresses that this machine does not have. Returns an error if no address is left.
 fn open(
     requested: &ListenAddress<'_>,
     ipv4_ports: &HashSet<u16>,
@@ -80,7 +80,10 @@ fn open(
         Some((_, error)) if opened.is_empty() => Err(error),
         Some((address, error)) => {
             let ListenAddress { option, listen, .. } = requested;
-            tracing::warn!(option, %listen, %address, %error, "not listening at one of the addresses of this name, because this machine does not have that address");
+            tracing::warn!(
+                option, %listen, %address, %error,
+                "this machine does not have one of the addresses of this name. The broker listens at the others"
+            );
             Ok(opened)
         }
         None => Ok(opened),
@@ -102,7 +105,7 @@ mod tests {
         list.iter().map(|text| Listen::parse(text).expect(text)).collect()
     }
 
-    /// Returns a port that is free on every address, and most probably still is when the test uses it.
+    /// Returns a port that is free on every address. Another program is unlikely to take it before the test does.
     fn free_port() -> u16 {
         let listener = std::net::TcpListener::bind("[::]:0").expect("a port is free");
         listener.local_addr().expect("a listener has an address").port()

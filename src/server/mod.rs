@@ -36,16 +36,17 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Maximum length of the last part of the drain time, which is an eighth of it. When this part begins, the remaining
-/// connections are closed without waiting for their clients. They then log their end, and the process ends.
+/// Maximum length of the cut time, which is the last eighth of the drain time. When the cut time begins, the broker
+/// closes the remaining connections without waiting for their clients. The connections then log their end, and the
+/// process ends.
 const CUT_TIME_MAX: Duration = Duration::from_millis(500);
 /// Length of a boot ID in bytes. The boot ID is part of other IDs, so that no ID is used again after a restart.
 const BOOT_ID_BYTES: usize = 12;
 
 /// A running broker.
 ///
-/// If no source of users is configured, every client that reaches a listener is accepted. [`Server::bind`] listens at
-/// addresses that other machines can reach only if a source of users or `allow-anonymous` is configured.
+/// If no source of users is configured, the broker accepts every client. [`Server::bind`] then rejects addresses that
+/// other machines can reach. To accept every client of other machines, set `allow-anonymous`.
 ///
 /// [`Server::shut_down`] ends the broker gracefully. If the server is dropped instead, its listeners close and its
 /// connections begin to close, but the broker does not wait for them.
@@ -102,8 +103,8 @@ impl Server {
     /// functions of this type.
     ///
     /// # Errors
-    /// [`StartError::Bind`] if the broker cannot listen at an address; [`StartError::Config`] and [`StartError::Users`]
-    /// if the options are invalid.
+    /// Returns [`StartError::Bind`] if the broker cannot listen at an address. Returns [`StartError::Config`] or
+    /// [`StartError::Users`] if the options are invalid.
     pub async fn bind(config: Config) -> Result<Server, StartError> {
         config.check()?;
         Server::bind_checked(config).await
@@ -120,7 +121,7 @@ impl Server {
     /// may do by default (`default-permissions`).
     ///
     /// # Errors
-    /// [`StartError::Config`] and [`StartError::Users`] if the options are invalid.
+    /// Returns [`StartError::Config`] or [`StartError::Users`] if the options are invalid.
     pub fn start(config: Config, listeners: Listeners) -> Result<Server, StartError> {
         config.check()?;
         Server::start_checked(config, listeners)
@@ -193,14 +194,15 @@ impl Server {
         tcp.chain(http).collect()
     }
 
-    /// Publishes a message like a SEND frame, and returns the number of subscriptions to which it is delivered (1 for a
-    /// queue). Leaves out headers that only the broker may set.
+    /// Publishes a message like a SEND frame. Returns the number of subscriptions to which the message is delivered.
+    /// For a queue, this number is 1. Leaves out headers that only the broker may set.
     ///
-    /// Does not wait for subscribers: if a program publishes faster than they read, they become slow consumers.
+    /// Does not wait for subscribers. If a program publishes faster than the subscribers read, they become slow
+    /// consumers.
     ///
     /// # Errors
-    /// [`PublishError`] if the destination is invalid or the broker rejects the message, for example because of a
-    /// limit.
+    /// Returns [`PublishError`] if the destination is invalid or the broker rejects the message, for example because a
+    /// limit is reached.
     pub fn publish(
         &self,
         destination: &str,
@@ -238,8 +240,8 @@ impl Server {
         Rules { context: Arc::downgrade(&self.context) }
     }
 
-    /// Stops accepting connections, sends all waiting messages, closes all connections, and waits for the clients to
-    /// leave, for at most the drain time. Returns the number of connections that were still open at the end of this
+    /// Stops accepting connections, sends all waiting messages and closes all connections. Waits for the clients to
+    /// leave, at most for the drain time. Returns the number of connections that were still open at the end of this
     /// time.
     pub async fn shut_down(mut self) -> usize {
         // Half of the cut time remains for the process to end.
@@ -252,7 +254,7 @@ impl Server {
         if tokio::time::timeout_at(ends_at.into(), self.context.tasks.wait()).await.is_err() {
             tracing::warn!(
                 connections = self.context.tasks.len(),
-                "drain time is over; closing the remaining connections"
+                "drain time is over. The broker closes the remaining connections"
             );
         }
         log_discarded_messages(&self.context.metrics);
@@ -273,11 +275,14 @@ impl Server {
     }
 }
 
-/// Logs the number of messages in work queues, if any. They are lost when the process ends.
+/// Logs the number of messages in work queues, if any. These messages are lost when the process ends.
 pub(crate) fn log_discarded_messages(metrics: &Metrics) {
     let messages = metrics.queue_messages.get();
     if messages > 0 {
-        tracing::warn!(messages, "discarding the messages of work queues, which are kept in memory only");
+        tracing::warn!(
+            messages,
+            "discarding the messages of work queues. The broker keeps these messages only in memory"
+        );
     }
 }
 

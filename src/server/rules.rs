@@ -11,16 +11,17 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Replaces the permissions by those of `config`: its rules, the rule of the demo and the default permissions. Its
-    /// other options are used only to derive these. The new permissions apply at once, also to existing subscriptions.
+    /// Replaces the permissions by those of `config`: its rules, the rule of the demo and the default permissions. The
+    /// other options of `config` serve only to derive these permissions. The new permissions apply at once, also to
+    /// existing subscriptions.
     pub fn set_permissions(&self, config: &Config) {
         if let Some(context) = self.context.upgrade() {
             context.set_permissions(config.permissions());
         }
     }
 
-    /// Makes the sources of users check now whether their data has changed, such as the users file. Otherwise the
-    /// broker checks once a second.
+    /// Makes every source of users check at once whether its data has changed, such as the users file. Without this
+    /// call, the sources check once a second.
     pub async fn reload_users(&self) {
         if let Some(context) = self.context.upgrade() {
             context.reload_users().await;

@@ -13,7 +13,7 @@ pub enum StartError {
     /// Options contradict each other ([`Config::check`](crate::Config::check)).
     #[error(transparent)]
     Config(#[from] ConfigErrors),
-    /// The options of a source of users are invalid; the text names the option.
+    /// The options of a source of users are invalid. The text names the option.
     #[error("{0}")]
     Users(String),
 }

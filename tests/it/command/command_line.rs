@@ -132,8 +132,7 @@ fn the_error_for_a_port_in_use_names_the_option_to_change() {
     let option = format!("--tcp={address}");
     let (code, out, errors) = run(&directory, &[&option, "--http=off", "--log=off"], &[]);
     assert_eq!((code, out.as_str()), (Some(1), ""));
-    let start =
-        format!("error: cannot listen on {address} (option tcp): another program, perhaps another stompbox,");
+    let start = format!("error: cannot listen on {address} (option tcp): another program uses this port,");
     assert!(errors.starts_with(&start), "{errors}");
     assert!(errors.contains("for example --tcp 127.0.0.1:"), "{errors}");
 }
