@@ -48,7 +48,7 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Parsed {
     match command(is_short).try_get_matches_from(&arguments) {
         Ok(matches) => match matches.subcommand_name() {
             Some(own) if own != CHECK_CONFIG => Parsed::Invalid(format!(
-                "error: the command {own} accepts no options of the broker; remove the options before it: stompbox {own} …\n"
+                "error: the command {own} accepts no options of the broker. Remove the options before it: stompbox {own} …\n"
             )),
             _ => Parsed::Arguments(from_matches(&matches)),
         },
@@ -57,7 +57,7 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Parsed {
     }
 }
 
-/// Returns the definition of the command. With `is_short`, its help has one line for each option in [`BASICS`] and no
+/// Returns the definition of the command. With `is_short`, the help has one line for each option in [`BASICS`] and no
 /// headings.
 fn command(is_short: bool) -> Command {
     let check = Command::new(CHECK_CONFIG).about("Checks the configuration without starting the broker");
@@ -66,9 +66,10 @@ fn command(is_short: bool) -> Command {
         .about(env!("CARGO_PKG_DESCRIPTION"))
         .after_help("stompbox --help describes every option.")
         .after_long_help(
-            "Every option can also be set in the environment and in the file: --frame-bytes-max 2MiB is \
-             STOMPBOX_FRAME_BYTES_MAX=2MiB in the environment and frame-bytes-max = \"2MiB\" in the file. An option \
-             that can be repeated is a list in the file: user = [\"NAME:PASSCODE\"]. Flags override the environment, and the environment overrides the file.\n\nBYTES: 65536, 64KiB, 2MiB, 1GiB. TIME: 500ms, 10s, 1m, 2h.",
+            "You can also set every option in the environment or in the file. In the environment, --frame-bytes-max \
+             2MiB is STOMPBOX_FRAME_BYTES_MAX=2MiB. In the file, it is frame-bytes-max = \"2MiB\". An option that you can \
+             repeat is a list in the file: user = [\"NAME:PASSCODE\"]. Flags override the environment. The environment \
+             overrides the file.\n\nBYTES: 65536, 64KiB, 2MiB, 1GiB. TIME: 500ms, 10s, 1m, 2h.",
         )
         .disable_help_subcommand(true)
         .next_line_help(!is_short)
@@ -143,8 +144,8 @@ fn from_matches(matches: &ArgMatches) -> Arguments {
     }
 }
 
-/// Returns the error text: that of clap, except for an unexpected argument. The text for an unexpected argument does
-/// not repeat it if it follows an option, because it may be a passcode.
+/// Returns the error text of clap, or a text of its own for an unexpected argument. The latter does not show an
+/// argument that follows an option, because such an argument may be a passcode.
 fn explain(error: &clap::Error, arguments: &[OsString]) -> String {
     let unexpected = match (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidSubcommand)) {
         (Some(ContextValue::String(arg)), _) if error.kind() == ErrorKind::UnknownArgument => arg,
@@ -176,17 +177,15 @@ fn explain_unexpected(unexpected: &str, arguments: &[OsString]) -> String {
         .find(|row| matches!(row.kind, ValueKind::Switch) && before.strip_prefix("--") == Some(row.key));
     if let (Some(row), "true" | "false") = (switch, unexpected) {
         return format!(
-            "{before} {unexpected}: for a true/false option write {before}={unexpected}",
+            "{before} {unexpected}: a true/false option takes its value after =. Write {before}={unexpected}",
             before = format!("--{}", row.key)
         );
     }
-    let commands = format!("the commands are {CHECK_CONFIG}, {} and {}", passwd::PASSWD, bench::BENCH);
+    let commands = format!("The commands are {CHECK_CONFIG}, {} and {}", passwd::PASSWD, bench::BENCH);
     if at == 1 {
-        return format!("{unexpected}: unknown command; {commands}; without a command the broker starts");
+        return format!("{unexpected}: unknown command. {commands}. Without a command the broker starts");
     }
-    format!(
-        "argument {at} is neither an option nor its value (not shown because it may be a passcode); {commands}"
-    )
+    format!("argument {at} (not shown) is neither an option nor the value of one. {commands}")
 }
 
 #[cfg(test)]
@@ -265,31 +264,31 @@ mod tests {
             (&["chek-config"], "error: chek-config: unknown command; did you mean check-config?\n"),
             (
                 &["--tcp", "off", "bench"],
-                "error: the command bench accepts no options of the broker; remove the options before it: stompbox bench …\n",
+                "error: the command bench accepts no options of the broker. Remove the options before it: stompbox bench …\n",
             ),
             (
                 &["--tcp", "off", "passwd"],
-                "error: the command passwd accepts no options of the broker; remove the options before it: stompbox passwd …\n",
+                "error: the command passwd accepts no options of the broker. Remove the options before it: stompbox passwd …\n",
             ),
             (
                 &["--user", "alice:a", "bob:sesame"],
-                "error: argument 3 is neither an option nor its value (not shown because it may be a passcode); the commands are check-config, passwd and bench\n",
+                "error: argument 3 (not shown) is neither an option nor the value of one. The commands are check-config, passwd and bench\n",
             ),
             (
                 &["serve"],
-                "error: serve: unknown command; the commands are check-config, passwd and bench; without a command the broker starts\n",
+                "error: serve: unknown command. The commands are check-config, passwd and bench. Without a command the broker starts\n",
             ),
             (
                 &["--demo", "--trailing-lf", "false"],
-                "error: --trailing-lf false: for a true/false option write --trailing-lf=false\n",
+                "error: --trailing-lf false: a true/false option takes its value after =. Write --trailing-lf=false\n",
             ),
             (
                 &["--strict-headers", "true"],
-                "error: --strict-headers true: for a true/false option write --strict-headers=true\n",
+                "error: --strict-headers true: a true/false option takes its value after =. Write --strict-headers=true\n",
             ),
             (
                 &["check-config", "bob:sesame"],
-                "error: argument 2 is neither an option nor its value (not shown because it may be a passcode); the commands are check-config, passwd and bench\n",
+                "error: argument 2 (not shown) is neither an option nor the value of one. The commands are check-config, passwd and bench\n",
             ),
         ] {
             assert_eq!(error_of(list), text, "{list:?}");

@@ -13,16 +13,17 @@ use std::time::Duration;
 /// The name of the command.
 pub(super) const BENCH: &str = "bench";
 pub(super) const ABOUT: &str = "Measures the speed of Stompbox or of another STOMP broker";
-/// The environment variable with the passcode. Other users cannot see it in the list of processes, unlike a flag.
+/// The environment variable with the passcode. Unlike a flag, the variable does not appear in the list of processes.
 const PASSCODE: &str = "STOMPBOX_BENCH_PASSCODE";
 
 const AFTER_HELP: &str = "\
-Every delivery is checked. Latency is measured from the time at which a message was due. With --rate this is its time in the \
-schedule, even if it was sent later. With --window the window is always full, so latency is mostly time in queues.\n\n\
+The command checks every delivery. It measures latency from the time at which a message was due. With --rate a message is due \
+at its time in the schedule, even if it was sent later. With --window the window is always full, so latency is mostly time in \
+queues.\n\n\
 URL: tcp://HOST:PORT, ws://HOST:PORT/PATH, or over SockJS sockjs+ws://, sockjs+xhr://, sockjs+xhr-polling://, \
 sockjs+eventsource://, sockjs+htmlfile://, sockjs+jsonp://.  TIME: 500ms, 10s, 1m.  BYTES: 128, 64KiB.\n\n\
-Exit code: 0 success; 1 the measurement could not run; 2 messages were lost, duplicated, reordered or corrupt, or a \
-connection failed.";
+Exit code 0 means success. 1 means that the measurement could not run. 2 means that messages were lost, duplicated, reordered \
+or corrupt, or that a connection failed.";
 
 /// The defaults and the description of a load shape.
 struct Row {
@@ -36,21 +37,21 @@ struct Row {
 const ROWS: [Row; 4] = [
     Row {
         shape: Shape::FanOut,
-        about: "Publishers send to topics, and every subscriber of a topic receives each message",
+        about: "Publishers send to topics. Every subscriber of a topic receives each message",
         subscribers: "100",
         window: "64",
         time: "8s",
     },
     Row {
         shape: Shape::Queue,
-        about: "Publishers send to queues, and one consumer of a queue receives each message",
+        about: "Publishers send to queues. One consumer of a queue receives each message",
         subscribers: "1",
         window: "256",
         time: "8s",
     },
     Row {
         shape: Shape::PingPong,
-        about: "Round trips between pairs of clients; each pair has one message in flight",
+        about: "Round trips between pairs of clients. Each pair has one message in flight",
         subscribers: "1",
         window: "1",
         time: "8s",
@@ -144,7 +145,7 @@ fn subcommand(row: &Row) -> Command {
             .arg(flag("warmup", "TIME", "Time before the measurement begins").default_value("1s")),
         Shape::Idle => command
             .arg(flag("connections", "N", "Number of connections").default_value(row.subscribers))
-            .arg(flag("pid", "PID", "Process ID of the broker, to read its memory (Linux)")),
+            .arg(flag("pid", "PID", "Process ID of the broker. The report then shows its memory (Linux)")),
     }
 }
 
@@ -166,17 +167,16 @@ fn flow_flags(
         .arg(flag("publishers", "N", "Number of connections that publish").default_value("1"))
         .arg(flag("subscribers", "N", subscribers).default_value(row.subscribers))
         .arg(
-            flag("destinations", "N", "Number of destinations, over which the connections are distributed")
+            flag("destinations", "N", "Number of destinations. The connections are distributed over them")
                 .default_value("1"),
         )
-        .arg(flag("window", "N", "Closed loop: messages of a publisher in flight").default_value(row.window))
         .arg(
-            flag(
-                "rate",
-                "N",
-                "Open loop: messages per second of all publishers together, instead of --window",
-            )
-            .conflicts_with("window"),
+            flag("window", "N", "Number of messages that a publisher has in flight")
+                .default_value(row.window),
+        )
+        .arg(
+            flag("rate", "N", "Messages per second of all publishers together. Replaces --window")
+                .conflicts_with("window"),
         )
         .arg(flag("warmup", "TIME", "Time before the measurement begins").default_value("1s"))
         .arg(
@@ -191,7 +191,7 @@ fn flow_flags(
 struct Flags<'m>(&'m ArgMatches);
 
 impl Flags<'_> {
-    /// Returns the text of a flag, or `None` if it was not given or the shape does not have it.
+    /// Returns the text of a flag. Returns `None` if the flag was not given or the shape does not have it.
     fn text(&self, name: &str) -> Option<&str> {
         self.0.try_get_one::<String>(name).ok().flatten().map(String::as_str)
     }
@@ -295,9 +295,9 @@ mod tests {
 
     #[test]
     fn flags_are_parsed_into_options() {
-        let arguments = "queue --url sockjs+xhr://h:1/ws --login a --passcode b --vhost / --publishers 2 --subscribers 3 \
-                         --destinations 2 --body 1KiB --rate 500 --warmup 0 --time 1m --ack client-individual --receipts \
-                         --json - --destination /queue/x --patience 1s";
+        let arguments = "queue --url sockjs+xhr://h:1/ws --login a --passcode b --vhost / --publishers 2 --subscribers \
+                         3 --destinations 2 --body 1KiB --rate 500 --warmup 0 --time 1m --ack client-individual \
+                         --receipts --json - --destination /queue/x --patience 1s";
         let options = parse(&arguments.split_whitespace().collect::<Vec<_>>()).expect("flags");
         assert_eq!((options.publishers, options.subscribers, options.destinations), (2, 3, 2));
         assert_eq!((options.body_bytes, options.pace, options.receipts), (1024, Pace::Rate(500), true));

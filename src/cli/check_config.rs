@@ -2,8 +2,8 @@
 
 use crate::config::{ConfigSource, Loaded, Setting, ValueKind, table};
 
-/// Returns the report about a valid configuration. It contains the permission rules and, in TOML, the settings that are
-/// not the defaults, each with its location. Secrets are not shown.
+/// Returns the report about a valid configuration. The report lists the settings that differ from the defaults, as TOML
+/// and with their locations, and then the permission rules. It shows no secrets.
 pub(super) fn report(loaded: &Loaded) -> String {
     let mut text = String::from("configuration is valid\n");
     for setting in &loaded.settings {
@@ -33,8 +33,9 @@ pub(super) fn report(loaded: &Loaded) -> String {
 /// Returns the permission rules in the order in which they are evaluated.
 fn rules(loaded: &Loaded) -> String {
     let (preset, reason) = loaded.config.preset();
-    let mut text =
-        format!("\n# What users may do: the first rule that matches decides (preset {preset}: {reason}).\n");
+    let mut text = format!(
+        "\n# Permission rules. The first rule that matches decides.\n# Preset {preset}, because {reason}.\n"
+    );
     for line in loaded.config.permissions().describe_rules() {
         text.push_str(&format!("# {line}\n"));
     }

@@ -117,7 +117,8 @@ mod tests {
              tcp = \"0.0.0.0:1\"  # --tcp\n\
              user = [\"alice:***\"]  # --user\n\
              linger = \"1s\"  # STOMPBOX_LINGER\n\n\
-             # What users may do: the first rule that matches decides (preset safe: other machines can connect).\n\
+             # Permission rules. The first rule that matches decides.\n\
+             # Preset safe, because other machines can connect.\n\
              # allow send anyone /topic/chat.** (demo)\n\
              # allow subscribe anyone /topic/** (preset safe)\n\
              # allow subscribe anyone /presence/topic/** (preset safe)\n\

@@ -4,15 +4,17 @@ use crate::config::Loaded;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::{info, warn};
 
-/// Number of open files reserved for everything but connections with a permit: standard streams, listeners, files of
-/// the runtime, 64 spare sockets for `/health` and `/metrics`, connections that are being refused, and a margin.
+/// Number of open files that are not available for connections with a permit. They are reserved for standard streams,
+/// listeners, files of the runtime, 64 spare sockets for `/health` and `/metrics`, connections that the broker rejects,
+/// and a margin.
 const RESERVED: u64 = 256;
 
-/// Raises the limit of open files to its maximum, and lowers `connections-max` to the number that this limit allows, if
-/// the option was not set.
+/// Raises the limit of open files to its maximum. If `connections-max` was not set, lowers it to the number of
+/// connections that this limit allows.
 ///
 /// # Errors
-/// `connections-max` was set and exceeds the limit of open files, or the limit leaves no file for connections.
+/// Returns a text if `connections-max` was set and exceeds the limit of open files, or if the limit leaves no file for
+/// connections.
 pub(super) fn prepare(loaded: &mut Loaded) -> Result<(), String> {
     let open_files = raise();
     let explicit = loaded.is_explicit("connections-max");
@@ -48,12 +50,12 @@ fn predict_warning(requested: usize, explicit: bool, open_files: u64) -> Option<
 /// Returns the text of the warning that `connections-max` is lowered.
 fn lowered_text(requested: usize, allowed: usize) -> String {
     format!(
-        "connections-max is lowered from {requested} to {allowed}: the limit of open files allows no more, since the \
-         broker reserves {RESERVED} for itself; raise the limit with ulimit -n or LimitNOFILE= in a systemd unit"
+        "connections-max is lowered from {requested} to {allowed}: the limit of open files is too low. The broker \
+         reserves {RESERVED} files for itself. Raise the limit with ulimit -n or LimitNOFILE= in a systemd unit"
     )
 }
 
-/// Raises the limit and returns it; `u64::MAX` means no limit.
+/// Raises the limit and returns it. `u64::MAX` means no limit.
 fn raise() -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
@@ -65,7 +67,7 @@ fn raise() -> u64 {
     now
 }
 
-/// Returns the number of connections, at most `requested`, that the limit of open files allows. It is an error if
+/// Returns the number of connections that the limit of open files allows, at most `requested`. Returns an error if
 /// `requested` was set explicitly and does not fit, or if no connection fits.
 fn fit(requested: usize, explicit: bool, open_files: u64) -> Result<usize, String> {
     let available = usize::try_from(open_files.saturating_sub(RESERVED)).unwrap_or(usize::MAX);
@@ -73,13 +75,13 @@ fn fit(requested: usize, explicit: bool, open_files: u64) -> Result<usize, Strin
         (true, _) => Ok(requested),
         (false, false) if available > 0 => Ok(available),
         (false, _) if available == 0 => Err(format!(
-            "the limit of {open_files} open files leaves none for connections, since the broker reserves {RESERVED} for \
-             itself; raise it above {RESERVED} with ulimit -n or LimitNOFILE= in a systemd unit"
+            "the limit of open files is {open_files}, but the broker needs {RESERVED} files for itself. Raise the \
+             limit above {RESERVED} with ulimit -n or LimitNOFILE= in a systemd unit"
         )),
         (false, _) => Err(format!(
-            "connections-max is {requested}, and the limit of {open_files} open files leaves {available} for connections \
-             ({RESERVED} are reserved for the broker itself); lower connections-max, or raise the limit with ulimit -n \
-             or LimitNOFILE= in a systemd unit"
+            "connections-max is {requested}, but the limit of {open_files} open files leaves {available} for \
+             connections. The broker reserves {RESERVED} files for itself. Lower connections-max, or raise the limit \
+             with ulimit -n or LimitNOFILE= in a systemd unit"
         )),
     }
 }
@@ -104,9 +106,9 @@ mod tests {
         }
         assert_eq!(
             fit(2000, true, 1024).expect_err("too many"),
-            "connections-max is 2000, and the limit of 1024 open files leaves 768 for connections (256 are reserved for \
-             the broker itself); lower connections-max, or raise the limit with ulimit -n or LimitNOFILE= in a systemd \
-             unit"
+            "connections-max is 2000, but the limit of 1024 open files leaves 768 for connections. The broker reserves \
+             256 files for itself. Lower connections-max, or raise the limit with ulimit -n or LimitNOFILE= in a \
+             systemd unit"
         );
     }
 
@@ -125,7 +127,9 @@ mod tests {
                 10_000,
                 false,
                 256,
-                Some("the broker will not start with the limits of this shell: the limit of 256 open"),
+                Some(
+                    "the broker will not start with the limits of this shell: the limit of open files is 256",
+                ),
             ),
         ] {
             let warning = predict_warning(requested, explicit, open_files);
@@ -143,8 +147,8 @@ mod tests {
             assert_eq!(
                 fit(2000, explicit, open_files).expect_err("too few"),
                 format!(
-                    "the limit of {open_files} open files leaves none for connections, since the broker reserves 256 \
-                     for itself; raise it above 256 with ulimit -n or LimitNOFILE= in a systemd unit"
+                    "the limit of open files is {open_files}, but the broker needs 256 files for itself. Raise the \
+                     limit above 256 with ulimit -n or LimitNOFILE= in a systemd unit"
                 )
             );
         }

@@ -15,14 +15,14 @@ use tracing::{info, warn};
 const RUNTIME_STOP_TIME: Duration = Duration::from_secs(1);
 
 /// Number of task polls after which a worker thread polls its sockets. With tokio's default of 61, a client with one
-/// frame would wait for that many polls of other tasks, each of which may use up its whole budget
+/// frame would wait for 61 polls of other tasks. Each of these polls may use up its whole budget
 /// ([`crate::connection`]).
 const EVENT_INTERVAL: u32 = 16;
 
 /// Runs the broker until SIGINT or SIGTERM.
 ///
 /// # Errors
-/// The broker could not start; the text says why and what to do.
+/// Returns a text if the broker could not start. The text says why and what to do.
 pub(super) fn serve(loaded: Loaded, load: impl Load) -> Result<(), String> {
     let worker_threads = loaded.config.worker_threads;
     let runtime = runtime(worker_threads).map_err(|error| format!("cannot start threads: {error}"))?;
@@ -53,8 +53,8 @@ const RELOADED: [&str; 2] = ["default-permissions", "permission"];
 
 /// Runs the broker until a signal, and returns the time by which the process must have ended.
 async fn run(loaded: Loaded, load: impl Load) -> Result<Instant, String> {
-    // Install the signal handlers before the broker listens: a program that waits until it listens may send a signal at
-    // once.
+    // Install the signal handlers before the broker listens. A program that waits for the listeners may send a signal
+    // as soon as they are open.
     let mut signals = Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
     let mut reload_signals =
         signal(SignalKind::hangup()).map_err(|error| format!("cannot wait for signals: {error}"))?;
@@ -72,7 +72,7 @@ async fn run(loaded: Loaded, load: impl Load) -> Result<Instant, String> {
     });
     let signal_name = signals.next().await.name;
     let ends_at = Instant::now() + drain_time;
-    info!(signal = signal_name, ?drain_time, "stopping; a second signal stops at once");
+    info!(signal = signal_name, ?drain_time, "stopping. A second signal stops the broker at once");
     tokio::spawn(async move {
         let second = signals.next().await;
         warn!(signal = second.name, "stopped at once by the second signal");
@@ -97,35 +97,35 @@ fn log_rules(config: &Config) {
     let (preset, reason) = config.preset();
     info!(
         permissions = preset.as_str(),
-        reason, "default permissions; stompbox check-config shows every rule"
+        reason, "default permissions. Run stompbox check-config to see every rule"
     );
     for rule in config.permissions().describe_rules().iter().filter(|line| line.ends_with("(demo)")) {
-        info!(rule, "the demo page adds a permission rule; demo = false removes both");
+        info!(rule, "the demo page adds a permission rule. Set demo = false to remove the page and the rule");
     }
     let missing = config.not_granted();
     if !missing.is_empty() {
         let missing = missing.join(" or ");
         match config.clients() {
             Group::Users => warn!(
-                "no permission rule allows users to {missing}; only clients with the role service can. To allow it to all \
+                "no permission rule allows users to {missing}. Only clients with the role service can. To allow all \
                  users, add to permission: \"allow send users /topic/**\", \"allow all users /queue/**\""
             ),
             Group::Anonymous => warn!(
-                "no permission rule allows anonymous clients to {missing}, and only anonymous clients can connect. To allow \
-                 it, add to permission: \"allow send anonymous /topic/**\", \"allow all anonymous /queue/**\""
+                "no permission rule allows anonymous clients to {missing}. Only anonymous clients can connect. To \
+                 allow them, add to permission: \"allow send anonymous /topic/**\", \"allow all anonymous /queue/**\""
             ),
         }
     }
 }
 
-/// Applies the options that can change at runtime, and logs a warning for each other option that has changed. If the
-/// configuration has errors, nothing changes.
+/// Applies the options that can change at runtime. Logs a warning for each other option that has changed. If the
+/// configuration has errors, changes nothing.
 async fn reload(rules: &Rules, running: &Loaded, loaded: Result<Loaded, Vec<ConfigError>>) {
     let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(config_errors) => {
             for error in &config_errors {
-                warn!(%error, "reload failed; the previous configuration stays in effect");
+                warn!(%error, "reload failed. The previous configuration stays in effect");
             }
             return;
         }
@@ -138,7 +138,7 @@ async fn reload(rules: &Rules, running: &Loaded, loaded: Result<Loaded, Vec<Conf
     rules.set_permissions(&config);
     rules.reload_users().await;
     for option in changed(&running.settings, &loaded.settings) {
-        warn!(option, "an option has changed; it applies after a restart");
+        warn!(option, "an option has changed. Restart the broker to apply the change");
     }
     if running.config.users.users_file.is_some() {
         info!("permission rules and users file reloaded");

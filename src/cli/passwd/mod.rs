@@ -22,10 +22,10 @@ pub(super) const PASSWD: &str = "passwd";
 pub(super) const ABOUT: &str = "Creates and changes a users file: names with hashes of their passcodes";
 
 const AFTER_HELP: &str = "\
-On a terminal the command prompts for the passcode twice; otherwise it reads one line from standard input. The file contains \
-an argon2id hash of the passcode. A running broker applies the change within a second.\n\n\
-Exit code: 0 success; 1 the file cannot be read or written, or the user does not exist; 2 the arguments or the passcode are \
-invalid.";
+On a terminal the command prompts for the passcode twice. Otherwise the command reads one line from standard input. The file \
+contains an argon2id hash of the passcode. A running broker applies the change within a second.\n\n\
+Exit code 0 means success. 1 means that the file cannot be read or written, or that the user does not exist. 2 means that the \
+arguments or the passcode are invalid.";
 
 /// A function that asks for the passcode of the named user.
 pub(super) type Ask<'a> = &'a mut dyn FnMut(&str) -> Result<Secret, String>;
@@ -86,18 +86,14 @@ fn command() -> Command {
                 .value_hint(ValueHint::FilePath)
                 .value_parser(clap::value_parser!(PathBuf))
                 .required(true)
-                .help("The users file; it is created if it does not exist"),
+                .help("The users file. The command creates the file if it does not exist"),
         )
         .arg(Arg::new("name").value_name("NAME").required_unless_present("list").help("The user"))
-        .arg(
-            Arg::new("role")
-                .long("role")
-                .value_name("ROLE")
-                .action(ArgAction::Append)
-                .help("A role; repeat the option for each role. Without it a user keeps the present roles"),
-        )
+        .arg(Arg::new("role").long("role").value_name("ROLE").action(ArgAction::Append).help(
+            "A role. Repeat the option for each role. Without the option a user keeps the present roles",
+        ))
         .arg(Arg::new("any-name").long("any-name").action(ArgAction::SetTrue).conflicts_with("delete").help(
-            "Accepts a new name with spaces or other characters, which the broker accepts only with user-names = any",
+            "Accepts a new name that requires user-names = any in the broker, such as a name with spaces",
         ))
         .arg(
             Arg::new("delete")
@@ -115,12 +111,13 @@ fn command() -> Command {
         )
 }
 
-/// Returns the error text: that of clap, unless clap would repeat an unexpected value, which may be a passcode.
+/// Returns the error text of clap. For an unexpected argument, returns a text that does not show the argument, which
+/// may be a passcode.
 fn explain(error: &clap::Error) -> String {
     match error.kind() {
         ErrorKind::UnknownArgument => {
-            "error: unexpected argument or unknown option; the passcode is not an argument, the command prompts for it \
-             (see stompbox passwd --help)\n"
+            "error: unexpected argument or unknown option. The command prompts for the passcode, so the passcode is \
+             not an argument. See stompbox passwd --help\n"
                 .to_owned()
         }
         _ => error.render().to_string(),
@@ -221,8 +218,8 @@ fn check(passcode: &str) -> Result<(), String> {
             Err("the passcode contains a control character; expected one line of text".to_owned())
         }
         token if is_read_as_token(token) => {
-            Err("the passcode has the form of a token (three parts separated by dots, or Bearer and a word) and would be \
-                 checked as a token; choose another passcode"
+            Err("the passcode has the form of a token: three parts separated by dots, or Bearer and a word. The broker \
+                 would check it as a token. Choose another passcode"
                 .to_owned())
         }
         _ => Ok(()),

@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 /// from it.
 ///
 /// # Errors
-/// The input cannot be read or is invalid, the echo of the terminal cannot be turned off, or the two passcodes differ.
+/// Returns a text if the input cannot be read or is invalid, if the echo of the terminal cannot be turned off, or if
+/// the two passcodes differ.
 pub(in crate::cli) fn ask(name: &str) -> Result<Secret, String> {
     let input = io::stdin();
     if !input.is_terminal() {
@@ -17,7 +18,11 @@ pub(in crate::cli) fn ask(name: &str) -> Result<Secret, String> {
     }
     let first = prompt(&input, &format!("Passcode of {name:?}: "))?;
     let second = prompt(&input, "Repeat the passcode: ")?;
-    if first == second { Ok(first) } else { Err("the two passcodes differ; nothing is changed".to_owned()) }
+    if first == second {
+        Ok(first)
+    } else {
+        Err("the two passcodes differ. The users file is unchanged".to_owned())
+    }
 }
 
 /// Writes the prompt and reads one line without echo.
@@ -32,7 +37,7 @@ fn prompt(input: &Stdin, prompt: &str) -> Result<Secret, String> {
     line
 }
 
-/// Returns the next line without its line end. With `must_be_last` it must be the last line of the input.
+/// Returns the next line without its line end. With `must_be_last`, further lines in the input are an error.
 fn read_line(input: &mut dyn BufRead, must_be_last: bool) -> Result<Secret, String> {
     let bytes_max = Passcode::BYTES_MAX as u64 + 1;
     let mut line = Zeroizing::new(Vec::with_capacity(Passcode::BYTES_MAX + 1));

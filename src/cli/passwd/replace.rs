@@ -1,5 +1,5 @@
-//! Atomic replacement of a file. A reader sees either the old or the new contents, and a lock keeps concurrent writers
-//! from losing changes.
+//! Atomic replacement of a file. A reader sees either the old or the new contents. A lock keeps concurrent writers from
+//! losing changes.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
@@ -22,14 +22,14 @@ impl LockedFile {
     /// Waits for the lock of the file and reads the file. Creates an empty file if it does not exist.
     ///
     /// # Errors
-    /// The file cannot be opened, locked or read. The text says why.
+    /// Returns a text if the file cannot be opened, locked or read.
     pub(super) fn new(path: &Path) -> Result<LockedFile, String> {
-        // If the path is a symbolic link, the target is replaced, not the link.
+        // If the path is a symbolic link, replace the target and keep the link.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         loop {
             let is_new = !path.exists();
             let mut file = open(&path).map_err(|error| error.to_string())?;
-            file.lock().map_err(|error| format!("cannot lock it: {error}"))?;
+            file.lock().map_err(|error| format!("cannot lock the file: {error}"))?;
             if !is_at(&file, &path) {
                 // Another process has replaced the file while this one waited for the lock.
                 continue;
@@ -47,7 +47,7 @@ impl LockedFile {
     /// Replaces the contents of the file, keeps its owner and mode, and releases the lock.
     ///
     /// # Errors
-    /// The new file cannot be written; the text says why. The old file is unchanged.
+    /// Returns a text if the new file cannot be written. The old file is then unchanged.
     pub(super) fn replace(mut self, text: &str) -> Result<(), String> {
         let (directory, name) = (self.path.parent(), self.path.file_name());
         let directory = directory.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -66,7 +66,7 @@ impl LockedFile {
     }
 
     fn write(&self, new_path: &Path, text: &str) -> io::Result<()> {
-        // A file with this name can only be left over from a process that was killed.
+        // Only a process that was killed can have left a file with this name.
         let _ = fs::remove_file(new_path);
         let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(new_path)?;
         file.write_all(text.as_bytes())?;
@@ -80,7 +80,7 @@ impl LockedFile {
 }
 
 impl Drop for LockedFile {
-    /// Removes the file if [`LockedFile::new`] created it and it was not replaced.
+    /// Removes the file if [`LockedFile::new`] created it and [`LockedFile::replace`] was not called.
     fn drop(&mut self) {
         if self.is_new && is_at(&self.file, &self.path) {
             let _ = fs::remove_file(&self.path);
@@ -88,8 +88,8 @@ impl Drop for LockedFile {
     }
 }
 
-/// Opens the file for reading, and also for writing if that is allowed: some network file systems can lock only files
-/// that are open for writing.
+/// Opens the file for reading and, if permitted, for writing. Some network file systems can lock only files that are
+/// open for writing.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(MODE);

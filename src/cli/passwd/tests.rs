@@ -87,9 +87,9 @@ fn invalid_input_is_reported_and_changes_nothing() {
         (&["a"], Ok("eyJhbGciOiJI.sesame.x"), 2, "error: the passcode has the form of a token"),
         (
             &["a"],
-            Err("the two passcodes differ; nothing is changed"),
+            Err("the two passcodes differ. The users file is unchanged"),
             2,
-            "error: the two passcodes differ; nothing is changed\n",
+            "error: the two passcodes differ. The users file is unchanged\n",
         ),
         (&[""], Ok("sesame"), 2, "error: invalid name: expected 1 to 1024 bytes\n"),
         (
@@ -110,7 +110,7 @@ fn invalid_input_is_reported_and_changes_nothing() {
             &["a", "sesame"],
             Ok("x"),
             2,
-            "error: unexpected argument or unknown option; the passcode is not an argument",
+            "error: unexpected argument or unknown option. The command prompts for the passcode",
         ),
         (&["a", "--passcode=sesame"], Ok("x"), 2, "error: unexpected argument or unknown option"),
         (
@@ -160,5 +160,5 @@ fn user_added_with_any_name_can_be_changed_and_deleted() {
 fn help_exits_successfully() {
     let (code, out, _) = TempDirectory::new("help").run(&["--help"], Ok(""));
     assert_eq!(code, ExitCode::SUCCESS);
-    assert!(out.contains("stompbox passwd") && out.contains("Exit code: 0 success"), "{out}");
+    assert!(out.contains("stompbox passwd") && out.contains("Exit code 0 means success"), "{out}");
 }

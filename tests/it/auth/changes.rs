@@ -142,7 +142,7 @@ fn sighup_reloads_the_rules() {
         fs::write(&path, text).expect("a file");
         broker.signal(Signal::HUP);
         let reports_error = |line: &str| {
-            line.contains("reload failed; the previous configuration stays in effect") && line.contains(error)
+            line.contains("reload failed. The previous configuration stays in effect") && line.contains(error)
         };
         broker.log_line(reports_error);
         for (alice, bob) in &mut sessions {
@@ -177,7 +177,8 @@ fn sighup_reloads_the_rules() {
     assert!(denied.contains("rule=\"deny send anyone /topic/other\""), "{denied}");
     // The broker logs the names of other changed options. It does not log their values, because some are secrets.
     for option in ["show-sender", "user"] {
-        let expected = format!("an option has changed; it applies after a restart option=\"{option}\"");
+        let expected =
+            format!("an option has changed. Restart the broker to apply the change option=\"{option}\"");
         broker.log_line(|line| line.contains(&expected));
     }
     let log = broker.log();
@@ -198,7 +199,8 @@ fn options_that_need_a_restart_do_not_relax_the_rules() {
     broker.signal(Signal::HUP);
     broker.log_line(|line| line.contains("permission rules and users file reloaded"));
     for option in ["users-file", "demo"] {
-        let expected = format!("an option has changed; it applies after a restart option=\"{option}\"");
+        let expected =
+            format!("an option has changed. Restart the broker to apply the change option=\"{option}\"");
         broker.log_line(|line| line.contains(&expected));
     }
     for via in Via::ALL {
@@ -230,7 +232,8 @@ fn sighup_names_each_changed_secret_that_needs_a_restart() {
     write("new-passcode", &"new-key-".repeat(4), "Bearer new-token");
     broker.signal(Signal::HUP);
     for option in ["user", "jwt-secret", "hook-authorization"] {
-        let expected = format!("an option has changed; it applies after a restart option=\"{option}\"");
+        let expected =
+            format!("an option has changed. Restart the broker to apply the change option=\"{option}\"");
         broker.log_line(|line| line.contains(&expected));
     }
     let log = broker.log();

@@ -182,7 +182,7 @@ fn a_terminal_asks_for_the_passcode_twice_and_does_not_echo_it() {
         let end = if code == 0 {
             "users: \"alice\" is added"
         } else {
-            "error: the two passcodes differ; nothing is changed"
+            "error: the two passcodes differ. The users file is unchanged"
         };
         terminal.until(end);
         assert_eq!(child.wait().expect("the command ends").code(), Some(code));

@@ -92,7 +92,7 @@ fn a_second_signal_exits_at_once_with_128_plus_its_number() {
             publish(&broker, "/queue/a", &body);
         }
         broker.signal(first);
-        broker.log_line(|line| line.contains("a second signal stops at once"));
+        broker.log_line(|line| line.contains("A second signal stops the broker at once"));
         broker.log_line(|line| line.contains("shutting down"));
         broker.signal(second);
         assert_eq!(broker.exit_status(EXIT_TIMEOUT).code(), Some(code), "{first:?}, then {second:?}");

@@ -276,7 +276,7 @@ on_each_wire! {
         // An invalid configuration changes nothing.
         rules.write("permission = [\"allow everything\"]\n");
         broker.signal(Signal::HUP);
-        broker.log_line(|line| line.contains("reload failed; the previous configuration stays in effect"));
+        broker.log_line(|line| line.contains("reload failed. The previous configuration stays in effect"));
         carol.send_with_receipt("/topic/other", "", "still");
         bob.frame("MESSAGE");
         bob.frame("MESSAGE");
@@ -363,7 +363,9 @@ on_each_wire! {
 #[test]
 fn the_startup_log_and_check_config_show_the_effective_rules() {
     let rules_line = |broker: &Broker| {
-        broker.log_line(|line| line.contains("default permissions; stompbox check-config shows every rule"))
+        broker.log_line(|line| {
+            line.contains("default permissions. Run stompbox check-config to see every rule")
+        })
     };
     let broker = with_users(&["alice"], &[]);
     let line = rules_line(&broker);
