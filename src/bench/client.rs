@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 /// Maximum time for the broker to answer CONNECT.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(20);
-/// Maximum number of connections being opened at the same time.
+/// Maximum number of connections that are opened at the same time.
 const CONNECTING_MAX: usize = 64;
 /// ID of the only subscription of a connection.
 const SUBSCRIPTION: &str = "0";
@@ -57,7 +57,7 @@ pub(super) fn send_head(destination: &str, body_bytes: usize) -> Vec<u8> {
 /// Connects and waits for CONNECTED.
 ///
 /// # Errors
-/// The connection or the login failed. The text says why, and what to do.
+/// Returns an error if the connection or the login failed. The text says why, and what to do.
 pub(super) async fn connect(target: &ServerAddress, login: &Login) -> Result<Link, BenchError> {
     let connected = tokio::time::timeout(CONNECT_TIME_MAX, log_in(target, login));
     connected.await.unwrap_or_else(|_| {
@@ -92,10 +92,10 @@ async fn log_in(target: &ServerAddress, login: &Login) -> Result<Link, BenchErro
     Ok(link)
 }
 
-/// Opens `count` connections, and calls `report` with the number of connections after each.
+/// Opens `count` connections. After each one, calls `report` with the number of open connections.
 ///
 /// # Errors
-/// The first error of a connection.
+/// Returns the first error of a connection.
 pub(super) async fn connect_all(
     target: &Arc<ServerAddress>,
     login: &Login,

@@ -21,7 +21,7 @@ use tokio::time::MissedTickBehavior;
 const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 /// Maximum time until all subscriptions are confirmed.
 const SUBSCRIBE_TIME_MAX: Duration = Duration::from_secs(20);
-/// Maximum time to wait for the receipts of subscriptions that get no probes: some brokers send no receipts.
+/// Maximum time to wait for receipts of subscriptions that get no probes. Some brokers send no receipts.
 const RECEIPT_TIME_MAX: Duration = Duration::from_secs(2);
 /// Minimum interval at which the publishers of an open loop are woken.
 const TICK_MIN: Duration = Duration::from_micros(100);
@@ -55,8 +55,8 @@ impl<'a, 'w> Coordinator<'a, 'w> {
         self.tasks.spawn(task);
     }
 
-    /// Waits until `count` subscriptions are confirmed. With `may_be_silent` a timeout is not an error: these
-    /// subscriptions get no probes, and not every broker sends receipts.
+    /// Waits until `count` subscriptions are confirmed. With `may_be_silent` a timeout is not an error, because these
+    /// subscriptions get no probes and some brokers send no receipts.
     pub(super) async fn subscribed(&mut self, count: usize, may_be_silent: bool) -> Result<(), BenchError> {
         let run = self.run.clone();
         let time = if may_be_silent { RECEIPT_TIME_MAX } else { SUBSCRIBE_TIME_MAX };
@@ -165,8 +165,8 @@ impl<'a, 'w> Coordinator<'a, 'w> {
         .await;
     }
 
-    /// Calls `check` repeatedly until `until`. Ends earlier if `check` breaks (with a text if the measurement has
-    /// failed), if a task fails, or if the user interrupts.
+    /// Calls `check` repeatedly until `until`. Ends earlier if `check` breaks, if a task fails, or if the user
+    /// interrupts. `check` breaks with a text if the measurement has failed.
     pub(super) async fn wait(
         &mut self,
         until: Instant,
@@ -228,7 +228,7 @@ impl StallDetector {
     }
 
     fn error_text(&self) -> String {
-        format!("nothing was delivered for {} s although messages were in flight", self.timeout.as_secs_f64())
+        format!("nothing was delivered for {} s, but messages were in flight", self.timeout.as_secs_f64())
     }
 
     /// Returns the recent rate of deliveries per second, as text.
@@ -243,7 +243,7 @@ impl StallDetector {
     }
 }
 
-/// Wakes the publishers of an open loop. It has its own thread: the timers of the runtime have a resolution of one
+/// Wakes the publishers of an open loop from a thread of its own. The timers of the runtime have a resolution of one
 /// millisecond, and the measured latency would include this delay.
 struct Ticker(Option<(Arc<AtomicBool>, JoinHandle<()>)>);
 

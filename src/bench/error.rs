@@ -6,26 +6,24 @@ use thiserror::Error;
 /// An error that prevents or ends a measurement.
 #[derive(Debug, Error)]
 pub(super) enum BenchError {
-    #[error("cannot resolve the host {host:?} ({error}); check --url")]
+    #[error("cannot resolve the host {host:?}: {error}. Check --url")]
     NoHost { host: String, error: io::Error },
-    #[error(
-        "no server listens at {address}; start a broker there (stompbox), or set another address with --url"
-    )]
+    #[error("no server listens at {address}. Start a broker there, or set another address with --url")]
     ConnectionRefused { address: String },
     #[error("{address}: {error}")]
     Socket { address: String, error: io::Error },
-    #[error("the broker answers {status} to {path}{}: {text}", hint(*status))]
+    #[error("the broker answers {status} to {path}.{} Response: {text}", hint(*status))]
     Refused { status: u16, path: String, text: String },
     #[error(
-        "the broker rejected CONNECT: {0}; check --login and --passcode (or STOMPBOX_BENCH_PASSCODE), or set --vhost \
-             if the broker has several virtual hosts"
+        "the broker rejected CONNECT. Check --login and --passcode (or STOMPBOX_BENCH_PASSCODE). If the broker has \
+             several virtual hosts, set --vhost. ERROR: {0}"
     )]
     Login(String),
     #[error("the broker sent an ERROR: {0}")]
     Error(String),
     #[error("the broker closed the connection{0}")]
     Closed(String),
-    #[error("the broker sent data that is not {0}; check the transport in --url")]
+    #[error("the broker sent data that is not {0}. Check the transport in --url")]
     Protocol(String),
     #[error("{0} within {1} s")]
     TimedOut(String, u64),
@@ -33,15 +31,15 @@ pub(super) enum BenchError {
     Other(String),
 }
 
-/// Returns advice for an HTTP status.
+/// Returns the reason for an HTTP status, or advice, after a space.
 fn hint(status: u16) -> &'static str {
     match status {
-        401 | 407 => " (the server requires HTTP authentication, which stompbox bench does not support)",
+        401 | 407 => " It requires HTTP authentication, which stompbox bench does not support.",
         403 | 421 => {
-            " (the broker rejects this host or origin: add it to its allowed hosts, or use an allowed name in --url)"
+            " It does not allow this host or origin. Set an allowed host in --url, or allow this host."
         }
-        404 | 405 => " (check the path of --url, and whether this transport is enabled in the broker)",
-        503 | 429 => " (the broker has reached a limit, or is stopping)",
+        404 | 405 => " Check the path of --url, and whether the broker has enabled this transport.",
+        503 | 429 => " It has reached a limit, or is stopping.",
         _ => "",
     }
 }

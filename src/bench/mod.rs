@@ -3,15 +3,16 @@
 //! | shape | load |
 //! |---|---|
 //! | fan-out | publishers and subscribers, distributed over topics |
-//! | queue | publishers and competing consumers, distributed over queues; each message must arrive once |
+//! | queue | publishers and competing consumers, distributed over queues. Each message must arrive once |
 //! | ping-pong | pairs of connections, each with one message in flight |
-//! | idle | many idle connections; a few broadcasts |
+//! | idle | many idle connections, and a few broadcasts |
 //!
-//! A `link` carries frames over any transport; all of its code except for the sockets is sans-IO. Each connection
+//! A `link` carries frames over any transport. All of its code except for the sockets is sans-IO. Each connection
 //! (publisher or receiver) has a task. The tasks share a `run::Run`. The `coordinator` leads them through the phases of
-//! the measurement. A `results::report` contains the results. Memory is bounded: bodies are created when they are sent,
-//! messages in flight are limited by the window or by the socket buffers, and gaps in a sequence are recorded up to a
-//! limit.
+//! the measurement. A `results::report` contains the results.
+//!
+//! Memory is bounded. Publishers create bodies when they send them. The window or the socket buffers limit the messages
+//! in flight. The number of recorded gaps in a sequence is limited.
 
 mod client;
 mod coordinator;
@@ -43,10 +44,9 @@ use std::sync::Arc;
 pub enum Outcome {
     /// The measurement is complete, and every message arrived once, intact and in order.
     Fine,
-    /// The measurement could not be made; the reason was written to `errors`.
+    /// The measurement could not be made. The reason was written to `errors`.
     NotRun,
-    /// The measurement was made, but messages were lost, duplicated, reordered or corrupt, or the broker failed during
-    /// it.
+    /// The measurement was made, but messages were lost, duplicated, reordered or corrupt, or the broker failed.
     Faulty,
 }
 

@@ -35,7 +35,7 @@ impl Shape {
 pub enum Pace {
     /// Closed loop: at most this many messages of a publisher are in flight.
     Window(usize),
-    /// Open loop: this many messages per second by all publishers together, regardless of the broker.
+    /// Open loop: all publishers together send this many messages per second, regardless of the broker.
     Rate(u32),
 }
 
@@ -91,7 +91,7 @@ pub enum Json {
     Stdout,
 }
 
-/// Options of a measurement. Those that do not apply to the shape are ignored.
+/// Options of a measurement. Options that do not apply to the shape are ignored.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The shape of the load.
@@ -102,11 +102,12 @@ pub struct Options {
     pub login: Login,
     /// Number of connections that publish.
     pub publishers: usize,
-    /// Number of connections that subscribe. For `idle`, all connections but one; for `ping-pong`, the number of pairs.
+    /// Number of connections that subscribe. For `idle`, these are all connections except one. For `ping-pong`, this is
+    /// the number of pairs.
     pub subscribers: usize,
-    /// Number of destinations, over which publishers and subscribers are distributed.
+    /// Number of destinations. Publishers and subscribers are distributed over them.
     pub destinations: usize,
-    /// Prefix of the destinations; `None` for a prefix that is unique to this run.
+    /// Prefix of the destinations. `None` means a prefix that is unique to this run.
     pub destination: Option<String>,
     /// Size of a message body, in bytes.
     pub body_bytes: usize,
@@ -122,11 +123,11 @@ pub struct Options {
     pub ack: Ack,
     /// Whether each SEND requests a receipt.
     pub receipts: bool,
-    /// Process ID of the broker. If it is set, the memory of the broker is measured.
+    /// Process ID of the broker. If it is set, the report contains the memory of the broker.
     pub pid: Option<u32>,
     /// Destination of the result in JSON.
     pub json: Option<Json>,
-    /// Whether standard error is a terminal. If it is, the progress is shown as a bar, otherwise as lines.
+    /// Whether standard error is a terminal. A terminal shows the progress as a bar. Otherwise it is shown as lines.
     pub terminal: bool,
 }
 
@@ -134,7 +135,7 @@ impl Options {
     /// Checks that a measurement with these options is possible.
     ///
     /// # Errors
-    /// The text says what to change.
+    /// Returns a text that says what to change.
     pub fn check(&self) -> Result<(), String> {
         let (publishers, subscribers) = (self.publishers, self.subscribers);
         if publishers == 0 || subscribers == 0 || self.destinations == 0 {
@@ -147,7 +148,7 @@ impl Options {
         }
         if self.destinations > publishers.min(subscribers) {
             return Err(format!(
-                "--destinations: invalid value \"{}\": expected at most {}, because each destination needs a publisher and a \
+                "--destinations: invalid value \"{}\": expected at most {}. Each destination needs a publisher and a \
                  subscriber",
                 self.destinations,
                 publishers.min(subscribers)

@@ -5,7 +5,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 
-/// Files reserved in addition to the connections: standard streams, files of the runtime, and some spare ones.
+/// Number of files that are reserved for standard streams, files of the runtime, and a margin.
 const FILES_RESERVED: u64 = 32;
 
 /// Returns the CPU time of this process so far.
@@ -17,7 +17,7 @@ pub(super) fn cpu_time() -> Duration {
 /// Raises the limit of open files to its maximum.
 ///
 /// # Errors
-/// The maximum is too low for this number of sockets.
+/// Returns an error if the maximum is too low for this number of sockets.
 pub(super) fn allow_sockets(sockets: usize) -> Result<(), BenchError> {
     let maximum = getrlimit(Resource::Nofile).maximum;
     // If this fails, the limit stays as it is. The check below uses the limit that applies.
@@ -26,8 +26,8 @@ pub(super) fn allow_sockets(sockets: usize) -> Result<(), BenchError> {
     match (sockets as u64).saturating_add(FILES_RESERVED) <= limit {
         true => Ok(()),
         false => Err(BenchError::Other(format!(
-            "{sockets} sockets exceed the limit of {limit} open files; use fewer connections, or raise the limit \
-             with ulimit -n"
+            "{sockets} sockets exceed the limit of {limit} open files. Use fewer connections, or raise the limit with \
+             ulimit -n"
         ))),
     }
 }
@@ -37,7 +37,7 @@ pub(super) fn resident_bytes(pid: u32) -> Result<u64, BenchError> {
     let path = format!("/proc/{pid}/status");
     let status = std::fs::read_to_string(&path).map_err(|error| {
         BenchError::Other(format!(
-            "--pid {pid}: cannot read {path} ({error}); expected a running process on Linux"
+            "--pid {pid}: cannot read {path}: {error}. Expected a running process on Linux"
         ))
     })?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

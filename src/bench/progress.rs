@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 const LINE_INTERVAL: Duration = Duration::from_secs(2);
 /// Maximum number of times per second that the bar is drawn.
 const BAR_RATE: u8 = 10;
-/// Length of the bar in steps, of which each character shows several.
+/// Length of the bar in steps. Each character shows several steps.
 const STEPS: u64 = 3000;
 const TEMPLATE: &str = "{prefix:10} [{bar:30}] {msg}";
 
@@ -15,12 +15,12 @@ const TEMPLATE: &str = "{prefix:10} [{bar:30}] {msg}";
 pub(super) struct Progress<'w> {
     lines_to: &'w mut dyn Write,
     shown_at: Instant,
-    /// The bar; `None` if lines are written instead.
+    /// The bar. `None` means that lines are written.
     bar: Option<ProgressBar>,
 }
 
 impl<'w> Progress<'w> {
-    /// Shows a bar on standard error if that `is_terminal`, and otherwise writes lines to `lines_to`.
+    /// Shows a bar on standard error if `is_terminal`. Otherwise writes lines to `lines_to`.
     pub(super) fn new(lines_to: &'w mut dyn Write, is_terminal: bool) -> Progress<'w> {
         let target = is_terminal.then(|| ProgressDrawTarget::stderr_with_hz(BAR_RATE));
         Progress::with_target(lines_to, target)

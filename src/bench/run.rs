@@ -12,13 +12,13 @@ use tokio::sync::watch;
 /// The phase of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// Subscriptions are being made.
+    /// The receivers subscribe.
     Preparing,
-    /// Messages are sent, starting at this time (in nanoseconds since the run began).
+    /// The publishers send messages from this time on. The time is in nanoseconds since the run began.
     Running(u64),
-    /// No more messages are sent; those in flight arrive.
+    /// The publishers send no more messages. Messages in flight arrive.
     Draining,
-    /// Deliveries are complete. Receivers send the remaining acknowledgments and return.
+    /// Deliveries are complete. The receivers send the remaining acknowledgments and return.
     Closing,
 }
 
@@ -32,9 +32,9 @@ pub(super) struct Run {
     pub(super) destinations: usize,
     prefix: String,
     pub(super) phase: watch::Sender<Phase>,
-    /// Notifies publishers in open loops that messages may be due.
+    /// Notifies publishers of an open loop that messages may be due.
     pub(super) tick: watch::Sender<()>,
-    /// A window for each publisher; empty in an open loop.
+    /// A window for each publisher. In an open loop the list is empty.
     pub(super) windows: Vec<Window>,
     /// Number of messages sent by each publisher.
     pub(super) sent: Vec<AtomicU64>,

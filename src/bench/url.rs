@@ -55,7 +55,7 @@ impl Transport {
         self.row().scheme
     }
 
-    /// Returns the number of sockets per connection: SockJS over HTTP sends and receives on different ones.
+    /// Returns the number of sockets per connection. SockJS over HTTP sends and receives on different sockets.
     pub(super) fn sockets(self) -> usize {
         match self {
             Transport::Tcp | Transport::WebSocket | Transport::SockjsWebSocket => 1,
@@ -73,7 +73,7 @@ pub struct Url {
     pub host: String,
     /// Port number.
     pub port: u16,
-    /// Path; empty for TCP. For SockJS, the prefix of the endpoint without a trailing slash.
+    /// Path, which is empty for TCP. For SockJS it is the prefix of the endpoint, without a trailing slash.
     pub path: String,
 }
 
@@ -81,7 +81,7 @@ impl Url {
     /// Parses `scheme://host:port/path`.
     ///
     /// # Errors
-    /// The text says what was expected.
+    /// Returns a text that says what was expected.
     pub fn parse(text: &str) -> Result<Url, String> {
         let (scheme, rest) = text.split_once("://").ok_or_else(|| {
             format!("invalid value {text:?}: expected a URL such as ws://127.0.0.1:8080/ws")
@@ -89,7 +89,7 @@ impl Url {
         let row = ROWS.iter().find(|row| row.scheme == scheme).ok_or_else(|| unknown(scheme))?;
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         if authority.contains('@') {
-            return Err("the URL contains a user; use --login and --passcode instead".to_owned());
+            return Err("the URL contains a user. Use --login and --passcode instead".to_owned());
         }
         let (host, port) = host_and_port(authority, row.port).ok_or_else(|| {
             format!("invalid value {authority:?}: expected a host and a port such as 127.0.0.1:8080")
@@ -127,8 +127,8 @@ impl fmt::Display for Url {
 fn unknown(scheme: &str) -> String {
     if ["wss", "https", "stomps", "ssl", "tls", "sockjs+wss"].contains(&scheme) {
         return format!(
-            "invalid scheme {scheme:?}: TLS is not supported; use a URL without TLS: the address of the broker \
-             itself, or a port of its proxy that does not use TLS"
+            "invalid scheme {scheme:?}: TLS is not supported. Use the address of the broker itself, or a port of its \
+             proxy without TLS"
         );
     }
     let known: Vec<_> = ROWS.iter().map(|row| row.scheme).collect();

@@ -328,7 +328,7 @@ mod tests {
         }
         let check = parse(&["fan-out", "--destinations", "2"]).expect("flags").check();
         assert!(
-            check.expect_err("one publisher").contains("each destination needs a publisher and a subscriber")
+            check.expect_err("one publisher").contains("Each destination needs a publisher and a subscriber")
         );
     }
 }

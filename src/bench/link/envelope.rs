@@ -50,7 +50,7 @@ impl Lines {
     }
 }
 
-/// Returns the frame in a line of a response; `None` if the line contains no frame.
+/// Returns the frame in a line of a response. Returns `None` if the line contains no frame.
 fn frame_of(transport: Transport, line: &[u8]) -> Option<Cow<'_, [u8]>> {
     match transport {
         Transport::SockjsEventSource => {

@@ -1,5 +1,5 @@
-//! A minimal HTTP/1.1 client, sans-IO: parses responses with a length, in chunks, or without a body, on a persistent
-//! connection.
+//! A minimal HTTP/1.1 client, sans-IO. It parses responses on a persistent connection: with a length, in chunks, or
+//! without a body.
 
 use crate::bench::error::BenchError;
 use memchr::memchr;
@@ -23,7 +23,7 @@ pub(super) struct Response {
 enum State {
     StatusLine,
     Headers,
-    /// `left` bytes of the body are missing or, if `in_chunks`, `left` bytes of the current chunk.
+    /// `left` bytes of the body are missing. If `in_chunks`, `left` counts the bytes of the current chunk.
     Body {
         left: u64,
         in_chunks: bool,
@@ -40,7 +40,7 @@ impl Response {
         Response { state: State::StatusLine, status: 0, headers: Vec::new(), line: Vec::new(), head_bytes: 0 }
     }
 
-    /// Returns the status; 0 until the head is complete.
+    /// Returns the status. Returns 0 until the head is complete.
     pub(super) fn status(&self) -> u16 {
         if matches!(self.state, State::StatusLine | State::Headers) { 0 } else { self.status }
     }
@@ -112,7 +112,7 @@ impl Response {
         Ok(&input[taken..])
     }
 
-    /// Processes a complete line and returns the next state; `None` if the line is invalid.
+    /// Processes a complete line and returns the next state. Returns `None` if the line is invalid.
     fn after(&mut self, line: &str) -> Option<State> {
         match self.state {
             State::StatusLine => {

@@ -1,4 +1,4 @@
-//! A client connection over any transport, which sends and receives STOMP frames. Its futures are cancel safe: dropping
+//! A client connection that sends and receives STOMP frames over any transport. Its futures are cancel safe: dropping
 //! one loses no data.
 
 mod envelope;
@@ -142,7 +142,7 @@ async fn progress_of_session(
         *main = Socket::connect(address).await?;
         receiving.request_frames(&mut main.out);
     }
-    // Do not wait for the main socket at the same time: each byte that arrives there would cancel the connect.
+    // Do not wait for the main socket at the same time. Each byte that arrives there would cancel the connect.
     sending.connect(address).await?;
     let sending_ready = async {
         match sending.socket_with_request() {

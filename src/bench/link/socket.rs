@@ -43,7 +43,7 @@ impl Socket {
         self.stream.ready(interest).await.map_err(|error| self.socket_error(error))
     }
 
-    /// Writes as much as possible, and passes one chunk of input to `take`: `None` at the end of the stream.
+    /// Writes as much as possible. Passes one chunk of input to `take`, or `None` at the end of the stream.
     pub(super) fn transfer(
         &mut self,
         ready: Ready,

@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use stompbox_frames::sockjs::{Quoting, quote};
 use stompbox_frames::stomp::Decoder;
 
-/// Idle time after which a sending socket is replaced, because the server may be about to close it.
+/// Idle time after which the client replaces a sending socket. The server may be about to close such a socket.
 const IDLE_MAX: Duration = Duration::from_secs(2);
 
-/// Returns the method and the name, including the query, of requests that receive frames, and the name of requests that
-/// send messages.
+/// Returns the method and the name of requests that receive frames, and the name of requests that send messages. A name
+/// includes the query.
 fn endpoints(transport: Transport) -> (&'static str, &'static str, &'static str) {
     match transport {
         Transport::SockjsXhr => ("POST", "xhr_streaming", "xhr_send"),
@@ -109,7 +109,7 @@ impl Receiving {
     }
 }
 
-/// The sending half of a session: one request at a time.
+/// The sending half of a session. It sends one request at a time.
 #[derive(Debug)]
 pub(super) struct Sending {
     head: String,

@@ -167,8 +167,8 @@ impl WebSocket {
     }
 }
 
-/// Parses a frame header. Returns the header, the length of the payload and the length of the header; `None` if the
-/// header is incomplete.
+/// Parses a frame header. Returns the header, the length of the payload and the length of the header. Returns `None` if
+/// the header is incomplete.
 fn parse(input: &[u8]) -> Result<Option<(FrameHeader, u64, usize)>, BenchError> {
     let mut cursor = Cursor::new(input);
     let parsed = FrameHeader::parse(&mut cursor).map_err(|_| BenchError::protocol("WebSocket"))?;
@@ -245,7 +245,7 @@ mod tests {
         let result = socket.take(b"HTTP/1.1 403 Forbidden\r\n\r\norigin not allowed\n", &mut out, |_| Ok(()));
         let error = result.expect_err("refused").to_string();
         assert!(
-            error.starts_with("the broker answers 403 to /ws (") && error.ends_with("origin not allowed"),
+            error.starts_with("the broker answers 403 to /ws. It") && error.ends_with("origin not allowed"),
             "{error}"
         );
     }

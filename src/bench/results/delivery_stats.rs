@@ -9,7 +9,7 @@ const DIGITS: u8 = 3;
 /// Maximum recorded latency in nanoseconds: one hour. A longer latency is recorded as one hour.
 const LATENCY_MAX: u64 = 3600 * 1_000_000_000;
 
-/// Start and end of the measurement, in nanoseconds since the run began; the end is exclusive.
+/// Start and end of the measurement, in nanoseconds since the run began. The end is exclusive.
 pub(in crate::bench) type Interval = (u64, u64);
 
 /// Counts of deliveries, for several receivers together.
@@ -23,7 +23,8 @@ pub(in crate::bench) struct DeliveryStats {
     pub(in crate::bench) reordered: u64,
     pub(in crate::bench) corrupt: u64,
     pub(in crate::bench) foreign: u64,
-    /// Time from the due time of a message until it was read, for messages that were due during the measurement.
+    /// Time from the due time of a message until the receiver read it. Only messages that were due during the
+    /// measurement count.
     pub(in crate::bench) latency: Histogram<u64>,
 }
 

@@ -14,7 +14,7 @@ pub(in crate::bench) fn table(report: &Report) -> String {
     let options = &report.options;
     let mut text = format!("{} over {}\n{}\n", options.shape.name(), options.url, load(options));
     match &report.end {
-        Some(End::Interrupted) => text.push_str("interrupted: these are the results until then\n"),
+        Some(End::Interrupted) => text.push_str("ended early: interrupted\n"),
         Some(End::Failed(error)) => text.push_str(&format!("ended early: {error}\n")),
         None => {}
     }

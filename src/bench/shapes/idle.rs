@@ -1,5 +1,5 @@
 //! The shape `idle`: many connections that subscribe to the same destination and receive little. Measures the broker's
-//! memory for them, and the time in which one message reaches all of them.
+//! memory for these connections, and the time in which one message reaches all of them.
 
 use crate::bench::client::{connect, connect_all};
 use crate::bench::coordinator::Coordinator;

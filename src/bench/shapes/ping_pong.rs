@@ -53,7 +53,7 @@ struct PairEnd {
 }
 
 impl PairEnd {
-    /// Creates an end of a pair. Destination 2n takes the pings of pair n, 2n + 1 its pongs.
+    /// Creates an end of a pair. Destination 2n takes the pings of pair n. Destination 2n + 1 takes its pongs.
     fn new(
         run: &Arc<Run>,
         mut link: Link,

@@ -43,7 +43,7 @@ impl Publisher {
         Publisher { run, link, index, pace, wants_receipts, head, frame: Vec::new(), next: 0, receipts: 0 }
     }
 
-    /// Publishes until the task is aborted. If `probes`, sends probes to its destination until the measurement starts.
+    /// Publishes until the task is aborted. If `probes`, first sends probes until the measurement starts.
     pub(in crate::bench) async fn publish(mut self, probes: bool) -> Result<(), BenchError> {
         let start = self.prepare(probes).await?;
         let (run, index) = (self.run.clone(), self.index);
@@ -59,7 +59,7 @@ impl Publisher {
             let may_send = async {
                 match run.windows.get(index) {
                     Some(window) => window.freed().await,
-                    // `tick`'s sender is part of `run`, so it cannot be dropped.
+                    // The sender of `tick` is part of `run`, so this task keeps it alive.
                     None => drop(tick.changed().await),
                 }
             };

@@ -63,7 +63,7 @@ pub(in crate::bench) struct Receiver {
     unreported: Unreported,
 }
 
-/// First deliveries of one group of messages that are not reported to the publisher's window yet.
+/// First deliveries that are not reported to the publisher's window yet. All of them belong to one group of messages.
 #[derive(Clone, Copy, Default)]
 struct Unreported {
     publisher: usize,

@@ -1,6 +1,7 @@
-//! The schedule of an open loop: the time at which each message is due, regardless of the broker. The latency of a
-//! message that is sent late still counts from its due time, so that a broker that delays publishers does not appear
-//! fast (no coordinated omission).
+//! The schedule of an open loop: the time at which each message is due, regardless of the broker.
+//!
+//! If a message is sent late, its latency still counts from its due time. A broker that delays publishers therefore
+//! does not appear fast. This avoids coordinated omission.
 
 const SECOND: u128 = 1_000_000_000;
 

@@ -12,7 +12,7 @@ pub(in crate::bench) enum Arrival {
     InOrder,
     /// First arrival, after a later message.
     Late,
-    /// Repeated arrival, or a first one in a gap that is no longer recorded.
+    /// Repeated arrival, or first arrival in a gap that is no longer recorded.
     Again,
 }
 

@@ -1,5 +1,5 @@
-//! The format of message bodies: the publisher, its run, the message's number and due time, and predictable filler
-//! bytes, so that a receiver can check every byte.
+//! The format of message bodies. A body contains the run, the publisher, the number and the due time of the message. It
+//! ends with predictable filler bytes, so that a receiver can check every byte.
 //!
 //! ```text
 //! body      = run publisher number due filler
@@ -10,7 +10,7 @@
 
 /// Minimum size of a body, in bytes.
 pub const BODY_BYTES_MIN: usize = 40;
-/// Publisher number of probes: messages that only test whether a subscription exists.
+/// Publisher number of probes. A probe only tests whether a subscription exists.
 pub(in crate::bench) const PROBE: u16 = u16::MAX;
 
 /// Characters of the filler. None of them needs an escape in JSON or a URI.

@@ -1,8 +1,8 @@
 //! The window of a closed loop: limits the number of a publisher's messages in flight.
 //!
-//! Messages are counted in groups of about an eighth of the window; otherwise a thousand subscribers would contend for
-//! one counter per message. Each group takes a slot of the window, which is free again when all receivers have received
-//! all messages of the group.
+//! The window counts messages in groups of about an eighth of its size. Otherwise a thousand subscribers would contend
+//! for one counter per message. Each group takes a slot of the window. The slot is free again when all receivers have
+//! received all messages of the group.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Notify;
@@ -20,7 +20,7 @@ pub(in crate::bench) struct Window {
 }
 
 impl Window {
-    /// Creates a window for at most `messages` in flight, each of which is delivered `copies` times.
+    /// Creates a window for at most `messages` messages in flight. Each message is delivered `copies` times.
     pub(in crate::bench) fn new(messages: usize, copies: usize) -> Window {
         let group = (messages / 8).max(1);
         let slots = (messages / group).max(1);
@@ -32,8 +32,8 @@ impl Window {
         }
     }
 
-    /// Takes a slot if message `number`, which is the publisher's next, is the first of its group. Returns `false` if
-    /// no slot is free.
+    /// Takes a slot if `number`, the number of the publisher's next message, is the first of its group. Returns `false`
+    /// if no slot is free.
     pub(in crate::bench) fn try_take(&self, number: u64) -> bool {
         if !number.is_multiple_of(self.group) {
             return true;

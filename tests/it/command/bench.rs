@@ -143,10 +143,10 @@ fn a_run_that_cannot_start_says_what_to_do_and_exits_with_1() {
     let (tcp, http) = (broker.tcp, broker.http);
     for (url, flags, part) in [
         (format!("tcp://{free}"), "", "no server listens at"),
-        (format!("ws://{http}/nowhere"), "", "answers 404 to /nowhere (check the path of --url"),
-        (format!("sockjs+jsonp://{http}/nowhere"), "", "check the path of --url"),
+        (format!("ws://{http}/nowhere"), "", "answers 404 to /nowhere. Check the path of --url"),
+        (format!("sockjs+jsonp://{http}/nowhere"), "", "Check the path of --url"),
         (format!("ws://{tcp}/ws"), "", "served at the address of the option http"),
-        (format!("tcp://{tcp}"), "", "check --login and --passcode"),
+        (format!("tcp://{tcp}"), "", "Check --login and --passcode"),
         (format!("tcp://{tcp}"), "--login alice --passcode wrong", "STOMPBOX_BENCH_PASSCODE"),
         (format!("tcp://{tcp}"), "--connections 1000000", "ulimit -n"),
         (format!("tcp://{tcp}"), "--login alice --passcode sesame --pid 4294967295", "cannot read /proc"),
