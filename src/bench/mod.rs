@@ -41,7 +41,7 @@ use std::sync::Arc;
 
 /// The outcome of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum BenchOutcome {
     /// The measurement is complete, and every message arrived once, intact and in order.
     Fine,
     /// The measurement could not be made. The reason was written to `errors`.
@@ -51,7 +51,7 @@ pub enum Outcome {
 }
 
 /// Runs a measurement. Writes the result to `out`, and progress and errors to `errors`.
-pub fn run(options: &Options, out: &mut dyn Write, errors: &mut dyn Write) -> Outcome {
+pub fn run(options: &Options, out: &mut dyn Write, errors: &mut dyn Write) -> BenchOutcome {
     let measured = options.check().map_err(BenchError::Other).and_then(|()| {
         let mut progress = Progress::new(errors, options.terminal);
         let measured = measure(options, &mut progress);
@@ -63,12 +63,12 @@ pub fn run(options: &Options, out: &mut dyn Write, errors: &mut dyn Write) -> Ou
         Ok(report)
     });
     match written {
-        Ok(report) if report.is_fine() => Outcome::Fine,
-        Ok(_) => Outcome::Faulty,
+        Ok(report) if report.is_fine() => BenchOutcome::Fine,
+        Ok(_) => BenchOutcome::Faulty,
         Err(error) => {
             // Ignore write errors, such as EPIPE after the reader has closed the pipe.
             let _ = writeln!(errors, "error: {error}");
-            Outcome::NotRun
+            BenchOutcome::NotRun
         }
     }
 }

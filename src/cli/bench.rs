@@ -1,7 +1,7 @@
 //! `stompbox bench`: parses the flags and runs a measurement. The flags are not options of the broker.
 
 use super::output::write_text;
-use crate::bench::{Ack, BODY_BYTES_MIN, Json, Login, Options, Outcome, Pace, Shape, Url, run};
+use crate::bench::{Ack, BODY_BYTES_MIN, BenchOutcome, Json, Login, Options, Pace, Shape, Url, run};
 use crate::config::{count, size, time};
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
@@ -85,9 +85,9 @@ pub(super) fn bench(
         Err(error) => return write_text(errors, &format!("error: {error}\n"), ExitCode::FAILURE),
     };
     match run(&options, out, errors) {
-        Outcome::Fine => ExitCode::SUCCESS,
-        Outcome::NotRun => ExitCode::FAILURE,
-        Outcome::Faulty => ExitCode::from(2),
+        BenchOutcome::Fine => ExitCode::SUCCESS,
+        BenchOutcome::NotRun => ExitCode::FAILURE,
+        BenchOutcome::Faulty => ExitCode::from(2),
     }
 }
 
