@@ -30,7 +30,7 @@ mod url;
 
 pub use options::{Ack, Json, Login, Options, Pace, Shape};
 pub use traffic::stamp::BODY_BYTES_MIN;
-pub use url::Url;
+pub use url::BrokerUrl;
 
 use error::BenchError;
 use link::ServerAddress;

@@ -1,6 +1,6 @@
 //! Options of a measurement.
 
-use super::url::Url;
+use super::url::BrokerUrl;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -97,7 +97,7 @@ pub struct Options {
     /// The shape of the load.
     pub shape: Shape,
     /// URL of the broker.
-    pub url: Url,
+    pub url: BrokerUrl,
     /// Credentials for the broker.
     pub login: Login,
     /// Number of connections that publish.

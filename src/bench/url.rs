@@ -66,7 +66,7 @@ impl Transport {
 
 /// URL of a broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Url {
+pub struct BrokerUrl {
     /// The transport.
     pub transport: Transport,
     /// Host name or IP address, without brackets.
@@ -77,12 +77,12 @@ pub struct Url {
     pub path: String,
 }
 
-impl Url {
+impl BrokerUrl {
     /// Parses `scheme://host:port/path`.
     ///
     /// # Errors
     /// Returns a text that says what was expected.
-    pub fn parse(text: &str) -> Result<Url, String> {
+    pub fn parse(text: &str) -> Result<BrokerUrl, String> {
         let (scheme, rest) = text.split_once("://").ok_or_else(|| {
             format!("invalid value {text:?}: expected a URL such as ws://127.0.0.1:8080/ws")
         })?;
@@ -106,7 +106,7 @@ impl Url {
             _ if row.transport == Transport::WebSocket => path,
             trimmed => trimmed,
         };
-        Ok(Url { transport: row.transport, host, port, path: path.to_owned() })
+        Ok(BrokerUrl { transport: row.transport, host, port, path: path.to_owned() })
     }
 
     /// Returns host and port in the form of a `Host` header.
@@ -118,7 +118,7 @@ impl Url {
     }
 }
 
-impl fmt::Display for Url {
+impl fmt::Display for BrokerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}{}", self.transport.scheme(), self.authority(), self.path)
     }
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn every_transport_has_a_url_scheme() {
         for transport in Transport::all() {
-            let url = Url::parse(&format!("{}://broker:1234", transport.scheme())).expect("a URL");
+            let url = BrokerUrl::parse(&format!("{}://broker:1234", transport.scheme())).expect("a URL");
             assert_eq!((url.transport, url.port), (transport, 1234));
         }
     }
@@ -173,7 +173,7 @@ mod tests {
             ("sockjs+ws://a.example:9/a/b", "sockjs+ws://a.example:9/a/b"),
             ("sockjs+jsonp://h:9/", "sockjs+jsonp://h:9"),
         ] {
-            assert_eq!(Url::parse(text).map(|url| url.to_string()), Ok(expected.to_owned()), "{text}");
+            assert_eq!(BrokerUrl::parse(text).map(|url| url.to_string()), Ok(expected.to_owned()), "{text}");
         }
     }
 
@@ -193,7 +193,7 @@ mod tests {
             ("ws://h:1/\r\nHost:x", "invalid path"),
             ("tcp://h:1/ws", "without a path"),
         ] {
-            let error = Url::parse(text).expect_err(text);
+            let error = BrokerUrl::parse(text).expect_err(text);
             assert!(error.contains(part) && !error.contains("sesame"), "{text}: {error}");
         }
     }

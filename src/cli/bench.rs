@@ -1,7 +1,7 @@
 //! `stompbox bench`: parses the flags and runs a measurement. The flags are not options of the broker.
 
 use super::output::write_text;
-use crate::bench::{Ack, BODY_BYTES_MIN, BenchOutcome, Json, Login, Options, Pace, Shape, Url, run};
+use crate::bench::{Ack, BODY_BYTES_MIN, BenchOutcome, BrokerUrl, Json, Login, Options, Pace, Shape, run};
 use crate::config::{count, size, time};
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
@@ -235,7 +235,8 @@ fn options(matches: &ArgMatches, passcode: Option<String>) -> Result<Options, St
     let ack = Ack::ALL.into_iter().find(|ack| flags.text("ack") == Some(ack.as_str()));
     Ok(Options {
         shape: row.shape,
-        url: Url::parse(flags.text("url").unwrap_or_default()).map_err(|error| format!("--url: {error}"))?,
+        url: BrokerUrl::parse(flags.text("url").unwrap_or_default())
+            .map_err(|error| format!("--url: {error}"))?,
         login: Login {
             login: flags.owned("login"),
             passcode: flags.owned("passcode").or(passcode),

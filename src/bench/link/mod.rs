@@ -8,7 +8,7 @@ mod sockjs;
 mod websocket;
 
 use super::error::BenchError;
-use super::url::{Transport, Url};
+use super::url::{BrokerUrl, Transport};
 use bytes::BytesMut;
 use socket::Socket;
 use sockjs::{Receiving, Sending};
@@ -28,13 +28,13 @@ const QUEUED_BYTES_MAX: (usize, usize) = (64 * 1024, 16 * 1024);
 /// The broker to connect to.
 #[derive(Debug)]
 pub(super) struct ServerAddress {
-    pub(super) url: Url,
+    pub(super) url: BrokerUrl,
     address: SocketAddr,
 }
 
 impl ServerAddress {
     /// Resolves the host name.
-    pub(super) async fn find(url: &Url) -> Result<ServerAddress, BenchError> {
+    pub(super) async fn find(url: &BrokerUrl) -> Result<ServerAddress, BenchError> {
         let no_host = |error| BenchError::NoHost { host: url.host.clone(), error };
         let mut found = tokio::net::lookup_host((url.host.as_str(), url.port)).await.map_err(no_host)?;
         let address = found.next().ok_or_else(|| no_host(std::io::ErrorKind::NotFound.into()))?;
@@ -165,7 +165,7 @@ async fn progress_of_session(
 
 impl Wire {
     /// Creates the state of the transport, and writes the first bytes of the connection, such as an upgrade request.
-    fn begin(url: &Url, out: &mut BytesMut) -> Result<Wire, BenchError> {
+    fn begin(url: &BrokerUrl, out: &mut BytesMut) -> Result<Wire, BenchError> {
         let host = url.authority();
         let session = || {
             let random = getrandom::u64()

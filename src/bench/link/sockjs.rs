@@ -5,7 +5,7 @@ use super::envelope::{Lines, take_frame};
 use super::http::Response;
 use super::socket::Socket;
 use crate::bench::error::BenchError;
-use crate::bench::url::{Transport, Url};
+use crate::bench::url::{BrokerUrl, Transport};
 use bytes::BytesMut;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ fn endpoints(transport: Transport) -> (&'static str, &'static str, &'static str)
 }
 
 /// Returns the path of a new session. `random` makes it unique.
-pub(super) fn session_path(url: &Url, random: u64) -> String {
+pub(super) fn session_path(url: &BrokerUrl, random: u64) -> String {
     format!("{}/{:03}/{random:016x}", url.path, random % 1000)
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Receiving {
 }
 
 impl Receiving {
-    pub(super) fn new(url: &Url, session: &str) -> Receiving {
+    pub(super) fn new(url: &BrokerUrl, session: &str) -> Receiving {
         let (method, name, _) = endpoints(url.transport);
         let path = format!("{session}/{name}");
         let length = if method == "POST" { "Content-Length: 0\r\n" } else { "" };
@@ -124,7 +124,7 @@ pub(super) struct Sending {
 }
 
 impl Sending {
-    pub(super) fn new(url: &Url, session: &str) -> Sending {
+    pub(super) fn new(url: &BrokerUrl, session: &str) -> Sending {
         let name = endpoints(url.transport).2;
         let is_form = name == "jsonp_send";
         let media = if is_form { "application/x-www-form-urlencoded" } else { "text/plain" };
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn ended_response_is_requested_again() {
-        let url = Url::parse("sockjs+xhr-polling://h:1/ws").expect("a URL");
+        let url = BrokerUrl::parse("sockjs+xhr-polling://h:1/ws").expect("a URL");
         let mut receiving = Receiving::new(&url, &session_path(&url, 7));
         let limits =
             Limits { frame_bytes_max: 1000, header_count_max: 10, header_bytes_max: 100, to_bytes_max: 0 };

@@ -204,7 +204,7 @@ pub(super) mod tests {
     use crate::bench::options::{Ack, Login};
     use crate::bench::traffic::sequence::Arrival;
     use crate::bench::traffic::stamp::Stamp;
-    use crate::bench::url::Url;
+    use crate::bench::url::BrokerUrl;
     use std::time::Duration;
 
     /// Returns a report of ten messages, sent and delivered in two seconds, with latencies from 100 us to 1 ms.
@@ -216,7 +216,7 @@ pub(super) mod tests {
         }
         let options = Options {
             shape,
-            url: Url::parse("tcp://127.0.0.1:61613").expect("a URL"),
+            url: BrokerUrl::parse("tcp://127.0.0.1:61613").expect("a URL"),
             login: Login::default(),
             publishers: 1,
             subscribers: 1,
