@@ -5,7 +5,7 @@ use std::fmt;
 /// The transport of STOMP frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum Transport {
+pub enum LinkTransport {
     Tcp,
     WebSocket,
     SockjsWebSocket,
@@ -18,31 +18,31 @@ pub enum Transport {
 
 /// URL defaults of a transport.
 struct Row {
-    transport: Transport,
+    transport: LinkTransport,
     scheme: &'static str,
     port: u16,
     path: &'static str,
 }
 
-const fn row(transport: Transport, scheme: &'static str) -> Row {
+const fn row(transport: LinkTransport, scheme: &'static str) -> Row {
     Row { transport, scheme, port: 80, path: "/ws" }
 }
 
 const ROWS: [Row; 8] = [
-    Row { transport: Transport::Tcp, scheme: "tcp", port: 61613, path: "" },
-    row(Transport::WebSocket, "ws"),
-    row(Transport::SockjsWebSocket, "sockjs+ws"),
-    row(Transport::SockjsXhr, "sockjs+xhr"),
-    row(Transport::SockjsXhrPolling, "sockjs+xhr-polling"),
-    row(Transport::SockjsEventSource, "sockjs+eventsource"),
-    row(Transport::SockjsHtmlFile, "sockjs+htmlfile"),
-    row(Transport::SockjsJsonp, "sockjs+jsonp"),
+    Row { transport: LinkTransport::Tcp, scheme: "tcp", port: 61613, path: "" },
+    row(LinkTransport::WebSocket, "ws"),
+    row(LinkTransport::SockjsWebSocket, "sockjs+ws"),
+    row(LinkTransport::SockjsXhr, "sockjs+xhr"),
+    row(LinkTransport::SockjsXhrPolling, "sockjs+xhr-polling"),
+    row(LinkTransport::SockjsEventSource, "sockjs+eventsource"),
+    row(LinkTransport::SockjsHtmlFile, "sockjs+htmlfile"),
+    row(LinkTransport::SockjsJsonp, "sockjs+jsonp"),
 ];
 
-impl Transport {
+impl LinkTransport {
     /// Returns all transports.
     #[cfg(test)]
-    pub fn all() -> impl Iterator<Item = Transport> {
+    pub fn all() -> impl Iterator<Item = LinkTransport> {
         ROWS.iter().map(|row| row.transport)
     }
 
@@ -58,7 +58,7 @@ impl Transport {
     /// Returns the number of sockets per connection. SockJS over HTTP sends and receives on different sockets.
     pub(super) fn sockets(self) -> usize {
         match self {
-            Transport::Tcp | Transport::WebSocket | Transport::SockjsWebSocket => 1,
+            LinkTransport::Tcp | LinkTransport::WebSocket | LinkTransport::SockjsWebSocket => 1,
             _ => 2,
         }
     }
@@ -68,7 +68,7 @@ impl Transport {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerUrl {
     /// The transport.
-    pub transport: Transport,
+    pub transport: LinkTransport,
     /// Host name or IP address, without brackets.
     pub host: String,
     /// Port number.
@@ -98,12 +98,12 @@ impl BrokerUrl {
         if !path.bytes().all(is_allowed) {
             return Err(format!("invalid path {path:?}: expected a path such as /ws"));
         }
-        if row.transport == Transport::Tcp && !path.trim_end_matches('/').is_empty() {
+        if row.transport == LinkTransport::Tcp && !path.trim_end_matches('/').is_empty() {
             return Err(format!("invalid value {text:?}: expected tcp://HOST:PORT without a path"));
         }
         let path = match path.trim_end_matches('/') {
             "" if path.is_empty() => row.path,
-            _ if row.transport == Transport::WebSocket => path,
+            _ if row.transport == LinkTransport::WebSocket => path,
             trimmed => trimmed,
         };
         Ok(BrokerUrl { transport: row.transport, host, port, path: path.to_owned() })
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn every_transport_has_a_url_scheme() {
-        for transport in Transport::all() {
+        for transport in LinkTransport::all() {
             let url = BrokerUrl::parse(&format!("{}://broker:1234", transport.scheme())).expect("a URL");
             assert_eq!((url.transport, url.port), (transport, 1234));
         }

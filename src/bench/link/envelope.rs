@@ -1,7 +1,7 @@
 //! The client's side of SockJS framing: splits responses into frames, and frames into messages.
 
 use crate::bench::error::BenchError;
-use crate::bench::url::Transport;
+use crate::bench::url::LinkTransport;
 use memchr::memchr;
 use percent_encoding::percent_decode;
 use std::borrow::Cow;
@@ -14,12 +14,12 @@ const LINE_BYTES_MAX: usize = 64 << 20;
 /// Splits a response into frames.
 #[derive(Debug)]
 pub(super) struct Lines {
-    transport: Transport,
+    transport: LinkTransport,
     line: Vec<u8>,
 }
 
 impl Lines {
-    pub(super) fn new(transport: Transport) -> Lines {
+    pub(super) fn new(transport: LinkTransport) -> Lines {
         Lines { transport, line: Vec::new() }
     }
 
@@ -51,15 +51,15 @@ impl Lines {
 }
 
 /// Returns the frame in a line of a response. Returns `None` if the line contains no frame.
-fn frame_of(transport: Transport, line: &[u8]) -> Option<Cow<'_, [u8]>> {
+fn frame_of(transport: LinkTransport, line: &[u8]) -> Option<Cow<'_, [u8]>> {
     match transport {
-        Transport::SockjsEventSource => {
+        LinkTransport::SockjsEventSource => {
             let data = line.strip_prefix(b"data:")?;
             let data = data.strip_prefix(b" ").unwrap_or(data);
             Some(percent_decode(data).into())
         }
-        Transport::SockjsHtmlFile => in_script(line.strip_prefix(b"p(")?),
-        Transport::SockjsJsonp => in_script(&line[memchr(b'(', line)? + 1..]),
+        LinkTransport::SockjsHtmlFile => in_script(line.strip_prefix(b"p(")?),
+        LinkTransport::SockjsJsonp => in_script(&line[memchr(b'(', line)? + 1..]),
         _ if line.is_empty() => None,
         _ => Some(Cow::Borrowed(line)),
     }
@@ -108,11 +108,11 @@ mod tests {
     fn frames_of_every_transport_are_read_at_every_split() {
         let text = "MESSAGE\ndestination:/topic/<a>\n\n100 % \"q\" \\ é </script>\0";
         for (transport, envelope) in [
-            (Transport::SockjsXhr, XHR_STREAMING),
-            (Transport::SockjsXhrPolling, XHR),
-            (Transport::SockjsEventSource, EVENTSOURCE),
-            (Transport::SockjsHtmlFile, HTMLFILE),
-            (Transport::SockjsJsonp, JSONP),
+            (LinkTransport::SockjsXhr, XHR_STREAMING),
+            (LinkTransport::SockjsXhrPolling, XHR),
+            (LinkTransport::SockjsEventSource, EVENTSOURCE),
+            (LinkTransport::SockjsHtmlFile, HTMLFILE),
+            (LinkTransport::SockjsJsonp, JSONP),
         ] {
             let mark = envelope.quoting.quotation_mark();
             let mut array = bytes::BytesMut::from(ARRAY_OPEN);

@@ -8,7 +8,7 @@ mod sockjs;
 mod websocket;
 
 use super::error::BenchError;
-use super::url::{BrokerUrl, Transport};
+use super::url::{BrokerUrl, LinkTransport};
 use bytes::BytesMut;
 use socket::Socket;
 use sockjs::{Receiving, Sending};
@@ -173,11 +173,11 @@ impl Wire {
             Ok::<_, BenchError>(sockjs::session_path(url, random))
         };
         Ok(match url.transport {
-            Transport::Tcp => Wire::Tcp,
-            Transport::WebSocket => {
+            LinkTransport::Tcp => Wire::Tcp,
+            LinkTransport::WebSocket => {
                 Wire::WebSocket(WebSocket::open(&url.path, &host, Some("v12.stomp, v11.stomp"), out))
             }
-            Transport::SockjsWebSocket => {
+            LinkTransport::SockjsWebSocket => {
                 let path = format!("{}/websocket", session()?);
                 let socket = WebSocket::open(&path, &host, None, out);
                 Wire::SockjsWebSocket { socket, message: Vec::new(), is_open: false }

@@ -5,7 +5,7 @@ use super::envelope::{Lines, take_frame};
 use super::http::Response;
 use super::socket::Socket;
 use crate::bench::error::BenchError;
-use crate::bench::url::{BrokerUrl, Transport};
+use crate::bench::url::{BrokerUrl, LinkTransport};
 use bytes::BytesMut;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -17,12 +17,12 @@ const IDLE_MAX: Duration = Duration::from_secs(2);
 
 /// Returns the method and the name of requests that receive frames, and the name of requests that send messages. A name
 /// includes the query.
-fn endpoints(transport: Transport) -> (&'static str, &'static str, &'static str) {
+fn endpoints(transport: LinkTransport) -> (&'static str, &'static str, &'static str) {
     match transport {
-        Transport::SockjsXhr => ("POST", "xhr_streaming", "xhr_send"),
-        Transport::SockjsXhrPolling => ("POST", "xhr", "xhr_send"),
-        Transport::SockjsEventSource => ("GET", "eventsource", "xhr_send"),
-        Transport::SockjsHtmlFile => ("GET", "htmlfile?c=_jp.bench", "xhr_send"),
+        LinkTransport::SockjsXhr => ("POST", "xhr_streaming", "xhr_send"),
+        LinkTransport::SockjsXhrPolling => ("POST", "xhr", "xhr_send"),
+        LinkTransport::SockjsEventSource => ("GET", "eventsource", "xhr_send"),
+        LinkTransport::SockjsHtmlFile => ("GET", "htmlfile?c=_jp.bench", "xhr_send"),
         _ => ("GET", "jsonp?c=_jp.bench", "jsonp_send"),
     }
 }
