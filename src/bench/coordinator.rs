@@ -7,7 +7,7 @@ use super::process::cpu_time;
 use super::progress::Progress;
 use super::results::delivery_stats::Interval;
 use super::results::number::number;
-use super::run::{Phase, Run};
+use super::run::{Run, RunPhase};
 use std::future::Future;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -90,7 +90,7 @@ impl<'a, 'w> Coordinator<'a, 'w> {
         let until = from + options.time.as_nanos() as u64;
         run.set_interval((from, until));
         let _ticker = Ticker::start(&run, options.pace);
-        run.phase.send_replace(Phase::Running(start));
+        run.phase.send_replace(RunPhase::Running(start));
         if !self.run_phase("warming up", (start, from), &expected).await {
             run.set_interval((run.now(), until));
         }
@@ -103,7 +103,7 @@ impl<'a, 'w> Coordinator<'a, 'w> {
         run.set_interval((from, stopped));
         self.cpu = cpu_time() - cpu;
         self.seconds = stopped.saturating_sub(from) as f64 / 1e9;
-        run.phase.send_replace(Phase::Draining);
+        run.phase.send_replace(RunPhase::Draining);
         // After a failure, the remaining messages will not arrive. After an interruption, they may.
         if !matches!(self.end, Some(End::Failed(_))) {
             let fraction = |run: &Run| {
@@ -116,7 +116,7 @@ impl<'a, 'w> Coordinator<'a, 'w> {
 
     /// Waits until `count` receivers have acknowledged everything, so that no message returns to its queue.
     pub(super) async fn close(&mut self, count: usize) {
-        self.run.phase.send_replace(Phase::Closing);
+        self.run.phase.send_replace(RunPhase::Closing);
         let all = async {
             for _ in 0..count {
                 // A failure at this point has no consequence.

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 /// The phase of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum RunPhase {
     /// The receivers subscribe.
     Preparing,
     /// The publishers send messages from this time on. The time is in nanoseconds since the run began.
@@ -31,7 +31,7 @@ pub(super) struct Run {
     pub(super) stamper: Stamper,
     pub(super) destinations: usize,
     prefix: String,
-    pub(super) phase: watch::Sender<Phase>,
+    pub(super) phase: watch::Sender<RunPhase>,
     /// Notifies publishers of an open loop that messages may be due.
     pub(super) tick: watch::Sender<()>,
     /// A window for each publisher. In an open loop the list is empty.
@@ -67,7 +67,7 @@ impl Run {
             stamper: Stamper::new(id, options.body_bytes),
             destinations: options.destinations,
             prefix,
-            phase: watch::Sender::new(Phase::Preparing),
+            phase: watch::Sender::new(RunPhase::Preparing),
             tick: watch::Sender::new(()),
             windows,
             sent: copies.iter().map(|_| AtomicU64::new(0)).collect(),

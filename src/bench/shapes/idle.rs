@@ -9,7 +9,7 @@ use crate::bench::options::{Ack, Options, Pace};
 use crate::bench::process::resident_bytes;
 use crate::bench::progress::Progress;
 use crate::bench::results::report::{Idle, Report};
-use crate::bench::run::{Phase, Run};
+use crate::bench::run::{Run, RunPhase};
 use crate::bench::traffic::publisher::Publisher;
 use crate::bench::traffic::receiver::{Ledger, Receiver};
 use parking_lot::Mutex;
@@ -75,7 +75,7 @@ async fn broadcast(coordinator: &mut Coordinator<'_, '_>, times: &Mutex<Vec<f64>
     if coordinator.end.is_none() {
         let run = coordinator.run.clone();
         run.set_interval((run.now(), u64::MAX));
-        run.phase.send_replace(Phase::Running(run.now()));
+        run.phase.send_replace(RunPhase::Running(run.now()));
         coordinator.settle("broadcasting", |_| times.lock().len() as f64 / BROADCASTS as f64).await;
     }
     times.lock().clone()

@@ -8,7 +8,7 @@ use crate::bench::link::{Link, ServerAddress};
 use crate::bench::options::{Ack, Options, Pace};
 use crate::bench::progress::Progress;
 use crate::bench::results::report::Report;
-use crate::bench::run::{Phase, Run};
+use crate::bench::run::{Run, RunPhase};
 use crate::bench::traffic::sequence::Sequence;
 use crate::bench::traffic::stamp::{Stamp, StampError};
 use std::sync::Arc;
@@ -119,7 +119,7 @@ impl Pinger {
         let run = self.end.run.clone();
         let mut phase = run.phase.subscribe();
         loop {
-            let is_running = matches!(*phase.borrow_and_update(), Phase::Running(_));
+            let is_running = matches!(*phase.borrow_and_update(), RunPhase::Running(_));
             if is_running && run.windows[self.end.index].try_take(self.next) {
                 self.send_next();
             }

@@ -6,7 +6,7 @@ use crate::bench::client::send_head;
 use crate::bench::error::BenchError;
 use crate::bench::link::Link;
 use crate::bench::options::Pace;
-use crate::bench::run::{Phase, Run};
+use crate::bench::run::{Run, RunPhase};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -53,7 +53,7 @@ impl Publisher {
         };
         let (mut phase, mut tick) = (run.phase.subscribe(), run.tick.subscribe());
         loop {
-            if matches!(*phase.borrow_and_update(), Phase::Running(_)) {
+            if matches!(*phase.borrow_and_update(), RunPhase::Running(_)) {
                 self.send_due(schedule.as_ref());
             }
             let may_send = async {
@@ -105,7 +105,7 @@ impl Publisher {
     async fn prepare(&mut self, probes: bool) -> Result<u64, BenchError> {
         let mut phase = self.run.phase.subscribe();
         loop {
-            if let Phase::Running(start) = *phase.borrow_and_update() {
+            if let RunPhase::Running(start) = *phase.borrow_and_update() {
                 return Ok(start);
             }
             if probes && self.link.is_flushed() {

@@ -7,7 +7,7 @@ use crate::bench::error::BenchError;
 use crate::bench::link::Link;
 use crate::bench::options::Ack;
 use crate::bench::results::delivery_stats::{DeliveryStats, Interval};
-use crate::bench::run::{Phase, Run};
+use crate::bench::run::{Run, RunPhase};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use stompbox_frames::stomp::Command;
@@ -100,7 +100,7 @@ impl Receiver {
                 _ = phase.changed() => {}
             }
             self.process_input()?;
-            if *phase.borrow() == Phase::Closing && self.link.is_flushed() {
+            if *phase.borrow() == RunPhase::Closing && self.link.is_flushed() {
                 return Ok(());
             }
         }
