@@ -4,7 +4,7 @@ use super::end::End;
 use super::error::BenchError;
 use super::options::{Options, Pace};
 use super::process::cpu_time;
-use super::progress::Progress;
+use super::progress::ProgressDisplay;
 use super::results::delivery_stats::Interval;
 use super::results::number::number;
 use super::run::{Run, RunPhase};
@@ -30,7 +30,7 @@ const TICK_MIN: Duration = Duration::from_micros(100);
 pub(super) struct Coordinator<'a, 'w> {
     pub(super) run: Arc<Run>,
     pub(super) tasks: JoinSet<Result<(), BenchError>>,
-    pub(super) progress: &'a mut Progress<'w>,
+    pub(super) progress: &'a mut ProgressDisplay<'w>,
     pub(super) end: Option<End>,
     pub(super) cpu: Duration,
     pub(super) seconds: f64,
@@ -38,7 +38,11 @@ pub(super) struct Coordinator<'a, 'w> {
 }
 
 impl<'a, 'w> Coordinator<'a, 'w> {
-    pub(super) fn new(options: &Options, run: Run, progress: &'a mut Progress<'w>) -> Coordinator<'a, 'w> {
+    pub(super) fn new(
+        options: &Options,
+        run: Run,
+        progress: &'a mut ProgressDisplay<'w>,
+    ) -> Coordinator<'a, 'w> {
         Coordinator {
             run: Arc::new(run),
             tasks: JoinSet::new(),
@@ -170,7 +174,7 @@ impl<'a, 'w> Coordinator<'a, 'w> {
     pub(super) async fn wait(
         &mut self,
         until: Instant,
-        mut check: impl FnMut(&mut Progress<'_>, &Run) -> ControlFlow<Option<String>>,
+        mut check: impl FnMut(&mut ProgressDisplay<'_>, &Run) -> ControlFlow<Option<String>>,
     ) {
         let mut checks = tokio::time::interval(CHECK_INTERVAL);
         checks.set_missed_tick_behavior(MissedTickBehavior::Delay);

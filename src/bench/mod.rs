@@ -34,7 +34,7 @@ pub use url::BrokerUrl;
 
 use error::BenchError;
 use link::ServerAddress;
-use progress::Progress;
+use progress::ProgressDisplay;
 use results::report::Report;
 use std::io::Write;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ pub enum BenchOutcome {
 /// Runs a measurement. Writes the result to `out`, and progress and errors to `errors`.
 pub fn run(options: &Options, out: &mut dyn Write, errors: &mut dyn Write) -> BenchOutcome {
     let measured = options.check().map_err(BenchError::Other).and_then(|()| {
-        let mut progress = Progress::new(errors, options.terminal);
+        let mut progress = ProgressDisplay::new(errors, options.terminal);
         let measured = measure(options, &mut progress);
         progress.clear();
         measured
@@ -73,7 +73,7 @@ pub fn run(options: &Options, out: &mut dyn Write, errors: &mut dyn Write) -> Be
     }
 }
 
-fn measure(options: &Options, progress: &mut Progress<'_>) -> Result<Report, BenchError> {
+fn measure(options: &Options, progress: &mut ProgressDisplay<'_>) -> Result<Report, BenchError> {
     process::allow_sockets(options.connections() * options.url.transport.sockets())?;
     let system_error = |error: &dyn std::fmt::Display| BenchError::Other(format!("cannot start: {error}"));
     let runtime = runtime(options.shape).map_err(|error| system_error(&error))?;

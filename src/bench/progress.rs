@@ -12,24 +12,24 @@ const STEPS: u64 = 3000;
 const TEMPLATE: &str = "{prefix:10} [{bar:30}] {msg}";
 
 /// Shows the progress of a measurement.
-pub(super) struct Progress<'w> {
+pub(super) struct ProgressDisplay<'w> {
     lines_to: &'w mut dyn Write,
     shown_at: Instant,
     /// The bar. `None` means that lines are written.
     bar: Option<ProgressBar>,
 }
 
-impl<'w> Progress<'w> {
+impl<'w> ProgressDisplay<'w> {
     /// Shows a bar on standard error if `is_terminal`. Otherwise writes lines to `lines_to`.
-    pub(super) fn new(lines_to: &'w mut dyn Write, is_terminal: bool) -> Progress<'w> {
+    pub(super) fn new(lines_to: &'w mut dyn Write, is_terminal: bool) -> ProgressDisplay<'w> {
         let target = is_terminal.then(|| ProgressDrawTarget::stderr_with_hz(BAR_RATE));
-        Progress::with_target(lines_to, target)
+        ProgressDisplay::with_target(lines_to, target)
     }
 
-    fn with_target(lines_to: &'w mut dyn Write, target: Option<ProgressDrawTarget>) -> Progress<'w> {
+    fn with_target(lines_to: &'w mut dyn Write, target: Option<ProgressDrawTarget>) -> ProgressDisplay<'w> {
         let style = || ProgressStyle::with_template(TEMPLATE).expect("a valid template").progress_chars("#-");
         let bar = |target| ProgressBar::with_draw_target(Some(STEPS), target).with_style(style());
-        Progress { lines_to, shown_at: Instant::now(), bar: target.map(bar) }
+        ProgressDisplay { lines_to, shown_at: Instant::now(), bar: target.map(bar) }
     }
 
     /// Shows that `fraction` of `what` is done, from 0 to 1. Ignores write errors, such as EPIPE.
@@ -58,10 +58,10 @@ mod tests {
     use indicatif::InMemoryTerm;
 
     /// Returns what a terminal shows after each of these steps.
-    fn shown(steps: impl FnOnce(&mut Progress<'_>, &mut dyn FnMut())) -> Vec<String> {
+    fn shown(steps: impl FnOnce(&mut ProgressDisplay<'_>, &mut dyn FnMut())) -> Vec<String> {
         let (terminal, mut shown, mut lines) = (InMemoryTerm::new(5, 80), Vec::new(), Vec::new());
         let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
-        let mut progress = Progress::with_target(&mut lines, Some(target));
+        let mut progress = ProgressDisplay::with_target(&mut lines, Some(target));
         steps(&mut progress, &mut || shown.push(terminal.contents()));
         assert!(lines.is_empty(), "a terminal gets no lines");
         shown
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn pipe_receives_few_whole_lines() {
         let mut out = Vec::new();
-        let mut progress = Progress::new(&mut out, false);
+        let mut progress = ProgressDisplay::new(&mut out, false);
         progress.show("connecting", 0.5, "phases that end soon are not shown");
         progress.shown_at -= LINE_INTERVAL;
         for _ in 0..100 {

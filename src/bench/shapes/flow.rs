@@ -5,7 +5,7 @@ use crate::bench::coordinator::Coordinator;
 use crate::bench::error::BenchError;
 use crate::bench::link::ServerAddress;
 use crate::bench::options::{Ack, Options, Shape};
-use crate::bench::progress::Progress;
+use crate::bench::progress::ProgressDisplay;
 use crate::bench::results::report::Report;
 use crate::bench::run::Run;
 use crate::bench::traffic::publisher::Publisher;
@@ -20,7 +20,7 @@ pub(in crate::bench) async fn run(
     options: &Options,
     target: &Arc<ServerAddress>,
     id: u32,
-    progress: &mut Progress<'_>,
+    progress: &mut ProgressDisplay<'_>,
 ) -> Result<Report, BenchError> {
     let (publishers, subscribers) = (options.publishers, options.subscribers);
     let connections = options.connections();

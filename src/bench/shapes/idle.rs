@@ -7,7 +7,7 @@ use crate::bench::error::BenchError;
 use crate::bench::link::ServerAddress;
 use crate::bench::options::{Ack, Options, Pace};
 use crate::bench::process::resident_bytes;
-use crate::bench::progress::Progress;
+use crate::bench::progress::ProgressDisplay;
 use crate::bench::results::report::{Idle, Report};
 use crate::bench::run::{Run, RunPhase};
 use crate::bench::traffic::publisher::Publisher;
@@ -25,7 +25,7 @@ pub(in crate::bench) async fn run(
     options: &Options,
     target: &Arc<ServerAddress>,
     id: u32,
-    progress: &mut Progress<'_>,
+    progress: &mut ProgressDisplay<'_>,
 ) -> Result<Report, BenchError> {
     let count = options.subscribers;
     let options = &Options { publishers: 1, destinations: 1, pace: Pace::Window(1), ..options.clone() };

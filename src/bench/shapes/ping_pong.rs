@@ -6,7 +6,7 @@ use crate::bench::coordinator::Coordinator;
 use crate::bench::error::BenchError;
 use crate::bench::link::{Link, ServerAddress};
 use crate::bench::options::{Ack, Options, Pace};
-use crate::bench::progress::Progress;
+use crate::bench::progress::ProgressDisplay;
 use crate::bench::results::report::Report;
 use crate::bench::run::{Run, RunPhase};
 use crate::bench::traffic::sequence::Sequence;
@@ -20,7 +20,7 @@ pub(in crate::bench) async fn run(
     options: &Options,
     target: &Arc<ServerAddress>,
     id: u32,
-    progress: &mut Progress<'_>,
+    progress: &mut ProgressDisplay<'_>,
 ) -> Result<Report, BenchError> {
     let pairs = options.subscribers;
     let connections = options.connections();
