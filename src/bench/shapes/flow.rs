@@ -9,7 +9,7 @@ use crate::bench::progress::ProgressDisplay;
 use crate::bench::results::report::Report;
 use crate::bench::run::Run;
 use crate::bench::traffic::publisher::Publisher;
-use crate::bench::traffic::receiver::{Group, Ledger, Receiver};
+use crate::bench::traffic::receiver::{Group, Ledger, MessageReceiver};
 use crate::bench::traffic::sequence::Sequence;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub(in crate::bench) async fn run(
     let ledgers = Ledgers::new(options);
     let ack = if options.shape == Shape::Queue { options.ack } else { Ack::Auto };
     for (index, link) in links.drain(..subscribers).enumerate() {
-        coordinator.spawn(Receiver::new(run.clone(), link, index, ledgers.of(index), ack).receive());
+        coordinator.spawn(MessageReceiver::new(run.clone(), link, index, ledgers.of(index), ack).receive());
     }
     let is_queue = options.shape == Shape::Queue;
     for (index, link) in links.into_iter().enumerate() {

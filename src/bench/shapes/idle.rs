@@ -11,7 +11,7 @@ use crate::bench::progress::ProgressDisplay;
 use crate::bench::results::report::{Idle, Report};
 use crate::bench::run::{Run, RunPhase};
 use crate::bench::traffic::publisher::Publisher;
-use crate::bench::traffic::receiver::{Ledger, Receiver};
+use crate::bench::traffic::receiver::{Ledger, MessageReceiver};
 use parking_lot::Mutex;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -42,7 +42,8 @@ pub(in crate::bench) async fn run(
     let mut coordinator = Coordinator::new(options, Run::new(options, id, &[count]), progress);
     let run = coordinator.run.clone();
     for (index, link) in links.into_iter().enumerate() {
-        coordinator.spawn(Receiver::new(run.clone(), link, index, Ledger::own(1), Ack::Auto).receive());
+        coordinator
+            .spawn(MessageReceiver::new(run.clone(), link, index, Ledger::own(1), Ack::Auto).receive());
     }
     let publisher = Publisher::new(run.clone(), sender, 0, Pace::Window(1), false);
     let times = Arc::new(Mutex::new(Vec::new()));

@@ -53,7 +53,7 @@ impl Ledger {
 }
 
 /// A subscriber or consumer.
-pub(in crate::bench) struct Receiver {
+pub(in crate::bench) struct MessageReceiver {
     run: Arc<Run>,
     link: Link,
     index: usize,
@@ -71,7 +71,7 @@ struct Unreported {
     count: u64,
 }
 
-impl Receiver {
+impl MessageReceiver {
     /// Creates the receiver with number `index`, which also determines its destination.
     pub(in crate::bench) fn new(
         run: Arc<Run>,
@@ -79,9 +79,9 @@ impl Receiver {
         index: usize,
         ledger: Ledger,
         ack: Ack,
-    ) -> Receiver {
+    ) -> MessageReceiver {
         link.queue(&subscribe(&run.destination(index % run.destinations), ack));
-        Receiver { run, link, index, ledger, ack, is_ready: false, unreported: Unreported::default() }
+        MessageReceiver { run, link, index, ledger, ack, is_ready: false, unreported: Unreported::default() }
     }
 
     /// Receives until the task is aborted. A receiver that acknowledges messages returns when all of them are
