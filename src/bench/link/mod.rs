@@ -10,7 +10,7 @@ mod websocket;
 use super::error::BenchError;
 use super::url::{BrokerUrl, LinkTransport};
 use bytes::BytesMut;
-use socket::Socket;
+use socket::ClientSocket;
 use sockjs::{Receiving, Sending};
 use std::net::SocketAddr;
 use stompbox_frames::sockjs::{Quoting, quote};
@@ -46,7 +46,7 @@ impl ServerAddress {
 #[derive(Debug)]
 pub(super) struct Link {
     address: SocketAddr,
-    main: Socket,
+    main: ClientSocket,
     wire: Wire,
     decoder: Decoder,
 }
@@ -62,7 +62,7 @@ enum Wire {
 impl Link {
     /// Connects, and waits until the transport is ready for STOMP frames.
     pub(super) async fn open(target: &ServerAddress) -> Result<Link, BenchError> {
-        let mut main = Socket::connect(target.address).await?;
+        let mut main = ClientSocket::connect(target.address).await?;
         let wire = Wire::begin(&target.url, &mut main.out)?;
         let mut link = Link { address: target.address, main, wire, decoder: Decoder::new(LIMITS) };
         while !link.wire.is_open() {
@@ -134,12 +134,12 @@ impl Link {
 
 async fn progress_of_session(
     address: SocketAddr,
-    main: &mut Socket,
+    main: &mut ClientSocket,
     (receiving, sending): &mut (Receiving, Sending),
     decoder: &mut Decoder,
 ) -> Result<(), BenchError> {
     if receiving.needs_socket {
-        *main = Socket::connect(address).await?;
+        *main = ClientSocket::connect(address).await?;
         receiving.request_frames(&mut main.out);
     }
     // Do not wait for the main socket at the same time. Each byte that arrives there would cancel the connect.

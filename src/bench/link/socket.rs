@@ -18,19 +18,19 @@ thread_local! {
 
 /// A connected socket.
 #[derive(Debug)]
-pub(super) struct Socket {
+pub(super) struct ClientSocket {
     stream: TcpStream,
     address: SocketAddr,
     /// Bytes to be written.
     pub(super) out: BytesMut,
 }
 
-impl Socket {
-    pub(super) async fn connect(address: SocketAddr) -> Result<Socket, BenchError> {
+impl ClientSocket {
+    pub(super) async fn connect(address: SocketAddr) -> Result<ClientSocket, BenchError> {
         let socket_error = |error| of_socket(&address.to_string(), error);
         let stream = TcpStream::connect(address).await.map_err(socket_error)?;
         stream.set_nodelay(true).map_err(socket_error)?;
-        Ok(Socket { stream, address, out: BytesMut::new() })
+        Ok(ClientSocket { stream, address, out: BytesMut::new() })
     }
 
     /// Waits until the socket is readable or, if there is output, writable. Cancel safe: dropping the future loses no
@@ -55,7 +55,7 @@ impl Socket {
         if !ready.is_readable() && !ready.is_read_closed() {
             return Ok(());
         }
-        let Socket { stream, address, out } = self;
+        let ClientSocket { stream, address, out } = self;
         SCRATCH.with_borrow_mut(|scratch| match stream.try_read(scratch) {
             Ok(0) => take(None, out),
             Ok(length) => take(Some(&mut scratch[..length]), out),

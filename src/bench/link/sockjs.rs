@@ -3,7 +3,7 @@
 
 use super::envelope::{Lines, take_frame};
 use super::http::Response;
-use super::socket::Socket;
+use super::socket::ClientSocket;
 use crate::bench::error::BenchError;
 use crate::bench::url::{BrokerUrl, LinkTransport};
 use bytes::BytesMut;
@@ -119,7 +119,7 @@ pub(super) struct Sending {
     waiting: BytesMut,
     response: Response,
     is_in_flight: bool,
-    socket: Option<Socket>,
+    socket: Option<ClientSocket>,
     last: Instant,
 }
 
@@ -169,14 +169,14 @@ impl Sending {
     pub(super) async fn connect(&mut self, address: SocketAddr) -> Result<(), BenchError> {
         let is_needed = !self.is_in_flight && !self.waiting.is_empty();
         if is_needed && (self.socket.is_none() || self.last.elapsed() > IDLE_MAX) {
-            self.socket = Some(Socket::connect(address).await?);
+            self.socket = Some(ClientSocket::connect(address).await?);
             self.last = Instant::now();
         }
         Ok(())
     }
 
     /// Returns the socket. First queues a request on it if messages are waiting and no request is in flight.
-    pub(super) fn socket_with_request(&mut self) -> Option<&Socket> {
+    pub(super) fn socket_with_request(&mut self) -> Option<&ClientSocket> {
         let socket = self.socket.as_mut()?;
         if !self.is_in_flight && !self.waiting.is_empty() {
             let json = [b"[", &self.waiting[..], b"]"].concat();
