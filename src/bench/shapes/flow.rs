@@ -9,7 +9,7 @@ use crate::bench::progress::ProgressDisplay;
 use crate::bench::results::report::Report;
 use crate::bench::run::Run;
 use crate::bench::traffic::publisher::Publisher;
-use crate::bench::traffic::receiver::{Group, Ledger, MessageReceiver};
+use crate::bench::traffic::receiver::{Ledger, MessageReceiver, SharedSequences};
 use crate::bench::traffic::sequence::Sequence;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -67,7 +67,7 @@ fn copies(options: &Options, publisher: usize) -> usize {
 struct Ledgers {
     destinations: usize,
     publishers: usize,
-    groups: Vec<Group>,
+    groups: Vec<SharedSequences>,
 }
 
 impl Ledgers {

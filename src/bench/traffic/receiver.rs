@@ -13,14 +13,14 @@ use std::sync::Arc;
 use stompbox_frames::stomp::Command;
 
 /// Sequences that the competing consumers of a destination share, one for each publisher.
-pub(in crate::bench) type Group = Arc<Mutex<Vec<Sequence>>>;
+pub(in crate::bench) type SharedSequences = Arc<Mutex<Vec<Sequence>>>;
 
 /// Records which messages have arrived, with a sequence for each publisher of the destination.
 pub(in crate::bench) enum Ledger {
     /// This receiver gets all messages.
     Own(Vec<Sequence>),
     /// Each message arrives at one receiver of the group. The numbers that a single receiver gets must increase.
-    Shared { group: Group, next: Vec<u64> },
+    Shared { group: SharedSequences, next: Vec<u64> },
 }
 
 impl Ledger {
@@ -28,7 +28,7 @@ impl Ledger {
         Ledger::Own((0..publishers).map(|_| Sequence::default()).collect())
     }
 
-    pub(in crate::bench) fn shared(group: Group) -> Ledger {
+    pub(in crate::bench) fn shared(group: SharedSequences) -> Ledger {
         let publishers = group.lock().len();
         Ledger::Shared { group, next: vec![0; publishers] }
     }
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn competing_consumers_share_arrivals_and_keep_their_own_order() {
-        let group: Group = Arc::new(Mutex::new(vec![Sequence::default(), Sequence::default()]));
+        let group: SharedSequences = Arc::new(Mutex::new(vec![Sequence::default(), Sequence::default()]));
         let (mut one, mut two) = (Ledger::shared(group.clone()), Ledger::shared(group));
         assert_eq!(two.arrive(0, 1), Some(Arrival::InOrder));
         assert_eq!(
