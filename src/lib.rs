@@ -3,8 +3,11 @@
 //! This page describes the architecture. [`Server`] shows how to use the crate.
 //!
 //! # Overview
-//! The design follows three rules: **a message is encoded once, each transport is an implementation of [`wire::Wire`],
-//! and a session never touches a socket.**
+//! The design follows three rules:
+//!
+//! - A message is encoded once.
+//! - Each transport is an implementation of [`wire::Wire`].
+//! - A session never touches a socket.
 //!
 //! ```text
 //!   socket A                                                                      socket B
@@ -20,7 +23,7 @@
 //!    [`session::Action`]s, which the connection task executes.
 //! 3. [`broker::Broker`] routes a SEND. It encodes the headers and the body once, and pushes a pointer to the encoded
 //!    message into the [`outbound_queue::OutboundQueue`] of every subscriber. Receivers are usually woken at the end of
-//!    the publisher's poll iteration, so that each finds all messages of this iteration at once.
+//!    the publisher's poll iteration. Each then finds all messages of this iteration at once.
 //! 4. The connection task of each receiver takes deliveries from its outbound queue in batches. It puts a small prefix
 //!    before the shared tail of each message, and sends a batch with one write.
 //!
@@ -59,113 +62,121 @@
 //! | change when a message is redelivered | `broker/queues/queue.rs`, `broker/queues/backoff.rs`; the ticker is in `server/ticker.rs` |
 //! | change when a receiver counts as a slow consumer | `outbound_queue` |
 //!
-//! `tests/tidy` fails if a module imports one that the code map does not allow, if files import each other in a cycle,
-//! if a file, function or folder exceeds its size limit, or if a pure module uses a clock, socket, file, lock or log.
+//! `tests/tidy` fails in these cases:
+//!
+//! - A module imports a module that the code map does not allow.
+//! - Files import each other in a cycle.
+//! - A file, function or folder exceeds its size limit.
+//! - A pure module uses a clock, socket, file, lock or log.
 //!
 //! # Invariants
 //! - `stompbox-frames`, [`session`], [`destination`], [`permissions`] and [`http::sockjs::session::lifecycle`] are
-//!   pure: no clock (time is an argument), no socket, no lock, no randomness, no log.
+//!   pure. They use no clock (time is an argument), no socket, no lock, no randomness and no log.
 //! - All work for a frame is added to a counter of the thread ([`work`]). A poll of a connection ends when its poll
-//!   budget is used up: after about half a millisecond, plus the time of at most one frame. The most expensive frames
-//!   are SEND to thousands of users and UNSUBSCRIBE, which take a few milliseconds; `connection/tests.rs` counts their
-//!   work. A COMMIT and the end of a connection are divided into steps and take as many polls as they need. The cost of
-//!   a step does not grow with the messages and subscriptions of other clients.
+//!   budget is used up. This takes about half a millisecond, plus the time of at most one frame. The most expensive
+//!   frames are SEND to thousands of users and UNSUBSCRIBE. They take a few milliseconds, and `connection/tests.rs`
+//!   counts their work. A COMMIT and the end of a connection are divided into steps and take as many polls as they
+//!   need. The cost of a step does not grow with the messages and subscriptions of other clients.
 //! - One task owns a connection. Other tasks reach it only by pushing into its outbound queue. No lock is held across
 //!   an await.
-//! - Each destination has a lock of its own, which every SEND and SUBSCRIBE to it takes. All subscribers of a
-//!   destination therefore receive its messages in the same order, and destinations do not wait for one another.
+//! - Each destination has a lock of its own. Every SEND and SUBSCRIBE to the destination takes this lock. All
+//!   subscribers of a destination therefore receive its messages in the same order, and destinations do not wait for
+//!   one another.
 //! - Everything that can grow has a named limit. Memory that a client can make grow is charged to one budget, at the
-//!   size that the allocator needs: outbound queues, queues, transactions, partially read and written frames,
-//!   subscriptions and their names. The owner of the memory holds the charge. Dropping the charge releases its bytes.
-//! - Subscriptions have a share of the budget, and the broker checks that a subscription fits before it creates it.
-//!   Subscribers therefore cannot use up the memory for messages. A part of the share stays available even if messages
-//!   fill the budget, so that consumers can still subscribe and drain the queues.
+//!   size that the allocator needs. This includes outbound queues, queues, transactions, partially read and written
+//!   frames, and subscriptions with their names. The owner of the memory holds the charge. Dropping the charge releases
+//!   its bytes.
+//! - Subscriptions have a share of the budget. The broker checks that a subscription fits before it creates the
+//!   subscription. Subscribers therefore cannot use up the memory for messages. A part of the share stays available
+//!   even if messages fill the budget. Consumers can then still subscribe and drain the queues.
 //! - Resources are released by `drop`. The connection task owns the subscriptions, temporary queues, charges and
-//!   connection permit of its connection, so that its end releases them, whatever the reason. Dropping a subscription
-//!   returns its deliveries to the queue without counting them as failed. If the client was lost, the task therefore
-//!   first settles the deliveries that the client was working on as [`broker::Settlement::Lost`], which counts them.
+//!   connection permit of its connection. The end of the task releases them, whatever the reason. Dropping a
+//!   subscription returns its deliveries to the queue without counting them as failed. If the client was lost, the task
+//!   first settles the deliveries that the client was working on as [`broker::Settlement::Lost`]. The broker counts
+//!   these deliveries as failed.
 //!
 //! # Design decisions that may be unexpected
 //! - A login is checked in a task of its own. Equal logins share one task, and a check that has begun continues after
 //!   its client disconnects. When a client that gave up waiting reconnects, the result is available. A storm of
-//!   reconnects therefore comes to an end. The wait for password hashing is limited by the length of its queue
-//!   (`auth-waiting-max`), not by a timeout.
+//!   reconnects therefore comes to an end. The length of the queue for password hashing limits the wait
+//!   (`auth-waiting-max`). There is no timeout.
 //! - Failed logins are throttled by address and name together. Throttling by the name alone or the address alone begins
-//!   only at much higher counts, and does not apply to a name that has logged in from the same address before. A client
+//!   only at much higher counts. It does not apply to a name that has logged in from the same address before. A client
 //!   that guesses passcodes therefore delays itself, not others. A passcode that was correct before is checked at once.
 //!   After the guesses that are free (`auth-failures-free`), each new guess waits for a slot. All waiting logins try to
-//!   take it at a random time, so a client gains nothing by retrying faster.
+//!   take the slot at a random time, so a client gains nothing by retrying faster.
 //! - User names are validated in one place, for all sources of users ([`auth::Names`]).
 //! - Destinations of users and of application services are stored in maps and tries of their own. A subscription to a
 //!   pattern below `/topic` therefore cannot receive their messages, even if a check elsewhere has an error. A session
-//!   can subscribe only to its own user's destinations; there is no syntax for those of another user.
+//!   can subscribe only to its own user's destinations. There is no syntax for those of another user.
 //! - In a SEND to an application service, `reply-to` must lead to the session of the sender: `/user/~ID/…`, or a
-//!   temporary queue of the session. Other addresses are rejected. A service may have more permissions than its
-//!   clients, so a client could otherwise make it send to destinations to which the client itself may not send.
+//!   temporary queue of the session. The broker rejects other addresses. A service may have more permissions than its
+//!   clients. Without this rule, a client could make a service send to destinations to which the client itself may not
+//!   send.
 //! - Browsers add some credentials to requests automatically: cookies, Basic authentication, and the headers that a
-//!   proxy derives from these. They are used only if the page has the broker's own origin or an origin that
-//!   `allowed-origins` lists by name. They are ignored if only `*` allows the origin.
-//! - A session caches the result of its last permission check, so that it does not evaluate the rules for each SEND to
-//!   the same destination. Rules and users have a version number, which every connection compares at each poll. If it
-//!   has changed, the session checks its permissions again.
-//! - A delivery counts for `max-deliveries` in two cases: it gets a NACK, or the connection is lost and it is the
-//!   oldest unsettled delivery of its subscription. The session determines the oldest delivery
-//!   ([`session::Session::finish`]), the connection task checks whether it was written, and the broker counts it. The
-//!   header `delivery-count` counts every time that the message was sent.
+//!   proxy derives from these. The broker uses such credentials only for pages of its own origin and of origins that
+//!   `allowed-origins` lists by name. It ignores them if only `*` allows the origin.
+//! - A session caches the result of its last permission check. It therefore does not evaluate the rules for each SEND
+//!   to the same destination. Rules and users have a version number, which every connection compares at each poll. If
+//!   the number has changed, the session checks its permissions again.
+//! - A delivery counts for `max-deliveries` if it gets a NACK. If the connection is lost, only the oldest unsettled
+//!   delivery of each subscription counts. The session determines the oldest delivery ([`session::Session::finish`]),
+//!   the connection task checks whether it was written, and the broker counts it. The header `delivery-count` counts
+//!   every time that the message was sent.
 //! - The header `ack` of a MESSAGE begins with a part of the session's random ID. Some clients still send values that
 //!   they received before a reconnect. These must not identify a delivery of the new session.
-//! - If writing fails, the connection task first reads and handles the frames that the client has sent, and then closes
-//!   the connection. A client that closes its socket while messages are unread resets the connection, but its last
-//!   acknowledgements are still in the receive buffer.
-//! - The charge for a message is part of the message: `Message` has a type parameter for it. The memory of a message
-//!   that is in a thousand outbound queues is therefore counted once.
-//! - WebSocket frames are read by a streaming reader of this crate, which decodes frame headers with tungstenite's
-//!   codec. The payload goes directly to the STOMP decoder, and an idle connection holds no buffer.
+//! - If writing fails, the connection task first reads and handles the frames that the client has sent. It then closes
+//!   the connection. A client resets the connection if it closes its socket while messages are unread. Its last
+//!   acknowledgements are then still in the receive buffer.
+//! - The charge for a message is part of the message: `Message` has a type parameter for it. If a message is in a
+//!   thousand outbound queues, its memory is therefore counted once.
+//! - A streaming reader of this crate reads WebSocket frames. It decodes frame headers with tungstenite's codec. The
+//!   payload goes directly to the STOMP decoder, and an idle connection holds no buffer.
 //! - A SockJS session over HTTP is an implementation of [`wire::Wire`], too. It sends a batch as a chunk of the HTTP
-//!   response that is attached; the chunk reports when the socket has taken it. While no response is attached, the wire
+//!   response that is attached. The chunk reports when the socket has taken it. While no response is attached, the wire
 //!   is not ready and deliveries wait in the outbound queue. The connection task runs the timers of a session. A
 //!   session that has ended answers requests with its close frame until a deadline, which the ticker checks.
-//! - A small batch of a SockJS session counts as written when it is handed over to the response, before the socket has
-//!   taken it. If the batch is lost, the session ends. This saves one poll of the task for each batch, which is a third
-//!   of the cost of a streaming subscriber.
-//! - If the outbound queues of most receivers of a message are more than half full, the machine is saturated and no
-//!   single receiver is slow. Publishers then wait for these receivers as long as they continue to take batches, even
-//!   beyond `slow-consumer-grace`. Otherwise a long burst would disconnect all of them. During the grace period an
-//!   outbound queue may hold four times its limit, because many publishers may already have sent messages when it
-//!   became half full.
-//! - A COMMIT is admitted as a whole and applied in steps. Messages of other clients may arrive between two steps, but
-//!   no other frame of the same connection is handled before the last step. If the connection ends, the remaining steps
-//!   are still applied: an admitted COMMIT cannot be undone.
+//! - A small batch of a SockJS session counts as written as soon as the response has it, before the socket has taken
+//!   it. If the batch is lost, the session ends. This saves one poll of the task for each batch, which is a third of
+//!   the cost of a streaming subscriber.
+//! - If the outbound queues of most receivers of a message are more than half full, the machine is saturated. In this
+//!   case no single receiver is slow. Publishers then wait for these receivers as long as they continue to take
+//!   batches, even beyond `slow-consumer-grace`. Otherwise a long burst would disconnect all of them. During the grace
+//!   period an outbound queue may hold four times its limit. Many publishers may already have sent messages when the
+//!   queue became half full.
+//! - A COMMIT is admitted as a whole and applied in steps. Messages of other clients may arrive between two steps.
+//!   Before the last step, no other frame of the same connection is handled. If the connection ends, the remaining
+//!   steps are still applied, because an admitted COMMIT cannot be undone.
 //! - The members of a topic are counted only while the topic has a watcher. The ticker sends the reports to the
-//!   watchers under a lock that is not taken when a client publishes to the topic, joins it or leaves it. Ten thousand
-//!   watchers therefore do not slow down members that join.
-//! - The options are one declarative table (`config`), from which flags, environment variables, file keys and the
-//!   table in `web/docs/options.md` are derived.
+//!   watchers under a lock of its own. Clients that publish to the topic, join it or leave it do not take this lock.
+//!   Ten thousand watchers therefore do not slow down members that join.
+//! - The options are one declarative table (`config`). Flags, environment variables, file keys and the table in
+//!   `web/docs/options.md` are derived from this table.
 //!
 //! # Glossary
 //! | term | meaning | type |
 //! |---|---|---|
 //! | action | An instruction of a session to its connection task, such as to publish or to subscribe. | [`session::Action`] |
-//! | application service | A client that subscribes to a destination under `/app`; each message goes to one service, in round robin. | `broker::topics::services` |
+//! | application service | A client that subscribes to a destination under `/app`. Each message goes to one service, in round robin. | `broker::topics::services` |
 //! | backlog | The messages of a queue that no consumer has. | `broker::queues::backlog::Backlog`, in `PartitionedBacklog` |
 //! | budget | The limit on the memory that the broker uses for its clients (`memory-bytes-max`). | [`budget::Budget`] |
 //! | charge | A value that counts bytes in the budget until it is dropped. | [`budget::Charge`] |
 //! | connection | One open transport connection or SockJS session, owned by one task. | [`connection::task::ConnectionTask`] |
 //! | connection permit | A value that counts a connection for `connections-max` and `connections-per-address-max` until it is dropped. | [`limits::connection_limiter::ConnectionPermit`] |
 //! | consumer | A subscription to a queue. | [`broker::Consumer`] |
-//! | dead letter | A message that was moved to `/queue/dead.NAME`: its delivery failed `max-deliveries` times, a consumer rejected it, or no consumer could take it. | `broker::queues::dead_letter::Undeliverable` |
+//! | dead letter | A message that was moved to `/queue/dead.NAME`. Its delivery failed `max-deliveries` times, a consumer rejected it, or no consumer could take it. | `broker::queues::dead_letter::Undeliverable` |
 //! | delivery | A message on its way to one subscription. | [`outbound_queue::Delivery`] |
 //! | destination | An address to which messages can be routed. | [`destination::Destination`] |
 //! | dispatch | The assignment of messages in a backlog to consumers that have not reached their prefetch limit. | `broker::queues::dispatch` |
-//! | drain time | The maximum time of a stop (`drain-time`): the broker sends waiting messages, and then closes the remaining connections. | [`Server::shut_down`] |
+//! | drain time | The maximum time of a stop (`drain-time`). The broker sends waiting messages, and then closes the remaining connections. | [`Server::shut_down`] |
 //! | fan-out | Pushing one message to all subscribers of a topic. | `broker::topics::fan_out` |
 //! | grace period | The time for which publishers wait for a receiver whose outbound queue is more than half full. | [`outbound_queue::OutboundQueue`] |
 //! | handshake | The address, credentials and other facts about a client that are known before CONNECT. | [`auth::Handshake`] |
-//! | member counts | For one topic: the subscribed users, how many sessions each of them has, and the changes that watchers have not received yet. | `broker::presence::MemberCounts` |
+//! | member counts | The subscribed users of one topic, the number of sessions of each user, and the changes that watchers have not received yet. | `broker::presence::MemberCounts` |
 //! | multicast | One message for the same user destination of many users (`/users/…`). | [`broker::Multicast`] |
 //! | outbound queue | The bounded queue of deliveries that wait to be written to one connection. | [`outbound_queue::OutboundQueue`] |
 //! | owner | The owner of a user destination: a user, or an anonymous session. | [`destination::Owner`] |
-//! | partition | One of the two parts of a backlog. One has the messages that every consumer can take. The other has those whose body is not UTF-8, which text-only consumers cannot take. | `broker::queues::partitioned_backlog::Partition` |
+//! | partition | One of the two parts of a backlog. One has the messages that every consumer can take. The other has messages with a body that is not UTF-8. Text-only consumers cannot take these messages. | `broker::queues::partitioned_backlog::Partition` |
 //! | pattern | A destination with wildcards, to which clients subscribe. | [`destination::Pattern`] |
 //! | peer | An accepted client, with its connection permit, its address and the credentials of its handshake. | [`connection::peer::Peer`] |
 //! | permission rule | A rule that allows or denies a group of clients to send or subscribe to a destination or pattern. | [`permissions::Rule`] |
@@ -201,8 +212,8 @@
 #![cfg_attr(not(feature = "internals"), warn(missing_docs))]
 #![allow(rustdoc::private_intra_doc_links)]
 
-// The modules are private. The feature `internals` makes them public for the tests and benchmarks of this repository;
-// no other program may rely on it.
+// The modules are private. The feature `internals` makes them public for the tests and benchmarks of this repository.
+// No other program may rely on this feature.
 #[cfg(not(feature = "internals"))]
 mod auth;
 #[cfg(not(feature = "internals"))]
