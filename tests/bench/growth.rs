@@ -163,7 +163,7 @@ fn destinations_random(meter: &mut Meter, n: u32) {
     meter.publish(&with_destinations(n), &to);
 }
 
-/// Creates a broker with `n` patterns, none of which matches `/topic/hot`.
+/// Creates a broker with `n` patterns that do not match `/topic/hot`.
 fn with_patterns(n: u32) -> Fixture {
     let mut fixture = hot();
     let outbound_queue = fixture.outbound_queue();
@@ -217,7 +217,7 @@ fn changes_of_other_segment(meter: &mut Meter, n: u32) {
     meter.publish_after(&fixture, &topic(HOT), &selector("/topic/elsewhere.*"), &outbound_queue);
 }
 
-/// Changes a pattern whose first segment is that of the topic. All other patterns have the same first segment.
+/// Changes a pattern with the same first segment as the topic. All other patterns have the same first segment, too.
 fn changes_of_same_segment(meter: &mut Meter, n: u32) {
     let mut fixture = with_patterns(n);
     let outbound_queue = fixture.outbound_queue();

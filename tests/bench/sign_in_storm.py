@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Measures how long it takes until all users have logged in again with name and passcode, and the latency of an
-established session meanwhile.
+"""Measures the time until all users have logged in again with name and passcode. Also measures the latency of an
+established session during this time.
 
     cargo build --release && python3 tests/bench/sign_in_storm.py target/release/stompbox [USERS]
 
-Runs twice: first every passcode is hashed (argon2id), then all logins are cached. The latency is that of a
-message that an established session sends to itself every 5 ms.
+Runs twice. In the first run, the broker hashes every passcode (argon2id). In the second run, all logins are cached.
+For the latency, the established session sends a message to itself every 5 ms.
 """
 import asyncio
 import os

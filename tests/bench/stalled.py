@@ -3,9 +3,9 @@
 
     cargo build --release && python3 tests/bench/stalled.py target/release/stompbox [SECONDS]
 
-A publisher sends 50 messages a second, whether the broker keeps up or not. The delay of a message is the time from its
-schedule until the last of the 999 subscribers has received it. Fails (exit code 1) if one of them misses a message, if
-messages are late for longer than one `slow-consumer-grace`, or if the stalled client is not disconnected.
+A publisher sends 50 messages a second, even if the broker does not keep up. The delay of a message is the time from its
+schedule until the last of the 999 subscribers has received it. The exit code is 1 if a subscriber misses a message, if
+messages are late for longer than one `slow-consumer-grace`, or if the broker does not disconnect the stalled client.
 """
 import selectors
 import socket
@@ -45,7 +45,7 @@ def connect(port, subscribes, window=None):
 
 
 class OtherSubscribers:
-    """The subscribers that read, and for each message the number of them that have not received it yet."""
+    """The subscribers that read, and for each message the number of subscribers that have not received it yet."""
 
     def __init__(self, clients):
         self.selector = selectors.EpollSelector()
@@ -91,7 +91,7 @@ def publish(publisher, others, seconds):
 
 
 def is_disconnected(stalled):
-    """Reads all data, and returns whether the connection ends after it."""
+    """Reads all data. Returns whether the connection then ends."""
     stalled.settimeout(5)
     try:
         while stalled.recv(1 << 16):
@@ -119,7 +119,7 @@ def main(binary, seconds="30"):
         delays = sorted(delay or 10.0 for delay in others.delays[second * RATE:(second + 1) * RATE])
         slow += [second] if delays[-1] > GRACE_SECONDS / 2 else []
         print(f"{second:>6}  {delays[RATE // 2] * 1000:>9.1f} ms  {delays[-1] * 1000:>10.1f} ms")
-    print(f"{len(slow)} of {seconds} seconds were slow; the stalled client was {'' if disconnected else 'not '}disconnected")
+    print(f"{len(slow)} of {seconds} seconds were slow. The stalled client was {'' if disconnected else 'not '}disconnected")
     # One grace period may make two consecutive seconds slow.
     once = len(slow) <= 2 and (not slow or slow[-1] - slow[0] <= 1)
     sys.exit(0 if once and disconnected and None not in others.delays else 1)

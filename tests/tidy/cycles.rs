@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 /// For each file, the files that it imports outside its tests, and the names of the items that it imports from them.
 pub(crate) type Imports<'a> = BTreeMap<&'a str, BTreeMap<String, BTreeSet<String>>>;
 
-/// Returns the imports between the files of `src` and `frames/src`: each `use`, each path in the code, and each `mod`,
-/// with which a parent imports its child. An item that a module re-exports counts as imported from the file of this
+/// Returns the imports between the files of `src` and `frames/src`: each `use`, each path in the code, and each `mod`.
+/// With a `mod`, a parent imports its child. An item that a module re-exports counts as imported from the file of this
 /// module.
 pub(crate) fn imports(sources: &Sources) -> Imports<'_> {
     let mut imports = Imports::new();

@@ -1,5 +1,4 @@
-//! Rules for folders: they have few files, file names describe the contents, and there are no further top-level
-//! folders.
+//! Rules for folders. A folder has few files. File names describe the contents. There are no other top-level folders.
 
 use crate::layout::Layout;
 use crate::source::{Sources, project_root};
@@ -27,16 +26,20 @@ fn oversized_folders(layout: &Layout, sources: &Sources) -> Vec<String> {
         let files_max_here = row.map_or(*files_max, |row| row.1);
         if *files > files_max_here {
             findings.push(format!(
-                "{folder}:1: {files} files, {files_max_here} at most: make folders by concept"
+                "{folder}:1: {files} files; expected at most {files_max_here}. Make folders by concept"
             ));
         } else if row.is_some() && files <= files_max {
-            findings
-                .push(format!("{folder}:1: is not large any longer: remove it from tests/tidy/layout.rs"));
+            findings.push(format!(
+                "{folder}:1: this folder is no longer large. Remove it from tests/tidy/layout.rs"
+            ));
         }
     }
     let gone = layout.large_folders.iter().filter(|row| !folders.contains_key(row.0));
-    findings
-        .extend(gone.map(|row| format!("{}:1: does not exist: remove it from tests/tidy/layout.rs", row.0)));
+    findings.extend(
+        gone.map(|row| {
+            format!("{}:1: this folder does not exist. Remove it from tests/tidy/layout.rs", row.0)
+        }),
+    );
     findings
 }
 
@@ -44,7 +47,9 @@ fn stray_folders(names: &[String]) -> Vec<String> {
     let stray = names
         .iter()
         .filter(|name| !name.starts_with('.') && *name != "target" && !TOP_LEVEL.contains(&name.as_str()));
-    stray.map(|name| format!("{name}:1: top-level folders are {TOP_LEVEL:?} and no others")).collect()
+    stray
+        .map(|name| format!("{name}:1: unexpected top-level folder; expected one of {TOP_LEVEL:?}"))
+        .collect()
 }
 
 fn vague_file_names(sources: &Sources) -> Vec<String> {

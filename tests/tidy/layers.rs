@@ -14,14 +14,16 @@ fn layers(layout: &Layout, sources: &Sources) -> Vec<String> {
         };
         for path in file.shipped_paths() {
             if path.name.is_some() && path.segments.iter().all(|segment| is_upward(segment)) {
-                findings.push(file.finding(path.line, "a new name for a module above hides imports"));
+                findings.push(file.finding(path.line, "an alias for a parent module hides imports"));
             }
             let Some(other) = reached(file, path) else { continue };
             let rule = match layout.module(other) {
                 Some(known) if known.name == module.name || module.may_import(known) => continue,
                 Some(_) => format!("`{}` may not import `{other}`", module.name),
                 None if ["frames", "lib", "main"].contains(&module.name) => continue,
-                None => format!("`crate::{other}` is no module: import from the module that owns it"),
+                None => {
+                    format!("`crate::{other}` is not a module. Import from the module that owns the item")
+                }
             };
             findings.push(file.finding(path.line, rule));
         }
@@ -62,13 +64,16 @@ fn upward_rows(modules: &[Module]) -> Vec<String> {
         }
         for name in module.beside {
             if !before.iter().any(|other| other.name == *name && other.layer == module.layer) {
-                findings
-                    .push(format!("{} may import {name}, which is not before it in its layer", module.name));
+                findings.push(format!(
+                    "{} may import {name}, but {name} is not before it in their layer",
+                    module.name
+                ));
             }
         }
         for name in module.only.unwrap_or_default() {
             if !before.iter().any(|other| other.name == *name && other.layer < module.layer) {
-                findings.push(format!("{} may import {name}, which is not below", module.name));
+                findings
+                    .push(format!("{} may import {name}, but {name} is not in a lower layer", module.name));
             }
         }
     }

@@ -1,7 +1,8 @@
 //! The architecture as data: the layers of the modules of `src`, the pure modules, and the folders that may be large.
 
-/// A top-level module of `src`, or the crate `frames`. It may import the modules of lower layers, except the modules in
-/// `except`, and the modules of its own layer in `beside`. If `only` is set, it may import these modules and no others.
+/// A top-level module of `src`, or the crate `frames`. It may import the modules of lower layers, except those in
+/// `except`. It may import modules of its own layer only if `beside` contains them. If `only` is set, it may import
+/// only the modules in this list.
 #[derive(Clone, Copy)]
 pub(crate) struct Module {
     pub(crate) name: &'static str,
@@ -26,7 +27,7 @@ pub(crate) struct Layout {
     pub(crate) pure: &'static [&'static str],
     pub(crate) allowances: &'static [Allowance],
     /// Folders that may have more files than the general limit, with their own limits. Do not add a folder to this
-    /// table: split the folder.
+    /// table. Split the folder instead.
     pub(crate) large_folders: &'static [(&'static str, usize)],
 }
 
@@ -94,12 +95,12 @@ pub(crate) const ALLOCATION: Allowance = Allowance {
 pub(crate) const WORK: Allowance = Allowance {
     module: "work",
     items: &["FRAME", "add", "add_visits"],
-    reason: "a counter of the thread that only grows; pure code reports to it and does not read it",
+    reason: "a counter of the thread that only grows, and that pure code does not read",
 };
 pub(crate) const DELIVERY: Allowance = Allowance {
     module: "outbound_queue",
     items: &["Delivery", "Key", "Tag"],
-    reason: "plain data: a message for one subscription, and identifiers; no queue and no lock",
+    reason: "plain data without a queue or a lock: a message for one subscription, and identifiers",
 };
 
 impl Module {

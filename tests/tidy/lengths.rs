@@ -13,11 +13,13 @@ fn long_files(sources: &Sources) -> Vec<String> {
     let judge = |file: &File| {
         let shipped = if file.is_test { 0 } else { file.lines - file.test_lines().len() };
         let rule = if shipped > SHIPPED_LINES_MAX {
-            format!("{shipped} lines without tests, {SHIPPED_LINES_MAX} at most: split it by its concepts")
+            format!(
+                "{shipped} lines without tests; expected at most {SHIPPED_LINES_MAX}. Split the file by concept"
+            )
         } else if file.lines > FILE_LINES_MAX && file.is_test {
-            format!("{} lines, {FILE_LINES_MAX} at most: split the tests by their subjects", file.lines)
+            format!("{} lines; expected at most {FILE_LINES_MAX}. Split the tests by subject", file.lines)
         } else if file.lines > FILE_LINES_MAX {
-            format!("{} lines, {FILE_LINES_MAX} at most: move the tests to a file", file.lines)
+            format!("{} lines; expected at most {FILE_LINES_MAX}. Move the tests to a file", file.lines)
         } else {
             return None;
         };
@@ -36,7 +38,8 @@ fn long_functions(sources: &Sources) -> Vec<String> {
             let end = item_end(&file.tokens, at);
             let lines = file.tokens[end - 1].line + 1 - pair[0].line;
             if lines > FUNCTION_LINES_MAX {
-                let rule = format!("`{}` has {lines} lines, {FUNCTION_LINES_MAX} at most", pair[1].text);
+                let rule =
+                    format!("`{}` has {lines} lines; expected at most {FUNCTION_LINES_MAX}", pair[1].text);
                 findings.push(file.finding(pair[0].line, rule));
             }
         }

@@ -16,7 +16,8 @@ pub(crate) struct Modules {
     tests: BTreeMap<String, ModulePath>,
 }
 
-/// The file and module to which a path leads, and the item that it names in the module (empty for the module itself).
+/// The file and module to which a path leads, and the item that it names in this module. For a path that names the
+/// module itself, the item is empty.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Target {
     pub(crate) module: ModulePath,
@@ -137,7 +138,7 @@ pub(crate) fn expansions(file: &File, named: &Named) -> Vec<Named> {
 fn expand(file: &File, named: &Named) -> Option<Named> {
     let first = named.segments.first()?;
     let mut names = file.paths.iter().filter(|path| path.name.as_ref() == Some(first));
-    // Skips `use first::first`, which would replace the name by itself, and outside of tests skips the imports of
+    // Skips `use first::first`, which would replace the name by itself. Outside tests, also skips the imports of
     // tests.
     let import = names.find(|path| path.segments[0] != *first && (named.test || !path.test))?;
     let segments = [&import.segments[..], &named.segments[1..]].concat();
@@ -185,7 +186,7 @@ fn crate_name(root: &str) -> String {
 /// Finds files that no `mod` declarations reach from a crate root.
 fn dead_files(sources: &Sources) -> Vec<String> {
     let dead = sources.files.iter().filter(|file| !sources.modules.is_reached(&file.path));
-    dead.map(|file| file.finding(1, "no `mod` declares this file: dead code")).collect()
+    dead.map(|file| file.finding(1, "no `mod` declares this file, so it is dead code")).collect()
 }
 
 /// Finds `mod` declarations with a `path` attribute outside `tests`, because these checks find the file of a module

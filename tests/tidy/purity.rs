@@ -62,8 +62,7 @@ fn impurities(layout: &Layout, sources: &Sources) -> Vec<String> {
             let last =
                 path.segments.last().filter(|last| path.name.as_ref().is_some_and(|name| name != *last));
             if last.is_some_and(|last| KEEP_NAMES.contains(&last.as_str())) {
-                findings
-                    .push(file.finding(path.line, "another name for a clock or for std in a pure module"));
+                findings.push(file.finding(path.line, "an alias for a clock or for std in a pure module"));
             }
         }
         findings.extend(impure_calls(file));

@@ -1,4 +1,4 @@
-//! Rules for tests: they wait for events and not for a time, and none is ignored.
+//! Rules for tests. A test waits for an event and not for a time. No test is ignored.
 
 use crate::source::Sources;
 
@@ -8,7 +8,7 @@ fn sleeps_and_skips(sources: &Sources) -> Vec<String> {
     for file in &sources.files {
         for path in file.paths.iter().filter(|path| path.test || file.is_test) {
             if path.contains(&["thread", "sleep"]) || path.contains(&["time", "sleep"]) {
-                findings.push(file.finding(path.line, "a test must not sleep: wait for the event"));
+                findings.push(file.finding(path.line, "a test must not sleep. Wait for the event"));
             }
         }
         for pair in file.tokens.windows(3) {
@@ -35,13 +35,13 @@ fn races_against_the_clock(sources: &Sources) -> Vec<String> {
             let text = |index: usize| file.tokens.get(index).map_or("", |token| token.text.as_str());
             let is_time = text(at.wrapping_sub(1)) == "took"
                 || (text(at.wrapping_sub(1)), text(at.wrapping_sub(3))) == (")", "elapsed");
-            // The tokens from here back to the beginning of the statement.
+            // The tokens before `at`, back to the beginning of the statement.
             let statement = (0..at).rev().map(text).take_while(|text| ![";", "{", "}"].contains(text));
             let is_asserted = statement.into_iter().any(|text| text == "assert");
             let guards = (at..at + 6).any(|index| HANG_GUARDS.contains(&text(index)));
             if is_time && is_asserted && !guards {
                 findings.push(
-                    file.finding(token.line, "a test must not measure the machine: count work instead"),
+                    file.finding(token.line, "a test must not measure the machine. Count work instead"),
                 );
             }
         }

@@ -9,9 +9,9 @@ use socket2::SockRef;
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 
-/// Size of the block of frames that is written repeatedly.
+/// Size of the block of frames that a flooder writes repeatedly.
 const BLOCK_BYTES: usize = 60_000;
-/// Size of the frames in the request to `xhr_send` that is written repeatedly.
+/// Size of the frames in the request to `xhr_send` that a flooder writes repeatedly.
 const POST_BYTES: usize = 20_000;
 /// Number of setup frames in one request to `xhr_send`.
 const POST_FRAMES: usize = 200;

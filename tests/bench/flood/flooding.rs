@@ -128,8 +128,8 @@ async fn discard(mut reader: OwnedReadHalf, reads: bool, counters: &Counters) {
     }
 }
 
-/// Reads streaming responses until the broker closes the connection. Requests the next response when one has ended.
-/// Only keeps the connection open if the client does not read.
+/// Reads streaming responses until the broker closes the connection. Requests the next response when one has ended. If
+/// the client does not read, only keeps the connection open.
 async fn follow(stream: Option<(TcpStream, bool, Vec<u8>)>, counters: &Counters) {
     let Some((mut socket, true, request)) = stream else { return pending().await };
     let mut buffer = vec![0; READ_BYTES];

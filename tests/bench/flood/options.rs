@@ -105,7 +105,7 @@ fn command() -> Command {
         .arg(list("flooders", "Numbers of flooders").value_parser(count()).default_value("2,8,64"))
         .arg(list("transport", "Transports of the flooders").value_parser(transports).default_value("tcp"))
         .arg(
-            list("floods", "Kinds of floods; by default all")
+            list("floods", "Kinds of floods. By default, all kinds run")
                 .value_parser(floods)
                 .hide_default_value(true)
                 .default_values(Flood::ALL.map(Flood::name)),
@@ -116,7 +116,7 @@ fn command() -> Command {
                 .value_name("N")
                 .value_parser(count())
                 .default_value("1")
-                .help("Number of runs of each row; with several, the worst is printed after them"),
+                .help("Number of runs of each row. After several runs, the worst result is printed"),
         )
         .arg(
             Arg::new("seconds")
@@ -159,7 +159,7 @@ fn broker() -> Arg {
         .value_parser(value_parser!(PathBuf))
         .default_value(env!("CARGO_BIN_EXE_stompbox"))
         .hide_default_value(true)
-        .help("Program to measure; by default the broker that was built with this benchmark")
+        .help("Program to measure. By default, the broker that was built with this benchmark")
 }
 
 fn label() -> Arg {

@@ -18,7 +18,7 @@ pub struct Pair {
     pong: TcpStream,
 }
 
-/// Round trips of one run, and the CPU time that the broker used during each, both sorted.
+/// The times of the round trips of one run, and the CPU times of the broker during them. Both lists are sorted.
 pub struct Trips {
     times: Vec<Duration>,
     cpu: Vec<Duration>,
