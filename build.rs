@@ -2,8 +2,8 @@
 //! The script never fails. Without the page, the broker serves a hint that says how to build the page.
 //!
 //! `web/dist/index.html` gets the modification time of the newest source. The page is out of date if a source is newer.
-//! Cargo compares the sources and the page with the time at which it last started this script, so it does not start the
-//! script again in an unchanged tree.
+//! Cargo compares the times of the sources and the page with the time of the last start of this script. In an unchanged
+//! tree, Cargo does not start the script again.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};

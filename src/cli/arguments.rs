@@ -7,14 +7,14 @@ use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use std::ffi::OsString;
 
 const CHECK_CONFIG: &str = "check-config";
-/// The options that most operators need, with a short description. The short help (`-h`) shows only these; `--help`
+/// The options that most operators need, with a short description. The short help (`-h`) shows only these. `--help`
 /// shows all options with their full help.
 const BASICS: [(&str, &str); 7] = [
     ("http", "HTTP and WebSocket: HOST:PORT or off"),
     ("tcp", "STOMP over TCP: HOST:PORT or off"),
     ("allowed-origins", "Web pages of other hosts that may connect"),
-    ("users-file", "File of users; stompbox passwd creates it"),
-    ("user", "A user; may be repeated"),
+    ("users-file", "File of users, created by stompbox passwd"),
+    ("user", "A user. Repeat the option for each user"),
     ("permission", "Permission rule, for example \"allow send users /topic/**\""),
     ("log", "off, error, warn, info, debug or trace"),
 ];
@@ -37,7 +37,7 @@ pub(super) enum Parsed {
     Arguments(Arguments),
     /// The arguments request this text: help or version.
     Show(String),
-    /// The arguments are invalid; the text is the error.
+    /// The arguments are invalid. The text is the error.
     Invalid(String),
 }
 
@@ -157,12 +157,12 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> String {
         Some(flag) => {
             let flag = flag.split('=').next().unwrap_or_default();
             match suggestion(flag, keys()) {
-                Some(similar) => format!("--{flag}: unknown option; did you mean --{similar}?"),
-                None => format!("--{flag}: unknown option; stompbox --help lists all options"),
+                Some(similar) => format!("--{flag}: unknown option. Did you mean --{similar}?"),
+                None => format!("--{flag}: unknown option. Run stompbox --help to list all options"),
             }
         }
         None => match suggestion(unexpected, [CHECK_CONFIG, passwd::PASSWD, bench::BENCH]) {
-            Some(similar) => format!("{unexpected}: unknown command; did you mean {similar}?"),
+            Some(similar) => format!("{unexpected}: unknown command. Did you mean {similar}?"),
             None => explain_unexpected(unexpected, arguments),
         },
     };
@@ -257,11 +257,11 @@ mod tests {
         for (list, text) in [
             (
                 &["--frame-byte-max", "1"][..],
-                "error: --frame-byte-max: unknown option; did you mean --frame-bytes-max?\n",
+                "error: --frame-byte-max: unknown option. Did you mean --frame-bytes-max?\n",
             ),
-            (&["--usr=alice:sesame"], "error: --usr: unknown option; did you mean --user?\n"),
-            (&["--colour"], "error: --colour: unknown option; stompbox --help lists all options\n"),
-            (&["chek-config"], "error: chek-config: unknown command; did you mean check-config?\n"),
+            (&["--usr=alice:sesame"], "error: --usr: unknown option. Did you mean --user?\n"),
+            (&["--colour"], "error: --colour: unknown option. Run stompbox --help to list all options\n"),
+            (&["chek-config"], "error: chek-config: unknown command. Did you mean check-config?\n"),
             (
                 &["--tcp", "off", "bench"],
                 "error: the command bench accepts no options of the broker. Remove the options before it: stompbox bench …\n",

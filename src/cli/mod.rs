@@ -7,9 +7,13 @@
 //! | 2 | the arguments or the configuration are invalid; each error is written to standard error |
 //! | 128 + n | a second signal n came while the broker was stopping |
 //!
-//! `stompbox bench` has its own exit codes: 0 for success, 1 if it could not run, 2 if messages did not arrive as
-//! expected. `stompbox passwd` also has its own: 0 for success, 1 if the file is invalid, 2 if the arguments or the
-//! passcode are invalid.
+//! `stompbox bench` and `stompbox passwd` have other exit codes:
+//!
+//! | exit code | `stompbox bench` | `stompbox passwd` |
+//! |---|---|---|
+//! | 0 | success | success |
+//! | 1 | the measurement could not run | the file or the user is missing, or the file is invalid |
+//! | 2 | messages did not arrive as expected | the arguments or the passcode are invalid |
 
 mod arguments;
 mod bench;
@@ -137,7 +141,7 @@ mod tests {
         assert_eq!((code, out.as_str()), (ExitCode::from(2), ""));
         assert_eq!(
             errors,
-            "error: environment variable STOMPBOX_BACKLGO: unknown variable; did you mean STOMPBOX_BACKLOG?\n\
+            "error: environment variable STOMPBOX_BACKLGO: unknown variable. Did you mean STOMPBOX_BACKLOG?\n\
              error: --linger: invalid value \"5\": expected a number and its unit such as 500ms, 10s, 1m or 2h\n\
              error: --tcp: tcp and http are both off, so no client can connect. Set an address for one of them\n\
              3 configuration errors\n"

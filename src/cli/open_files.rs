@@ -5,16 +5,16 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::{info, warn};
 
 /// Number of open files that are not available for connections with a permit. They are reserved for standard streams,
-/// listeners, files of the runtime, 64 spare sockets for `/health` and `/metrics`, connections that the broker rejects,
-/// and a margin.
+/// listeners, files of the runtime, and connections that the broker rejects. They include 64 spare sockets for
+/// `/health` and `/metrics`, and a margin.
 const RESERVED: u64 = 256;
 
 /// Raises the limit of open files to its maximum. If `connections-max` was not set, lowers it to the number of
 /// connections that this limit allows.
 ///
 /// # Errors
-/// Returns a text if `connections-max` was set and exceeds the limit of open files, or if the limit leaves no file for
-/// connections.
+/// Returns a text if `connections-max` was set and exceeds the limit of open files. Also returns a text if the limit
+/// leaves no file for connections.
 pub(super) fn prepare(loaded: &mut Loaded) -> Result<(), String> {
     let open_files = raise();
     let explicit = loaded.is_explicit("connections-max");

@@ -59,7 +59,7 @@ mod tests {
     fn unknown_option_and_invalid_value_are_rejected() {
         let mut config = Config::default();
         let error = config.set("frame-byte-max", "1MiB").expect_err("no such option").to_string();
-        assert_eq!(error, "frame-byte-max: unknown option; did you mean frame-bytes-max?");
+        assert_eq!(error, "frame-byte-max: unknown option. Did you mean frame-bytes-max?");
         let error = config.set("max-deliveries", "many").expect_err("not a number").to_string();
         assert!(error.starts_with("max-deliveries: invalid value \"many\": expected "), "{error}");
         assert_eq!(config.broker.max_deliveries, Config::default().broker.max_deliveries);

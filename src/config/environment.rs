@@ -111,15 +111,15 @@ mod tests {
         for (name, expected) in [
             (
                 "STOMPBOX_FRAME_BYTE_MAX",
-                "environment variable STOMPBOX_FRAME_BYTE_MAX: unknown variable; did you mean STOMPBOX_FRAME_BYTES_MAX?",
+                "environment variable STOMPBOX_FRAME_BYTE_MAX: unknown variable. Did you mean STOMPBOX_FRAME_BYTES_MAX?",
             ),
             (
                 "STOMPBOX_CONFGI",
-                "environment variable STOMPBOX_CONFGI: unknown variable; did you mean STOMPBOX_CONFIG?",
+                "environment variable STOMPBOX_CONFGI: unknown variable. Did you mean STOMPBOX_CONFIG?",
             ),
             (
                 "STOMPBOX_TPC",
-                "environment variable STOMPBOX_TPC: unknown variable; did you mean STOMPBOX_TCP?",
+                "environment variable STOMPBOX_TPC: unknown variable. Did you mean STOMPBOX_TCP?",
             ),
         ] {
             let environment = parse(&[(name, "secret")]);

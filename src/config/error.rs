@@ -68,9 +68,9 @@ impl ConfigError {
             Some(similar) => {
                 let quote = if matches!(source, ConfigSource::File { .. }) { "\"" } else { "" };
                 let dashes = if matches!(source, ConfigSource::Flag) { "--" } else { "" };
-                format!("unknown {noun}; did you mean {quote}{dashes}{similar}{quote}?")
+                format!("unknown {noun}. Did you mean {quote}{dashes}{similar}{quote}?")
             }
-            None => format!("unknown {noun}; stompbox --help lists all options"),
+            None => format!("unknown {noun}. Run stompbox --help to list all options"),
         };
         ConfigError::new(source, name, text)
     }

@@ -164,9 +164,9 @@ mod tests {
         for (text, expected) in [
             (
                 "\n\nframe-byte-max = 1",
-                "a.toml:3: key \"frame-byte-max\": unknown key; did you mean \"frame-bytes-max\"?",
+                "a.toml:3: key \"frame-byte-max\": unknown key. Did you mean \"frame-bytes-max\"?",
             ),
-            ("colour = 1", "a.toml:1: key \"colour\": unknown key; stompbox --help lists all options"),
+            ("colour = 1", "a.toml:1: key \"colour\": unknown key. Run stompbox --help to list all options"),
             (
                 "tcp = 61613",
                 "a.toml:1: key \"tcp\": invalid value of type integer: expected a string, \"ADDR\", or an array of strings, [\"ADDR\", …]",

@@ -345,7 +345,7 @@ mod tests {
                     "{path}:2: key \"linger\": invalid value \"5\": expected a number and its unit such as 500ms, 10s, \
                      1m or 2h"
                 ),
-                format!("{path}:4: key \"usr\": unknown key; did you mean \"user\"?"),
+                format!("{path}:4: key \"usr\": unknown key. Did you mean \"user\"?"),
                 format!("environment variable STOMPBOX_TCP: invalid value \"there\": {address}"),
                 "environment variable STOMPBOX_USER: invalid value (not shown): expected NAME:PASSCODE. Both parts \
                  must be set, and must not contain control characters"

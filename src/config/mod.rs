@@ -1,9 +1,9 @@
 //! Configuration: the table of options, and the [`Config`] that is built from it.
 //!
-//! Every option is one row of [`table::GROUPS`]. The row defines its flag, its environment variable, its key in the
-//! file, its default, its help, and its line in the documentation. There are four layers, from the lowest to the
-//! highest: the defaults of the table, the file, the environment, the flags. A higher layer overrides the lower ones.
-//! For a repeatable option, the list of the highest layer replaces the lists of all lower layers.
+//! Every option is one row of [`table::GROUPS`]. The row defines the flag, the environment variable and the key in the
+//! file. It also defines the default, the help, and the line in the documentation. There are four layers, from the
+//! lowest to the highest: the defaults of the table, the file, the environment, the flags. A higher layer overrides the
+//! lower ones. For a repeatable option, the list of the highest layer replaces the lists of all lower layers.
 //!
 //! Only `server` and `cli` import this module. Each other module gets a plain `Options` type of its own.
 

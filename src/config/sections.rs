@@ -53,7 +53,7 @@ pub struct Config {
     pub(crate) drain_time: Duration,
     /// The filter and the format of the log.
     pub(crate) log: LogOptions,
-    /// Number of threads that run connections; 0 means one per core (`worker-threads`).
+    /// Number of threads that run connections (`worker-threads`). 0 means one per core.
     pub(crate) worker_threads: usize,
 }
 

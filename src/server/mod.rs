@@ -49,7 +49,7 @@ const BOOT_ID_BYTES: usize = 12;
 /// other machines can reach. To accept every client of other machines, set `allow-anonymous`.
 ///
 /// [`Server::shut_down`] ends the broker gracefully. If the server is dropped instead, its listeners close and its
-/// connections begin to close, but the broker does not wait for them.
+/// connections begin to close. The broker then does not wait for them.
 ///
 /// ```
 /// use std::io::{Read, Write};

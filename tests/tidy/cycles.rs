@@ -4,7 +4,7 @@
 use crate::source::Sources;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// For each file, the files that it imports outside its tests, and the names of the items that it imports from them.
+/// The imports of each file outside its tests: the imported files, and the names of the items imported from them.
 pub(crate) type Imports<'a> = BTreeMap<&'a str, BTreeMap<String, BTreeSet<String>>>;
 
 /// Returns the imports between the files of `src` and `frames/src`: each `use`, each path in the code, and each `mod`.

@@ -1,5 +1,5 @@
-//! Rules about the source code that the compiler does not check: dependencies between modules and files, what pure
-//! modules must not use, lengths of files and functions, sizes of folders, and how tests may wait.
+//! Rules about the source code that the compiler does not check. They concern dependencies between modules and files,
+//! the purity of modules, lengths of files and functions, sizes of folders, and how tests may wait.
 //!
 //! Each rule is a function that takes the sources and returns findings. One test applies the rule to the project, and
 //! others apply it to small examples with violations. The architecture that the rules enforce is in [`layout`].

@@ -189,8 +189,8 @@ fn dead_files(sources: &Sources) -> Vec<String> {
     dead.map(|file| file.finding(1, "no `mod` declares this file, so it is dead code")).collect()
 }
 
-/// Finds `mod` declarations with a `path` attribute outside `tests`, because these checks find the file of a module
-/// only by its name.
+/// Finds `mod` declarations with a `path` attribute outside `tests`. These checks find the file of a module only by its
+/// name.
 fn renamed_files(sources: &Sources) -> Vec<String> {
     let mut findings = Vec::new();
     for file in sources.shipped() {

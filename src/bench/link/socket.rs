@@ -16,7 +16,7 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
 }
 
-/// A connected socket.
+/// A connected socket with the bytes that wait to be written.
 #[derive(Debug)]
 pub(super) struct ClientSocket {
     stream: TcpStream,

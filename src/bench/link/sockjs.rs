@@ -155,7 +155,7 @@ impl Sending {
         self.waiting.is_empty() && !self.is_in_flight
     }
 
-    /// Appends a message.
+    /// Appends a message to those of the next request.
     pub(super) fn put(&mut self, text: &[u8]) {
         if !self.waiting.is_empty() {
             self.waiting.extend_from_slice(b",");

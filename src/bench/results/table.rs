@@ -9,7 +9,7 @@ use std::fmt::Write;
 
 const BAR_WIDTH: usize = 40;
 
-/// Formats all results.
+/// Formats all results of a measurement as text.
 pub(in crate::bench) fn table(report: &Report) -> String {
     let options = &report.options;
     let mut text = format!("{} over {}\n{}\n", options.shape.name(), options.url, load(options));

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Runs the measurement.
+/// Runs the measurement and returns its report.
 pub(in crate::bench) async fn run(
     options: &Options,
     target: &Arc<ServerAddress>,

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 /// Number of broadcasts, one after the other.
 const BROADCASTS: usize = 5;
 
-/// Runs the measurement.
+/// Runs the measurement and returns its report.
 pub(in crate::bench) async fn run(
     options: &Options,
     target: &Arc<ServerAddress>,

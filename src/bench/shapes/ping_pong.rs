@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use stompbox_frames::stomp::{Command, Frame};
 
-/// Runs the measurement.
+/// Runs the measurement and returns its report.
 pub(in crate::bench) async fn run(
     options: &Options,
     target: &Arc<ServerAddress>,

@@ -57,7 +57,7 @@ impl Stamper {
         self.bytes
     }
 
-    /// Appends a body.
+    /// Appends the body for `stamp` to `out`.
     pub(in crate::bench) fn write(&self, stamp: &Stamp, out: &mut Vec<u8>) {
         let mut head = [0; BODY_BYTES_MIN];
         head[..8].copy_from_slice(&self.run);

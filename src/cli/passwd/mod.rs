@@ -43,7 +43,7 @@ enum PasswdError {
 #[derive(Debug)]
 struct PasswdAction {
     path: PathBuf,
-    /// The name of the user; `None` to list the users.
+    /// The name of the user. `None` means to list the users.
     name: Option<String>,
     roles: Option<Arc<[Box<str>]>>,
     /// Whether a new user may have a name that the broker accepts only with `user-names = any`.

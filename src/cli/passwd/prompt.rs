@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 /// from it.
 ///
 /// # Errors
-/// Returns a text if the input cannot be read or is invalid, if the echo of the terminal cannot be turned off, or if
-/// the two passcodes differ.
+/// Returns a text if the input cannot be read or is invalid, or if the two passcodes differ. Also returns a text if the
+/// echo of the terminal cannot be turned off.
 pub(in crate::cli) fn ask(name: &str) -> Result<Secret, String> {
     let input = io::stdin();
     if !input.is_terminal() {

@@ -1,7 +1,8 @@
 //! Measures round trips of two clients while other clients flood the broker with frames.
 //!
-//! `cargo bench --bench flood` builds the broker and prints one line for each run. web/docs/performance.md explains the
-//! columns, and `cargo bench --bench flood -- --help` lists the options. Linux only, because CPU time comes from `/proc`.
+//! `cargo bench --bench flood` builds the broker and prints one line for each run. `web/docs/performance.md` explains
+//! the columns. `cargo bench --bench flood -- --help` lists the options. Linux only, because CPU time comes from
+//! `/proc`.
 
 #![allow(missing_docs, unreachable_pub)]
 

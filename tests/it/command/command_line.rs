@@ -80,10 +80,10 @@ fn check_config_prints_every_error_and_exits_with_2() {
         errors,
         "error: a.toml:1: key \"tcp\": tcp and http are both off, so no client can connect. Set an address \
          for one of them\n\
-         error: a.toml:3: key \"frame-byte-max\": unknown key; did you mean \"frame-bytes-max\"?\n\
+         error: a.toml:3: key \"frame-byte-max\": unknown key. Did you mean \"frame-bytes-max\"?\n\
          error: a.toml:4: key \"user\": invalid value (not shown): expected NAME:PASSCODE. Both parts \
          must be set, and must not contain control characters\n\
-         error: environment variable STOMPBOX_LINGR: unknown variable; did you mean STOMPBOX_LINGER?\n\
+         error: environment variable STOMPBOX_LINGR: unknown variable. Did you mean STOMPBOX_LINGER?\n\
          error: --backlog: invalid value \"many\": expected a whole number from 1 to 65535\n\
          5 configuration errors\n"
     );
