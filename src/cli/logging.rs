@@ -17,7 +17,8 @@ pub(super) fn start(options: &LogOptions) {
     };
 }
 
-/// Returns whether to colour the log: standard error is a terminal, and `NO_COLOR` is not set (<https://no-color.org>).
+/// Returns whether to colour the log. Standard error must be a terminal, and `NO_COLOR` must not be set
+/// (<https://no-color.org>).
 fn wants_colour() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

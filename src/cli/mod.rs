@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 0 | the broker has stopped after a signal, or the configuration is valid |
 //! | 1 | the broker could not start, or could not continue |
-//! | 2 | the arguments or the configuration are invalid; each error is written to standard error |
+//! | 2 | the arguments or the configuration are invalid. Each error is written to standard error |
 //! | 128 + n | a second signal n came while the broker was stopping |
 //!
 //! `stompbox bench` and `stompbox passwd` have other exit codes:

@@ -29,7 +29,7 @@ pub(super) fn prepare(loaded: &mut Loaded) -> Result<(), String> {
 
 /// Returns the warning or error that [`prepare`] would report with the limits of this process. Changes nothing.
 pub(super) fn warning(loaded: &Loaded) -> Option<String> {
-    // The maximum is used because the start raises the limit to it.
+    // The start of the broker raises the limit to its maximum, so the maximum counts here.
     let open_files = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
     predict_warning(
         loaded.config.transport.connections_max,

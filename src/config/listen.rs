@@ -16,7 +16,7 @@ impl Listen {
     /// Parses an address such as `127.0.0.1:61613`, `[::1]:61613` or `localhost:0`.
     ///
     /// # Errors
-    /// The text is not `HOST:PORT`. The error says what was expected.
+    /// Returns an error if the text is not `HOST:PORT`. The error says what was expected.
     pub fn parse(text: &str) -> Result<Listen, String> {
         Listen::split(text).ok_or_else(|| {
             let hint = if text.starts_with(':') || text.starts_with('*') {

@@ -41,7 +41,7 @@ impl Loaded {
 }
 
 /// Builds the configuration from the defaults, the file, the environment and the flags, in this order. The path of the
-/// file is `config` or, if this is `None`, the value of the environment variable `STOMPBOX_CONFIG`.
+/// file is `config`. If this is `None`, the environment variable `STOMPBOX_CONFIG` contains the path.
 ///
 /// # Errors
 /// Returns all configuration errors: first those in the file by line, then those in the environment and in flags.

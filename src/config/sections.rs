@@ -45,7 +45,7 @@ pub struct Config {
     pub(crate) outbound_queue: outbound_queue::Options,
     /// Options of authentication.
     pub(crate) users: auth::Options,
-    /// The operator's permission rules, and the preset with the rules that follow.
+    /// The operator's permission rules, and the preset that adds further rules.
     pub(crate) permissions: permissions::Options,
     /// Maximum memory in bytes that clients can make the broker use (`memory-bytes-max`).
     pub(crate) memory_bytes_max: usize,

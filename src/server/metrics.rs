@@ -11,7 +11,7 @@ const NOT_LIMITS_OF_CLIENTS: [&str; 4] =
     ["auth-cache-max", "auth-parallel-max", "presence-names-max", "redelivery-backoff-max"];
 /// Limits whose options do not end in `-max`.
 const OTHER_LIMITS: [&str; 1] = ["stall-timeout"];
-/// The options that decide whether an HTTP request with some origin and `Host` name is allowed.
+/// The options that allow or reject HTTP requests by their origin or `Host` name.
 const POLICIES: [&str; 2] = ["allowed-origins", "allowed-hosts"];
 
 /// Returns the values of all labels.

@@ -18,7 +18,8 @@ use stompbox::broker::Subscription;
 use stompbox::destination::{Destination, Selector};
 use stompbox::outbound_queue::OutboundQueue;
 
-/// Number of operations whose time is measured together. After each batch the outbound queues are drained.
+/// Number of operations in a batch, whose time is measured as a whole. After each batch the outbound queues are
+/// drained.
 const BATCH: usize = 100;
 const BATCHES: usize = 20;
 const HOT: &str = "/topic/hot";

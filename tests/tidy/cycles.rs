@@ -13,7 +13,7 @@ pub(crate) type Imports<'a> = BTreeMap<&'a str, BTreeMap<String, BTreeSet<String
 pub(crate) fn imports(sources: &Sources) -> Imports<'_> {
     let mut imports = Imports::new();
     for file in sources.shipped() {
-        // Skips paths of one segment: they are local names, or their `use` counts.
+        // Skips paths of one segment. They are local names, or the `use` that introduces them counts.
         let longer =
             |path: &&crate::paths::Named| path.segments.len() > 1 || path.name.is_some() || path.is_mod;
         for path in file.shipped_paths().filter(longer) {
@@ -31,8 +31,8 @@ pub(crate) fn imports(sources: &Sources) -> Imports<'_> {
     imports
 }
 
-/// Finds the shortest cycle of imports through each file. Reports each cycle once, although it is found from each of
-/// its files.
+/// Finds the shortest cycle of imports through each file. Reports each cycle once, although the search from each of its
+/// files finds it.
 fn cycles(sources: &Sources) -> Vec<String> {
     let imports = imports(sources);
     let mut found = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! The source files of the project. Determines which files are tests as a whole.
+//! The source files of the project. Determines which files contain only tests.
 
 use crate::modules::Modules;
 use crate::paths::{Named, paths};

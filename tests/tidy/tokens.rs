@@ -135,7 +135,7 @@ const ITEM_WORDS: &[&str] = &[
 ];
 
 /// Marks the tokens of items under `#[cfg(test)]` or `#[cfg(all(test, …))]`. Does not mark items under `any(test, …)`,
-/// which exist not only in tests.
+/// because they also exist outside tests.
 pub(crate) fn mark_tests(tokens: &mut [Token]) {
     let mut at = 0;
     while at < tokens.len() {

@@ -11,9 +11,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// Time after which a broker that does not listen has failed.
+/// Maximum time until the broker listens.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(30);
-/// Time after SIGTERM after which a broker that still runs is killed.
+/// Maximum time from SIGTERM until the broker has ended. After this time the broker is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(40);
 
 pub struct Broker {

@@ -1,6 +1,6 @@
 //! The frames that flooders send.
 
-/// Number of users as which the flooders log in.
+/// Number of user names with which the flooders log in.
 pub const USERS: usize = 64;
 /// Number of messages in each queue, and prefetch of each subscription, for [`Flood::Queue`].
 const QUEUE_MESSAGES: usize = 10_000;
