@@ -12,38 +12,41 @@ use std::time::Duration;
 const FRAME_OVERHEAD_BYTES: usize = 1024;
 
 /// A check that involves one or several options.
-pub(super) struct Check {
+pub(super) struct OptionCheck {
     /// The options that the check involves. The error points to the first of them that was set.
     pub(super) keys: &'static [&'static str],
     /// Returns the error text, which says what to do, or `None` if the values are valid.
     pub(super) find_error: fn(&Config) -> Option<String>,
 }
 
-const CHECKS: &[Check] = &[
-    Check { keys: &["tcp", "http"], find_error: no_listener },
-    Check { keys: &["tcp", "http"], find_error: same_address_twice },
-    Check { keys: &["tcp", "http"], find_error: overlapping_addresses },
-    Check {
+const CHECKS: &[OptionCheck] = &[
+    OptionCheck { keys: &["tcp", "http"], find_error: no_listener },
+    OptionCheck { keys: &["tcp", "http"], find_error: same_address_twice },
+    OptionCheck { keys: &["tcp", "http"], find_error: overlapping_addresses },
+    OptionCheck {
         keys: &["tcp", "user", "users-file", "allow-anonymous"],
         find_error: |c| exposed_without_users(&c.listen_tcp, c),
     },
-    Check {
+    OptionCheck {
         keys: &["http", "user", "users-file", "allow-anonymous"],
         find_error: |c| exposed_without_users(&c.listen_http, c),
     },
-    Check {
+    OptionCheck {
         keys: &["users-file", "user-names"],
         find_error: |c| check_users_file(c.users.users_file.as_ref()?, c.users.names).err(),
     },
-    Check { keys: &["user", "user-names"], find_error: invalid_static_user },
-    Check { keys: &["permission", "user-names"], find_error: invalid_name_in_rule },
-    Check { keys: &["connect-timeout", "connect-silence"], find_error: silence_beyond_timeout },
-    Check { keys: &["jwt-secret", "jwt-key-file", "jwt-jwks"], find_error: invalid_token_keys },
-    Check { keys: &["proxy-user-header", "trusted-proxies"], find_error: no_trusted_proxy },
-    Check { keys: &["connect-frame-bytes-max", "frame-bytes-max"], find_error: connect_beyond_frame },
-    Check { keys: &["frame-bytes-max", "outbound-queue-bytes-max"], find_error: frame_beyond_outbound_queue },
-    Check { keys: &["ws-message-bytes-max", "frame-bytes-max"], find_error: frame_beyond_message },
-    Check { keys: &["redelivery-backoff", "redelivery-backoff-max"], find_error: backoff_beyond_max },
+    OptionCheck { keys: &["user", "user-names"], find_error: invalid_static_user },
+    OptionCheck { keys: &["permission", "user-names"], find_error: invalid_name_in_rule },
+    OptionCheck { keys: &["connect-timeout", "connect-silence"], find_error: silence_beyond_timeout },
+    OptionCheck { keys: &["jwt-secret", "jwt-key-file", "jwt-jwks"], find_error: invalid_token_keys },
+    OptionCheck { keys: &["proxy-user-header", "trusted-proxies"], find_error: no_trusted_proxy },
+    OptionCheck { keys: &["connect-frame-bytes-max", "frame-bytes-max"], find_error: connect_beyond_frame },
+    OptionCheck {
+        keys: &["frame-bytes-max", "outbound-queue-bytes-max"],
+        find_error: frame_beyond_outbound_queue,
+    },
+    OptionCheck { keys: &["ws-message-bytes-max", "frame-bytes-max"], find_error: frame_beyond_message },
+    OptionCheck { keys: &["redelivery-backoff", "redelivery-backoff-max"], find_error: backoff_beyond_max },
 ];
 
 /// Returns the contradictions between options: the keys of the options, and the text of the error. Skips the checks of
