@@ -10,12 +10,12 @@ pub(crate) const ACCESS: &[OptionRow] = &[
         "default-permissions",
         "auto|safe|open",
         "auto",
-        "Permissions that apply if no rule of the option permission matches. safe allows clients to read topics and \
-         presence, and to send to services and to queues of users. With safe, clients may also use their own queues \
-         and topics. open allows everything except reading messages of other users. auto selects safe if other \
-         machines can connect. It also selects safe if trusted-proxies or allowed-hosts is set. The same applies if \
-         users come from a source other than the option user. Otherwise auto selects open. check-config shows the \
-         rules.",
+        "Permissions that apply if no rule of the option permission matches. The value safe allows clients to read \
+         topics and presence, and to send to services and to queues of users. It also allows clients to use their own \
+         queues and topics. The value open allows everything except reading messages of other users. The value auto \
+         means safe if other machines can connect, or if trusted-proxies or allowed-hosts is set. It also means safe \
+         if users come from a source other than the option user. Otherwise auto means open. The command check-config \
+         shows the rules.",
         |c, v| store(&mut c.permissions.preset, preset(v)),
     ),
     OptionRow {

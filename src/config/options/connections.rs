@@ -10,8 +10,8 @@ pub(crate) const CONNECTIONS: &[OptionRow] = &[
         "16384",
         "Maximum number of open connections, including HTTP connections. The broker rejects a further connection with \
          an error that gives the reason, and closes it. If the system's limit of open files allows fewer, the broker \
-         lowers the default with a warning. With a value that you set, the broker does not start. check-config warns \
-         in both cases.",
+         lowers the default with a warning. If you have set the option, the broker does not start. The command \
+         check-config warns in both cases.",
         |c, v| store(&mut c.transport.connections_max, count(v, 1..=COUNT_MAX)),
     ),
     number(

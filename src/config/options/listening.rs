@@ -49,8 +49,8 @@ pub(crate) const LISTENING: &[OptionRow] = &[
         "metrics-from",
         "loopback|any|off",
         "loopback",
-        "Clients that may read /metrics. loopback means programs on this machine. any means every client that can \
-         reach the HTTP address. off means no client.",
+        "Clients that may read /metrics. The value loopback means programs on this machine. The value any means every \
+         client that can reach the HTTP address. The value off means no client.",
         |c, v| store(&mut c.http.metrics_from, metrics_from(v)),
     ),
 ];

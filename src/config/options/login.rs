@@ -10,10 +10,10 @@ pub(crate) const LOGIN: &[OptionRow] = &[
         "user-names",
         "precis|any",
         "precis",
-        "User names that the broker accepts from every source of users. precis allows letters and digits of any \
-         script, and printable ASCII characters. Spaces and invisible characters are not allowed. precis is the \
-         profile UsernameCasePreserved of RFC 8265. any allows every name that the source gives. Set any if your \
-         users have names with spaces.",
+        "User names that the broker accepts from every source of users. The value precis allows letters and digits of \
+         any script, and printable ASCII characters. It allows no spaces and no invisible characters. It is the \
+         profile UsernameCasePreserved of RFC 8265. The value any allows every name that the source gives. Set any if \
+         your users have names with spaces.",
         |c, v| store(&mut c.users.names, user_names(v)),
     ),
     text(
@@ -21,8 +21,9 @@ pub(crate) const LOGIN: &[OptionRow] = &[
         "LIST",
         "proxy,token,users-file,user,hook,anonymous",
         "Order in which the configured sources of users check a client, separated by commas. The first source that \
-         accepts or rejects the client decides. Sources that you do not list come after the listed ones. anonymous \
-         always comes last. If CONNECT has a login or a token, the broker ignores credentials of the handshake.",
+         accepts or rejects the client decides. Sources that you do not list come after the listed ones. The source \
+         anonymous always comes last. If CONNECT has a login or a token, the broker ignores credentials of the \
+         handshake.",
         |c, v| store(&mut c.users.order, source_kinds(v)),
     ),
     duration(
@@ -36,8 +37,8 @@ pub(crate) const LOGIN: &[OptionRow] = &[
         "auth-waiting-max",
         "65536",
         "Maximum number of logins that the broker checks at the same time. Logins that wait for a thread or a \
-         response count. Further logins fail, and clients may try again later. Logins that the broker delays after \
-         wrong passcodes (auth-failures-free) do not count.",
+         response count, too. Further logins fail, and clients may try again later. Logins that the broker delays \
+         after wrong passcodes (auth-failures-free) do not count.",
         |c, v| store(&mut c.users.auth_waiting_max, count(v, 1..=COUNT_MAX / 2)),
     ),
     number(
@@ -58,11 +59,11 @@ pub(crate) const LOGIN: &[OptionRow] = &[
     number(
         "auth-failures-free",
         "5",
-        "Number of wrong passcodes of a name from one address that the broker does not delay. The broker delays \
-         further ones, first by 250 ms, then by twice as long each time, up to 15 s. After 20 times this number, the \
-         broker allows one guess every 4 s for the name. From the address it then allows one guess every second. The \
-         broker does not delay a login that was correct before. A correct login, or 15 minutes without a wrong one, \
-         resets the count.",
+        "Number of wrong passcodes of a name from one address that the broker does not delay. The broker delays the \
+         next one by 250 ms, and each further one by twice the previous delay, up to 15 s. After 20 times this \
+         number, the broker allows one guess every 4 s for the name. From the address it then allows one guess every \
+         second. The broker does not delay a login that was correct before. A correct login, or 15 minutes without a \
+         wrong one, resets the count.",
         |c, v| store(&mut c.users.auth_failures_free, count(v, 0..=COUNT_MAX)),
     ),
 ];

@@ -51,7 +51,7 @@ pub(crate) const QUEUES: &[OptionRow] = &[
         "redelivery-backoff",
         "10ms",
         "Delay before the broker delivers a message again to the consumer that had it last. The first redelivery has \
-         no delay. The second has this delay, and each further one has twice the previous delay.",
+         no delay. The second redelivery has this delay. Each further redelivery has twice the previous delay.",
         |c, v| store(&mut c.broker.redelivery_backoff, time(v, ZERO)),
     ),
     duration(

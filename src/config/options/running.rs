@@ -20,8 +20,8 @@ pub(crate) const RUNNING: &[OptionRow] = &[
         "8s",
         "Maximum duration of a stop. During this time clients receive their waiting messages. The broker closes the \
          remaining connections half a second before the end of this time. If this time is shorter than 4 s, the \
-         broker closes them at 7/8 of it. One TCP client that does not close its socket makes a stop last as long as \
-         linger. Container runtimes kill a process after 10 s.",
+         broker closes them after 7/8 of this time. One TCP client that does not close its socket makes a stop last \
+         as long as linger. Container runtimes kill a process after 10 s.",
         |c, v| store(&mut c.drain_time, time(v, ZERO)),
     ),
     OptionRow {
@@ -48,7 +48,8 @@ pub(crate) const RUNNING: &[OptionRow] = &[
         "log-format",
         "text|json",
         "text",
-        "Format of the log. text writes one line per event. json writes one JSON object per line.",
+        "Format of the log. With text, the log has one line per event. With json, the log has one JSON object per \
+         line.",
         |c, v| store(&mut c.log.format, log_format(v)),
     ),
 ];

@@ -14,10 +14,10 @@ pub(crate) const SESSIONS: &[OptionRow] = &[
     bytes(
         "subscription-bytes-max",
         "8MiB",
-        "Maximum memory for the subscriptions and temporary queues of a session. Names, ids and wildcards count. \
+        "Maximum memory for the subscriptions and temporary queues of a session. Names, ids and wildcards count, too. \
          Above the limit the broker rejects SUBSCRIBE with ERROR. A thousand ordinary subscriptions take about 1 MiB. \
-         Each delivery that waits for ACK counts 40 to 80 bytes. If deliveries exceed the limit, the broker closes \
-         the session as a slow consumer.",
+         Each delivery that waits for ACK counts 40 to 80 bytes. If such deliveries exceed the limit, the broker \
+         closes the session as a slow consumer.",
         |c, v| store(&mut c.session.subscription_bytes_max, size(v, 16 * KIB..=GIB)),
     ),
     bytes(

@@ -69,8 +69,8 @@ pub(crate) const SOCKJS: &[OptionRow] = &[
         "URL",
         "auto",
         "URL of the SockJS client library for the page of the iframe transports. The library must have the version \
-         that your pages use. auto selects sockjs.min.js below ws-path if the demo page is built in. This file has \
-         the version of the demo page. Otherwise auto selects \
+         that your pages use. The value auto selects sockjs.min.js below ws-path if the demo page is built in. This \
+         file has the version of the demo page. Otherwise auto selects \
          https://cdn.jsdelivr.net/npm/sockjs-client@1/dist/sockjs.min.js.",
         |c, v| store(&mut c.sockjs.client_url, if v == "auto" { Ok(None) } else { url(v).map(Some) }),
     ),

@@ -15,8 +15,8 @@ pub(crate) const WEB: &[OptionRow] = &[
         "Origins of web pages that may use the endpoint at ws-path, separated by commas. Pages from the broker's own \
          origin and from localhost may always use it. https://app.example.com allows one origin. \
          https://*.example.com allows hosts with one or more labels in place of the *. https://app.example.com:* \
-         allows any port. file:// and capacitor://localhost allow apps with these schemes. null allows local files \
-         and sandboxed frames. * allows every page.",
+         allows any port. file:// and capacitor://localhost allow apps with these schemes. The entry null allows \
+         local files and sandboxed frames. The entry * allows every page.",
         |c, v| store(&mut c.http.origins, Origins::parse(v)),
     ),
     text(
