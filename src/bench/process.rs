@@ -37,14 +37,14 @@ pub(super) fn resident_bytes(pid: u32) -> Result<u64, BenchError> {
     let path = format!("/proc/{pid}/status");
     let status = std::fs::read_to_string(&path).map_err(|error| {
         BenchError::Other(format!(
-            "--pid {pid}: cannot read {path}: {error}. Expected a running process on Linux"
+            "--pid {pid}: cannot read {path}: {error}. Set the ID of a running process on Linux"
         ))
     })?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
     kib.map(|kib| kib * 1024).ok_or_else(|| {
         BenchError::Other(format!(
-            "--pid {pid}: {path} contains no VmRSS; expected a running process on Linux"
+            "--pid {pid}: {path} contains no VmRSS. Set the ID of a running process on Linux"
         ))
     })
 }

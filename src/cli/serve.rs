@@ -108,11 +108,12 @@ fn log_rules(config: &Config) {
         match config.clients() {
             Group::Users => warn!(
                 "no permission rule allows users to {missing}. Only clients with the role service can. To allow all \
-                 users, add to permission: \"allow send users /topic/**\", \"allow all users /queue/**\""
+                 users, add these rules to permission: \"allow send users /topic/**\", \"allow all users /queue/**\""
             ),
             Group::Anonymous => warn!(
                 "no permission rule allows anonymous clients to {missing}. Only anonymous clients can connect. To \
-                 allow them, add to permission: \"allow send anonymous /topic/**\", \"allow all anonymous /queue/**\""
+                 allow them, add these rules to permission: \"allow send anonymous /topic/**\", \"allow all anonymous \
+                 /queue/**\""
             ),
         }
     }

@@ -143,7 +143,9 @@ fn backoff_beyond_max(c: &Config) -> Option<String> {
 
 fn check_order(lower_key: &str, lower: Duration, upper_key: &str, upper: Duration) -> Option<String> {
     (lower > upper).then(|| {
-        format!("{lower_key} ({lower:?}) is longer than {upper_key} ({upper:?}). Lower the first or raise the second")
+        format!(
+            "{lower_key} ({lower:?}) is longer than {upper_key} ({upper:?}). Lower {lower_key} or raise {upper_key}"
+        )
     })
 }
 
@@ -151,8 +153,8 @@ fn connect_beyond_frame(c: &Config) -> Option<String> {
     let (connect, frame) = (c.transport.connect_limits.frame_bytes_max, c.transport.limits.frame_bytes_max);
     (connect > frame).then(|| {
         format!(
-            "connect-frame-bytes-max ({connect}) is more than frame-bytes-max ({frame}). Lower the first or raise the \
-             second"
+            "connect-frame-bytes-max ({connect}) is more than frame-bytes-max ({frame}). Lower \
+             connect-frame-bytes-max or raise frame-bytes-max"
         )
     })
 }
@@ -162,7 +164,7 @@ fn frame_beyond_message(c: &Config) -> Option<String> {
     (frame as u64 > message).then(|| {
         format!(
             "frame-bytes-max ({frame}) is more than ws-message-bytes-max ({message}), so the largest frame does not \
-             fit into a WebSocket message. Lower the first or raise the second"
+             fit into a WebSocket message. Lower frame-bytes-max or raise ws-message-bytes-max"
         )
     })
 }
@@ -173,7 +175,8 @@ fn frame_beyond_outbound_queue(c: &Config) -> Option<String> {
     (frame.saturating_add(FRAME_OVERHEAD_BYTES) > outbound_queue).then(|| {
         format!(
             "frame-bytes-max ({frame}) plus 1 KiB for the broker's headers is more than outbound-queue-bytes-max \
-             ({outbound_queue}). No client can receive the largest frame. Lower the first or raise the second"
+             ({outbound_queue}). No client can receive the largest frame. Lower frame-bytes-max or raise \
+             outbound-queue-bytes-max"
         )
     })
 }

@@ -352,7 +352,7 @@ mod tests {
                     .to_owned(),
                 format!("--tcp: invalid value \"everywhere\": {address}"),
                 "--connect-frame-bytes-max: connect-frame-bytes-max (4194304) is more than frame-bytes-max (2097152). \
-                 Lower the first or raise the second"
+                 Lower connect-frame-bytes-max or raise frame-bytes-max"
                     .to_owned(),
             ]
         );

@@ -99,7 +99,7 @@ pub(super) fn listen(text: &str) -> Result<Vec<Listen>, String> {
     let mut addresses: Vec<Listen> = Vec::new();
     for item in text.split(',').map(str::trim) {
         if item == "off" {
-            return Err(format!("invalid value {text:?}: expected addresses, or off alone"));
+            return Err(format!("invalid value {text:?}: expected a list of addresses, or only off"));
         }
         let address = Listen::parse(item)?;
         if address.port != 0 && addresses.contains(&address) {
@@ -455,8 +455,8 @@ mod tests {
         );
         for (text, error) in [
             ("a:1,b:2,a:1", "\"a:1\" is given twice; expected each address once"),
-            ("off,a:1", "invalid value \"off,a:1\": expected addresses, or off alone"),
-            ("a:1, off", "invalid value \"a:1, off\": expected addresses, or off alone"),
+            ("off,a:1", "invalid value \"off,a:1\": expected a list of addresses, or only off"),
+            ("a:1, off", "invalid value \"a:1, off\": expected a list of addresses, or only off"),
         ] {
             assert_eq!(display(text), Err(error.to_owned()));
         }

@@ -210,7 +210,7 @@ fn set(action: &PasswdAction, name: &str, ask: Ask<'_>) -> Result<String, Passwd
 fn check(passcode: &str) -> Result<(), String> {
     let bytes_max = Passcode::BYTES_MAX;
     match passcode {
-        "" => Err("the passcode is empty".to_owned()),
+        "" => Err("the passcode is empty; expected one line of text".to_owned()),
         long if long.len() > bytes_max => {
             Err(format!("the passcode is too long: expected at most {bytes_max} bytes"))
         },

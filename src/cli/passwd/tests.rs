@@ -76,7 +76,7 @@ fn invalid_input_is_reported_and_changes_nothing() {
     let home = TempDirectory::new("wrong");
     let long = "sesame".repeat(50);
     for (arguments, passcode, code, error) in [
-        (&["a"][..], Ok(""), 2, "error: the passcode is empty\n"),
+        (&["a"][..], Ok(""), 2, "error: the passcode is empty; expected one line of text\n"),
         (&["a"], Ok(&*long), 2, "error: the passcode is too long: expected at most 256 bytes\n"),
         (
             &["a"],

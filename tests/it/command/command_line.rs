@@ -162,7 +162,7 @@ fn startup_warns_if_no_rule_lets_users_send_or_use_queues() {
             ),
         "{line}"
     );
-    assert!(line.contains("add to permission:"), "{line}");
+    assert!(line.contains("add these rules to permission:"), "{line}");
     assert!(
         line.contains("allow send users /topic/**") && line.contains("allow all users /queue/**"),
         "{line}"

@@ -94,7 +94,7 @@ fn the_file_is_private_to_its_owner_and_other_lines_are_kept() {
     let (code, out, errors) = users_directory.passwd(&["carol", "--delete"], "");
     assert_eq!((code, &*out, &*errors), (Some(1), "", "error: users: there is no user \"carol\"\n"));
     let (code, _, errors) = users_directory.passwd(&["carol"], "\n");
-    assert_eq!((code, &*errors), (Some(2), "error: the passcode is empty\n"));
+    assert_eq!((code, &*errors), (Some(2), "error: the passcode is empty; expected one line of text\n"));
     let names: Vec<_> = fs::read_dir(&users_directory.0).expect("a directory").collect();
     assert_eq!(names.len(), 1, "the command leaves no temporary file");
 }
