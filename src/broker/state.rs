@@ -17,7 +17,7 @@ pub(crate) struct BrokerState {
     pub(super) users: Topics,
     pub(super) services: Topics,
     /// The round robin position for destinations below `/app` to which services subscribe only by pattern.
-    pub(super) turn: AtomicU32,
+    pub(super) service_position: AtomicU32,
     /// A family with one topic, whose members are the online sessions.
     pub(super) online: Topics,
     pub(super) sessions: Sessions,
@@ -33,7 +33,7 @@ impl BrokerState {
             topics: family(&metrics.topics),
             users: family(&metrics.user_destinations),
             services: family(&metrics.services),
-            turn: AtomicU32::new(0),
+            service_position: AtomicU32::new(0),
             online: Topics::of_connections(context.clone()),
             sessions: Sessions::default(),
             queues: Queues::new(context.clone()),

@@ -2,17 +2,17 @@
 //!
 //! A message is *outstanding* from its delivery until it is settled. A consumer is *willing* while it has credit, in
 //! messages and in bytes, and its outbound queue has space. The credit in bytes is spent when the outstanding bytes
-//! reach it. The last message may exceed the credit: a consumer without outstanding messages can get a message of any
-//! size, and no consumer is skipped because of the size of a message.
+//! reach it. The last message may exceed the credit, so that the size of a message never excludes a consumer. A
+//! consumer without outstanding messages can get a message of any size.
 //!
 //! ```text
 //!   willing ── outstanding reaches prefetch ──> spent ── settled ──> willing
 //!   willing ── outbound queue has no space ──> paused ── resume ──> willing
 //! ```
 //!
-//! Willing consumers get messages in round robin, in the order of their turn numbers. Text-only consumers are in a
-//! separate list, so that the next consumer for a binary message (a body that is not UTF-8) is found without skipping
-//! them.
+//! Willing consumers get messages in round robin: each has a rank, and the lowest rank is next. A binary message is a
+//! message whose body is not UTF-8. Text-only consumers cannot get such a message. They are in a separate list, so that
+//! the search for the next consumer of a binary message need not skip them.
 
 use super::consumer_id::ConsumerId;
 use super::item::Item;
@@ -26,14 +26,14 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub(crate) struct Consumers {
     by_id: BTreeMap<ConsumerId, Consumer>,
-    /// The willing consumers that can get every message, by turn number.
-    turns: BTreeMap<u64, ConsumerId>,
-    /// The willing consumers that are text only, by turn number. No turn number is in both maps.
-    text_turns: BTreeMap<u64, ConsumerId>,
+    /// The willing consumers that can get every message, by rank in the round robin.
+    round_robin: BTreeMap<u64, ConsumerId>,
+    /// The willing consumers that are text only, by rank in the round robin. No rank is in both maps.
+    text_round_robin: BTreeMap<u64, ConsumerId>,
     /// Number of consumers that are text only.
     text_only: usize,
     last_id: u64,
-    last_turn: u64,
+    last_rank: u64,
 }
 
 #[derive(Debug)]
@@ -43,7 +43,8 @@ struct Consumer {
     outstanding: BTreeMap<Tag, Item>,
     outstanding_bytes: usize,
     paused: bool,
-    turn: Option<u64>,
+    /// The rank in the round robin. `None` while the consumer is not willing.
+    rank: Option<u64>,
 }
 
 impl Consumer {
@@ -71,9 +72,9 @@ impl Consumers {
         self.text_only += usize::from(options.text_only);
         let outstanding = BTreeMap::new();
         let consumer =
-            Consumer { subscriber, options, outstanding, outstanding_bytes: 0, paused: false, turn: None };
+            Consumer { subscriber, options, outstanding, outstanding_bytes: 0, paused: false, rank: None };
         self.by_id.insert(id, consumer);
-        self.update_turn(id);
+        self.update_round_robin(id);
         id
     }
 
@@ -82,8 +83,8 @@ impl Consumers {
     pub(crate) fn remove(&mut self, id: ConsumerId) -> Vec<Item> {
         let Some(mut consumer) = self.by_id.remove(&id) else { return Vec::new() };
         self.text_only -= usize::from(consumer.options.text_only);
-        if let Some(turn) = consumer.turn {
-            self.turns_for(consumer.options).remove(&turn);
+        if let Some(rank) = consumer.rank {
+            self.round_robin_for(consumer.options).remove(&rank);
         }
         work::add(consumer.outstanding.len() * work::QUEUE_MESSAGE);
         let unwritten = consumer.subscriber.outbound_queue.withdraw(consumer.subscriber.key);
@@ -112,13 +113,14 @@ impl Consumers {
 
     /// Returns the two willing consumers that are next in the round robin.
     pub(crate) fn next_two(&self) -> (Option<ConsumerId>, Option<ConsumerId>) {
-        if self.text_turns.is_empty() {
+        if self.text_round_robin.is_empty() {
             return self.next_two_for_binary();
         }
-        let (mut all, mut text) = (self.turns.iter().peekable(), self.text_turns.iter().peekable());
+        let (mut all, mut text) =
+            (self.round_robin.iter().peekable(), self.text_round_robin.iter().peekable());
         let mut next = || {
             let text_is_next = match (all.peek(), text.peek()) {
-                (Some((turn, _)), Some((text_turn, _))) => text_turn < turn,
+                (Some((rank, _)), Some((text_rank, _))) => text_rank < rank,
                 (all, _) => all.is_none(),
             };
             let next = if text_is_next { text.next() } else { all.next() };
@@ -129,8 +131,8 @@ impl Consumers {
 
     /// Returns the two willing consumers that are next in the round robin and can get every message.
     pub(crate) fn next_two_for_binary(&self) -> (Option<ConsumerId>, Option<ConsumerId>) {
-        let mut turns = self.turns.values().copied();
-        (turns.next(), turns.next())
+        let mut consumers = self.round_robin.values().copied();
+        (consumers.next(), consumers.next())
     }
 
     /// Pushes a message to a consumer. Returns `false`, and marks the consumer as paused, if its outbound queue has no
@@ -158,10 +160,10 @@ impl Consumers {
         consumer.outstanding_bytes += item.message.size();
         consumer.outstanding.insert(item.position, item);
         let options = consumer.options;
-        if let Some(turn) = consumer.turn.take() {
-            self.turns_for(options).remove(&turn);
+        if let Some(rank) = consumer.rank.take() {
+            self.round_robin_for(options).remove(&rank);
         }
-        self.update_turn(id);
+        self.update_round_robin(id);
     }
 
     /// Removes and returns a message that is outstanding at the consumer.
@@ -169,7 +171,7 @@ impl Consumers {
         let consumer = self.by_id.get_mut(&id)?;
         let item = consumer.outstanding.remove(&tag)?;
         consumer.outstanding_bytes -= item.message.size();
-        self.update_turn(id);
+        self.update_round_robin(id);
         Some(item)
     }
 
@@ -191,7 +193,7 @@ impl Consumers {
     pub(crate) fn pause(&mut self, id: ConsumerId) {
         if let Some(consumer) = self.by_id.get_mut(&id) {
             consumer.paused = true;
-            self.update_turn(id);
+            self.update_round_robin(id);
         }
     }
 
@@ -199,30 +201,30 @@ impl Consumers {
     pub(crate) fn resume(&mut self, id: ConsumerId) {
         if let Some(consumer) = self.by_id.get_mut(&id) {
             consumer.paused = false;
-            self.update_turn(id);
+            self.update_round_robin(id);
         }
     }
 
     /// Adds the consumer to the round robin if it has become willing, and removes it if it is no longer willing.
-    fn update_turn(&mut self, id: ConsumerId) {
+    fn update_round_robin(&mut self, id: ConsumerId) {
         let Some(consumer) = self.by_id.get_mut(&id) else { return };
         let options = consumer.options;
-        match (consumer.is_willing(), consumer.turn) {
+        match (consumer.is_willing(), consumer.rank) {
             (true, None) => {
-                self.last_turn += 1;
-                let turn = self.last_turn;
-                consumer.turn = Some(turn);
-                self.turns_for(options).insert(turn, id);
+                self.last_rank += 1;
+                let rank = self.last_rank;
+                consumer.rank = Some(rank);
+                self.round_robin_for(options).insert(rank, id);
             }
-            (false, Some(turn)) => {
-                consumer.turn = None;
-                self.turns_for(options).remove(&turn);
+            (false, Some(rank)) => {
+                consumer.rank = None;
+                self.round_robin_for(options).remove(&rank);
             }
             _ => {}
         }
     }
 
-    fn turns_for(&mut self, options: ConsumerOptions) -> &mut BTreeMap<u64, ConsumerId> {
-        if options.text_only { &mut self.text_turns } else { &mut self.turns }
+    fn round_robin_for(&mut self, options: ConsumerOptions) -> &mut BTreeMap<u64, ConsumerId> {
+        if options.text_only { &mut self.text_round_robin } else { &mut self.round_robin }
     }
 }

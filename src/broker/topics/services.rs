@@ -12,19 +12,26 @@ pub(crate) fn publish(shared: &BrokerState, publication: &Publication<'_>, now: 
     let mut message = None;
     let result = shared.services.with_topic(publication.destination, |topic, patterns| {
         let message = message.get_or_insert_with(|| shared.context.message(publication.content()));
-        topic.choose(patterns, &shared.turn, |groups, turn| push_to_next(groups, turn, message, now))
+        topic.choose(patterns, &shared.service_position, |groups, position| {
+            push_to_next(groups, position, message, now)
+        })
     });
     result.unwrap_or_default()
 }
 
-/// Pushes the message to the next member in round robin that can take it and whose outbound queue is at or below one
-/// half. If there is no such member, pushes it to the member with the fewest bytes above one half. The publisher should
-/// then wait for this member.
-fn push_to_next(groups: &[&[Subscriber]], turn: &mut u32, message: &Message, now: Instant) -> FanOutResult {
+/// Pushes the message to the next member in round robin whose outbound queue is at or below one half. If there is no
+/// such member, pushes it to the member with the fewest bytes above one half. The publisher should then wait for this
+/// member. Skips members that cannot take the message.
+fn push_to_next(
+    groups: &[&[Subscriber]],
+    position: &mut u32,
+    message: &Message,
+    now: Instant,
+) -> FanOutResult {
     let count: usize = groups.iter().map(|members| members.len()).sum();
     let mut above_half = Vec::new();
     for step in 0..count {
-        let index = (*turn as usize).wrapping_add(step) % count;
+        let index = (*position as usize).wrapping_add(step) % count;
         let member = member_at(groups, index);
         if member.outbound_queue.is_text_only() && !message.is_text() {
             continue;
@@ -33,7 +40,7 @@ fn push_to_next(groups: &[&[Subscriber]], turn: &mut u32, message: &Message, now
             None => {}
             // The message may bring the queue above one half. Only the next message then finds it congested.
             Some(0) if push(member, message, now) != Pushed::Gone => {
-                *turn = next(index);
+                *position = next(index);
                 return FanOutResult { reached: 1, receivers: 1, ..FanOutResult::default() };
             }
             Some(0) => {}
@@ -48,7 +55,7 @@ fn push_to_next(groups: &[&[Subscriber]], turn: &mut u32, message: &Message, now
             Pushed::Congested => vec![member.outbound_queue.clone()],
             Pushed::Accepted => Vec::new(),
         };
-        *turn = next(index);
+        *position = next(index);
         return FanOutResult { reached: 1, receivers: 1, congested };
     }
     FanOutResult::default()

@@ -37,7 +37,7 @@ struct State {
     /// The presence tracker of the members, while they are watched.
     tracker: Option<Arc<PresenceTracker>>,
     /// The round robin position, for destinations below `/app`.
-    turn: u32,
+    position: u32,
     is_closed: bool,
     /// The charge for the topic and its list of groups, once the topic has a subscriber or a watcher.
     memory: Option<Charge>,
@@ -47,7 +47,8 @@ impl Topic {
     /// Creates a topic without subscribers, with the groups that match it.
     pub(crate) fn new(destination: Destination, matched: Matched) -> Topic {
         let subscribers = SubscriberList::default();
-        let state = State { subscribers, matched, tracker: None, turn: 0, is_closed: false, memory: None };
+        let state =
+            State { subscribers, matched, tracker: None, position: 0, is_closed: false, memory: None };
         Topic { destination, state: Mutex::new(state) }
     }
 
@@ -152,8 +153,7 @@ impl Topic {
         if let Some(share) = share {
             self.charge_to(share, &mut state);
         }
-        // The tracker is created from the subscribers under the topic's lock, so that it misses no subscriber that is
-        // added or removed later.
+        // The topic's lock is held here. The tracker therefore misses no subscriber that is added or removed later.
         let State { subscribers, tracker, .. } = &mut *state;
         let tracker = tracker.get_or_insert_with(|| {
             PresenceTracker::new(presence_destination, subscribers.infos(), context, now)
@@ -177,8 +177,8 @@ impl Topic {
     }
 
     /// Pushes a message to all subscribers, by name and by pattern. Returns `None` if the topic was closed before. The
-    /// returned flag tells whether the topic is closed afterwards: it is if the topic has neither a subscriber by name
-    /// nor a watcher.
+    /// returned flag tells whether the topic is closed afterwards. A topic is closed if it has neither a subscriber by
+    /// name nor a watcher.
     pub(crate) fn publish(
         &self,
         message: &Message,
@@ -226,12 +226,12 @@ impl Topic {
     }
 
     /// Calls `action` once with all subscribers and the round robin position. A topic without a subscriber by name
-    /// exists only for a moment, and so uses the position `turn` instead of its own. Returns the result of `action`,
-    /// and the same flag as [`with_subscribers`](Topic::with_subscribers).
+    /// exists only for a moment. It therefore uses `shared_position` instead of its own position. Returns the result of
+    /// `action`, and the same flag as [`with_subscribers`](Topic::with_subscribers).
     pub(crate) fn choose<T>(
         &self,
         patterns: &Patterns,
-        turn: &AtomicU32,
+        shared_position: &AtomicU32,
         action: impl FnOnce(&[&[Subscriber]], &mut u32) -> T,
     ) -> Option<(T, bool)> {
         let mut state = self.state.lock();
@@ -239,19 +239,19 @@ impl Topic {
             return None;
         }
         let result = self.with_groups(&mut state, patterns, |state| {
-            let State { subscribers, matched, turn: own_turn, .. } = state;
-            // All groups are locked together. Every thread locks them in this order, so that there is no deadlock.
+            let State { subscribers, matched, position: own_position, .. } = state;
+            // All groups are locked together. Every thread locks them in this order, which prevents deadlocks.
             matched.groups.sort_unstable_by_key(|group| Arc::as_ptr(group).addr());
             let groups: Vec<_> = matched.groups.iter().map(|group| group.subscribers.read()).collect();
             let members =
                 std::iter::once(subscribers.members()).chain(groups.iter().map(|group| group.members()));
             let members: Vec<&[Subscriber]> = members.collect();
             if !subscribers.is_empty() {
-                return action(&members, own_turn);
+                return action(&members, own_position);
             }
-            let mut position = turn.load(Relaxed);
+            let mut position = shared_position.load(Relaxed);
             let result = action(&members, &mut position);
-            turn.store(position, Relaxed);
+            shared_position.store(position, Relaxed);
             result
         });
         state.is_closed = !state.is_needed();
