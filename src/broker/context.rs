@@ -25,9 +25,9 @@ pub(crate) struct BrokerContext {
     pub(super) share: Arc<Budget>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Clock,
-    /// The timers of queues (redelivery after a backoff).
+    /// The timers of queues, for redelivery after a backoff.
     pub(super) queue_timers: TimerQueue,
-    /// The timers of presence trackers (the next report).
+    /// The timers of presence trackers, for the next report.
     pub(super) presence_timers: TimerQueue,
 }
 
@@ -60,17 +60,17 @@ impl BrokerContext {
         Err(BrokerError::full(MEMORY_OPTION, self.budget.bytes_max(), &usage))
     }
 
-    /// Checks that the share for subscriptions admits `bytes` more bytes. The text of the ERROR contains `purpose`:
-    /// "subscription", "temporary queue" or "transaction".
+    /// Checks that the share for subscriptions admits `bytes` more bytes. The text of the ERROR names the `purpose`,
+    /// such as "subscription".
     pub(super) fn check_share(&self, purpose: &str, bytes: usize) -> Result<(), BrokerError> {
         if self.share.admits(bytes) {
             return Ok(());
         }
         let detail = format!(
-            "The {purpose} needs {bytes} bytes of memory, which are not available. The broker uses {} bytes for its \
-             clients, {} of them for subscriptions and open transactions. {MEMORY_OPTION} allows {} in total and a \
-             quarter of it for subscriptions and open transactions. Remove subscriptions, end transactions, try again \
-             later, or ask the operator to raise {MEMORY_OPTION}.",
+            "The broker has no memory for the {purpose}, which needs {bytes} bytes. The broker uses {} bytes for its \
+             clients, {} of them for subscriptions and open transactions. {MEMORY_OPTION} allows {} bytes in total. A \
+             quarter of them is for subscriptions and open transactions. Remove subscriptions or end transactions, \
+             try again later, or ask the operator to raise {MEMORY_OPTION}.",
             self.budget.used(),
             self.share.used(),
             self.budget.bytes_max()
@@ -83,10 +83,10 @@ impl BrokerContext {
     pub(super) fn reserve(&self, bytes: usize) -> Result<Reservation, BrokerError> {
         self.budget.reserve(bytes).ok_or_else(|| {
             let detail = format!(
-                "COMMIT needs {bytes} bytes of memory, which are not available. The broker uses {} bytes for its \
-                 clients. {MEMORY_OPTION} allows {} in total, and one transaction may use half of the rest. No step \
-                 of the transaction was applied. Send fewer messages in a transaction, try again later, or ask the \
-                 operator to raise {MEMORY_OPTION}.",
+                "The broker has no memory for the COMMIT, which needs {bytes} bytes. The broker uses {} bytes for its \
+                 clients, and {MEMORY_OPTION} allows {} bytes. One transaction may use half of the free memory. The \
+                 broker applied no step of the transaction. Send fewer messages in a transaction, try again later, or \
+                 ask the operator to raise {MEMORY_OPTION}.",
                 self.budget.used(),
                 self.budget.bytes_max()
             );

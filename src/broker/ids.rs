@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// A generator of message ids of the form `{node}-{n}`. `node` is different at every start.
+/// A generator of message ids of the form `{node}-{n}`. `node` differs from start to start.
 #[derive(Debug)]
 pub(super) struct Ids {
     node: Box<str>,

@@ -8,29 +8,29 @@
 //!                               └─ Consumers ──────────┘
 //! ```
 //!
-//! The destinations below `/topic`, `/user` and `/app` are three *families*. Each is a `Topics` of its own, and they
-//! share only code. A message to `/topic` goes to all subscribers, a message to `/user` to the sessions of one user,
-//! and a message to `/app` to one service in round robin. A subscriber of `/presence` watches the members of a topic.
-//! The online sessions are the members of one topic, which is a fourth family.
+//! The destinations below `/topic`, `/user` and `/app` are three *families*. Each family is a separate `Topics`. A
+//! message to `/topic` goes to all subscribers. A message to `/user` goes to the sessions of one user. A message to
+//! `/app` goes to one service, in round robin. A subscriber of `/presence` watches the members of a topic. The online
+//! sessions are the members of one topic, which is a fourth family.
 //!
-//! Each topic and each queue has its own lock. The lock linearises publishing and subscribing on this destination, and
-//! destinations do not wait for one another. Locks are taken in the following order, and no two of the same kind are
-//! held together:
+//! Each topic and each queue has its own lock. All publishers and subscribers of the destination take this lock one
+//! after the other. Destinations do not wait for one another. Locks are taken in the following order, and a thread
+//! never holds two of the same kind:
 //!
-//! 1. the map's shard, which is released before anything else is locked;
-//! 2. a topic, then either the trie of patterns (shared) and a pattern group (shared), or the counts of the topic's
-//!    presence tracker;
-//! 3. the watchers of a presence tracker, then its counts;
-//! 4. a queue;
-//! 5. the timers;
-//! 6. an outbound queue.
+//! 1. the map's shard, which is released before the next lock is taken
+//! 2. a topic, and then one of: the trie of patterns and a pattern group (both shared), or the counts of the topic's
+//!    presence tracker
+//! 3. the watchers of a presence tracker, and then its counts
+//! 4. a queue
+//! 5. the timers
+//! 6. an outbound queue
 //!
-//! There is one exception: to choose one service, all pattern groups that match are locked together (shared), in the
-//! order of their memory addresses. The lock of the watchers is held while reports are pushed to them. It is never
-//! taken while a topic's lock is held, so that publishers do not wait for these pushes.
+//! There is one exception. To choose a service, a publisher locks all matching pattern groups together (shared), in the
+//! order of their memory addresses. The broker holds the lock of the watchers while it pushes reports to them. It never
+//! takes this lock while it holds a topic's lock, so that publishers do not wait for these pushes.
 //!
-//! A destination that is no longer needed is marked as closed under its own lock and is then removed from the map. Code
-//! that finds a closed destination starts again from the map.
+//! The broker marks a destination that is no longer needed as closed under its own lock, and then removes it from the
+//! map. Code that finds a closed destination starts again from the map.
 
 mod clock;
 mod context;
@@ -110,7 +110,7 @@ impl Broker {
         Ok(published)
     }
 
-    /// Routes one message to the same destination of many users. The message is encoded once, and a user that is listed
+    /// Routes one message to the same destination of many users. The message is encoded once. A user that is listed
     /// twice gets it once. It is not an error if the destination has no subscriber.
     ///
     /// # Errors
@@ -136,13 +136,13 @@ impl Broker {
         Commit::new(self.shared.clone())
     }
 
-    /// Returns the share of the byte budget to which subscriptions and open transactions are charged, both by the
-    /// broker and by other modules.
+    /// Returns the share of the byte budget for subscriptions and open transactions. The broker and other modules
+    /// charge memory to it.
     pub fn subscription_budget(&self) -> &Arc<Budget> {
         &self.shared.context.share
     }
 
-    /// Checks that there is memory for a new transaction without frames, which takes `bytes` bytes. The caller charges
+    /// Checks that there is memory for a new transaction. Without frames it takes `bytes` bytes. The caller charges
     /// these bytes to [`Broker::subscription_budget`].
     ///
     /// # Errors

@@ -18,8 +18,8 @@ pub struct Options {
     pub redelivery_backoff: Duration,
     /// Upper limit of the redelivery delay (`redelivery-backoff-max`).
     pub redelivery_backoff_max: Duration,
-    /// Maximum number of present users for which watchers get names (`presence-names-max`). If there are more, watchers
-    /// get only numbers, unless they ask for names.
+    /// Maximum number of present users for which watchers get names (`presence-names-max`). If there are more, only
+    /// watchers that ask for names get them. The others get numbers.
     pub presence_names_max: usize,
     /// Delay before watchers are told that a user has left (`presence-grace`). A user that comes back within this time
     /// is not reported.

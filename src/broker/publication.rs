@@ -12,8 +12,8 @@ pub struct Publication<'a> {
     pub destination: &'a Destination,
     /// For a user's destination: if set, only the session with this id gets the message.
     pub to_session: Option<&'a str>,
-    /// The `destination` header of MESSAGE: the destination of the SEND, but a user's destination without the name of
-    /// the user.
+    /// The `destination` header of MESSAGE. This is the destination of the SEND. For a user's destination, it does not
+    /// contain the name of the user.
     pub destination_header: &'a str,
     /// The headers of the SEND.
     pub headers: &'a Headers,

@@ -17,7 +17,7 @@ pub struct Subscriber {
 pub struct ConsumerOptions {
     /// Maximum number of messages of a work queue that the consumer has not settled.
     pub prefetch: u32,
-    /// Number of unsettled bytes at which the consumer gets no further message. The last message may exceed this
+    /// Number of unsettled bytes from which on the consumer gets no further message. The last message may exceed this
     /// number, so that one message of any size is always allowed.
     pub prefetch_bytes: usize,
     /// The consumer never gets a message whose body is not UTF-8. Such a message waits for another consumer. If a queue

@@ -1,4 +1,8 @@
-//! Timers of queues (redelivery after a backoff) and of presence trackers (the next report).
+//! The timers of queues and of presence trackers. A queue sets a timer for redelivery after a backoff, and a presence
+//! tracker sets one for its next report.
+//!
+//! The timers wake no task. The ticker (`server/ticker.rs`) calls [`Broker::expire`](super::Broker::expire) every 10
+//! ms, which calls [`TimerQueue::expire`].
 
 use parking_lot::Mutex;
 use std::cmp::Ordering;
@@ -12,8 +16,8 @@ pub(super) trait TimerOwner: Send + Sync {
     fn expire(&self, at: Instant, now: Instant);
 }
 
-/// All timers of one type of owner. An owner sets a timer only if it is earlier than all of its other timers, so that
-/// each owner has only few timers at a time.
+/// All timers of one type of owner. An owner sets a timer only if it is earlier than all of its other timers. Each
+/// owner therefore has only few timers at a time.
 #[derive(Debug, Default)]
 pub(super) struct TimerQueue {
     heap: Mutex<BinaryHeap<TimerEntry>>,

@@ -16,10 +16,12 @@ use std::time::Instant;
 /// Dropping counts no delivery as failed. If the connection was lost, the owner first settles the delivery that the
 /// client was working on as [`Settlement::Lost`].
 ///
-/// After the drop nothing more is pushed for the subscription. Deliveries of a work queue that still wait in the
-/// outbound queue are withdrawn from it, and do not count as sent. Before the drop, the caller reports deliveries that
-/// it took from the outbound queue and did not write, with [`Subscription::mark_unwritten`]. They do not count as sent
-/// either. All other deliveries count as sent.
+/// After the drop nothing more is pushed for the subscription. All of its deliveries count as sent, with two
+/// exceptions:
+///
+/// - deliveries of a work queue that still wait in the outbound queue, which the drop withdraws
+/// - deliveries that the caller took from the outbound queue and did not write. The caller reports them before the
+///   drop, with [`Subscription::mark_unwritten`].
 pub struct Subscription {
     shared: Arc<BrokerState>,
     target: SubscriptionTarget,
@@ -37,7 +39,7 @@ impl Subscription {
         Subscription { shared, target, bytes }
     }
 
-    /// Returns the bytes of the subscription as if it shared nothing with other subscriptions, see
+    /// Returns the bytes of the subscription. Memory that it shares with other subscriptions counts in full, see
     /// [`Broker::subscription_bytes`].
     ///
     /// [`Broker::subscription_bytes`]: crate::broker::Broker::subscription_bytes
@@ -52,8 +54,8 @@ impl Subscription {
 
     /// Settles deliveries by their tags. Ignores unknown tags. Has no effect for a topic.
     ///
-    /// After [`Settlement::Unwritten`] or [`Settlement::Lost`], the queue gives this consumer nothing more until
-    /// [`Subscription::resume`], because the consumer may be about to leave.
+    /// The consumer may be about to leave after [`Settlement::Unwritten`] or [`Settlement::Lost`]. The queue therefore
+    /// gives it nothing more until [`Subscription::resume`].
     pub fn settle(&self, tags: &[Tag], settlement: Settlement, now: Instant) {
         if let SubscriptionTarget::Queue(queue, id) = &self.target {
             self.shared.queues.settle(queue, *id, tags, settlement, now);
@@ -62,10 +64,9 @@ impl Subscription {
 
     /// Marks these deliveries as not sent. Ignores unknown tags. Has no effect for a topic.
     ///
-    /// The deliveries are requeued when the subscription is dropped, together with its other deliveries, so that
-    /// another consumer gets all of them in order. [`Settlement::Unwritten`] would requeue them at once, and the other
-    /// consumer could get later messages first. The queue gives this consumer nothing more until
-    /// [`Subscription::resume`].
+    /// The drop of the subscription requeues them together with its other deliveries. Another consumer then gets all of
+    /// them in order. [`Settlement::Unwritten`] would requeue them at once, and the other consumer could get later
+    /// messages first. The queue gives this consumer nothing more until [`Subscription::resume`].
     pub fn mark_unwritten(&self, tags: &[Tag]) {
         if let SubscriptionTarget::Queue(queue, id) = &self.target {
             queue.mark_unwritten(*id, tags);

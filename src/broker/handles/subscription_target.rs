@@ -90,7 +90,7 @@ impl SubscriptionTarget {
         }
     }
 
-    /// Returns the consumer of a queue; `None` for other targets.
+    /// Returns the consumer of a queue, or `None` for other targets.
     pub(super) fn consumer(&self) -> Option<Consumer> {
         match self {
             SubscriptionTarget::Queue(queue, id) => Some(Consumer { queue: queue.clone(), id: *id }),
@@ -101,8 +101,8 @@ impl SubscriptionTarget {
     }
 }
 
-/// Marks the outbound queue of a text-only service. The option `text_only` depends only on the transport, and so is the
-/// same for all subscriptions of a connection.
+/// Marks the outbound queue of a text-only service. The mark applies to the whole connection, because `text_only`
+/// depends only on the transport.
 fn mark_text_only(kind: DestinationKind, subscriber: &Subscriber, options: ConsumerOptions) {
     if kind == DestinationKind::App && options.text_only {
         subscriber.outbound_queue.set_text_only();

@@ -21,8 +21,8 @@ impl TempQueue {
         Queue::bytes(self.queue.destination())
     }
 
-    /// Closes the queue, but drops at most `max` of its messages, so that a queue of many messages can be closed in
-    /// several steps. Returns whether all messages that are not outstanding have been dropped.
+    /// Closes the queue and drops at most `max` of its messages. Several calls close a queue of many messages in steps.
+    /// Returns whether all messages that are not outstanding have been dropped.
     pub fn close_partly(&self, max: usize) -> bool {
         self.shared.queues.close_temp_partly(&self.queue, max)
     }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Maximum number of users in their grace period, in addition to the number of present users. If there are more, the
-/// grace periods that began first end early. This bounds the memory for users that have left. The limit is high, so
-/// that a large group of users that loses its connections and comes back is not reported.
+/// grace periods that began first end early. This bounds the memory for users that have left. The limit is high: a
+/// large group of users can lose its connections and come back without a report.
 const ABSENT_MAX: usize = 100_000;
 
 /// A user, or `None` for all anonymous sessions together.
@@ -22,7 +22,7 @@ pub(super) struct MemberCounts {
     /// The sessions, by the memory address of their outbound queue. The topic's subscribers keep these queues alive, so
     /// no address is used again.
     sessions: HashMap<usize, Session>,
-    /// Users that are present, users that were reported as present, and users that came and went since the last flush.
+    /// The users that are present, that were reported as present, or that came and went since the last flush.
     users: BTreeMap<Arc<str>, Member>,
     /// Bytes of the names in `users`.
     names_bytes: usize,
@@ -217,8 +217,8 @@ impl MemberCounts {
         }
     }
 
-    /// Records that a user's counts have changed: cancels the grace period that would end at `due`, if it is given, and
-    /// marks the user for the next flush if `became_dirty` is set.
+    /// Records that a user's counts have changed. If `due` is given, cancels the grace period that would end then. If
+    /// `became_dirty` is set, marks the user for the next flush.
     fn record(&mut self, key: MemberKey, due: Option<Instant>, became_dirty: bool) {
         if let Some(due) = due {
             self.waiting.remove(&(due, key.clone()));

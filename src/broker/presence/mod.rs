@@ -17,8 +17,8 @@
 //!
 //! The members of a topic are users. A user with several sessions is one member, and a session with several
 //! subscriptions is one session. Sessions without a user (anonymous sessions) are counted, but have no entry. If a user
-//! leaves, or has fewer sessions than before, this is reported at the end of the grace period, unless the sessions have
-//! come back by then. The grace period begins with the first flush that finds the change.
+//! leaves or has fewer sessions, a grace period begins with the first flush that finds the change. The broker reports
+//! the change at the end of this period. If the sessions have come back by then, it reports nothing.
 //!
 //! Watchers get JSON with `content-type:application/json` and a header `event`:
 //!
@@ -31,8 +31,8 @@
 //!             {"event":"leave","user":"carol"}]}
 //! ```
 //!
-//! `of` is the topic, or `users` for the online sessions. `members` is the number of users, `sessions` the number of
-//! their sessions, and `anonymous` the number of sessions without a user. `since` is the time at which the first of the
+//! `of` is the topic, or `users` for the online sessions. `members` is the number of users. `sessions` is the number of
+//! their sessions. `anonymous` is the number of sessions without a user. `since` is the time at which the first of the
 //! user's sessions subscribed, in milliseconds of Unix time.
 //!
 //! A message contains one page of up to a thousand names. A client applies a page of changes when the page arrives. It

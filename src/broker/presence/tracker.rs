@@ -79,7 +79,7 @@ const SNAPSHOT_WORK: usize = 30;
 const DURATION_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 impl PresenceTracker {
-    /// Creates a tracker that already counts `members`.
+    /// Creates a tracker whose counts include `members`.
     pub(in crate::broker) fn new<'a>(
         presence_destination: &Destination,
         members: impl Iterator<Item = (&'a Subscriber, u64)>,
@@ -188,7 +188,7 @@ impl PresenceTracker {
         watchers.numbers = None;
         let names_max = self.context.options.presence_names_max;
         let was_counts_only = watchers.counts_only;
-        // Names are switched on again only below a lower limit, so that single users do not switch them on and off.
+        // Names are switched on again only below a lower limit. Otherwise single users would switch them on and off.
         let counts_only_above = if was_counts_only { names_max - names_max / 10 } else { names_max };
         watchers.counts_only = totals.members > counts_only_above;
         let counts_only = watchers.counts_only;
@@ -289,7 +289,7 @@ impl PresenceTracker {
         }
     }
 
-    /// Sets a timer for the next flush, unless an earlier one is set.
+    /// Sets a timer for the next flush. Does nothing if an earlier timer is set.
     fn set_timer(&self, count_state: &mut CountState) {
         let due = match count_state.counts.next_due() {
             _ if count_state.counts.is_dirty() => count_state.not_before,

@@ -27,7 +27,7 @@ pub(crate) enum BacklogLocation {
 /// The consumers that must wait for the backoff of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum BackoffScope {
-    /// Only this consumer, which may have been removed since. Other consumers can get the message at once.
+    /// Only this consumer, which may have been removed in the meantime. Other consumers can get the message at once.
     One(ConsumerId),
     /// All consumers.
     All,
@@ -81,7 +81,7 @@ impl Backlog {
     }
 
     /// Returns the message with the lowest position that can be delivered. `sole_consumer` is the only willing
-    /// consumer, or `None` if several are willing. Messages that the only willing consumer must wait for are skipped.
+    /// consumer, or `None` if several are willing. The function skips messages that this consumer must wait for.
     pub(crate) fn first(&self, sole_consumer: Option<ConsumerId>) -> Option<BacklogLocation> {
         let ready = self.ready.keys().next().map(|&position| (position, BacklogLocation::Ready(position)));
         let delayed = self.fronts.iter().find(|&(_, &owner)| Some(owner) != sole_consumer).map(
@@ -111,7 +111,7 @@ impl Backlog {
 
     /// Returns the message at this location.
     pub(crate) fn get(&self, location: BacklogLocation) -> &Item {
-        const LOCATION_IS_VALID: &str = "a location is used while the queue stays locked";
+        const LOCATION_IS_VALID: &str = "a location is valid while the queue stays locked";
         match location {
             BacklogLocation::Fresh => self.fresh.front().expect(LOCATION_IS_VALID),
             BacklogLocation::Ready(position) => self.ready.get(&position).expect(LOCATION_IS_VALID),
@@ -123,7 +123,7 @@ impl Backlog {
 
     /// Removes and returns the message at this location.
     pub(crate) fn take(&mut self, location: BacklogLocation) -> Item {
-        const LOCATION_IS_VALID: &str = "a location is used while the queue stays locked";
+        const LOCATION_IS_VALID: &str = "a location is valid while the queue stays locked";
         match location {
             BacklogLocation::Fresh => {
                 let item = self.fresh.pop_front().expect(LOCATION_IS_VALID);
@@ -192,7 +192,7 @@ impl Backlog {
         self.fresh.len() + self.ready.len() + self.due.len()
     }
 
-    /// Updates `fronts` after the delayed messages of `scope` have changed: it contains only the lowest of their
+    /// Updates `fronts` after the delayed messages of `scope` have changed. `fronts` contains only the lowest of their
     /// positions.
     fn update_front(&mut self, scope: BackoffScope) {
         let BackoffScope::One(owner) = scope else { return };

@@ -1,5 +1,5 @@
-//! Log lines about dead letters. At most once per [`INTERVAL`], a report is written: one line at level WARN for each
-//! queue and reason, with the number of messages since the last report.
+//! Log lines about dead letters. The log writes a report at most once per [`INTERVAL`]. A report has one line at level
+//! WARN for each queue and reason. Each line has the number of messages since the last report.
 
 use super::dead_letter::Reason;
 use crate::destination::Destination;
@@ -59,7 +59,7 @@ impl DeadLetterLog {
         *counts.entry(key).or_default() += 1;
     }
 
-    /// Returns the time of the next report; `None` if there is nothing to report.
+    /// Returns the time of the next report, or `None` if there is nothing to report.
     pub(crate) fn next(&self) -> Option<Instant> {
         let state = self.state.lock();
         state.quiet_until.filter(|_| !state.counts.is_empty())
@@ -108,7 +108,7 @@ fn write(report: Vec<Line>) {
                     queue,
                     messages,
                     limit,
-                    "dropped dead letters because the limit does not allow their dead letter queue"
+                    "dropped dead letters, because the limit does not allow their dead letter queue"
                 );
             }
         }

@@ -8,9 +8,9 @@
 //!
 //! Only consumers that can take a message are considered for it. Text-only consumers cannot take a binary message.
 //!
-//! - If several of these consumers are willing, the next one in the round robin gets the message. If this is the
-//!   consumer that returned the message last, the one after it gets the message, and the consumer keeps its turn.
-//! - If only one of them is willing, messages that it must wait for are skipped.
+//! - If several of these consumers are willing, the next one in the round robin gets the message. If this consumer
+//!   returned the message last, the one after it gets the message. The consumer keeps its place in the round robin.
+//! - If only one of them is willing, the loop skips messages that this consumer must wait for.
 //!
 //! Each iteration delivers a message or marks a consumer as paused, so the loop ends.
 

@@ -13,12 +13,12 @@
 //! consumers therefore calls [`remove_undeliverable`](Queue::remove_undeliverable). A message that a consumer has
 //! returned can be delivered to the same consumer again.
 //!
-//! A delivery fails if the client sends NACK (`Returned`), or if it was working on the message when its connection was
-//! lost (`Lost`). Only failed deliveries count for `max-deliveries`, because a client may not have begun to work on a
-//! message that was sent to it. When a consumer is removed, its deliveries that are still outstanding are requeued, and
-//! do not count as failed. The number of times that a message was sent is counted separately, for `delivery-count`.
+//! A delivery fails in two cases: the client sends NACK (`Returned`), or the connection is lost while the client works
+//! on the message (`Lost`). Only failed deliveries count for `max-deliveries`, because a client may not have begun to
+//! work on each message that it was sent. When a consumer is removed, its outstanding deliveries are requeued and do
+//! not count as failed. `delivery-count` has a separate count, of the times that the message was sent.
 //!
-//! All operations run under the queue's lock. While it is held, no second queue is locked: undeliverable messages are
+//! All operations run under the queue's lock. Code that holds it locks no second queue, so undeliverable messages are
 //! returned to the caller. Outbound queues are locked last, and they call no other code under their lock.
 
 use super::backlog::BackoffScope;
@@ -52,7 +52,7 @@ pub(crate) struct Queue {
     state: Mutex<QueueState>,
 }
 
-/// The error of an operation on a closed queue, which is or will be removed from the map. Look the queue up again.
+/// The error of an operation on a closed queue. The caller removes this queue from the map and looks the name up again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct QueueClosed;
 
@@ -60,7 +60,7 @@ pub(crate) struct QueueClosed;
 const FIRST_ITEMS: usize = 4;
 
 impl Queue {
-    /// Returns the bytes that an empty queue of this name takes, including its entry in the map and the first list of
+    /// Returns the bytes of an empty queue of this name. They include its entry in the map and the first list of
     /// messages.
     pub(crate) fn bytes(destination: &Destination) -> usize {
         shared_allocation(size_of::<Queue>())
@@ -136,7 +136,7 @@ impl Queue {
     }
 
     /// Adds a dead letter. Drops the oldest messages that are not outstanding until there is space. Returns the number
-    /// of dropped messages, including the dead letter itself if dropping the others does not make enough space.
+    /// of dropped messages. If this does not make enough space, drops and counts the dead letter itself, too.
     pub(crate) fn push_dead_letter(&self, dead_letter: &Message) -> Result<u64, QueueClosed> {
         self.if_open(|state| {
             let mut dropped = 0;
@@ -217,8 +217,8 @@ impl Queue {
         undeliverable
     }
 
-    /// Marks deliveries as not sent to a consumer that is about to leave. They are requeued when it leaves, together
-    /// with its other deliveries, so that another consumer gets all of them in order.
+    /// Marks deliveries as not sent to a consumer that is about to leave. When the consumer leaves, they are requeued
+    /// together with its other deliveries. Another consumer then gets all of them in order.
     pub(crate) fn mark_unwritten(&self, id: ConsumerId, tags: &[Tag]) {
         self.state.lock().consumers.mark_unwritten(id, tags);
     }
@@ -237,8 +237,8 @@ impl Queue {
     }
 
     /// Removes a consumer, and requeues its deliveries for other consumers. Deliveries that are still in its outbound
-    /// queue do not count as sent. No delivery counts as failed: if the connection was lost, the caller has already
-    /// settled the delivery that the client was working on as `Lost`. Removes and returns the messages that no
+    /// queue do not count as sent. No delivery counts as failed. If the connection was lost, the caller has already
+    /// settled one delivery as `Lost`: the one that the client was working on. Removes and returns the messages that no
     /// remaining consumer can take.
     pub(crate) fn leave(&self, id: ConsumerId) -> Vec<Undeliverable> {
         let mut state = self.state.lock();
@@ -257,8 +257,8 @@ impl Queue {
         undeliverable
     }
 
-    /// Closes the queue if it has no messages, consumers or reservations. Returns whether this call has closed it: the
-    /// caller then removes it from the map. A temporary queue stays open until its session closes it.
+    /// Closes the queue if it has no messages, consumers or reservations. Returns whether this call has closed it. If
+    /// so, the caller removes it from the map. A temporary queue stays open until its session closes it.
     pub(crate) fn remove_if_idle(&self) -> bool {
         let mut state = self.state.lock();
         let is_idle = state.consumers.is_empty() && state.usage.messages == 0 && state.reserved.messages == 0;
@@ -330,8 +330,8 @@ impl Queue {
     }
 
     /// Requeues a message that the consumer `from` has returned, at its position. After the first failure, `from` can
-    /// get it again at once, and later only after a backoff. Other consumers need not wait, unless the message has
-    /// reached `max-deliveries`. A message that has reached it can only be in a dead letter queue.
+    /// get it again at once. After later failures, `from` must wait for a backoff. Other consumers must wait only if
+    /// the message has reached `max-deliveries`, which is possible only in a dead letter queue.
     fn requeue(&self, state: &mut QueueState, mut item: Item, from: ConsumerId, now: Instant) {
         let options = &self.context.options;
         let backoff = backoff(options, item.failed);
@@ -346,7 +346,7 @@ impl Queue {
     }
 
     /// Delivers all messages that can be delivered, and sets a timer for the end of the next backoff. If `now` is
-    /// given, first makes the messages ready whose backoff is over.
+    /// given, first makes messages ready if their backoff is over.
     fn deliver(&self, state: &mut QueueState, now: Option<Instant>) {
         if let Some(now) = now {
             state.backlog.promote(now);

@@ -1,7 +1,7 @@
 //! All queues by name.
 //!
-//! The map's guards are never held while a queue is locked or the map is accessed again, and no two queues are ever
-//! locked together.
+//! Code that holds a guard of the map locks no queue and does not access the map again. A thread never locks two queues
+//! together.
 
 use super::consumer_id::ConsumerId;
 use super::dead_letter::{Undeliverable, dead_letter, dead_letter_queue};
@@ -108,8 +108,8 @@ impl Queues {
                 return Err(BrokerError {
                     summary: "no such queue",
                     detail: format!(
-                        "The temporary queue {:?} is not open. Only the session that opened a temporary queue can \
-                         subscribe to it, and the queue is closed at the end of that session.",
+                        "The temporary queue {:?} is not open. Only the session that opens a temporary queue can \
+                         subscribe to it. The broker closes the queue when this session ends.",
                         to.as_str()
                     ),
                     limit: None,
@@ -146,8 +146,8 @@ impl Queues {
         self.remove_if_idle(queue);
     }
 
-    /// Opens a temporary queue. Addresses are used only once. If a queue of this address is open nevertheless, closes
-    /// it.
+    /// Opens a temporary queue. Each address is used only once. If a queue of this address is open in spite of that,
+    /// closes it.
     pub(crate) fn open_temp(&self, address: &Destination) -> Arc<Queue> {
         let queue = Queue::new(address.clone(), &self.context, &self.context.share);
         let replaced = self.map.insert(address.text().clone(), queue.clone());
@@ -252,7 +252,7 @@ impl Queues {
                 let increment = |count: usize| (count < max).then_some(count + 1);
                 if self.count.fetch_update(Relaxed, Relaxed, increment).is_err() {
                     let usage = format!(
-                        "The queue {:?} cannot be created because there are {max} queues",
+                        "The broker cannot create the queue {:?}, because it already has {max} queues",
                         destination.as_str()
                     );
                     return Err(BrokerError::full("queues-max", max, &usage));
@@ -270,8 +270,8 @@ impl Queues {
         }
     }
 
-    /// Removes a closed queue from the map, unless a new queue of that name is already there. Several callers may find
-    /// the same closed queue. Only the caller that removes it reduces `count`.
+    /// Removes a closed queue from the map. Keeps a new queue of that name. Several callers may find the same closed
+    /// queue. Only the caller that removes it reduces `count`.
     fn remove(&self, closed: &Arc<Queue>) {
         let destination = closed.destination();
         let removed = self.map.remove_if(destination.as_str(), |_, queue| Arc::ptr_eq(queue, closed));

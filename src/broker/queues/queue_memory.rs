@@ -41,7 +41,7 @@ impl QueueMemory {
     }
 
     /// Charges the queue itself to `budget`, because the queue has no consumers and exists only for its messages.
-    /// Otherwise queues without consumers could fill the share of subscriptions, and no consumer could subscribe to
+    /// Otherwise queues without consumers could fill the share of subscriptions. No consumer could then subscribe to
     /// drain them.
     pub(crate) fn charge_to(&mut self, budget: &Arc<Budget>) {
         self.own = budget.charge(self.own.bytes());

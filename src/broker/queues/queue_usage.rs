@@ -38,11 +38,13 @@ impl QueueUsage {
         let QueueUsage { messages, bytes: used } = self;
         let &Options { queue_messages_max, queue_bytes_max, .. } = options;
         if messages >= queue_messages_max {
-            let usage = format!("The queue {name:?} has {messages} messages");
+            let usage = format!("The queue {name:?} is full: it has {messages} messages");
             return Err(BrokerError::full("queue-messages-max", queue_messages_max, &usage));
         }
         if bytes > queue_bytes_max.saturating_sub(used) {
-            let usage = format!("The queue {name:?} has {used} bytes, and the message has {bytes} bytes");
+            let usage = format!(
+                "The queue {name:?} has no space for a message of {bytes} bytes: it already has {used} bytes"
+            );
             return Err(BrokerError::full("queue-bytes-max", queue_bytes_max, &usage));
         }
         Ok(())

@@ -221,7 +221,7 @@ fn commit_over_the_memory_limit_is_rejected_and_no_step_is_applied() {
     let broker_error = commit_sends(1000).expect_err("ten times the memory limit");
     assert_eq!(broker_error.limit, MEMORY);
     assert!(
-        broker_error.detail.contains("No step of the transaction was applied"),
+        broker_error.detail.contains("The broker applied no step of the transaction"),
         "{}",
         broker_error.detail
     );

@@ -1,8 +1,9 @@
 //! Versions that change when a pattern that might match a topic is added or removed.
 //!
 //! A pattern matches only topics that begin with the segments before its first wildcard. The first two of these
-//! segments are the *prefix* of the pattern; it is shorter if there are fewer. Each prefix has a counter of the
-//! patterns that were added or removed. A topic reads the counters of all prefixes that a matching pattern can have:
+//! segments are the *prefix* of the pattern. If there are fewer than two, the prefix is shorter. Each prefix has a
+//! counter of the patterns that were added or removed. A topic reads the counters of all prefixes that a matching
+//! pattern can have:
 //!
 //! | pattern | prefix | topic | prefixes whose counters the topic reads |
 //! |---|---|---|---|

@@ -8,10 +8,10 @@
 //!
 //! Matching a name visits each node at most once, even if `**` can match in many ways, see [`walk`].
 //!
-//! A topic caches the groups that match it, together with their versions ([`PatternVersions`]). It is matched again
-//! after a group that might match it was added or removed. Members are added and removed under the lock of their group,
-//! and a publisher holds this lock while it pushes. Nothing is therefore pushed to a subscription after it was dropped.
-//! A topic may still cache a group that was removed. Such a group is empty, and keeps no outbound queue alive.
+//! A topic caches the groups that match it, together with their versions ([`PatternVersions`]). The topic is matched
+//! again after a group that might match it was added or removed. Members are added and removed under the lock of their
+//! group, and a publisher holds this lock while it pushes. Nothing is therefore pushed to a subscription after it was
+//! dropped. A topic may still cache a group that was removed. Such a group is empty, and keeps no outbound queue alive.
 
 mod pattern_group;
 mod trie;

@@ -18,7 +18,7 @@ pub(crate) struct SubscriberList {
     infos: Vec<SubscriberInfo>,
     /// The index of the member in each slot.
     indexes: Slab<usize>,
-    /// The charge for the lists; `None` if they are not charged.
+    /// The charge for the lists. `None` if they are not charged.
     memory: Option<Charge>,
 }
 

@@ -1,6 +1,6 @@
 //! All topics of one family by name, and its pattern subscriptions.
 //!
-//! The map's guards are never held while a topic is locked or the map is accessed again.
+//! Code that holds a guard of the map locks no topic and does not access the map again.
 
 use super::fan_out::FanOutResult;
 use super::patterns::{Matched, Membership, Patterns};
@@ -27,7 +27,7 @@ pub(crate) struct Topics {
     patterns: Patterns,
     /// The gauge of topics with a subscriber by name.
     gauge: Gauge,
-    /// The budget to which topics are charged; `None` if they are not charged.
+    /// The budget to which topics are charged. `None` if they are not charged.
     share: Option<Arc<Budget>>,
 }
 
@@ -177,8 +177,8 @@ impl Topics {
         self.map.get(destination.as_str()).map(|topic| topic.clone())
     }
 
-    /// Creates the topic of a name that has subscribers only by pattern, because the lock of a topic defines the order
-    /// of its messages. Returns `None` if no pattern matches.
+    /// Creates the topic of a name that has subscribers only by pattern. The topic is needed because its lock defines
+    /// the order of its messages. Returns `None` if no pattern matches.
     fn create_for_patterns(&self, destination: &Destination) -> Option<Arc<Topic>> {
         let mut matched = Matched::default();
         self.patterns.update(&mut matched, destination);
@@ -189,7 +189,7 @@ impl Topics {
         Some(self.map.entry(destination.text().clone()).or_insert_with(create).clone())
     }
 
-    /// Removes a closed topic from the map, unless a new topic of that name is already there.
+    /// Removes a closed topic from the map. Keeps a new topic of that name.
     fn remove(&self, closed: &Arc<Topic>) {
         self.map.remove_if(closed.destination().as_str(), |_, topic| Arc::ptr_eq(topic, closed));
     }

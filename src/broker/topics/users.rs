@@ -1,8 +1,8 @@
 //! Publishing to users: to all sessions of each user, or to one session.
 //!
 //! A user's destination, such as `/user/alice/queue/x`, is a topic in a separate family. All sessions of a user
-//! subscribe to the same topic. A message to `/user/~ID/queue/x`, which names a session, is routed to the topic of the
-//! session's user (if the session has one), but only this session gets it.
+//! subscribe to the same topic. A message to `/user/~ID/queue/x` names a session. If the session has a user, the
+//! message is routed to the topic of this user. Only the named session gets the message.
 
 use super::fan_out::FanOutResult;
 use super::topic_map::Topics;

@@ -6,17 +6,17 @@
 //!          └──────────────┴──────────────────┴─ rejected: reserved space is released; no client saw a step
 //! ```
 //!
-//! There are three passes over the steps. The first two do everything that can fail. In the first pass, deliveries to
-//! settle must be outstanding. After it, the byte budget must have memory for everything that the steps add: messages,
-//! and entries in the outbound queues of their receivers. In the second pass, queues reserve space for each message.
-//! The third pass applies the steps in order, and cannot fail: the deliveries belong to subscriptions of the committing
-//! session, so that no other client can settle them, and no other client can use the reserved space.
+//! There are three passes over the steps. The first two do everything that can fail. The first pass checks that the
+//! deliveries to settle are outstanding. After it, the byte budget must have memory for the messages of the steps, and
+//! for the entries in the outbound queues of their receivers. In the second pass, queues reserve space for each
+//! message. The third pass applies the steps in order and cannot fail. The deliveries belong to the committing session,
+//! so no other client can settle them. No other client can use the reserved space either.
 //!
-//! The caller passes one step at a time and may do other work in between, because a transaction can be far more work
-//! than a connection may do in one poll. No lock is held between two steps. The messages of a transaction keep their
-//! order, and messages of other clients may come between them. The memory that is reserved for a step is released when
-//! the step is applied, because the step's messages are charged from then on. A queue with a reservation is not
-//! removed. A temporary queue may be closed during the COMMIT. Messages to it are then dropped and counted.
+//! The caller passes one step at a time and may do other work in between. A transaction can be far more work than a
+//! connection may do in one poll. No lock is held between two steps. The messages of a transaction keep their order,
+//! and messages of other clients may come between them. When a step is applied, its reserved memory is released,
+//! because its messages are charged from then on. A queue with a reservation is not removed. A temporary queue may be
+//! closed during the COMMIT. Messages to it are then dropped and counted.
 
 use super::estimate::Estimate;
 use super::step::TransactionStep;
@@ -34,10 +34,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A transaction that is being committed. The caller calls [`Commit::check`] for each step, then [`Commit::admit`]
-/// once, then [`Commit::reserve`] for each step, and then [`Commit::apply`] for each step, always in the same order of
-/// steps. If a call fails, the caller may call only [`Commit::release_step`]. Dropping a commit releases everything
-/// that is reserved for steps that were not applied, in one go.
+/// A transaction that is being committed. The caller makes these calls, always in the same order of steps:
+///
+/// 1. [`Commit::check`] for each step
+/// 2. [`Commit::admit`] once
+/// 3. [`Commit::reserve`] for each step
+/// 4. [`Commit::apply`] for each step
+///
+/// If a call fails, the caller may call only [`Commit::release_step`]. Dropping a commit releases at once what is
+/// reserved for steps that were not applied.
 pub struct Commit {
     shared: Arc<BrokerState>,
     estimate: Estimate,
@@ -166,8 +171,8 @@ impl Commit {
         Err(BrokerError {
             summary: "unknown delivery",
             detail: format!(
-                "The transaction acknowledges a message of {:?} that is not outstanding, or acknowledges it twice. \
-                 No step of the transaction was applied. Acknowledge each delivery once.",
+                "The transaction acknowledges a message of {:?} twice, or a message that does not wait for an \
+                 acknowledgement. The broker applied no step of the transaction. Acknowledge each delivery once.",
                 queue.destination().as_str()
             ),
             limit: None,

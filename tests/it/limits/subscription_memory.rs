@@ -330,7 +330,7 @@ on_each_wire! {
         let report = soft.frame("MESSAGE");
         assert_eq!(report.expect_header("receipt-id"), "7");
         assert_eq!(report.expect_header("message"), "memory limit reached");
-        assert!(report.text().contains("No step of the transaction was applied"), "{report:?}");
+        assert!(report.text().contains("The broker applied no step of the transaction"), "{report:?}");
         assert_eq!((broker.metric("deliveries_total"), broker.metric("queues")), (1, 0), "only the error");
         soft.publish("/topic/none", "and the session goes on");
         sender.publish("/topic/b", "hi");

@@ -1,7 +1,7 @@
 //! Matching one name against the trie of patterns.
 //!
-//! A node is visited with a set of *positions*: the set contains `i` if the path to the node matches the first `i`
-//! segments of the name. A name has few segments, so a set is an integer with one bit for each position. Following an
+//! The walk visits a node with a set of *positions*. The set contains `i` if the path to the node matches the first `i`
+//! segments of the name. A name has few segments, so a set is an integer with one bit for each position. To follow an
 //! edge to a child is one operation on this integer:
 //!
 //! | edge | positions of the child |
@@ -10,8 +10,8 @@
 //! | `*` | `i + 1` for each position `i` of the parent |
 //! | `**` | the lowest position of the parent, and all positions above it |
 //!
-//! A pattern matches if the set of its last node contains the number of segments of the name. Each node has one parent
-//! and is visited at most once, so that the cost of matching a name is bounded by the number of nodes.
+//! A pattern matches if the set of its last node contains the number of segments of the name. Each node has one parent,
+//! so the walk visits it at most once. The number of nodes therefore bounds the cost of matching a name.
 
 use super::pattern_group::PatternGroup;
 use super::trie::{NodeId, ROOT, Trie};
