@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Logs that the client has signed in, at the given level. A macro, because `tracing` needs a constant level.
+/// Logs that the client has signed in, at the given level. This is a macro, because `tracing` needs a constant level.
 macro_rules! log_signed_in {
     ($level:ident, $connection:expr, $agent:expr) => {
         tracing::$level!(
@@ -80,8 +80,8 @@ impl<W: Wire> Connection<W> {
             Some(PendingAuthentication { future, kind: AuthenticationKind::Renewal(receipt) });
     }
 
-    /// Tells the pending login that the client's input has ended, if it has. If the throttle delays the login, the
-    /// login then fails at once, so that the connection permit is released.
+    /// Tells the pending login whether the client's input has ended. If it has ended and the throttle delays the login,
+    /// the login fails at once. This releases the connection permit.
     pub(super) fn notify_input_ended(&self) {
         if let Some(PendingAuthentication { kind: AuthenticationKind::Login { input_ended, .. }, .. }) =
             &self.pending_authentication
@@ -119,7 +119,7 @@ impl<W: Wire> Connection<W> {
         true
     }
 
-    /// Logs that the client has signed in: at debug for an address in `health-check-from`, otherwise at info.
+    /// Logs at info that the client has signed in. For an address in `health-check-from`, logs at debug.
     fn log_signed_in(&self, agent: Option<&str>) {
         if self.context.is_health_check(self.address) {
             log_signed_in!(debug, self, agent);
@@ -129,7 +129,7 @@ impl<W: Wire> Connection<W> {
     }
 
     /// Logs a failed login or token check. A source that cannot be reached causes a separate warning. If a client fails
-    /// again and again, the log shows its first failures and sums up the others ([`super::log::logins`]).
+    /// again and again, the log shows its first failures and the number of the others ([`super::log::logins`]).
     fn log_failed_login(&mut self, refused: &LoginError, now: Instant) {
         let (reason, address, log) = (refused.reason.as_str(), self.address, &self.context.login_log);
         let is_logged = match refused.cause {
@@ -163,8 +163,8 @@ impl<W: Wire> Connection<W> {
         self.registration = Some(self.context.broker.register_session(&self.outbound_queue, now));
     }
 
-    /// Ends the session if the client's token has expired. Otherwise, if the rules or users have changed since the last
-    /// check, applies the current rules and the current account of the user.
+    /// Ends the session if the client's token has expired. If the rules or users have changed since the last check,
+    /// applies the current rules and the current account of the user.
     pub(super) fn recheck_access(&mut self, now: Instant) {
         if !self.established || self.ending.is_some() {
             return;

@@ -6,8 +6,8 @@ use crate::wire::Wire;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// Maximum size in bytes of the answers (RECEIPT and ERROR, not MESSAGE) that the client has not read. From this size
-/// on, the connection does not read from the client.
+/// Maximum size in bytes of the answers that the client has not read. Answers are RECEIPT and ERROR, not MESSAGE. From
+/// this size on, the connection does not read from the client.
 const UNREAD_BYTES_MAX: usize = 256 * 1024;
 /// Time for which the connection waits for the end of the input after the output failed.
 const LAST_INPUT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -57,19 +57,19 @@ impl<W: Wire> Connection<W> {
         Poll::Ready(())
     }
 
-    /// Returns whether the client sends nothing more. The remaining input is then finite, so that throttling it would
-    /// only delay the end of the connection.
+    /// Returns whether the client sends nothing more. The remaining input is then finite, and throttling it would only
+    /// delay the end of the connection.
     fn input_has_ended(&self) -> bool {
         self.input_ended.is_some() || self.output_failed.is_some() || self.wire.input_has_ended()
     }
 
-    /// Returns the time at which the client counts as stalled, unless it reads some of the pending output before.
+    /// Returns the time at which the client counts as stalled if it reads nothing of the pending output until then.
     pub(super) fn stalls_at(&self) -> Option<Instant> {
         (self.out.pending() > 0).then(|| self.progress_at + self.context.options.stall_timeout)
     }
 
-    /// Returns the time until which the connection reads after its output failed. What made the write fail also ends
-    /// the input, but the runtime may report the failed write before input that has arrived already.
+    /// Returns the time until which the connection reads after its output failed. A broken connection ends both output
+    /// and input. The runtime may report the failed write before the input that has already arrived.
     pub(super) fn last_input_deadline(&self) -> Option<Instant> {
         self.output_failed.map(|at| at + LAST_INPUT_TIMEOUT)
     }

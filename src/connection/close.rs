@@ -6,20 +6,20 @@
 //!    +-- socket failed, or time is up ------------------------------------------------------+
 //! ```
 //!
-//! The outbound queue is closed first: from then on, the broker gives this connection no more deliveries. Next, unsent
+//! The outbound queue is closed first, so that the broker gives this connection no more deliveries. Next, unsent
 //! deliveries are requeued, and the remaining steps of a COMMIT are applied. Last, subscriptions and temporary queues
-//! are dropped one by one. All this may take several polls. If the task is dropped in the meantime, the values that it
-//! still holds are released at once.
+//! are dropped one by one. The steps may take several polls. If the task is dropped in the meantime, the drop releases
+//! the remaining values at once.
 //!
 //! Deliveries that the client has not settled return to their work queues. If the client was lost, one delivery of each
-//! subscription counts as failed: the oldest that was sent to the client and not settled. All others are requeued
-//! without counting.
+//! subscription counts as failed. It is the oldest one that was sent to the client and not settled. The others do not
+//! count as failed.
 //!
 //! Flushing ends when the client has read nothing for `linger`, and after [`FLUSH_LINGERS`] times `linger` in any case.
-//! For a connection that the stopping broker closes, it ends when the drain time is over.
+//! If the broker is stopping, flushing ends when the drain time is over.
 //!
-//! If the broker closed a socket with unread input, the system would reset the connection, and the last frame could be
-//! lost on its way. Therefore the connection reads and discards input until the client closes its side, too.
+//! A socket that is closed with unread input resets the connection. The last frame could then be lost on its way.
+//! Therefore the connection reads and discards input until the client closes its side, too.
 
 use super::state::Connection;
 use super::state::ending::{Ending, Phase};
@@ -45,7 +45,7 @@ impl<W: Wire> Connection<W> {
             return;
         }
         self.finish_session(closing, now);
-        // Keep each subscription that has messages in the output until these are written: before that, the broker must
+        // Keep each subscription that has messages in the output until these are written. Until then, the broker must
         // not give the messages to another client.
         let keys_in_output = self.keys_in_output();
         self.subscriptions.move_to(&mut self.ending_subscriptions, |key| keys_in_output.contains(&key));
@@ -92,14 +92,14 @@ impl<W: Wire> Connection<W> {
         self.ending = Some(Box::new(Ending { closing, until: now, phase: Phase::Done, unsent }));
     }
 
-    /// Ends the session, unless it has ended already. Settles the deliveries that the client was working on as lost.
+    /// Ends the session if it has not ended yet. Settles the deliveries that the client was working on as lost.
     fn finish_session(&mut self, closing: Closing, now: Instant) {
         let lost = self.session.finish(closing);
         self.count_lost(&lost, now);
     }
 
     /// Settles the deliveries that the client was working on as lost: they are requeued and count as failed. Leaves out
-    /// deliveries that are not written yet, because the client has not received them.
+    /// unwritten deliveries, because the client has not received them.
     pub(super) fn count_lost(&mut self, deliveries: &[(Key, Tag)], now: Instant) {
         if deliveries.is_empty() {
             return;
@@ -163,7 +163,7 @@ impl<W: Wire> Connection<W> {
             } else if self.temp_queues.last().is_none_or(|temp| temp.close_partly(RELEASE_STEP)) {
                 self.temp_queues.pop();
             }
-            // The client is not stalled while the broker is busy with releasing.
+            // The client is not stalled while the broker releases.
             self.progress_at = now;
         }
         self.temp_queues = Vec::new();

@@ -25,8 +25,8 @@ use std::time::Instant;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-/// The memory for unauthenticated clients is the byte budget divided by this number. It comes in addition to the byte
-/// budget and is not a part of it.
+/// The memory for unauthenticated clients is the byte budget divided by this number. It is an addition to the byte
+/// budget, not a part of it.
 const UNAUTHENTICATED_DIVISOR: usize = 16;
 
 /// The state that all connections share.
@@ -44,7 +44,7 @@ pub struct ConnectionContext {
     pub input: Arc<InputShare>,
     /// The memory for the request lines and headers of HTTP requests.
     pub heads: Arc<HeadMemory>,
-    /// Limits the log lines about unfinished input that was rejected.
+    /// Limits the log lines about rejected unfinished input.
     pub(super) input_rejections: InputRejections,
     /// The metrics of the broker.
     pub metrics: Arc<Metrics>,
@@ -234,13 +234,13 @@ impl ConnectionContext {
         self.drain_until.get().is_some()
     }
 
-    /// Returns the time by which clients must be disconnected; `None` unless the broker is stopping.
+    /// Returns the time by which clients must be disconnected. Returns `None` if the broker is not stopping.
     pub(super) fn drain_until(&self) -> Option<Instant> {
         self.drain_until.get().copied()
     }
 
-    /// Registers the outbound queue of a connection, so that the connection is woken when the broker stops or when
-    /// rules or users change. Returns the number under which it is registered.
+    /// Registers the outbound queue of a connection. The connection is then woken when the broker stops, or when rules
+    /// or users change. Returns the number of the registration.
     pub(super) fn register(&self, outbound_queue: &Arc<OutboundQueue>) -> u64 {
         let number = self.next_connection_number.fetch_add(1, Ordering::Relaxed);
         self.outbound_queues.insert(number, Arc::downgrade(outbound_queue));

@@ -14,13 +14,13 @@ use stompbox_frames::stomp::{Command, Frame};
 
 const MEMORY_OPTION: &str = "memory-bytes-max";
 const STALL_OPTION: &str = "stall-timeout";
-const NO_MEMORY: &str = "The memory of the broker is full (memory-bytes-max). Send again when consumers have \
-                         caught up, or raise memory-bytes-max.";
+const NO_MEMORY: &str = "The memory of the broker is full (memory-bytes-max). Send again later, or raise \
+                         memory-bytes-max.";
 /// Maximum number of bytes that are read from a client during its authentication, in order to detect that it has left.
 const READ_AHEAD_BYTES_MAX: usize = 16 * 1024;
 
 impl<W: Wire> Connection<W> {
-    /// Handles buffered frames, then reads once unless reading is paused. Returns whether there was any progress.
+    /// Handles buffered frames. Then reads once if reading is not paused. Returns whether there was any progress.
     pub(super) fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let before = self.frames_received;
         let mut progressed = self.handle_frames(cx, now);
@@ -133,7 +133,7 @@ impl<W: Wire> Connection<W> {
     }
 
     /// Charges the unfinished frame that is buffered. If there is no memory for it, ends the connection. If other input
-    /// may be dropped to make room for it, the connection does not read until then ([`Growth::RetryAt`]).
+    /// may be dropped later to make room for it, the connection does not read until then ([`Growth::RetryAt`]).
     fn admit_input(&mut self, cx: &mut Context<'_>, now: Instant) {
         if self.input.grow(self.input_bytes(), now) == Growth::Rejected {
             return self.end_out_of_memory(now);
@@ -207,18 +207,18 @@ impl<W: Wire> Connection<W> {
     /// Closes a connection whose unfinished input exceeds the memory for input.
     pub(super) fn end_out_of_memory(&mut self, now: Instant) {
         let detail = if !self.established {
-            "The memory for unauthenticated clients is full (a part of memory-bytes-max). Send CONNECT without delay, \
-             reconnect later, or raise memory-bytes-max."
+            "The memory for unauthenticated clients is full (a sixteenth of memory-bytes-max). Send CONNECT without \
+             delay, reconnect later, or raise memory-bytes-max."
                 .to_owned()
         } else if self.context.budget.is_exhausted() {
             NO_MEMORY.to_owned()
         } else {
             format!(
-                "{} bytes of an unfinished frame have arrived, and the memory for the input of all clients is full ({} \
-                 bytes, a quarter of memory-bytes-max). Send the frame again later, send smaller frames, or raise \
+                "The memory for the input of all clients is full ({} bytes, a quarter of memory-bytes-max). {} bytes \
+                 of this client's frame have arrived. Send the frame again later, send smaller frames, or raise \
                  memory-bytes-max.",
-                self.input_bytes(),
-                self.context.input.budget().bytes_max()
+                self.context.input.budget().bytes_max(),
+                self.input_bytes()
             )
         };
         self.end_input(MEMORY_OPTION, &detail, now);
@@ -227,9 +227,8 @@ impl<W: Wire> Connection<W> {
     /// Closes a connection whose unfinished input was dropped to free memory for other clients.
     pub(super) fn end_for_dropped_input(&mut self, now: Instant) {
         let detail = format!(
-            "{} bytes of an unfinished frame have arrived, the rest stalled, and the memory was needed for other \
-             clients (a part of memory-bytes-max is reserved for unfinished frames). Send frames without pauses, or \
-             raise memory-bytes-max.",
+            "The frame stalled after {} bytes, and other clients needed the memory (a quarter of memory-bytes-max). \
+             Send frames without pauses, or raise memory-bytes-max.",
             self.input_bytes()
         );
         self.end_input(MEMORY_OPTION, &detail, now);
@@ -238,8 +237,8 @@ impl<W: Wire> Connection<W> {
     /// Closes a connection whose unfinished input has stalled for too long.
     pub(super) fn end_for_stalled_input(&mut self, now: Instant) {
         let detail = format!(
-            "{} bytes of an unfinished frame have arrived, but fewer than {HELD_BYTES_MIN} of them in the last {} \
-             seconds (stall-timeout). Send frames without pauses, or raise stall-timeout.",
+            "The frame stalled after {} bytes. Fewer than {HELD_BYTES_MIN} bytes arrived in the last {} seconds \
+             (stall-timeout). Send frames without pauses, or raise stall-timeout.",
             self.input_bytes(),
             self.context.options.stall_timeout.as_secs_f64()
         );

@@ -53,7 +53,10 @@ pub async fn accept(listener: &TcpListener, options: &Options) -> (TcpStream, So
             },
             Err(error) if affects_only_one_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "cannot accept connections; raise the open-file limit or lower connections-max");
+                tracing::warn!(
+                    %error,
+                    "cannot accept connections. Raise the open-file limit, or lower connections-max."
+                );
                 tokio::time::sleep(ACCEPT_BACKOFF).await;
             }
         }
@@ -86,9 +89,9 @@ fn set_socket_options(stream: &TcpStream, options: &Options) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns a number of whole seconds from 0 to a third of `time`, derived from the client's port. It keeps thousands of
-/// connections that were opened at once from being probed at once: the system would drop some of the packets and take
-/// the missing answers for silent clients.
+/// Returns a number of whole seconds from 0 to a third of `time`, derived from the client's port. Without it, the
+/// system would probe thousands of connections that were opened together at the same moment. It would drop some of the
+/// packets, and take the missing answers for silent clients.
 fn keepalive_jitter(stream: &TcpStream, time: Duration) -> Duration {
     let port = stream.peer_addr().map_or(0, |peer| u64::from(peer.port()));
     Duration::from_secs(port % (time.as_secs() / 3 + 1))
@@ -123,9 +126,8 @@ fn serve_client(context: &Arc<ConnectionContext>, stream: TcpStream, permit: Con
     context.tasks.spawn(served);
 }
 
-/// Sends `answer` to a rejected client, waits up to one second for the client to close, and closes the socket. The task
-/// for this holds nothing but the socket. Closes the socket at once if [`REJECTIONS_MAX`] clients are being rejected
-/// already.
+/// Sends `answer` to a rejected client, waits up to one second for the client to close, and closes the socket. A task
+/// that holds only the socket does this. If [`REJECTIONS_MAX`] such tasks run already, closes the socket at once.
 pub fn reject(
     context: &ConnectionContext,
     mut stream: TcpStream,

@@ -13,9 +13,9 @@
 //! ```
 //!
 //! # Memory of an idle connection
-//! An idle connection has no read buffer (it borrows the buffer of the worker thread for each read), no write buffer
-//! (freed when everything is written) and no decoder buffer (freed when no frame has begun). A WebSocket connection
-//! with one subscription uses:
+//! An idle connection has no buffers. For each read it borrows the read buffer of the worker thread. It frees the write
+//! buffer when everything is written, and the decoder buffer when no frame has begun. A WebSocket connection with one
+//! subscription uses:
 //!
 //! | what | bytes |
 //! |---|---|
@@ -25,13 +25,13 @@
 //! | subscription: in the connection, the session and the subscriber list | 400 |
 //! | the runtime's registration of the socket | 256 |
 //!
-//! With the rounding of the allocator, this was 3.2 KiB of resident memory for each connection, measured with 9,900
-//! connections (release build, jemalloc). If a buffer is not freed, the use exceeds 6 KiB, and
+//! With the rounding of the allocator, each connection took 3.2 KiB of resident memory. This was measured with 9,900
+//! connections, with a release build and jemalloc. If a buffer is not freed, the use exceeds 6 KiB, and
 //! `tests/it/limits/idle.rs` fails.
 //!
-//! A SockJS session over HTTP took 23.5 KiB (measured with 4,000 streams). It uses two HTTP connections: one on which
-//! it receives, and one on which it has sent. For each of them, hyper keeps one page for reading request heads, one
-//! page for writing response heads, and some 3 KiB of its own state.
+//! A SockJS session over HTTP took 23.5 KiB, measured with 4,000 streams. The session uses two HTTP connections: one on
+//! which it receives, and one on which it has sent. For each of them, hyper keeps a page for request heads, a page for
+//! response heads, and some 3 KiB of state.
 
 mod authentication;
 mod backpressure;

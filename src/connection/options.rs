@@ -18,8 +18,8 @@ pub struct Options {
     pub limits: Limits,
     /// Maximum size of the unsettled messages of one consumer of a work queue, in bytes (`prefetch-bytes`).
     pub prefetch_bytes: usize,
-    /// Time after which a client is closed if it reads nothing although data waits for it, or if an unfinished frame
-    /// makes no progress (`stall-timeout`).
+    /// Time after which a stalled connection is closed (`stall-timeout`). A connection is stalled if its client does
+    /// not read data that waits, or if an unfinished frame makes no progress.
     pub stall_timeout: Duration,
     /// Whether an LF follows the NUL of each frame over TCP (`trailing-lf`).
     pub trailing_lf: bool,
@@ -33,7 +33,7 @@ pub struct Options {
     pub tcp_keepalive: Duration,
     /// Maximum number of connections that wait to be accepted (`backlog`).
     pub backlog: i32,
-    /// Whether TCP clients are sent an ERROR frame when the broker stops (`shutdown-error`).
+    /// Whether the broker sends TCP clients an ERROR frame when it stops (`shutdown-error`).
     pub shutdown_error: bool,
     /// Networks from which health checks may connect (`health-check-from`).
     pub health_check_from: Networks,

@@ -1,5 +1,5 @@
-//! The writing side of a connection: takes deliveries out of the outbound queue, encodes them as frames, and writes the
-//! frames to the socket.
+//! The writing side of a connection. It takes deliveries out of the outbound queue, encodes them as frames, and writes
+//! the frames to the socket.
 
 use super::state::Connection;
 use crate::broker::Settlement;
@@ -69,8 +69,8 @@ impl<W: Wire> Connection<W> {
     }
 
     /// Closes the connection as a slow consumer if the byte budget is nearly used up and the client does not
-    /// acknowledge broadcasts. Otherwise unacknowledged broadcasts could use up the memory, so that the broker would
-    /// reject messages of publishers. Deliveries of work queues do not count, because prefetch limits their number.
+    /// acknowledge broadcasts. Without this limit, such broadcasts could use up the memory, and the broker would reject
+    /// messages of publishers. Deliveries of work queues do not count, because prefetch limits their number.
     fn end_near_budget(&mut self, now: Instant) {
         if self.session.held_bytes() <= UNSETTLED_BYTES {
             return;
@@ -83,8 +83,8 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Returns whether the wire can carry the message unchanged. Only broadcasts are skipped here: a work queue gives a
-    /// message that this client's wire cannot carry to another consumer.
+    /// Returns whether the wire can carry the message unchanged. Only broadcasts are skipped here. If this client's
+    /// wire cannot carry a message of a work queue, the queue gives the message to another consumer.
     fn carries(&mut self, delivery: &Delivery) -> bool {
         let carries = self.wire.carries_binary() || delivery.message.is_text();
         if !carries {

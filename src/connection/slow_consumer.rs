@@ -16,28 +16,28 @@ impl<W: Wire> Connection<W> {
         self.context.metrics.limit_hit(option);
         let detail = match slowness {
             Slowness::Overflow => format!(
-                "More than {} bytes were waiting for this client, which exceeds {option}. Unsent messages were \
-                 dropped. Read faster, subscribe to fewer destinations, or raise {option}.",
+                "More than {} bytes waited for this client ({option}). The broker dropped unsent messages. Read \
+                 faster, subscribe to fewer destinations, or raise {option}.",
                 self.context.outbound_queue.outbound_queue_bytes_max
             ),
             Slowness::Stalled => format!(
-                "This client read nothing for {:?} ({option}) while at least {} bytes were waiting for it. Unsent \
-                 messages were dropped. Read without long pauses, or raise {option}.",
+                "This client read nothing for {:?} ({option}). At least {} bytes waited for it. The broker dropped \
+                 unsent messages. Read without long pauses, or raise {option}.",
                 self.context.options.stall_timeout,
                 self.out.pending()
             ),
             Slowness::Unsettled(key) => self.session.too_many_unsettled(key),
             Slowness::UnsettledBytes => format!(
                 "{} deliveries to this session wait for an ACK or NACK. They use {} bytes, and {option} allows {}. \
-                 Unsent messages were dropped. Acknowledge messages as they are handled, subscribe with ack:auto, or \
-                 raise {option}.",
+                 The broker dropped unsent messages. Acknowledge messages as they are handled, subscribe with \
+                 ack:auto, or raise {option}.",
                 self.session.unsettled(),
                 self.session.held_bytes(),
                 self.context.session.subscription_bytes_max
             ),
             Slowness::UnsettledMemory => format!(
-                "{} broadcast messages wait for an ACK or NACK. The broker uses {} bytes of memory, which is almost as \
-                 much as {option} allows. Unsent messages were dropped. Acknowledge messages as they are handled, \
+                "{} broadcast messages wait for an ACK or NACK. The memory of the broker is nearly full: it uses {} \
+                 bytes ({option}). The broker dropped unsent messages. Acknowledge messages as they are handled, \
                  subscribe with ack:auto, or raise {option}.",
                 self.session.unsettled_broadcasts(),
                 self.context.budget.used()

@@ -34,14 +34,14 @@ use stompbox_frames::stomp::Decoder;
 /// The connection of one client.
 ///
 /// `repr(C)` keeps the fields in this order. The fields that every poll of a receiver uses come first, so that they
-/// share few cache lines: with many connections, each cache line is a cache miss. Only the socket, in `wire`, is used
-/// as often and comes later.
+/// share few cache lines. With many connections, each cache line is a cache miss. The socket in `wire` is used as
+/// often, but comes later.
 #[repr(C)]
 pub(super) struct Connection<W> {
     pub(super) context: Arc<ConnectionContext>,
     pub(super) outbound_queue: Arc<OutboundQueue>,
-    /// Time at which the stall clock last restarted: the socket accepted bytes, nothing waited to be written, or the
-    /// wire was not writable.
+    /// Time at which the stall clock last restarted. It restarts when the socket accepts bytes, when nothing waits to
+    /// be written, or when the wire is not writable.
     pub(super) progress_at: Instant,
     /// Time at which the connection acts on a timeout that it has detected, if the timeout still applies then.
     pub(super) timeout_confirmed_at: Option<Instant>,

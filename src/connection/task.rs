@@ -8,11 +8,11 @@
 //! ```
 //!
 //! Reading pauses (backpressure):
-//! - while an authentication is pending, except to detect that the client has left;
-//! - while a COMMIT is in progress, or parked frames are checked against new rules;
-//! - while the connection waits for slow receivers of messages that it published (`slow-consumer-grace`);
-//! - while the byte budget is nearly used up;
-//! - while the client does not read its answers.
+//! - while an authentication is pending, except to detect that the client has left
+//! - while a COMMIT is in progress, or parked frames are checked against new rules
+//! - while the connection waits for slow receivers of messages that it published (`slow-consumer-grace`)
+//! - while the byte budget is nearly used up
+//! - while the client does not read its answers
 //!
 //! Writing never waits for reading.
 
@@ -48,8 +48,8 @@ pub fn serve<W: Wire>(context: Arc<ConnectionContext>, wire: W, peer: Peer) -> C
     ConnectionTask { connection, permit: Some(permit) }
 }
 
-/// The task that serves one client. It is not an `async fn`, because the future of an `async fn` would store the
-/// arguments in addition to the connection that is created from them.
+/// The task that serves one client. It is not an `async fn`. The future of an `async fn` would store the arguments in
+/// addition to the connection.
 pub struct ConnectionTask<W> {
     connection: Connection<W>,
     permit: Option<ConnectionPermit>,
@@ -110,7 +110,7 @@ impl<W: Wire> Connection<W> {
             self.recheck_access(now);
             let writable = self.output_failed.is_none() && self.wire.poll_ready(cx).is_ready();
             if self.out.pending() == 0 || !writable {
-                // Without pending output, or with a wire that is not writable, the client is not stalled: the stall
+                // Without pending output, or with a wire that is not writable, the client is not stalled. The stall
                 // clock restarts.
                 self.progress_at = now;
             }
@@ -121,8 +121,8 @@ impl<W: Wire> Connection<W> {
             progressed |= self.write(cx, now) && batch_bytes == 0;
             progressed |= self.poll_authentication(cx, now);
             progressed |= self.read(cx, now);
-            // Check timeouts after reading. If the process was suspended, input has arrived in the meantime and must be
-            // handled before the connection concludes that the client was silent.
+            // Check timeouts after reading. If the process was suspended, input may have arrived in the meantime. It
+            // must be handled before the connection concludes that the client was silent.
             let pending = self.out.pending();
             self.handle_timeouts(now);
             if self.ending.is_some() {
@@ -166,12 +166,12 @@ impl<W: Wire> Connection<W> {
     }
 
     /// Charges the memory that the connection holds outside the outbound queue, if it is more than a few small frames.
-    /// Returns `false` if the client is unauthenticated, holds charged memory, and the memory for unauthenticated
-    /// clients is used up.
+    /// Returns `false` if an unauthenticated client holds charged memory while the memory for unauthenticated clients
+    /// is full.
     pub(super) fn charge_held_memory(&mut self) -> bool {
         adjust(&mut self.held_charge, self.out.held_bytes() + self.session.held_bytes());
         let input_bytes = self.input_bytes();
-        // Complete frames that wait because reading is paused are charged and never rejected. Other input is charged
+        // While reading is paused, complete frames wait. They are charged and never rejected. Other input is charged
         // before it grows, so that its charge can only shrink here.
         if self.ignores_input() {
             self.input.finish();
@@ -195,7 +195,7 @@ impl<W: Wire> Connection<W> {
             self.timeout_confirmed_at = None;
             return;
         }
-        // Act on a timeout only if it still applies after `TIMEOUT_CONFIRMATION`: a process that was suspended notices
+        // Act on a timeout only if it still applies after `TIMEOUT_CONFIRMATION`. A process that was suspended notices
         // the elapsed time before it reads the input that arrived in the meantime.
         match self.timeout_confirmed_at {
             None => return self.timeout_confirmed_at = Some(now + TIMEOUT_CONFIRMATION),
@@ -242,8 +242,7 @@ impl<W: Wire> Connection<W> {
     }
 }
 
-/// Changes a charge to `bytes` if the difference is at least [`HELD_BYTES_MIN`]. A total of fewer bytes is not charged
-/// at all.
+/// Changes a charge to `bytes` if the difference is at least [`HELD_BYTES_MIN`]. Fewer bytes in total are not charged.
 fn adjust(charge: &mut Charge, bytes: usize) {
     let bytes = if bytes < HELD_BYTES_MIN { 0 } else { bytes };
     if bytes.abs_diff(charge.bytes()) >= HELD_BYTES_MIN || bytes == 0 {

@@ -19,9 +19,9 @@ impl<W: Wire> Connection<W> {
             }
             NotStomp::Other => {
                 let detail = format!(
-                    "The connection began with \"{}\", which is not a STOMP frame. Expected STOMP 1.0, 1.1 or 1.2: the \
-                     first frame is CONNECT, in capitals on a line of its own, followed by headers, a blank line and a \
-                     NUL byte. Use a client for STOMP.",
+                    "The connection began with \"{}\", which is not a STOMP frame. The first frame must be CONNECT: a \
+                     line with CONNECT in capitals, then headers, a blank line and a NUL byte. Use a client for STOMP \
+                     1.0, 1.1 or 1.2.",
                     self.first_bytes.display()
                 );
                 let reply = ErrorReply { summary: "not STOMP", detail: &detail };

@@ -201,8 +201,8 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Checks that this session may hold one more subscription. A subscription counts with its full size even if it
-    /// shares memory with those of other sessions, so that the limit of a session does not depend on other sessions.
+    /// Checks that this session may hold one more subscription. A subscription counts with its full size, even if it
+    /// shares memory with other sessions. The limit of a session therefore does not depend on other sessions.
     fn check_subscription(&self, selector: &Selector) -> Result<(), BrokerError> {
         let max = self.context.session.subscription_bytes_max;
         let held = self.subscription_bytes + self.session.subscription_bytes();
@@ -211,9 +211,9 @@ impl<W: Wire> Connection<W> {
             return Ok(());
         }
         let detail = format!(
-            "The subscriptions and temporary queues of this session use {held} bytes, and the subscription to \
-             {selector} needs {bytes} more; subscription-bytes-max allows {max}. Use fewer subscriptions, shorter names and ids, \
-             and fewer wildcards, or ask the operator to raise subscription-bytes-max.",
+            "The subscription to {selector} needs {bytes} bytes. The other subscriptions and the temporary queues of \
+             this session use {held} bytes. subscription-bytes-max allows {max}. Use fewer subscriptions or wildcards, \
+             use shorter names and ids, or ask the operator to raise subscription-bytes-max.",
             selector = quoted_and_shortened(selector.as_str())
         );
         Err(BrokerError { summary: "subscriptions too large", detail, limit: Some("subscription-bytes-max") })
@@ -232,9 +232,9 @@ impl<W: Wire> Connection<W> {
     /// Ends a subscription. Deliveries that wait in the outbound queue are requeued without counting as attempts.
     /// Deliveries that were sent to the client and not settled are requeued when the subscription is dropped.
     ///
-    /// In auto mode, writing a message settles it. While such messages are on their way to the socket, the subscription
-    /// is kept in `ending_subscriptions`, so that the broker gives the messages to no other client unless writing them
-    /// fails. The subscription gets no further deliveries in that time.
+    /// In auto mode, writing a message settles it. While such messages are on their way to the socket,
+    /// `ending_subscriptions` keeps the subscription. The broker then gives these messages to another client only if
+    /// writing them fails. The subscription gets no further deliveries in that time.
     fn unsubscribe(&mut self, key: Key, now: Instant) {
         let Some(subscription) = self.subscriptions.remove(key) else { return };
         self.subscription_bytes -= subscription.bytes();

@@ -9,14 +9,14 @@
 //! After each step the connection checks its poll budget ([`crate::connection::state::poll_budget`]). While it applies
 //! steps, it waits for slow receivers as it does after a SEND. It handles no other frame until the COMMIT is complete.
 //!
-//! Parked frames that are discarded (after ABORT, a rejected COMMIT, or the end of the connection) are freed in
-//! portions, too: to release the reservations of a hundred thousand steps, or to free a million names, takes a tenth of
-//! a second. When the rules change, parked frames are also checked in portions.
+//! Parked frames are discarded after ABORT, after a rejected COMMIT, or at the end of the connection. The connection
+//! frees them in portions, too. To release the reservations of a hundred thousand steps takes a tenth of a second. When
+//! the rules change, the session also checks parked frames in portions.
 //!
-//! A connection that ends applies the remaining steps first, because frames that a client sent before it left are
-//! handled. It does not wait for receivers then. If the task is dropped, the drop applies the remaining steps at once,
-//! provided that [`CommitPhase::Apply`] has begun. If the drain time of a stopping broker is over, the remaining steps
-//! are skipped, because all queues and receivers end with the process.
+//! A connection that ends applies the remaining steps first, because the broker handles frames that a client sent
+//! before it left. The connection does not wait for receivers then. If the task is dropped after [`CommitPhase::Apply`]
+//! has begun, the drop applies the remaining steps at once. If the drain time of a stopping broker is over, the
+//! remaining steps are skipped. All queues and receivers then end with the process.
 
 use super::action_error::ActionError;
 use super::pending_commit::{CommitPhase, CommitStep, PendingCommit, StepOutcome};
@@ -42,7 +42,7 @@ impl<W: Wire> Connection<W> {
             }
         };
         let steps: VecDeque<CommitStep> = steps.into_iter().filter_map(to_commit_step).collect();
-        // The COMMIT holds the frames now. Charge them to it; `execute` will reduce the charge of the session.
+        // The COMMIT holds the frames now, so charge them to it. `execute` then reduces the charge of the session.
         let bytes = self.parked_charge.bytes().saturating_sub(self.session.parked_bytes());
         self.commit = Some(Box::new(PendingCommit {
             commit: self.context.broker.commit(),
@@ -61,8 +61,8 @@ impl<W: Wire> Connection<W> {
         self.commit.is_some() || self.session.has_deferred_work()
     }
 
-    /// Does portions of the deferred work until all of it is done, the poll budget is used up, or the connection has to
-    /// wait for a receiver. Returns whether it did at least one portion.
+    /// Does portions of the deferred work. Stops when all of it is done, when the poll budget is used up, or when the
+    /// connection has to wait for a receiver. Returns whether it did at least one portion.
     pub(crate) fn run_deferred_steps(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut progressed = false;
         while self.has_deferred_work()

@@ -10,8 +10,8 @@ use std::time::Instant;
 use stompbox_frames::stomp::Headers;
 
 impl<W: Wire> Connection<W> {
-    /// Sends the notice to the `reply-to` address of a message that reached no service, so that the client does not
-    /// wait for a reply. Does nothing if the message has no `reply-to`.
+    /// Sends the notice to the `reply-to` address of a message that reached no service. The client then need not wait
+    /// for a reply. Does nothing if the message has no `reply-to`.
     pub(super) fn report_no_service(&self, publish: &Publish, now: Instant) {
         if publish.frame.header("reply-to").is_none() {
             return;
@@ -42,7 +42,7 @@ impl<W: Wire> Connection<W> {
         if let Err(broker_error) = self.context.broker.publish(notice, now) {
             tracing::debug!(
                 detail = broker_error.detail,
-                "the notice that no service is subscribed could not be delivered"
+                "could not deliver the notice that no service is subscribed"
             );
         }
     }

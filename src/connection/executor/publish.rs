@@ -37,11 +37,11 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Routes an error report or another message of the broker to this session. Only logs it if the message cannot be
-    /// delivered.
+    /// Routes an error report or another message of the broker to this session. If the message cannot be delivered,
+    /// only logs this.
     pub(crate) fn report_error(&self, publish: &Publish, now: Instant) {
         if let Err(broker_error) = self.route(publish, now) {
-            tracing::debug!(detail = broker_error.detail, "an error report could not be delivered");
+            tracing::debug!(detail = broker_error.detail, "could not deliver an error report");
         }
     }
 

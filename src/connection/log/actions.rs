@@ -28,7 +28,7 @@ impl<W: Wire> Connection<W> {
         now: Instant,
     ) {
         let Some(connections) = self.context.ignored_headers.record(name, now) else { return };
-        let remedy = if can_be_rejected { "; set strict-headers to reject such frames" } else { "" };
+        let remedy = if can_be_rejected { " Set strict-headers to reject such frames." } else { "" };
         tracing::warn!(
             header = name,
             reason,
@@ -36,12 +36,12 @@ impl<W: Wire> Connection<W> {
             user = self.session.user(),
             address = %self.address,
             session = self.session.id(),
-            "ignored a header of SEND: Stompbox does not support the requested feature{remedy}"
+            "ignored a header of SEND. Stompbox does not support the requested feature.{remedy}"
         );
     }
 
     /// Counts a request that a rule denies, and logs the first [`DENIED_LOGGED_MAX`] of them. A client may keep its
-    /// connection after a denied request, and could otherwise fill the log.
+    /// connection after a denied request. Without this limit, it could fill the log.
     fn log_denied(&mut self, action: &Action) {
         let Action::AccessDenied { verb, destination, denied } = action else { return };
         self.context.metrics.access_denied.inc();

@@ -4,11 +4,11 @@ use crate::connection::state::Connection;
 use crate::session::Closing;
 use crate::wire::Wire;
 
-/// Maximum number of frames received from a health check that signs in, for each way in which it ends: CONNECT and
+/// Maximum number of frames of a health check that signs in, for each way in which it ends. It sends CONNECT and
 /// DISCONNECT, or CONNECT only.
 const CHECK_FRAMES: [(Closing, u64); 2] = [(Closing::Disconnected, 2), (Closing::PeerLeft, 1)];
 
-/// Logs that the connection is closed, at the given level. A macro, because `tracing` needs a constant level.
+/// Logs that the connection is closed, at the given level. This is a macro, because `tracing` needs a constant level.
 macro_rules! log_closed {
     ($level:ident, $connection:expr, $closing:expr) => {
         tracing::$level!(
@@ -42,9 +42,12 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Returns whether the end of the connection is logged at debug. This applies to a connection that sent no byte, to
-    /// a health check from an address in `health-check-from` that only signed in and left, to a wrong protocol, and to
-    /// a failed login that is only summed up in the log.
+    /// Returns whether the end of the connection is logged at debug. This applies to:
+    ///
+    /// - a connection that sent no byte
+    /// - a health check from an address in `health-check-from` that only signed in and left
+    /// - a wrong protocol
+    /// - a failed login that the log does not show individually
     fn is_routine(&self, closing: Closing) -> bool {
         let frames_max = CHECK_FRAMES.iter().find(|(end, _)| *end == closing).map(|(_, frames)| *frames);
         let is_check = frames_max.is_some_and(|frames_max| self.frames_received <= frames_max);

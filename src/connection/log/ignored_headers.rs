@@ -1,5 +1,5 @@
-//! Log lines about ignored headers of SEND. For each header, at most one line a minute is logged, whatever the number
-//! of clients.
+//! Log lines about ignored headers of SEND. For each header, the broker logs at most one line a minute, regardless of
+//! the number of clients.
 
 use crate::limits::log_limit::Events;
 use parking_lot::Mutex;
@@ -17,8 +17,8 @@ pub(crate) struct IgnoredHeaders {
 }
 
 impl IgnoredHeaders {
-    /// Counts a connection that sends this header. Returns the number of connections to report in a log line, or `None`
-    /// if the last line about this header is less than a minute old.
+    /// Counts a connection that sends this header. Returns the number of connections to report in a log line. Returns
+    /// `None` if the last line about this header is less than a minute old.
     pub(crate) fn record(&self, name: &'static str, now: Instant) -> Option<u64> {
         let others = self.by_name.lock().entry(name).or_default().due(LOG_INTERVAL, now)?;
         Some(others + 1)

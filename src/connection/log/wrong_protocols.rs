@@ -26,7 +26,7 @@ impl WrongProtocols {
                 option,
                 %address,
                 others,
-                "wrong protocol for this port: {}",
+                "wrong protocol for this port. {}.",
                 protocol.remedy()
             ),
             None => {

@@ -10,8 +10,8 @@
 //!
 //! A [`PollBudget`] limits the reported work of one poll ([`crate::work`]), its pushes to subscribers, and its
 //! duration. A connection that has used up a poll budget waits for a permit before it is polled again
-//! ([`PollQueuePosition`]). There are as many permits as worker threads. A connection that needs only a short poll thus
-//! waits for at most that many long polls, regardless of how many clients send without a pause.
+//! ([`PollQueuePosition`]). There are as many permits as worker threads. A connection that needs only a short poll
+//! therefore waits for at most that many long polls. The number of clients that send without a pause does not matter.
 
 use crate::work;
 use std::pin::pin;
@@ -26,10 +26,10 @@ pub(crate) const WORK_MAX: u64 = 2048;
 /// Maximum number of pushes to subscribers in one poll. This allows sixteen messages to a thousand subscribers. Each of
 /// these subscribers is then woken once, and writes once, for all sixteen messages.
 pub(crate) const PUSHES_MAX: usize = 16384;
-/// Maximum duration of one poll, without [`PUSH_TIME`] for each push. This limit ends polls that cost more than
-/// estimated, and polls of a thread that shares its core with other programs.
+/// Maximum duration of one poll, without [`PUSH_TIME`] for each push. This limit ends polls that cost more than the
+/// estimate, and polls of a thread that shares its core with other programs.
 const TIME_MAX: Duration = Duration::from_micros(500);
-/// Time by which each push to a subscriber extends [`TIME_MAX`]. [`PUSHES_MAX`] limits the pushes instead.
+/// Time by which each push to a subscriber extends [`TIME_MAX`]. [`PUSHES_MAX`] limits the number of pushes.
 const PUSH_TIME: Duration = Duration::from_nanos(150);
 /// Work after which the clock is read again, in units of [`crate::work`].
 const CLOCK_UNITS: u64 = 128;

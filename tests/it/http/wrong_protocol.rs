@@ -253,7 +253,7 @@ on_each_wire! {
             let mut client = broker.open(wire);
             client.send(text);
             let error = client.expect_error(&[("message", "not STOMP")]);
-            assert!(error.text().contains("Expected STOMP 1.0, 1.1 or 1.2: the first frame is CONNECT"), "{error:?}");
+            assert!(error.text().contains("which is not a STOMP frame. The first frame must be CONNECT"), "{error:?}");
             let begin = text[..2].escape_default().to_string();
             assert!(error.text().contains(&begin), "the ERROR must quote the input: {error:?}");
         }
@@ -268,7 +268,7 @@ fn text_that_cannot_be_stomp_is_rejected_at_once_over_sockjs() {
         let mut session = Session::new(broker.http, "/ws", transport).opened();
         session.send(&["{\"type\":\"hello\"}"]);
         let error = session.expect("ERROR", &[("message", "not STOMP")], "");
-        assert!(error.text().contains("the first frame is CONNECT"), "{error:?}");
+        assert!(error.text().contains("The first frame must be CONNECT"), "{error:?}");
         session.expect_close(1002, "protocol error");
     }
 }

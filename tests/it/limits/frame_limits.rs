@@ -248,7 +248,7 @@ on_each_wire! {
                 other => panic!("expected an ERROR, got {other:?}"),
             }
         };
-        let text = "This client read nothing for 300ms (stall-timeout) while at least ";
+        let text = "This client read nothing for 300ms (stall-timeout). At least ";
         assert!(error.text().starts_with(text), "{error:?}");
         drop(stalled);
         let line = broker.log_line(|line| line.contains("connection closed"));

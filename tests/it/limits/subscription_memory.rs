@@ -394,7 +394,7 @@ on_each_wire! {
             }
         };
         assert_eq!(error.expect_header("message"), "slow consumer");
-        assert!(error.text().contains("of memory, which is almost as much as memory-bytes-max allows"), "{error:?}");
+        assert!(error.text().contains("The memory of the broker is nearly full"), "{error:?}");
         assert_eq!(broker.limit_hits("memory-bytes-max"), 1);
         publisher.publish("/topic/a", "goes on");
     }
