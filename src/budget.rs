@@ -9,12 +9,12 @@
 //! ```
 //!
 //! The owner of the memory holds a [`Charge`], and dropping the charge releases the bytes. The number of used bytes
-//! therefore stays exact. Charging never fails: code that accepts *new* work calls [`Budget::is_exhausted`] or
-//! [`Budget::admits`] first, or uses [`Charge::try_grow`].
+//! therefore stays exact. Charging never fails. Code that accepts *new* work first calls [`Budget::is_exhausted`] or
+//! [`Budget::admits`], or uses [`Charge::try_grow`].
 //!
-//! Subscriptions, input and heads are each limited to a share, so that they cannot use up the memory for messages:
-//! three eighths of the budget remain for messages. If messages fill the whole budget, a quarter of each share
-//! stays available. Consumers can then still subscribe and acknowledge, and so drain the queues.
+//! Subscriptions, input and heads are each limited to a share, so that they cannot use up the memory for messages.
+//! Three eighths of the budget remain for messages. If messages fill the whole budget, a quarter of each share stays
+//! available. Consumers can then still subscribe, acknowledge, and drain the queues.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub struct Budget {
     /// Bytes that are reserved for admitted work and not yet charged.
     reserved: AtomicUsize,
     bytes_max: usize,
-    /// The budget of which this is a share; `None` for the whole budget.
+    /// The budget of which this is a share. `None` for the whole budget.
     parent: Option<Arc<Budget>>,
 }
 
@@ -64,7 +64,7 @@ impl Budget {
     }
 
     /// Reserves `bytes` until the reservation is dropped, for work that is about to charge them. Returns `None` if
-    /// `bytes` is more than half of the free memory, so that one client's large request leaves memory for other
+    /// `bytes` is more than half of the free memory. A large request of one client thus leaves memory for other
     /// clients.
     pub fn reserve(self: &Arc<Budget>, bytes: usize) -> Option<Reservation> {
         let admit = |reserved: usize| {
@@ -95,8 +95,8 @@ impl Budget {
         self.used() >= self.bytes_max
     }
 
-    /// Returns whether `bytes` more bytes fit. A share admits them up to its own limit if they fit in the whole budget
-    /// too, and up to a quarter of its own limit in any case.
+    /// Returns whether `bytes` more bytes fit. A share admits them up to its own limit if they also fit in the whole
+    /// budget. A share always admits them up to a quarter of its own limit.
     pub fn admits(&self, bytes: usize) -> bool {
         self.admits_after(bytes, 0)
     }
@@ -152,8 +152,9 @@ impl Drop for Reservation {
     }
 }
 
-/// Returns the bytes that the allocator uses for an allocation of `bytes` bytes: it rounds the size up to a size class.
-/// These are the size classes of jemalloc, four from one power of two to the next. Other allocators are close.
+/// Returns the bytes that the allocator uses for an allocation of `bytes` bytes. The allocator rounds the size up to a
+/// size class. This function uses the size classes of jemalloc, four from one power of two to the next. Other
+/// allocators have similar classes.
 pub const fn allocation(bytes: usize) -> usize {
     const QUANTUM: usize = 16;
     match bytes {
@@ -238,8 +239,8 @@ impl Charge {
         fits
     }
 
-    /// Changes the charge to `bytes` and returns `true`. Returns `false` if the budget does not admit the growth. A
-    /// charge that is the only one of its budget may always grow, so that a small limit still admits one large frame.
+    /// Changes the charge to `bytes` and returns `true`. Returns `false` if the budget does not admit the growth. The
+    /// only charge of a budget may always grow, so that a small limit still admits one large frame.
     pub fn try_grow(&mut self, bytes: usize) -> bool {
         let is_admitted = self.may_grow_after(bytes, 0);
         if is_admitted {

@@ -48,8 +48,8 @@ struct Transport {
     transport: &'static str,
 }
 
-/// Defines [`Metrics`] and registers its fields from one table, so that the name and help text of a metric are written
-/// only once.
+/// Defines [`Metrics`] and registers its fields from one table. The table contains the name and help text of each
+/// metric.
 macro_rules! metrics {
     ($($field:ident: $kind:ty = $name:literal, $help:literal;)*) => {
         /// The counters and gauges of one broker. Hot loops update them once per batch, not once per message.
@@ -73,7 +73,7 @@ macro_rules! metrics {
                 registry.register_collector(Box::new(Process::default()));
                 let stompbox = registry.sub_registry_with_prefix("stompbox");
                 let build = Info::new(BUILD_LABELS);
-                stompbox.register("build", "Version of the running broker; the value is always 1", build);
+                stompbox.register("build", "Version of the running broker. The value is always 1", build);
                 let mut families = Registration(stompbox);
                 let metrics = Metrics {
                     connections: families.add("connections", "Open connections"),
@@ -87,8 +87,8 @@ macro_rules! metrics {
                     ),
                     logins: families.add(
                         "logins",
-                        "Logins by result: accepted, refused (failed), busy (too many logins in progress or failed), \
-                         unavailable (a user source did not answer)",
+                        "Logins by result: accepted, refused (wrong credentials), busy (too many logins are in \
+                         progress or have failed), unavailable (a user source did not answer)",
                     ),
                     source_errors: families.add(
                         "auth_source_errors",
@@ -127,12 +127,13 @@ metrics! {
     redeliveries: Counter = "redeliveries", "Messages of work queues that were delivered again";
     dead_letters: Counter = "dead_letters", "Messages moved to a dead letter queue";
     messages_dropped: Counter = "messages_dropped",
-        "Messages dropped because their temporary queue is closed, all its consumers are text only, or a dead letter \
-         queue is full or cannot be created";
+        "Messages dropped. Their temporary queue is closed or has only text-only consumers, or a dead letter queue is \
+         full or cannot be created";
     messages_skipped: Counter = "messages_skipped",
-        "Broadcast messages not delivered to a subscription because they are not UTF-8 and its transport carries only \
+        "Broadcast messages that a subscription did not get, because they are not UTF-8 and its transport carries only \
          text";
-    access_denied: Counter = "access_denied", "Frames rejected and subscriptions ended by a permission rule";
+    access_denied: Counter = "access_denied",
+        "Frames that a permission rule denied, and subscriptions that a rule ended";
     subscriptions: Gauge = "subscriptions", "Open subscriptions";
     topics: Gauge = "topics", "Topics with subscribers";
     sessions: Gauge = "sessions", "Established STOMP sessions";
@@ -146,14 +147,14 @@ metrics! {
         "Messages in work queues, including delivered messages that are not settled";
     queue_bytes: Gauge = "queue_bytes", "Bytes of the messages in work queues";
     outbound_queue_bytes: Gauge = "outbound_queue_bytes",
-        "Bytes waiting in outbound queues, accurate to 16 KiB per connection";
+        "Bytes that wait in outbound queues, accurate to 16 KiB per connection";
     transactions: Gauge = "transactions", "Open transactions";
     memory_used_bytes: Gauge = "memory_used_bytes",
-        "Bytes of memory used for clients, limited by memory-bytes-max; updated when metrics are read";
+        "Bytes of memory used for clients. The limit is memory-bytes-max. Updated when metrics are read";
     subscription_memory_bytes: Gauge = "subscription_memory_bytes",
-        "Part of memory_used_bytes that is used for subscriptions and names of open transactions, limited to a quarter \
-         of memory-bytes-max; updated when metrics are read";
-    memory_limit_bytes: Gauge = "memory_limit_bytes", "The value of memory-bytes-max; updated when metrics are read";
+        "Part of memory_used_bytes for subscriptions and names of open transactions. The limit is a quarter of \
+         memory-bytes-max. Updated when metrics are read";
+    memory_limit_bytes: Gauge = "memory_limit_bytes", "The value of memory-bytes-max. Updated when metrics are read";
 }
 
 /// The values that labels can have, for [`Metrics::create_series`].

@@ -2,12 +2,12 @@
 //!
 //! A frame can cost far more than its length suggests: an UNSUBSCRIBE requeues messages, and a SEND is matched against
 //! wildcard subscriptions. The code that does such work reports it here with [`add`]. The connection task reads the
-//! counter before and after each step, and ends its poll when its poll budget is used up ([`crate::connection`]).
+//! counter before and after each step. It ends its poll when its poll budget is used up ([`crate::connection`]).
 //!
 //! Each thread has one counter. Code in `drop` can therefore report work, and functions need no parameter for the
 //! counter.
 //!
-//! One unit is about 100 ns of one core. Reports are estimates: they may be inexact, but no work may go unreported.
+//! One unit is about 100 ns of one core. Reports are estimates. They may be inexact, but all work must be reported.
 
 use std::cell::Cell;
 
@@ -28,7 +28,7 @@ pub const QUEUE_MESSAGE: usize = 3;
 /// Cost of creating or removing a subscription.
 pub const SUBSCRIPTION: usize = 8;
 /// Cost of authenticating a client: verifying the signature of a token, or forwarding a login. Other tasks and threads
-/// do this work, but it is reported for the connection, to slow down a client that authenticates again and again.
+/// do this work. It is reported for the connection, to slow down a client that authenticates again and again.
 pub const AUTHENTICATION: usize = 1000;
 /// Number of bytes of JSON that can be parsed for one unit.
 pub const JSON_BYTES_PER_UNIT: usize = 64;

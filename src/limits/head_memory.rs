@@ -1,5 +1,5 @@
-//! The memory for the heads of HTTP requests (request line and headers), which hyper keeps in a buffer of each
-//! connection.
+//! The memory for the heads of HTTP requests. A head consists of the request line and the headers. hyper keeps it in a
+//! buffer of each connection.
 //!
 //! The buffer grows with the input and keeps its size until the connection closes or is upgraded. Once it has held more
 //! than [`SMALL_BYTES_MAX`] bytes, it is charged as [`HEAD_BYTES_MAX`] bytes. If there is no memory for this charge, a
@@ -50,8 +50,8 @@ impl HeadMemory {
     /// Returns the response to a request that is rejected because there is no memory for its head.
     pub(crate) fn rejection_response(&self) -> String {
         let body = format!(
-            "The memory for the request heads of all clients is full: {} bytes (a part of {MEMORY_OPTION}). Send at \
-             most {SMALL_BYTES_MAX} bytes of headers, try again later, or raise {MEMORY_OPTION}.\n",
+            "The memory for the heads of all requests is full ({} bytes, an eighth of {MEMORY_OPTION}). Send at most \
+             {SMALL_BYTES_MAX} bytes of headers, try again later, or raise {MEMORY_OPTION}.\n",
             self.share.bytes_max()
         );
         format!(

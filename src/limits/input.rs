@@ -1,14 +1,15 @@
 //! The memory for unfinished input: frames and request bodies of which only a part has arrived.
 //!
-//! A client that stops in the middle of a frame must neither hold this memory for ever nor keep it from other clients:
+//! A client that stops in the middle of a frame must not hold this memory for ever, and must not keep it from other
+//! clients:
 //!
 //! - While unfinished input is charged, at least [`HELD_BYTES_MIN`] more bytes of it must arrive in every
 //!   `stall-timeout`. Otherwise its connection or request ends. Bytes count when they arrive, not when they are
 //!   charged, because a growing buffer is charged in a few large steps.
-//! - If there is no memory for more input, the input that has stalled longest is dropped, and the client that sent it
-//!   is rejected. Input can be dropped only if it has stalled for a tenth of `stall-timeout`, and only
-//!   [`TIMEOUT_CONFIRMATION`] after this was detected. A broker that itself stood still therefore reads the bytes that
-//!   have arrived in the meantime before it drops input.
+//! - If there is no memory for more input, the broker drops the input that has stalled longest, and rejects its client.
+//!   Input can be dropped only if it has stalled for a tenth of `stall-timeout`, and only [`TIMEOUT_CONFIRMATION`]
+//!   after this was detected. A broker that was itself suspended therefore first reads the bytes that have arrived in
+//!   the meantime.
 //! - If dropping stalled input would not free enough memory, nothing is dropped, and the client that needs the memory
 //!   is rejected.
 //! - If there is no other input, input of any size fits.
@@ -81,7 +82,7 @@ pub(crate) enum Growth {
 /// State that the [`InputShare`] and the client's task have in common.
 #[derive(Debug, Default)]
 struct Owner {
-    /// Bytes of the client's input that were dropped; 0 if none were.
+    /// Bytes of the client's input that were dropped. 0 if the input was not dropped.
     dropped_bytes: AtomicUsize,
     waker: AtomicWaker,
 }
@@ -120,7 +121,7 @@ impl InputShare {
     }
 
     /// Frees memory for `input` to grow to `bytes` bytes, by dropping stalled input of other clients. Drops nothing if
-    /// too little input has stalled, or if some of the stalled input was not detected as stalled before.
+    /// too little input has stalled. Also drops nothing if some of the stalled input was not detected before.
     fn make_room(&self, bytes: usize, input: &Input, now: Instant) -> Growth {
         let own = input.unfinished.as_ref().map(|unfinished| unfinished.0);
         let mut state = self.state.lock();
@@ -168,14 +169,14 @@ impl Unfinished {
         self.stall_seen_at.map(|at| now.saturating_duration_since(at))
     }
 
-    /// Returns whether the input was found stalled long enough ago: bytes that had arrived by then have been read
-    /// since.
+    /// Returns whether the input was found stalled long enough ago. The broker has then read all bytes that had arrived
+    /// by that time.
     fn is_confirmed_stalled(&self, now: Instant) -> bool {
         self.time_since_stall_seen(now)
             .is_some_and(|time| (TIMEOUT_CONFIRMATION..STALL_SEEN_VALIDITY).contains(&time))
     }
 
-    /// Records that the input was found stalled at `now`, unless an earlier detection is still valid.
+    /// Records that the input was found stalled at `now`. Keeps an earlier detection that is still valid.
     fn record_stall(&mut self, now: Instant) {
         if self.time_since_stall_seen(now).is_none_or(|time| time >= STALL_SEEN_VALIDITY) {
             self.stall_seen_at = Some(now);
@@ -243,7 +244,7 @@ impl Input {
         self.retry_at
     }
 
-    /// Records the new size of the input, unless it was dropped.
+    /// Records the new size of the input. Does nothing if the input was dropped.
     fn record_size(&self) {
         let Some(unfinished) = &self.unfinished else { return };
         if let Some(listed) = self.share.state.lock().unfinished.get_mut(&unfinished.0) {

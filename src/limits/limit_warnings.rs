@@ -11,7 +11,7 @@ pub(crate) fn log_limit_reached(log: &LogLimit, option: &'static str, address: I
             limit = option,
             %address,
             others,
-            "rejected a client: {option} is reached; raise it, or find the clients that use so many {}",
+            "rejected a client: {option} is reached. Raise {option}, or find the clients that use so many {}.",
             limited_items(option)
         );
     }
@@ -27,16 +27,16 @@ pub(crate) fn limited_items(option: &str) -> &'static str {
 pub(crate) struct InputRejections(LogLimit);
 
 impl InputRejections {
-    /// Logs that unfinished input of the client at `address` is rejected because the limit of `option` is reached, at
-    /// most once a second.
+    /// Logs that unfinished input of the client at `address` is rejected because the limit of `option` is reached.
+    /// Writes at most one line a second.
     pub(crate) fn log(&self, option: &'static str, address: IpAddr) {
         if let Some(others) = self.0.due(Instant::now()) {
             tracing::warn!(
                 limit = option,
                 %address,
                 others,
-                "rejected the unfinished input of a client: {option} is reached; raise it, or find the clients \
-                 that send unfinished frames or requests"
+                "rejected the unfinished input of a client: {option} is reached. Raise {option}, or find the clients \
+                 that send unfinished frames or requests."
             );
         }
     }

@@ -1,4 +1,4 @@
-//! Limits log lines about events that any client can cause: at most one line is written per second.
+//! Limits log lines about events that any client can cause. At most one line per second is written.
 
 use parking_lot::Mutex;
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! Metrics of this process, under the names that Prometheus client libraries use.
 //!
-//! The values come from `/proc`: on systems other than Linux these metrics do not exist.
+//! The values come from `/proc`. On systems other than Linux these metrics do not exist.
 
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
@@ -11,8 +11,8 @@ use prometheus_client::registry::Unit;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// Time for which a reading is reused. Reading takes up to a millisecond if many files are open, and a client may
-/// request metrics without a delay between the requests.
+/// Time for which a reading is reused. Reading takes up to a millisecond if many files are open. A client may request
+/// metrics without a delay between the requests.
 const CACHE_DURATION: Duration = Duration::from_secs(1);
 
 /// A collector that reads the values when metrics are rendered, at most once in [`CACHE_DURATION`].
@@ -27,7 +27,7 @@ struct Reading {
     resident_bytes: u64,
     cpu_seconds: f64,
     open_files: u64,
-    /// The limit of open files; `None` if there is no limit.
+    /// The limit of open files. `None` if there is no limit.
     open_files_max: Option<u64>,
     /// The start of the process, in seconds of Unix time.
     started_seconds: u64,
@@ -84,7 +84,7 @@ impl Collector for Process {
     }
 }
 
-/// Reads the values of this process; `None` if the system does not provide all of them.
+/// Reads the values of this process. Returns `None` if the system does not provide all of them.
 #[cfg(target_os = "linux")]
 fn read() -> Option<Reading> {
     use procfs::WithCurrentSystemInfo;

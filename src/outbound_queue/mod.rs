@@ -13,8 +13,8 @@
 //! ```
 //!
 //! The grace period begins when the queue passes one half, and lasts `slow_consumer_grace`. If the queues of *most*
-//! receivers of a message are above one half (`is_widespread`), the machine is saturated and no single receiver is
-//! slow. Publishers then wait longer: the grace period begins again with each batch that the receiver takes. A queue
+//! receivers of a message are above one half, the machine is saturated (`is_widespread`). No single receiver is slow.
+//! Publishers then wait longer, because the grace period begins again with each batch that the receiver takes. A queue
 //! overflows only after this longer grace period.
 //!
 //! An empty outbound queue accepts one message of any size, because a large message does not make its receiver slow.
@@ -31,9 +31,12 @@
 //! | waiting publishers | overflow, [`OutboundQueue::close`] | always, because the receiver has gone |
 //! | waiting publishers | another publisher that starts to wait | at most once a second, to release stale wakers |
 //!
-//! While a [`WakeBatch`] is alive ([`batch_wakes`]), wakes of receivers are queued, and they are sent when it is
-//! dropped. They are sent earlier if an outbound queue passes one half for the first time since its grace period was
-//! reset, if an outbound queue overflows, or if very many wakes are queued.
+//! While a [`WakeBatch`] is alive ([`batch_wakes`]), wakes of receivers are queued. The drop of the batch sends them.
+//! They are sent earlier in three cases:
+//!
+//! - an outbound queue passes one half for the first time since its grace period was reset
+//! - an outbound queue overflows
+//! - very many wakes are queued
 
 mod delivery;
 mod label;

@@ -142,8 +142,8 @@ impl OutboundQueue {
     }
 
     /// Returns whether the queue overflows if it grows to `bytes` bytes. An empty queue never overflows. During the
-    /// grace period the limit is [`BURST_FACTOR`] times as high: publishers wait for this receiver, but messages that
-    /// many publishers have already begun to send still arrive.
+    /// grace period the limit is [`BURST_FACTOR`] times as high. Publishers then wait for this receiver, but messages
+    /// that they have already begun to send still arrive.
     fn overflows(&self, state: &State, bytes: usize, now: Instant) -> bool {
         let bytes_max = self.options.outbound_queue_bytes_max;
         if bytes <= bytes_max || state.bytes == 0 {
@@ -153,9 +153,9 @@ impl OutboundQueue {
         !is_in_grace || bytes > bytes_max.saturating_mul(BURST_FACTOR)
     }
 
-    /// Pushes a message of a work queue if this outbound queue stays at or below one half, and if fewer than
-    /// [`QUEUE_DELIVERIES_MAX`] such messages wait. An empty outbound queue accepts one message of any size. These
-    /// limits are low because waiting messages must be requeued if the receiver leaves before it takes them.
+    /// Pushes a message of a work queue. Accepts it if this outbound queue stays at or below one half, and if fewer
+    /// than [`QUEUE_DELIVERIES_MAX`] such messages wait. An empty outbound queue accepts one message of any size. These
+    /// limits are low, because waiting messages must be requeued if the receiver leaves before it takes them.
     ///
     /// Returns `false` if the message was not accepted. The work queue then keeps the message, and
     /// [`OutboundQueue::take_blocked`] tells the receiver to resume the work queue.
@@ -180,8 +180,8 @@ impl OutboundQueue {
     /// Moves about `bytes_max` bytes of deliveries into `batch`. Returns whether the queue is empty afterwards. Moves
     /// nothing if all waiting deliveries had been withdrawn.
     ///
-    /// Returns `Pending` if no delivery waits or `bytes_max` is 0. If this call finds or leaves the queue empty, the
-    /// next push wakes the task, unless `bytes_max` is 0. An overflow always wakes a registered task.
+    /// Returns `Pending` if no delivery waits or `bytes_max` is 0. If this call finds or leaves the queue empty and
+    /// `bytes_max` is not 0, the next push wakes the task. An overflow always wakes a registered task.
     ///
     /// # Errors
     /// The queue has overflowed.
@@ -222,9 +222,9 @@ impl OutboundQueue {
         Poll::Ready(Ok(is_drained))
     }
 
-    /// Returns `Ready` if a publisher need not wait for this receiver: the queue is at or below one half, the receiver
-    /// has gone, or its grace period is over. Otherwise the task is woken when the queue drains or the receiver goes,
-    /// and the caller must poll again at [`OutboundQueue::grace_ends`] at the latest.
+    /// Returns `Ready` if a publisher need not wait for this receiver. This is so if the queue is at or below one half,
+    /// if the receiver has gone, or if its grace period is over. Otherwise the task is woken when the queue drains or
+    /// the receiver goes. The caller must poll again at [`OutboundQueue::grace_ends`] at the latest.
     pub fn poll_drained(&self, cx: &mut Context<'_>, is_widespread: bool, now: Instant) -> Poll<()> {
         let mut state = self.state.lock();
         if state.bytes <= self.options.outbound_queue_bytes_max / 2
@@ -288,8 +288,8 @@ impl OutboundQueue {
         }
     }
 
-    /// Returns the bytes above one half: 0 if publishers need not wait for the receiver, `None` if the receiver has
-    /// gone.
+    /// Returns the number of bytes above one half. It is 0 if publishers need not wait for the receiver. Returns `None`
+    /// if the receiver has gone.
     pub fn bytes_above_half(&self) -> Option<usize> {
         let state = self.state.lock();
         let half = self.options.outbound_queue_bytes_max / 2;
@@ -302,8 +302,8 @@ impl OutboundQueue {
         self.state.lock().bytes
     }
 
-    /// Updates the state after deliveries were removed: frees idle capacity, resets the grace period below one quarter,
-    /// and returns the wakers of publishers that may continue.
+    /// Updates the state after deliveries were removed. Frees idle capacity, and resets the grace period below one
+    /// quarter. Returns the wakers of publishers that may continue.
     fn after_removal(&self, state: &mut State) -> PendingWakes {
         self.update_gauge(state);
         if state.deliveries.is_empty() && state.deliveries.capacity() > IDLE_CAPACITY {

@@ -98,8 +98,8 @@ impl State {
     /// order, and the deliveries that were removed at once.
     ///
     /// Finding the deliveries requires a scan of the whole queue, which a client could cause again and again with a
-    /// short frame. Each added delivery and each withdrawal therefore adds to `sweep_credit`, and the scan runs only
-    /// when the credit reaches half the length of the queue. Until then the withdrawn deliveries stay in the queue, and
+    /// short frame. Each added delivery and each withdrawal therefore adds to `sweep_credit`. The scan runs only when
+    /// the credit reaches half the length of the queue. Until then the withdrawn deliveries stay in the queue, and
     /// [`State::pop`] skips them. They still count toward the limit, and never outnumber the other deliveries.
     pub(super) fn withdraw(&mut self, key: Key) -> (VecDeque<Tag>, Vec<Delivery>) {
         let tags = self.queue_tags.remove(&key).unwrap_or_default();

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-/// Interval at which all waiting tasks are woken. Tasks that still wait register again, so only the wakers of tasks
-/// that have gone are released.
+/// Interval at which all waiting tasks are woken. Tasks that still wait register again. Only the wakers of tasks that
+/// have gone are released.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The wakers of the waiting tasks, one for each task.
@@ -16,8 +16,8 @@ pub(super) struct WaitingPublishers {
     swept_at: Instant,
 }
 
-/// The data pointer and the vtable address of a waker. Wakers with equal identities wake the same task: a task's memory
-/// is not reused for another task while one of its wakers is held.
+/// The data pointer and the vtable address of a waker. Wakers with equal identities wake the same task. While a waker
+/// is held, the memory of its task is not reused for another task.
 type Identity = (usize, usize);
 
 /// Wakers to call once no lock is held.

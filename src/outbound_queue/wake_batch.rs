@@ -17,7 +17,7 @@ thread_local! {
     static WAKERS: RefCell<Vec<Waker>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A guard: until it is dropped, this thread only queues its wakes of receivers.
+/// A guard. Until it is dropped, this thread only queues its wakes of receivers.
 #[must_use]
 #[derive(Debug)]
 pub struct WakeBatch {

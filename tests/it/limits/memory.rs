@@ -366,7 +366,7 @@ fn large_request_heads_that_do_not_fit_get_503_and_small_ones_are_served() {
         http.write_bytes(unfinished_head("/health").as_bytes());
         let refused = http.read_response();
         assert_eq!(refused.status, 503, "{refused:?}");
-        assert!(refused.body.contains("(a part of memory-bytes-max)"), "{refused:?}");
+        assert!(refused.body.contains(" bytes, an eighth of memory-bytes-max)"), "{refused:?}");
         assert_eq!(broker.limit_hits("memory-bytes-max"), hits);
     }
     assert_eq!(broker.get("/health").status, 200);
