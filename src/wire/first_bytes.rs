@@ -35,7 +35,7 @@ pub(crate) enum NotStomp {
 
 impl FirstBytes {
     /// Takes the next bytes of the input, and passes on to `sink` those that may be STOMP. Set `is_raw_stream` if the
-    /// bytes come directly from a socket: only such bytes are checked for other protocols.
+    /// bytes come directly from a socket. Only such bytes are checked for other protocols.
     #[inline]
     pub(crate) fn feed(&mut self, is_raw_stream: bool, bytes: &[u8], sink: impl FnMut(&[u8])) {
         let mut sink = sink;

@@ -1,5 +1,4 @@
-//! The interface between the connection task and a transport: how to wrap frames for the transport, and how to read and
-//! write bytes.
+//! The interface between the connection task and a transport. A transport wraps frames, and reads and writes bytes.
 //!
 //! To add a transport, implement [`Wire`] and create the type in the listener that accepts its connections. The
 //! connection task ([`crate::connection::task`]) uses a transport only through [`Wire`].

@@ -34,8 +34,8 @@ pub enum Tail<'a> {
 impl<'a> Tail<'a> {
     /// Returns the tail unquoted, and its length in bytes without the LF at its end.
     ///
-    /// If the message must be encoded again for the client's STOMP version, that copy is kept for other clients while
-    /// the byte budget has enough free memory.
+    /// If the client's STOMP version needs another encoding of the message, the message keeps this copy for other
+    /// clients. It does so only while the byte budget has enough free memory.
     pub fn plain(&self) -> (Encoded<'a>, usize) {
         match self {
             Tail::Shared(message, version) => {
@@ -47,8 +47,8 @@ impl<'a> Tail<'a> {
         }
     }
 
-    /// Returns the tail quoted as a part of a SockJS string. A quoted copy of a shared tail is kept for other receivers
-    /// while the byte budget has enough free memory.
+    /// Returns the tail quoted as a part of a SockJS string. The message keeps a quoted copy of a shared tail for other
+    /// receivers. It does so only while the byte budget has enough free memory.
     pub fn quoted(&self, quoting: Quoting) -> Encoded<'a> {
         match self {
             Tail::Shared(message, version) => {

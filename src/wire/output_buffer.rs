@@ -1,8 +1,8 @@
 //! The output of one connection: the bytes that wait to be written to its socket.
 //!
 //! Small pieces are copied into one buffer, and large ones are kept in a list without copying. One write can thus send
-//! a whole batch; the write is vectored if there are several pieces. The buffer records where each frame ends, so that
-//! it can report when a frame is written completely, and never drops a part of a frame.
+//! a whole batch. The write is vectored if there are several pieces. The buffer records where each frame ends. It can
+//! therefore report when a frame is written completely, and never drops a part of a frame.
 
 use crate::outbound_queue::{Key, Message, Tag};
 use bytes::{Buf, Bytes, BytesMut};
@@ -53,15 +53,15 @@ pub struct OutputBuffer {
     /// Position of the end of the last frame that is written completely, in bytes since the beginning of the
     /// connection.
     complete_to: u64,
-    /// Position up to which the output is sealed ([`OutputBuffer::seal`]): the wire has taken these bytes as one unit,
-    /// which it writes completely or not at all.
+    /// Position up to which the output is sealed ([`OutputBuffer::seal`]). The wire has taken the sealed bytes as one
+    /// unit, which it writes completely or not at all.
     sealed_to: u64,
     /// Number of frames written completely since the last call of [`OutputBuffer::take_frames_written`].
     frames_written: u64,
 }
 
 impl OutputBuffer {
-    /// Reserves memory for a whole frame of `bytes` bytes, unless the frame is so large that it is not copied.
+    /// Reserves memory for a whole frame of `bytes` bytes. Does nothing if the frame is so large that it is not copied.
     pub fn reserve(&mut self, bytes: usize) {
         if bytes <= COPY_BYTES_MAX {
             self.copied.reserve(bytes);
@@ -110,7 +110,7 @@ impl OutputBuffer {
         (self.appended - self.written) as usize
     }
 
-    /// Returns the number of bytes of memory that must be charged to the connection: the pieces that no message is
+    /// Returns the number of bytes that must be charged to the connection. These are the pieces that no message is
     /// charged for, and the lists of frames and pieces.
     pub fn held_bytes(&self) -> usize {
         let lists = self.ends.len() * size_of::<FrameEnd>() + self.chunks.len() * size_of::<Chunk>();
@@ -198,8 +198,8 @@ impl OutputBuffer {
         self.chunks.iter().map(|chunk| chunk.bytes.clone())
     }
 
-    /// Replaces each frame by the result of `rewrite`. May be called only while no byte of the frames is written or
-    /// sealed.
+    /// Replaces each frame by the result of `rewrite`. The caller must make sure that no byte of the frames is written
+    /// or sealed.
     pub fn rewrite(&mut self, mut rewrite: impl FnMut(&[u8]) -> Bytes) {
         self.chain_copied();
         let mut whole = BytesMut::with_capacity(self.pending());

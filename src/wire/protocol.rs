@@ -12,8 +12,8 @@
 //! | SSH | `SSH-` |
 //! | STOMP | a line that is a command |
 //!
-//! The first [`START_BYTES`] bytes are enough to decide about each protocol. They may arrive in any pieces: bytes that
-//! could still become one of the protocols are [`Guess::Undecided`]. On the HTTP port [`recognise_request`] then
+//! The first [`START_BYTES`] bytes are enough to decide about each protocol. They may arrive in any pieces. Bytes that
+//! could still become one of the protocols are [`Guess::Undecided`]. On the HTTP port, [`recognise_request`] then
 //! distinguishes HTTP from all other input.
 
 use stompbox_frames::stomp::Command;
@@ -87,8 +87,8 @@ const NATS: &[u8] = b"CONNECT {";
 const MQTT: [&[u8]; 2] = [b"\0\x04MQTT", b"\0\x06MQIsdp"];
 /// A TLS record with the fatal alert `handshake_failure` (RFC 8446 §6).
 const TLS_ALERT: &[u8] = b"\x15\x03\x03\0\x02\x02\x28";
-/// CONNACK packets that reject a version: "unacceptable protocol version" in MQTT 3, "unsupported protocol version" in
-/// MQTT 5.
+/// CONNACK packets that reject the version of the client. The reason is "unacceptable protocol version" in MQTT 3, and
+/// "unsupported protocol version" in MQTT 5.
 const MQTT_3_REFUSAL: &[u8] = b"\x20\x02\0\x01";
 const MQTT_5_REFUSAL: &[u8] = b"\x20\x03\0\x84\0";
 
@@ -167,35 +167,36 @@ impl Protocol {
     pub fn remedy(self) -> &'static str {
         match self {
             Protocol::Tls => {
-                "Stompbox does not support TLS: put a proxy in front of it that terminates TLS (nginx, HAProxy, \
+                "Stompbox does not support TLS. Put a proxy that terminates TLS in front of it (nginx, HAProxy, \
                  stunnel), or switch TLS off in the client"
             }
             Protocol::Proxy => {
-                "Stompbox does not read the PROXY header: switch it off in the proxy (HAProxy: send-proxy; nginx: \
-                 proxy_protocol on); for HTTP, set trusted-proxies, so that Stompbox reads X-Forwarded-For"
+                "Stompbox does not read the PROXY header. Switch it off in the proxy (HAProxy: send-proxy, nginx: \
+                 proxy_protocol on). For HTTP, set trusted-proxies, so that Stompbox reads X-Forwarded-For"
             }
             Protocol::Http => {
-                "HTTP, WebSocket and SockJS are served at the address of the option http; this is the address of the \
-                 option tcp, for STOMP over TCP"
+                "This is the address of the option tcp, for STOMP over TCP. HTTP, WebSocket and SockJS are served at \
+                 the address of the option http"
             }
             Protocol::Stomp => {
-                "STOMP over TCP is served at the address of the option tcp; this is the address of the option http, \
-                 for STOMP over WebSocket or SockJS (option ws-path)"
+                "This is the address of the option http, for STOMP over WebSocket or SockJS (option ws-path). STOMP \
+                 over TCP is served at the address of the option tcp"
             }
             Protocol::Amqp | Protocol::OpenWire | Protocol::Mqtt(_) | Protocol::Nats => {
-                "Stompbox supports only STOMP: use a client for STOMP, or give this client the address of another broker"
+                "Stompbox supports only STOMP. Use a client for STOMP, or give this client the address of another \
+                 broker"
             }
-            Protocol::Ssh => "Stompbox does not support SSH: give the client the address of the SSH server",
+            Protocol::Ssh => "Stompbox does not support SSH. Give the client the address of the SSH server",
             Protocol::Unknown => {
-                "The address of the option http is for HTTP/1.1, WebSocket and SockJS, and that of the option tcp is \
-                 for STOMP over TCP: check the address, the port and the protocol in the configuration of the client"
+                "The address of the option http is for HTTP/1.1, WebSocket and SockJS. The address of the option tcp \
+                 is for STOMP over TCP. Check the address, the port and the protocol in the configuration of the client"
             }
         }
     }
 
     /// Returns the bytes to send to the client before its connection is closed. They are in the client's protocol if
-    /// possible, otherwise in the protocol of the port. `trailing_lf` is the option `trailing-lf`, which adds an LF
-    /// after the NUL of an ERROR.
+    /// possible. If not, they are in the protocol of the port. `trailing_lf` is the option `trailing-lf`, which adds an
+    /// LF after the NUL of an ERROR.
     pub fn answer(self, port: Port, trailing_lf: bool) -> Vec<u8> {
         let text = format!(
             "The connection began with {}, which this port does not accept. {}.",

@@ -1,5 +1,4 @@
-//! STOMP over TCP. Frames are sent unchanged, each followed by an LF unless `trailing-lf` is off. A heartbeat is one
-//! LF.
+//! STOMP over TCP. Frames are sent unchanged. If `trailing-lf` is on, an LF follows each frame. A heartbeat is one LF.
 
 use super::byte_stream::ByteStream;
 use super::ending::{CloseInfo, ReadEnd};
@@ -113,7 +112,7 @@ pub(crate) fn poll_write(
     cx: &mut Context<'_>,
     out: &OutputBuffer,
 ) -> Poll<io::Result<usize>> {
-    // For a single piece, because `send` costs less than `writev`.
+    // A single piece is written with `send`, which costs less than `writev`.
     if let Some(piece) = out.as_single_slice() {
         return Pin::new(socket).poll_write(cx, piece);
     }

@@ -78,8 +78,8 @@ pub trait Wire: Unpin + Send + 'static {
     /// Appends one STOMP heartbeat.
     fn write_heartbeat(&mut self, out: &mut OutputBuffer);
 
-    /// Returns whether [`Wire::write_close`] tells the client that the broker is shutting down. If so, no ERROR frame
-    /// is sent for a shutdown, even if `shutdown-error` is set.
+    /// Returns whether [`Wire::write_close`] tells the client that the broker is shutting down. If so, the client gets
+    /// no ERROR frame for a shutdown, even if `shutdown-error` is set.
     fn reports_shutdown_in_close(&self) -> bool;
 
     /// Appends the closing message of the transport, such as a WebSocket close frame.

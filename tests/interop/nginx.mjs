@@ -402,10 +402,10 @@ const checks = {
     const remedy = 'proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade"';
     const { status, text } = await rejectionOf({ port: nginx.noUpgradePort });
     assertEqual('status of the handshake', status, 400);
-    for (const part of ['a WebSocket handshake without the header Upgrade: a proxy', remedy]) {
+    for (const part of ['The WebSocket handshake arrived without the header Upgrade. A proxy', remedy]) {
       assertEqual(`${part} in ${text}`, text.includes(part), true);
     }
-    const line = /WARN.*rejected a WebSocket handshake without the header Upgrade: a proxy.*proxy_set_header Upgrade.* address=(\S+)/;
+    const line = /WARN.*rejected a WebSocket handshake that arrived without the header Upgrade\. A proxy.*proxy_set_header Upgrade.* address=(\S+)/;
     assertEqual('address in the log', (await broker.log.find(line))[1], CLIENT);
     const peer = await Peer.connect(SOCKJS, '/topic/a', { port: nginx.noUpgradePort });
     assertEqual('transport', peer.socket.transport, 'xhr-streaming');

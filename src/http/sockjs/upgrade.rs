@@ -62,7 +62,7 @@ impl<A: Application> Endpoints<A> {
             tracing::warn!(
                 address = %request_context.address,
                 others,
-                "rejected a WebSocket handshake {removed}: a proxy has changed it. {PROXY_REMEDY}"
+                "rejected a WebSocket handshake that arrived {removed}. A proxy has changed it. {PROXY_REMEDY}"
             );
         }
         if !handshake.accepted {

@@ -11,10 +11,10 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 const SUBPROTOCOLS: [&str; 3] = ["v12.stomp", "v11.stomp", "v10.stomp"];
 
 /// Advice for operators of a proxy that removes parts of handshakes.
-pub const PROXY_REMEDY: &str = "Configure the proxy to forward Upgrade and Connection over HTTP/1.1; nginx: \
-    proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\"";
+pub const PROXY_REMEDY: &str = "Configure the proxy to forward Upgrade and Connection over HTTP/1.1. In nginx, \
+    set: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\";";
 
-/// The accepted values of `Sec-WebSocket-Version`: 13 (RFC 6455), and the versions of those drafts that have the same
+/// The accepted values of `Sec-WebSocket-Version`. They are 13 (RFC 6455), and the versions of the drafts with the same
 /// handshake and frames.
 const VERSIONS: [&[u8]; 3] = [b"13", b"8", b"7"];
 
@@ -25,7 +25,7 @@ pub struct Handshake {
     pub response: Response<String>,
     /// Whether the handshake is accepted (status 101). The connection then becomes a WebSocket.
     pub accepted: bool,
-    /// The part of the handshake that a proxy has removed. `None` unless the handshake is rejected for this reason.
+    /// The part of the handshake that a proxy has removed, if the handshake is rejected for this reason.
     pub removed: Option<&'static str>,
 }
 
@@ -46,8 +46,8 @@ pub fn accept<B>(request: &Request<B>) -> Handshake {
     }
     if let Some(removed) = removed_by_proxy(request) {
         let text = format!(
-            "This is a WebSocket handshake {removed}: a proxy between client and broker has changed it. \
-             {PROXY_REMEDY}.\n"
+            "The WebSocket handshake arrived {removed}. A proxy between client and broker has changed it. \
+             {PROXY_REMEDY}\n"
         );
         return Handshake { removed: Some(removed), ..rejected(StatusCode::BAD_REQUEST, &text) };
     }
@@ -90,8 +90,7 @@ pub fn accept<B>(request: &Request<B>) -> Handshake {
     Handshake { response, accepted: true, removed: None }
 }
 
-/// Returns the part that is missing in the handshake, if it is one that every client sends, and that a proxy without
-/// WebSocket support removes.
+/// Returns the part of the handshake that a proxy without WebSocket support has removed. Every client sends this part.
 fn removed_by_proxy<B>(request: &Request<B>) -> Option<&'static str> {
     let headers = request.headers();
     if !headers.contains_key(SEC_WEBSOCKET_KEY) {

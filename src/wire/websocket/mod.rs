@@ -1,8 +1,9 @@
 //! STOMP over native WebSocket (RFC 6455).
 //!
-//! Input: the payloads of all text and binary messages form one stream of bytes; message boundaries have no meaning.
-//! Output: every STOMP frame is one message, which ends with NUL. It is a text message if the whole frame is valid
-//! UTF-8, otherwise a binary message. A heartbeat is a text message that consists of one LF.
+//! Input: the payloads of all text and binary messages form one stream of bytes. Message boundaries have no meaning.
+//!
+//! Output: every STOMP frame is one message, which ends with NUL. If the whole frame is valid UTF-8, the message is a
+//! text message. If not, it is a binary message. A heartbeat is a text message that consists of one LF.
 
 mod handshake;
 mod reader;

@@ -1,5 +1,5 @@
-//! Reads WebSocket frames from a client (RFC 6455 §5). It does no I/O and has no buffer for payload: it unmasks payload
-//! in place and passes it on as it arrives, wherever the frames are split.
+//! Reads WebSocket frames from a client (RFC 6455 §5). The reader does no I/O and has no buffer for payload. It unmasks
+//! payload in place and passes it on as it arrives, wherever the frames are split.
 
 use super::utf8::Utf8Check;
 use std::io::Cursor;
@@ -77,7 +77,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Creates a reader. It rejects a message longer than `message_bytes_max` bytes as soon as it has read the head of
+    /// Creates a reader. The reader rejects a message longer than `message_bytes_max` bytes. It does so at the head of
     /// the frame that exceeds the limit.
     pub fn new(message_bytes_max: u64) -> Reader {
         Reader {
@@ -116,8 +116,8 @@ impl Reader {
                     if (*filled as usize) < wanted {
                         return Ok(());
                     }
-                    // The second byte determines the length of the head, so that `wanted` may be 2 although the head is
-                    // longer.
+                    // The second byte determines the length of the head. Until it has arrived, `wanted` is 2, although
+                    // the head may be longer.
                     if head_bytes(&bytes[..wanted]) == wanted {
                         let bytes = *bytes;
                         self.begin(&bytes[..wanted])?;
@@ -246,7 +246,7 @@ fn head_bytes(bytes: &[u8]) -> usize {
         127 => 8,
         _ => 0,
     };
-    // The head of an unmasked frame is shorter by the mask. `begin` rejects such a frame.
+    // The head of an unmasked frame has no mask and is shorter. `begin` rejects such a frame.
     2 + length + if second & 0x80 != 0 { 4 } else { 0 }
 }
 

@@ -52,7 +52,7 @@ impl<S> Socket<S> {
     /// exceeds the limit.
     pub fn new(io: S, early: Bytes, message_bytes_max: u64) -> Socket<S> {
         let reader = Reader::new(message_bytes_max);
-        // A copy, because a slice, even an empty one, would keep the whole buffer into which hyper read the handshake.
+        // This is a copy. A slice, even an empty one, would keep the whole buffer into which hyper read the handshake.
         let early = (!early.is_empty()).then(|| Box::from(&early[..]));
         Socket { io, early, inbound: Inbound { reader, violation: None, closed_by_client: None } }
     }
@@ -63,7 +63,7 @@ impl<S> Socket<S> {
     }
 
     /// Appends the close frame. If the client has violated the protocol, the frame has the code and the reason of the
-    /// violation. Otherwise, if the client has sent a close frame, the frame repeats its code. Otherwise the frame has
+    /// violation. If the client has sent a close frame, the frame repeats its code. In all other cases, the frame has
     /// the code and the reason of `close_info`.
     pub fn write_close(&mut self, close_info: CloseInfo, out: &mut OutputBuffer) {
         let (code, reason) = match (self.inbound.violation, self.inbound.closed_by_client) {
