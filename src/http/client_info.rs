@@ -16,8 +16,9 @@ pub(crate) const TOKEN_PARAMETERS: [&str; 2] = ["access_token", "accessToken"];
 /// What the HTTP server knows about the sender of a request, and how far it trusts the sender.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
-    /// Whether the page that sent the request may act for the user of the browser. If not, credentials that the browser
-    /// adds by itself are ignored: cookies, Basic authentication, and the user that a proxy derives from these.
+    /// Whether the page that sent the request may act for the user of the browser. If not, the broker ignores
+    /// credentials that the browser adds by itself. These are cookies, Basic authentication, and the user that a proxy
+    /// derives from them.
     pub is_own_page: bool,
     /// The user that a trusted proxy has authenticated.
     pub proxy: Option<ProxyUser>,

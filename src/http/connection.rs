@@ -1,5 +1,5 @@
-//! State that the requests on one HTTP connection share: the connection permit, whether a receiver is attached, and a
-//! way to end the connection.
+//! State that the requests on one HTTP connection share. It has the connection permit, the number of attached
+//! receivers, and a way to end the connection.
 
 use crate::limits::connection_limiter::ConnectionPermit;
 use parking_lot::Mutex;
@@ -45,7 +45,7 @@ pub enum UpgradeError {
 }
 
 impl HttpConnection {
-    /// Creates the state of a connection that was admitted in the way of `admission`.
+    /// Creates the state of a connection with this `admission`.
     pub fn new(admission: Admission) -> HttpConnection {
         HttpConnection {
             admission: Mutex::new(Some(admission)),
@@ -83,8 +83,8 @@ impl HttpConnection {
     /// proxy.
     ///
     /// # Errors
-    /// Returns an error if there is no permit, or if `address` has too many connections. In the latter case the HTTP
-    /// connection keeps its permit.
+    /// Returns an error if there is no permit, or if `address` has too many connections. If `address` has too many, the
+    /// HTTP connection keeps its permit.
     pub fn take_permit(&self, address: IpAddr) -> Result<ConnectionPermit, UpgradeError> {
         let mut admission = self.admission.lock();
         let permit = match &*admission {
@@ -98,7 +98,7 @@ impl HttpConnection {
         Ok(permit)
     }
 
-    /// Returns the option whose limit has left this connection without a permit, or `None` if the connection has a
+    /// Returns the option whose limit left this connection without a permit. Returns `None` if the connection has a
     /// permit.
     pub fn limit(&self) -> Option<&'static str> {
         match &*self.admission.lock() {

@@ -19,15 +19,15 @@ pub enum MetricsFrom {
     Off,
 }
 
-/// Returns the page `/metrics` with all metrics in the OpenMetrics format. `client` is the address of the client, or
-/// `None` if the address is uncertain because a proxy has forwarded the request.
+/// Returns the page `/metrics` with all metrics in the OpenMetrics format. `client` is the address of the client. It is
+/// `None` if a proxy has forwarded the request, because the address is then uncertain.
 pub fn metrics(metrics: &Metrics, budget: &Budget, client: Option<IpAddr>, from: MetricsFrom) -> Page {
     let is_loopback = client.is_some_and(|client| client.to_canonical().is_loopback());
     match from {
         MetricsFrom::Off => Page::text(StatusCode::NOT_FOUND, "not found\n"),
         MetricsFrom::Loopback if !is_loopback => Page::text(
             StatusCode::FORBIDDEN,
-            "Only clients on this machine may read /metrics. Set metrics-from to any to allow all clients.\n",
+            "Only clients on this machine may read /metrics. Set metrics-from=any to allow all clients.\n",
         ),
         MetricsFrom::Loopback | MetricsFrom::Any => {
             metrics.memory_used_bytes.set(i64::try_from(budget.used()).unwrap_or(i64::MAX));

@@ -12,8 +12,8 @@ use std::time::Duration;
 pub struct Options {
     /// Path of the endpoint for WebSocket and SockJS clients (`ws-path`).
     pub ws_path: String,
-    /// Maximum time to wait for the head of a request, and so the time after which an idle connection is closed
-    /// (`http-header-timeout`).
+    /// Maximum time to wait for the head of a request (`http-header-timeout`). An idle connection is closed after this
+    /// time.
     pub header_timeout: Duration,
     /// The clients that may read `/metrics` (`metrics-from`).
     pub metrics_from: MetricsFrom,
@@ -21,9 +21,9 @@ pub struct Options {
     pub origins: Origins,
     /// The accepted values of the header `Host` (`allowed-hosts`).
     pub hosts: Hosts,
-    /// The proxies that are trusted to state the address of the client in a header (`trusted-proxies`).
+    /// The proxies that the broker trusts to name the address of the client in a header (`trusted-proxies`).
     pub proxies: Proxies,
-    /// The headers in which trusted proxies state the user that they have authenticated (`proxy-user-header`,
+    /// The headers in which trusted proxies name the user that they have authenticated (`proxy-user-header`,
     /// `proxy-roles-header`).
     pub proxy_user: ProxyHeaders,
     /// Whether the demo page is served (`demo`).

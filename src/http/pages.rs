@@ -27,7 +27,7 @@ const INDEX: &str = "index.html";
 /// The text that precedes the path of the STOMP endpoint in `index.html`. The path ends at the next `"`.
 const ENDPOINT_MARK: &str = "name=\"stompbox-endpoint\" content=\"";
 
-/// File name suffixes. Each has a content type, and says whether gzip makes such files smaller.
+/// The suffixes of file names, each with the content type, and with whether gzip makes such files smaller.
 const TYPES: &[(&str, &str, bool)] = &[
     (".html", "text/html; charset=UTF-8", true),
     (".js", "text/javascript; charset=UTF-8", true),
@@ -152,8 +152,8 @@ impl File {
     }
 }
 
-/// Returns a digest for an entity tag. The digest may change with the build, because the pages of another build have
-/// other tags in any case.
+/// Returns a digest for an entity tag. The digest may change with the build, because the pages of each build have their
+/// own tags.
 fn digest(text: &str) -> String {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
@@ -176,8 +176,8 @@ fn gzip(_: &[u8]) -> Option<Bytes> {
 fn plain_page(endpoint: &str) -> File {
     let body = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Stompbox</title>\n\
-         <p>Stompbox is running. STOMP over WebSocket is at <code>{}</code>. The demo page is not part of this build: \
-         install Node.js 20 or newer with npm and run <code>cargo build --release</code> again.\n",
+         <p>Stompbox is running. STOMP over WebSocket is at <code>{}</code>. The demo page is not part of this build. \
+         To add it, install Node.js 20 or newer with npm. Then run <code>cargo build --release</code> again.\n",
         escaped(endpoint)
     );
     let tag = format!("plain-{}", digest(&body));
@@ -473,7 +473,7 @@ mod tests {
         assert_eq!(header(&response, CONTENT_TYPE), "text/html; charset=UTF-8");
         let text = std::str::from_utf8(response.body()).expect("valid UTF-8");
         assert!(text.contains(
-            "install Node.js 20 or newer with npm and run <code>cargo build --release</code> again."
+            "install Node.js 20 or newer with npm. Then run <code>cargo build --release</code> again."
         ));
         assert!(text.contains("<code>/a&lt;b</code>"));
         assert!(empty.page("/index.html", "/ws", &HeaderMap::new(), &Method::GET).is_none());

@@ -1,5 +1,5 @@
-//! A rate-limited log of rejected requests. Without the limit, any page could fill the log by making browsers send such
-//! requests.
+//! A log of rejected requests with a rate limit. Without the limit, any page could make browsers send such requests,
+//! and so fill the log.
 
 use super::policy::origin_error::OriginError;
 use crate::limits::log_limit::LogLimit;
@@ -13,7 +13,7 @@ pub(super) struct RejectionLog {
 }
 
 impl RejectionLog {
-    /// Logs a rejection, unless another rejection has just been logged.
+    /// Logs a rejection. Does nothing if another rejection has just been logged.
     pub(super) fn log(&self, rejected: &OriginError, address: IpAddr) {
         if let Some(others) = self.limit.due(Instant::now()) {
             tracing::warn!(
@@ -21,7 +21,7 @@ impl RejectionLog {
                 option = rejected.option,
                 %address,
                 others,
-                "rejected a request (403); to allow such requests, extend the option named in this line"
+                "rejected a request (403). To allow such requests, extend the option that this line names."
             );
         }
     }

@@ -133,8 +133,8 @@ async fn start_connection(
     }
 }
 
-/// Serves the requests of one HTTP connection. It is not an `async fn`, because the future of an `async fn` would store
-/// the arguments in addition to the values created from them.
+/// Serves the requests of one HTTP connection. It is not an `async fn`. The future of an `async fn` would store the
+/// arguments in addition to the values that it creates from them.
 fn serve_http_connection(
     server: HttpServer,
     socket: HttpSocket,
@@ -142,8 +142,8 @@ fn serve_http_connection(
     http_connection: Arc<HttpConnection>,
 ) -> impl Future<Output = ()> + Send {
     let header_timeout = server.shared.service.options.header_timeout;
-    // Events that happen at most once during the connection. `FuturesUnordered` polls a future only when it is woken,
-    // so these events cost nothing when the connection is polled.
+    // These events happen at most once during the connection. `FuturesUnordered` polls a future only when it is woken.
+    // A poll of the connection therefore costs nothing for these events.
     let mut lifetime_events = FuturesUnordered::new();
     lifetime_events
         .push(Box::pin(next_lifetime_event(server.shared.stopping.clone(), http_connection.clone())));
@@ -204,8 +204,7 @@ async fn next_lifetime_event(
     }
 }
 
-/// Returns the complete response, as text, to a connection that is rejected because the limit of the option `limit` is
-/// reached.
+/// Returns the text of the whole response to a connection that is rejected because of the option `limit`.
 fn unavailable(limit: &str) -> String {
     let body =
         format!("The limit {limit} is reached. Close connections, reconnect later, or raise {limit}.\n");

@@ -1,5 +1,5 @@
-//! Answers requests: checks each request against the host policy and, below `ws-path`, against the origin policy, and
-//! passes it to the handler of its path.
+//! Answers requests. Checks each request against the host policy. Checks requests below `ws-path` against the origin
+//! policy, too. Then passes the request to the handler of its path.
 
 use super::body::Body;
 use super::client_info::Trust;
@@ -49,8 +49,8 @@ impl Service {
     /// Answers a request that `peer` has sent. `is_loopback` says whether only clients on this machine can reach the
     /// listener.
     ///
-    /// It is not an `async fn`, because the future of an `async fn` would store the arguments in addition to the values
-    /// created from them.
+    /// It is not an `async fn`. The future of an `async fn` would store the arguments in addition to the values that it
+    /// creates from them.
     pub(super) fn answer(
         &self,
         request: Request<Incoming>,

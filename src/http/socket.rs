@@ -1,21 +1,21 @@
 //! The socket of an HTTP connection, between tokio and hyper.
 //!
-//! hyper checks whether its input has ended only when it has parsed all input that arrived. Suppose that the client of
-//! a streaming response or of a long poll has sent anything after its request, such as the next request or a line end.
-//! It could then close or reset the connection without hyper noticing. Its session would stay until a heartbeat failed,
-//! or for ever.
+//! hyper detects the end of its input only after it has parsed all input that arrived. The client of a streaming
+//! response or of a long poll may send something after its request, such as the next request or a line end. If this
+//! client then closes or resets the connection, hyper does not detect it. The session of the client would stay until a
+//! heartbeat fails, or for ever.
 //!
-//! Therefore [`HttpSocket`] checks by itself. While a receiver of a SockJS session is attached to the connection, it
-//! reads ahead into a small buffer, and fails when the client has left. hyper later reads from this buffer. The check
-//! takes place whenever hyper writes or flushes, which is at least once in every poll of the connection.
+//! Therefore [`HttpSocket`] does its own check while a receiver of a SockJS session is attached to the connection. The
+//! socket reads ahead into a small buffer, and fails when the client has left. hyper later reads from this buffer. The
+//! check takes place whenever hyper writes or flushes, which is at least once in every poll of the connection.
 //!
-//! The socket also charges the memory for the heads of requests ([`crate::limits::head_memory`]), that is, request line
-//! and headers. If there is no memory for a head, it closes the connection. If the head belongs to the first request,
-//! the client first gets a response with status 503. Bytes that follow a head, such as a body, are charged if there is
-//! memory, but never close the connection.
+//! The socket also charges the memory for the heads of requests ([`crate::limits::head_memory`]). A head consists of
+//! the request line and the headers. If there is no memory for a head, the socket closes the connection. If the head
+//! belongs to the first request, the client first gets a response with status 503. Bytes that follow a head, such as a
+//! body, are charged if there is memory. They never close the connection.
 //!
-//! A client that closes only its sending side after a complete request still gets the answer, unless it is a receiver:
-//! a client can receive over this connection only as long as it can send further requests.
+//! A client that closes only its sending side after a complete request still gets the answer. The client of a receiver
+//! does not: it can receive only as long as it can send further requests.
 
 use super::connection::HttpConnection;
 use crate::budget::Charge;
@@ -33,9 +33,9 @@ use tokio::net::TcpStream;
 
 /// Maximum number of bytes in one read ahead.
 const READ_BYTES: usize = 1024;
-/// Maximum number of bytes that a client may send after the request of a receiver, without those that hyper has read.
-/// This is enough for some further requests. A client that sends more loses its connection, because the socket cannot
-/// read further to notice that the client leaves.
+/// Maximum number of bytes that a client may send after the request of a receiver. Bytes that hyper has read do not
+/// count. This is enough for some further requests. If a client sends more, the socket cannot read on to detect that
+/// the client leaves. It therefore closes the connection.
 const AHEAD_BYTES_MAX: usize = 8 * 1024;
 
 /// Maximum number of reads to discard the input that follows a rejected head.
@@ -152,8 +152,7 @@ impl HttpSocket {
                 }
                 Poll::Ready(Ok(_)) if self.read_ahead.len() > AHEAD_BYTES_MAX => {
                     let error = format!(
-                        "the client sent more than {AHEAD_BYTES_MAX} bytes on a connection whose poll or stream is \
-                         still open"
+                        "the client sent more than {AHEAD_BYTES_MAX} bytes while its poll or stream was open"
                     );
                     return Err(io::Error::other(error));
                 }
@@ -205,11 +204,12 @@ impl HttpSocket {
         if let Ok(peer) = self.stream.peer_addr() {
             self.memory.record_rejection(peer.ip().to_canonical());
         }
-        io::Error::other("the share of memory-bytes-max for HTTP header sections is used up")
+        io::Error::other("the memory for the heads of requests is full (an eighth of memory-bytes-max)")
     }
 
-    /// Sends the client the reason why its connection is closed, unless a part of another response may have been sent.
-    /// Reads the input that has arrived, because closing a socket with unread input can destroy the response.
+    /// Sends the client the reason why its connection is closed. Does nothing if a part of another response may have
+    /// been sent. Reads the input that has arrived, because closing a socket with unread input can destroy the
+    /// response.
     fn send_rejection(&self) {
         if self.has_written || self.stream.try_write(self.memory.rejection_response().as_bytes()).is_err() {
             return;

@@ -6,8 +6,8 @@ use hyper::header::{FORWARDED, HeaderName, VIA};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// The proxies that are trusted to state the address of their client (`trusted-proxies`). The headers for this are
-/// ignored if another sender sets them.
+/// The proxies that the broker trusts to name the address of their client (`trusted-proxies`). The broker ignores these
+/// headers from other senders.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proxies {
     networks: Networks,
@@ -28,13 +28,13 @@ impl Proxies {
         self.networks.contains(peer)
     }
 
-    /// Returns the address of the client. This is the peer's own address, unless the peer is a trusted proxy.
+    /// Returns the address of the client. If the peer is not a trusted proxy, this is the peer's own address.
     ///
     /// For a trusted proxy, reads `X-Forwarded-For` or `Forwarded` (RFC 7239) from right to left, because each proxy
     /// appends its entry. Skips trusted proxies and returns the first other address. If an entry is not an address,
-    /// returns the last address read, which is to the right of it. If both headers are present and lead to different
-    /// addresses, returns the peer's own address: a proxy that sets only one of the headers forwards the other one as
-    /// the client sent it, so neither can be trusted.
+    /// returns the last address that was read, which is to the right of this entry. If both headers are present and
+    /// lead to different addresses, returns the peer's own address. A proxy may set only one of the headers and forward
+    /// the other one from the client, so neither can be trusted.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let peer = peer.to_canonical();
         if !self.is_trusted(peer) {
@@ -56,8 +56,8 @@ impl Proxies {
         }
     }
 
-    /// Returns the first of `addresses` that is not a trusted proxy. If an entry is invalid (`None`), or all addresses
-    /// are trusted, returns the last address read, or `peer` if there is none.
+    /// Returns the first of `addresses` that is not a trusted proxy. If an entry is invalid (`None`), or if all
+    /// addresses are trusted, returns the last address that was read. Returns `peer` if none was read.
     fn first_untrusted(&self, peer: IpAddr, addresses: impl Iterator<Item = Option<IpAddr>>) -> IpAddr {
         let mut last = peer;
         for address in addresses {
@@ -73,10 +73,10 @@ impl Proxies {
 
 /// The elements of one line of `Forwarded`, from right to left.
 ///
-/// A comma in a quoted string does not separate elements. If a client sends a quote that is never closed, it must not
-/// hide the elements that proxies have appended. The line is therefore read from the right: the first quote found
-/// closes a string, and the next one opens the string unless it is escaped. (An opening quote follows `=`, so that a
-/// quote after `\` is always an escaped one.)
+/// A comma in a quoted string does not separate elements. If a client sends a quote without a closing quote, this quote
+/// must not hide the elements that proxies have appended. The line is therefore read from the right. The first quote
+/// closes a string, and the next quote that is not escaped opens the string. An opening quote follows `=`, so a quote
+/// after `\` is always an escaped one.
 struct Elements<'a> {
     rest: Option<&'a [u8]>,
 }

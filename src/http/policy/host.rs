@@ -7,9 +7,9 @@ use std::net::{IpAddr, Ipv6Addr};
 const NAME_BYTES_MAX: usize = 253;
 const LABEL_BYTES_MAX: usize = 63;
 
-/// A name or an address in normalised form, so that equal hosts have equal texts. Names are in lower case and do not
-/// end with a dot. IPv6 addresses are shortened and in brackets. An IPv4 address that is mapped into IPv6 is written as
-/// an IPv4 address.
+/// A name or an address in normalised form. Equal hosts have equal texts. Names are in lower case and do not end with a
+/// dot. IPv6 addresses are shortened and in brackets. An IPv4 address that is mapped into IPv6 is written as an IPv4
+/// address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Host(String);
 

@@ -1,8 +1,8 @@
 //! The host policy: the host names and addresses in `Host` that the broker accepts.
 //!
-//! In an attack by DNS rebinding, the name of a page gets a second address, the one of this machine. To a browser,
-//! requests of the page to the broker are then of the same origin. Only the name in `Host` reveals them. A listener
-//! that only this machine can reach therefore accepts only names of this machine, unless other names are configured.
+//! In a DNS rebinding attack, the name of a page gets a second address, which is that of this machine. To a browser,
+//! the broker then has the same origin as the page. Only the name in `Host` reveals the attack. A listener that only
+//! this machine can reach therefore accepts only names of this machine, and names that are configured.
 
 use super::host::{Host, HostPattern};
 use super::origin_error::OriginError;
@@ -16,9 +16,13 @@ const OPTION: &str = "allowed-hosts";
 
 /// The accepted values of the header `Host` (`allowed-hosts`).
 ///
-/// A loopback listener accepts loopback names (`localhost`, names that end with `.localhost`, 127.0.0.0/8, `[::1]`),
-/// the hosts that `allowed-origins` names without a wildcard, and the hosts listed here. Any other listener accepts
-/// only the hosts listed here, or every host if the list is empty.
+/// A loopback listener accepts:
+///
+/// - loopback names: `localhost`, names that end with `.localhost`, 127.0.0.0/8, and `[::1]`
+/// - the hosts that `allowed-origins` names without a wildcard
+/// - the hosts in this list
+///
+/// Any other listener accepts only the hosts in this list. If the list is empty, it accepts every host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hosts {
     any: bool,
@@ -26,9 +30,9 @@ pub struct Hosts {
 }
 
 impl Hosts {
-    /// Parses a comma-separated list of names and addresses without ports: `chat.example.com`, `*.example.com` (one or
-    /// more labels in place of `*`), `192.0.2.1`, `[2001:db8::1]`, or `*` for every host. An empty text is an empty
-    /// list.
+    /// Parses a comma-separated list of names and addresses without ports, such as `chat.example.com`, `*.example.com`,
+    /// `192.0.2.1` and `[2001:db8::1]`. In `*.example.com`, `*` stands for one or more labels. `*` alone allows every
+    /// host. An empty text is an empty list.
     ///
     /// # Errors
     /// Returns a text that names the invalid entry and says what was expected.
@@ -78,15 +82,15 @@ impl Hosts {
     }
 }
 
-/// Checks the number of `Host` headers in a request (RFC 9112 §3.2): exactly one in HTTP/1.1, at most one in older
-/// versions. The error is the text of a response with status 400.
+/// Checks the number of `Host` headers in a request (RFC 9112 §3.2). HTTP/1.1 requires exactly one. Older versions
+/// allow at most one. The error is the text of a response with status 400.
 pub(crate) fn check_count(version: Version, headers: &HeaderMap) -> Result<(), &'static str> {
     match headers.get_all(HOST).iter().count() {
         0 if version >= Version::HTTP_11 => {
-            Err("Missing header Host: expected exactly one in HTTP/1.1 (RFC 9112, 3.2).\n")
+            Err("The header Host is missing. HTTP/1.1 requires exactly one (RFC 9112, 3.2).\n")
         }
         0 | 1 => Ok(()),
-        _ => Err("More than one header Host: expected exactly one (RFC 9112, 3.2).\n"),
+        _ => Err("The request has more than one header Host. Send exactly one (RFC 9112, 3.2).\n"),
     }
 }
 
@@ -94,8 +98,8 @@ fn pattern(text: &str) -> Result<HostPattern, String> {
     let address = text.parse::<Ipv6Addr>().map(|address| HostPattern::Exactly(IpAddr::V6(address).into()));
     address.ok().or_else(|| HostPattern::parse(text)).ok_or_else(|| {
         format!(
-            "invalid host {text:?}: expected a name or an address without a port, such as chat.example.com, \
-             *.example.com, 192.0.2.1 or [2001:db8::1], or * for every host; letters beyond ASCII are written as xn--"
+            "invalid host {text:?}: expected a name or an address without a port, or * for every host. Examples are \
+             chat.example.com, *.example.com, 192.0.2.1 and [2001:db8::1]. Write letters beyond ASCII as xn--"
         )
     })
 }
@@ -217,7 +221,8 @@ mod tests {
         );
         assert_eq!(
             error.to_string(),
-            "Request rejected (host evil.example:8080): the option allowed-hosts of the broker does not allow it."
+            "The broker rejected the request (host evil.example:8080), because its option allowed-hosts does not allow \
+             it."
         );
     }
 

@@ -1,5 +1,5 @@
-//! The policies that decide which requests are accepted: by the header `Host`, by the page that sent the request, and
-//! by the proxy that forwarded it.
+//! The policies that decide which requests the broker accepts. They check the header `Host`, the page that sent the
+//! request, and the proxy that forwarded it.
 
 pub(crate) mod forwarded;
 pub(crate) mod host;

@@ -43,7 +43,7 @@ impl fmt::Display for OriginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "Request rejected ({}): the option {} of the broker does not allow it.",
+            "The broker rejected the request ({}), because its option {} does not allow it.",
             self.cause, self.option
         )
     }

@@ -16,10 +16,10 @@ impl Pattern {
     pub(super) fn parse(text: &str) -> Result<Pattern, String> {
         Pattern::read(text).ok_or_else(|| {
             format!(
-                "invalid origin {text:?}: expected a scheme and a host without a path, such as \
-                 https://app.example.com, http://*.example.com:8080, https://app.example.com:* (any port) or \
-                 file://, or null, or * for every origin; the scheme is that of the page (not ws), letters beyond \
-                 ASCII are written as xn--"
+                "invalid origin {text:?}: expected a scheme and a host without a path, or null, or * for every \
+                 origin. Examples are https://app.example.com, http://*.example.com:8080, \
+                 https://app.example.com:* (any port) and file://. Use the scheme of the page, not ws. Write letters \
+                 beyond ASCII as xn--"
             )
         })
     }

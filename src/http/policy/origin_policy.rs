@@ -29,8 +29,8 @@ const ANCESTORS: &str = "frame-ancestors 'self' \
     http://localhost:* https://localhost:* http://*.localhost:* https://*.localhost:* \
     http://127.0.0.1:* https://127.0.0.1:*";
 
-/// The pages that may use the broker (`allowed-origins`). In addition, pages of the same origin and pages of the user's
-/// own machine (loopback, by http or https) are always allowed.
+/// The pages that may use the broker (`allowed-origins`). Pages of the same origin are always allowed. So are pages of
+/// the user's own machine, that is, http and https pages of loopback hosts.
 ///
 /// A page is of the same origin if its host and port are those in the header `Host`. The scheme is not compared,
 /// because the broker cannot know whether a proxy in front of it uses TLS. If `Host` has no port, the default port of
@@ -57,13 +57,12 @@ impl Origins {
 
     /// Parses a comma-separated list. An entry is one of:
     ///
-    /// - `https://app.example.com`, `http://app.example.com:8080`: pages with this scheme, host and port;
-    /// - `https://*.example.com`: one or more labels in place of `*`, so that `https://example.com` does not match;
-    /// - `https://app.example.com:*`: any port;
-    /// - `capacitor://localhost`, `file://`, `chrome-extension://abc`: schemes of apps, with any identifier after
-    ///   `://`;
-    /// - `null`: pages whose origin browsers hide (files, sandboxed frames);
-    /// - `*`: all pages.
+    /// - `https://app.example.com`, `http://app.example.com:8080`: pages with this scheme, host and port
+    /// - `https://*.example.com`: one or more labels in place of `*`. `https://example.com` does not match.
+    /// - `https://app.example.com:*`: any port
+    /// - `capacitor://localhost`, `file://`, `chrome-extension://abc`: schemes of apps, with any identifier after `://`
+    /// - `null`: pages whose origin browsers hide, such as files and sandboxed frames
+    /// - `*`: all pages
     ///
     /// An empty text is an empty list.
     ///
@@ -114,10 +113,11 @@ impl Origins {
         }
     }
 
-    /// Returns whether the page that sent the request may act for the user of the browser. Only then are cookies and
-    /// other credentials accepted that the browser adds by itself. Returns `true` for pages of the same origin and of
-    /// listed origins. If `Host` is a loopback host, also returns `true` for all web pages of loopback origins. Returns
-    /// `false` for pages that only `*` or `null` allows, and for cross-site requests without an origin.
+    /// Returns whether the page that sent the request may act for the user of the browser. The broker accepts cookies
+    /// and other credentials that a browser adds by itself only from such pages. Returns `true` for pages of the same
+    /// origin and of listed origins. If `Host` is a loopback host, also returns `true` for all web pages of loopback
+    /// origins. Returns `false` for pages that only `*` or `null` allows, and for cross-site requests without an
+    /// origin.
     pub fn is_own_page(&self, headers: &HeaderMap, kind: RequestKind) -> bool {
         match single_value(headers, &ORIGIN).or_else(|| single_value(headers, &SEC_WEBSOCKET_ORIGIN)) {
             Some(Ok(value)) => return self.is_own(value.to_str().ok().and_then(Origin::parse), headers),

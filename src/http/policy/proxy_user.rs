@@ -1,10 +1,10 @@
-//! The headers in which a proxy states the user that it has authenticated.
+//! The headers in which a proxy names the user that it has authenticated.
 
 use crate::auth::ProxyUser;
 use hyper::HeaderMap;
 use hyper::header::HeaderName;
 
-/// The names of the headers that state the user. Stompbox reads them only if a trusted proxy sends them.
+/// The names of the headers in which a proxy names the user. The broker reads them only from a trusted proxy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProxyHeaders {
     /// Name of the header with the user's name. If it is `None`, neither header is read.

@@ -35,8 +35,8 @@ use stompbox_frames::sockjs::{Callback, CallbackError, Envelope};
 use tokio::sync::Semaphore;
 
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-/// Maximum number of bytes to read of a body that is sent to a session that does not exist. The body decides which
-/// error the client gets: 500 if it is malformed, otherwise 404.
+/// Maximum number of bytes to read of a body that is sent to a session that does not exist. If the body is malformed,
+/// the client gets status 500. If not, it gets status 404.
 const UNKNOWN_SESSION_BYTES_MAX: usize = 4096;
 
 /// A SockJS service: a base path with all its transports, and the sessions that use them.
@@ -48,8 +48,8 @@ pub struct Endpoints<A> {
     connection_limiter: Arc<ConnectionLimiter>,
     /// Memory for request bodies of authenticated clients.
     input: Arc<InputShare>,
-    /// Memory for request bodies of unauthenticated clients. It is separate, so that these clients cannot use up the
-    /// memory for authenticated ones.
+    /// Memory for request bodies of unauthenticated clients. This memory is separate, so that these clients cannot use
+    /// up the memory of authenticated clients.
     unauthenticated: Arc<InputShare>,
     metrics: Arc<Metrics>,
     full_log: LogLimit,
@@ -75,8 +75,8 @@ pub struct RequestContext {
 }
 
 impl<A: Application> Endpoints<A> {
-    /// Creates a service without sessions. Messages from clients are charged until the application takes them: to
-    /// `input` if the client is authenticated, otherwise to `unauthenticated`.
+    /// Creates a service without sessions. Messages from clients are charged until the application takes them. Messages
+    /// of authenticated clients are charged to `input`. Those of other clients are charged to `unauthenticated`.
     pub fn new(
         application: A,
         options: Options,

@@ -1,6 +1,6 @@
 //! The identity of a SockJS session: the credentials in the request that opened it. Every later request must contain
-//! the same credentials. Clients choose their session IDs, so a client that learns the ID of another client's session
-//! must not be able to read from or write to that session.
+//! the same credentials. Clients choose their session IDs. A client that learns the ID of another client's session must
+//! not be able to use that session.
 
 use super::options::Options;
 use crate::http::client_info::{TOKEN_PARAMETERS, Trust, cookies, decoded, pairs};

@@ -72,7 +72,7 @@ impl Transports {
 /// Options of one SockJS service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Time without output after which a client is sent a SockJS heartbeat (`sockjs-heartbeat`). Zero disables
+    /// Time without output after which the broker sends a SockJS heartbeat (`sockjs-heartbeat`). Zero disables
     /// heartbeats.
     pub heartbeat: Duration,
     /// Time after which a session without a receiver ends (`sockjs-disconnect-delay`).
@@ -90,8 +90,7 @@ pub struct Options {
     pub transports: Transports,
     /// Maximum number of sessions over HTTP (`sockjs-sessions-max`).
     pub sessions_max: usize,
-    /// Maximum number of sessions over HTTP from one address (`sockjs-sessions-per-address-max`). 0 disables this
-    /// limit.
+    /// Maximum number of sessions over HTTP from one address (`sockjs-sessions-per-address-max`). 0 means no limit.
     pub sessions_per_address_max: usize,
     /// Maximum size of the body of one sending request, in bytes (`sockjs-send-bytes-max`).
     pub send_bytes_max: usize,

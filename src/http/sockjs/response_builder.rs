@@ -72,8 +72,8 @@ impl<'a> ResponseBuilder<'a> {
             .header(ACCESS_CONTROL_MAX_AGE, YEAR.as_secs())
     }
 
-    /// If `enabled` is set, sets the cookie that load balancers use for sticky sessions. Its value is the one that the
-    /// client has sent. If the client has sent none, it is a fixed value.
+    /// If `enabled` is set, sets the cookie that load balancers use for sticky sessions. The cookie keeps the value
+    /// that the client has sent. If the client has sent none, the value is fixed.
     pub(super) fn with_cookie(self, enabled: bool) -> ResponseBuilder<'a> {
         if !enabled {
             return self;

@@ -30,8 +30,7 @@ pub(super) fn info(request_headers: &HeaderMap, options: &Options) -> Response<B
     ResponseBuilder::new(request_headers).uncached().cors().body(StatusCode::OK, JSON, info)
 }
 
-/// A page of the broker's origin that pages of other origins load in a hidden iframe, in order to communicate with the
-/// broker.
+/// A page of the broker's origin. Pages of other origins load it in a hidden iframe to communicate with the broker.
 #[derive(Clone, Debug)]
 pub(super) struct IframePage {
     html: Bytes,

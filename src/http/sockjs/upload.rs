@@ -67,7 +67,7 @@ pub(super) enum UploadError {
 const PARSED_INLINE_BYTES_MAX: usize = 64 * 1024;
 
 /// Reads a body of at most `bytes_max` bytes. A body that is too small to be charged must arrive within
-/// `first_timeout`. Of a larger one, at least [`HELD_BYTES_MIN`](crate::limits::input::HELD_BYTES_MIN) bytes must
+/// `first_timeout`. Of a larger body, at least [`HELD_BYTES_MIN`](crate::limits::input::HELD_BYTES_MIN) bytes must
 /// arrive in every stall timeout of `share`.
 pub(super) async fn read(
     mut incoming: impl Body + Unpin,
@@ -80,7 +80,7 @@ pub(super) async fn read(
         return Err(UploadError::TooLarge);
     }
     let mut input = share.input(0);
-    // Does not allocate the declared length: a client that declares a large body and sends nothing must cost no memory.
+    // Does not allocate the declared length. A client that declares a large body and sends nothing must cost no memory.
     let mut body = BytesMut::new();
     let first_deadline = Instant::now() + first_timeout;
     loop {

@@ -349,7 +349,7 @@ fn rejection_shows_the_shortened_value_and_names_the_option() {
         assert_eq!(
             error.to_string(),
             format!(
-                "Request rejected ({cause}): the option allowed-origins of the broker does not allow it."
+                "The broker rejected the request ({cause}), because its option allowed-origins does not allow it."
             )
         );
     }

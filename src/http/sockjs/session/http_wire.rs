@@ -18,13 +18,13 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use stompbox_frames::sockjs::{Quoting, quote, unquote};
 
-/// Maximum size in bytes of a batch that counts as written as soon as the response has it, provided that no frame in it
-/// has an awaited write. This saves a wake of the connection task for each batch. If such a batch is lost, the session
+/// Maximum size in bytes of a batch that counts as written as soon as the response has it. No frame in such a batch may
+/// have an awaited write. This saves a wake of the connection task for each batch. If such a batch is lost, the session
 /// ends.
 const UNWATCHED_BYTES_MAX: usize = 4096;
 
 /// Maximum number of pending output bytes that are quoted again when the client changes to a transport with another
-/// quoting. If more are pending, the session ends, because the result would be a large copy that no other receiver
+/// quoting. If more bytes are pending, the session ends. The result would be a large copy that no other receiver
 /// shares. The client library sockjs-client never changes the transport of a session.
 const REQUOTED_BYTES_MAX: usize = 64 * 1024;
 

@@ -1,5 +1,5 @@
-//! The lifetime of a SockJS session over HTTP, without I/O: decides whether a receiver may attach, when a heartbeat is
-//! due, and when the session ends.
+//! The lifetime of a SockJS session over HTTP, without I/O. This module decides whether a receiver may attach, when a
+//! heartbeat is due, and when the session ends.
 //!
 //! ```text
 //!          attach                   close                 deadline
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 /// The timeouts of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delays {
-    /// Time without output after which a receiver is sent a heartbeat. Zero disables heartbeats.
+    /// Time without output after which the session sends a heartbeat to its receiver. Zero disables heartbeats.
     pub heartbeat: Duration,
     /// Time after which a session without a receiver ends.
     pub disconnect: Duration,
@@ -43,11 +43,11 @@ pub const INTERRUPTED: CloseFrame = CloseFrame { code: 1002, reason: "Connection
 /// The outcome of an attempt to attach a receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attached {
-    /// The receiver is the first one of its session. It must be sent the open frame first.
+    /// The receiver is the first one of its session. The caller must send it the open frame first.
     First,
     /// The receiver is attached and is not the first one.
     Next,
-    /// The receiver is not attached. It must be sent this close frame, and then ends.
+    /// The receiver is not attached. The caller must send it this close frame. The receiver then ends.
     Rejected(CloseFrame),
 }
 
@@ -100,7 +100,7 @@ impl Session {
         Session { state: State::New, delays }
     }
 
-    /// Attaches a receiver, unless the session already has one, is closing, or is gone.
+    /// Attaches a receiver. Rejects it if the session already has one, is closing, or is gone.
     pub fn attach(&mut self, now: Instant) -> Attached {
         let attached = match &mut self.state {
             State::New => Attached::First,
@@ -138,8 +138,8 @@ impl Session {
         }
     }
 
-    /// Restarts the time for which the session waits for a receiver. Called while the last response is on its way or
-    /// has just arrived, because the client cannot have sent its next request yet.
+    /// Restarts the time for which the session waits for a receiver. The caller does this while the last response is on
+    /// its way or has just arrived. The client cannot have sent its next request yet.
     pub fn restart_disconnect_delay(&mut self, now: Instant) {
         if let State::Waiting { since } = &mut self.state {
             *since = now;

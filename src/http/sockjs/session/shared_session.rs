@@ -5,11 +5,11 @@
 //!   receiver <── poll_chunk ── slot <── poll_hand_over ── HttpWire <── application
 //! ```
 //!
-//! This module buffers little: of the application's output, at most the batch that the receiver is taking; of the
-//! client's input, at most [`INBOUND_BYTES_MAX`] bytes, or one larger request.
+//! This module buffers little. Of the application's output, it buffers at most the batch that the receiver is taking.
+//! Of the client's input, it buffers at most [`INBOUND_BYTES_MAX`] bytes, or one larger request.
 //!
-//! While the state is locked, the code takes no other lock and drops no [`ResponseChunk`], because dropping a chunk
-//! wakes the task, which locks the state.
+//! While the state is locked, the code takes no other lock and drops no [`ResponseChunk`]. Dropping a chunk wakes the
+//! task, and this wake locks the state.
 
 use super::lifecycle::{Attached, CloseFrame, Delays, Detached, Due, replaces_heartbeats};
 use super::receiver_slot::{HandedBatch, ReceiverSlot};
@@ -69,7 +69,7 @@ impl SharedSession {
     }
 
     /// Returns whether a request may use this session. Its `identity` must match. If the page that opened the session
-    /// may act for its user, the page of the request must be allowed to do so as well (`is_own_page`).
+    /// may act for its user, the page of the request must also be allowed to (`is_own_page`).
     pub(crate) fn matches_identity(&self, identity: u64, is_own_page: bool) -> bool {
         self.identity == identity && (is_own_page || !self.is_own_page)
     }
@@ -269,8 +269,8 @@ impl SharedSession {
         Poll::Ready(Ok(handed))
     }
 
-    /// Restarts the time for which the session waits for a receiver, because the last response is on its way or has
-    /// just arrived.
+    /// Restarts the time for which the session waits for a receiver. The last response is on its way or has just
+    /// arrived.
     pub(crate) fn restart_disconnect_delay(&self, now: Instant) {
         self.state.lock().session.restart_disconnect_delay(now);
     }

@@ -24,7 +24,7 @@ pub(super) struct State {
     pub(super) format: ResponseFormat,
     pub(super) slot: Option<ReceiverSlot>,
     pub(super) last_receiver_id: u64,
-    /// The connection permit. It is released when the session is closed; the registry limits the number of closed
+    /// The connection permit. It is released when the session is closed. The registry limits the number of closed
     /// sessions.
     pub(super) permit: Option<ConnectionPermit>,
 }
