@@ -3,7 +3,7 @@
 use super::delivery::{Delivery, Key, Tag};
 use super::label::Label;
 use super::options::Options;
-use super::state::{Phase, State, delivery_bytes};
+use super::state::{OutboundQueuePhase, OutboundQueueState, delivery_bytes};
 use super::waiting_publishers::{PendingWakes, WaitingPublishers};
 use super::wake_batch::{self, wake_deferred};
 use crate::budget::Budget;
@@ -43,7 +43,7 @@ pub struct OutboundQueue {
     metrics: Arc<Metrics>,
     label: OnceLock<Arc<Label>>,
     text_only: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<OutboundQueueState>,
 }
 
 impl OutboundQueue {
@@ -54,10 +54,10 @@ impl OutboundQueue {
         metrics: Arc<Metrics>,
         now: Instant,
     ) -> Arc<OutboundQueue> {
-        let state = State {
+        let state = OutboundQueueState {
             deliveries: VecDeque::new(),
             bytes: 0,
-            phase: Phase::Open,
+            phase: OutboundQueuePhase::Open,
             receiver: None,
             receiver_waits: false,
             publishers: WaitingPublishers::new(now),
@@ -105,12 +105,12 @@ impl OutboundQueue {
     /// the overflow to the receiver through [`OutboundQueue::poll_take`].
     pub fn push(&self, delivery: Delivery, now: Instant) -> Pushed {
         let mut state = self.state.lock();
-        if state.phase != Phase::Open {
+        if state.phase != OutboundQueuePhase::Open {
             return Pushed::Gone;
         }
         let bytes = state.bytes + delivery_bytes(&delivery);
         if self.overflows(&state, bytes, now) {
-            let dropped = state.close(Phase::Overflowed);
+            let dropped = state.close(OutboundQueuePhase::Overflowed);
             self.update_gauge(&mut state);
             let receiver = state.receiver.take();
             let publishers = state.publishers.take();
@@ -144,7 +144,7 @@ impl OutboundQueue {
     /// Returns whether the queue overflows if it grows to `bytes` bytes. An empty queue never overflows. During the
     /// grace period the limit is [`BURST_FACTOR`] times as high. Publishers then wait for this receiver, but messages
     /// that they have already begun to send still arrive.
-    fn overflows(&self, state: &State, bytes: usize, now: Instant) -> bool {
+    fn overflows(&self, state: &OutboundQueueState, bytes: usize, now: Instant) -> bool {
         let bytes_max = self.options.outbound_queue_bytes_max;
         if bytes <= bytes_max || state.bytes == 0 {
             return false;
@@ -163,7 +163,8 @@ impl OutboundQueue {
         let mut state = self.state.lock();
         let bytes = state.bytes + delivery_bytes(&delivery);
         let is_full = state.bytes > 0 && bytes > self.options.outbound_queue_bytes_max / 2;
-        if state.phase != Phase::Open || is_full || state.queue_tags_len >= QUEUE_DELIVERIES_MAX {
+        if state.phase != OutboundQueuePhase::Open || is_full || state.queue_tags_len >= QUEUE_DELIVERIES_MAX
+        {
             state.blocked = true;
             return false;
         }
@@ -193,7 +194,7 @@ impl OutboundQueue {
         now: Instant,
     ) -> Poll<Result<bool, QueueOverflow>> {
         let mut state = self.state.lock();
-        if state.phase == Phase::Overflowed {
+        if state.phase == OutboundQueuePhase::Overflowed {
             return Poll::Ready(Err(QueueOverflow));
         }
         let (mut taken, mut withdrawn) = (0, Vec::new());
@@ -254,7 +255,7 @@ impl OutboundQueue {
     /// Withdraws the deliveries that wait for one subscription, so that the receiver does not get them. Returns the
     /// tags of withdrawn messages of a work queue, in order.
     ///
-    /// On average, the cost depends only on the deliveries for this subscription, see [`State::withdraw`].
+    /// On average, the cost depends only on the deliveries for this subscription, see [`OutboundQueueState::withdraw`].
     pub fn withdraw(&self, key: Key) -> VecDeque<Tag> {
         let mut state = self.state.lock();
         let (tags, removed) = state.withdraw(key);
@@ -271,7 +272,7 @@ impl OutboundQueue {
     /// Closes the queue: later pushes return [`Pushed::Gone`]. Returns the deliveries that were not taken.
     pub fn close(&self) -> Vec<Delivery> {
         let mut state = self.state.lock();
-        let remaining = state.close(Phase::Closed);
+        let remaining = state.close(OutboundQueuePhase::Closed);
         self.update_gauge(&mut state);
         state.receiver = None;
         let publishers = state.publishers.take();
@@ -293,7 +294,7 @@ impl OutboundQueue {
     pub fn bytes_above_half(&self) -> Option<usize> {
         let state = self.state.lock();
         let half = self.options.outbound_queue_bytes_max / 2;
-        (state.phase == Phase::Open).then(|| state.bytes.saturating_sub(half))
+        (state.phase == OutboundQueuePhase::Open).then(|| state.bytes.saturating_sub(half))
     }
 
     /// Returns the number of bytes waiting.
@@ -304,7 +305,7 @@ impl OutboundQueue {
 
     /// Updates the state after deliveries were removed. Frees idle capacity, and resets the grace period below one
     /// quarter. Returns the wakers of publishers that may continue.
-    fn after_removal(&self, state: &mut State) -> PendingWakes {
+    fn after_removal(&self, state: &mut OutboundQueueState) -> PendingWakes {
         self.update_gauge(state);
         if state.deliveries.is_empty() && state.deliveries.capacity() > IDLE_CAPACITY {
             state.deliveries = VecDeque::new();
@@ -320,7 +321,7 @@ impl OutboundQueue {
         }
     }
 
-    fn update_gauge(&self, state: &mut State) {
+    fn update_gauge(&self, state: &mut OutboundQueueState) {
         if state.bytes.abs_diff(state.gauge_bytes) >= GAUGE_STEP_BYTES
             || state.bytes == 0 && state.gauge_bytes != 0
         {

@@ -16,7 +16,7 @@ pub(super) const OVERHEAD_BYTES: usize = 64;
 const GRACE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum OutboundQueuePhase {
     Open,
     Overflowed,
     Closed,
@@ -24,10 +24,10 @@ pub(super) enum Phase {
 
 /// The part of an outbound queue that its lock protects.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct OutboundQueueState {
     pub(super) deliveries: VecDeque<Delivery>,
     pub(super) bytes: usize,
-    pub(super) phase: Phase,
+    pub(super) phase: OutboundQueuePhase,
     pub(super) receiver: Option<Waker>,
     /// Whether the next push wakes the receiver.
     pub(super) receiver_waits: bool,
@@ -50,14 +50,14 @@ pub(super) struct State {
     /// Withdrawn subscriptions that may still have deliveries in the queue.
     pub(super) withdrawn: BTreeSet<Key>,
     /// Credit for the next scan for withdrawn deliveries: one for each delivery added since the last scan, and
-    /// [`CREDIT_PER_WITHDRAWAL`] for each withdrawal. See [`State::withdraw`].
+    /// [`CREDIT_PER_WITHDRAWAL`] for each withdrawal. See [`OutboundQueueState::withdraw`].
     pub(super) sweep_credit: usize,
 }
 
 /// Credit that each withdrawal adds to `sweep_credit`.
 const CREDIT_PER_WITHDRAWAL: usize = 16;
 
-impl State {
+impl OutboundQueueState {
     pub(super) fn push(&mut self, delivery: Delivery, total_bytes: usize) {
         if self.deliveries.len() == self.deliveries.capacity() {
             self.deliveries.reserve(1);
@@ -100,7 +100,8 @@ impl State {
     /// Finding the deliveries requires a scan of the whole queue, which a client could cause again and again with a
     /// short frame. Each added delivery and each withdrawal therefore adds to `sweep_credit`. The scan runs only when
     /// the credit reaches half the length of the queue. Until then the withdrawn deliveries stay in the queue, and
-    /// [`State::pop`] skips them. They still count toward the limit, and never outnumber the other deliveries.
+    /// [`OutboundQueueState::pop`] skips them. They still count toward the limit, and never outnumber the other
+    /// deliveries.
     pub(super) fn withdraw(&mut self, key: Key) -> (VecDeque<Tag>, Vec<Delivery>) {
         let tags = self.queue_tags.remove(&key).unwrap_or_default();
         self.queue_tags_len -= tags.len();
@@ -147,7 +148,7 @@ impl State {
         if std::mem::take(&mut self.receiver_waits) { self.receiver.take() } else { None }
     }
 
-    pub(super) fn close(&mut self, phase: Phase) -> VecDeque<Delivery> {
+    pub(super) fn close(&mut self, phase: OutboundQueuePhase) -> VecDeque<Delivery> {
         self.phase = phase;
         self.bytes = 0;
         let mut deliveries = std::mem::take(&mut self.deliveries);
