@@ -22,7 +22,7 @@
 //! Therefore the connection reads and discards input until the client closes its side, too.
 
 use super::state::Connection;
-use super::state::ending::{Ending, Phase};
+use super::state::ending::{ClosePhase, Ending};
 use crate::broker::Settlement;
 use crate::outbound_queue::{Key, Tag};
 use crate::session::Closing;
@@ -56,13 +56,13 @@ impl<W: Wire> Connection<W> {
             Some(drained) => drained,
             None => now + self.context.options.linger * FLUSH_LINGERS,
         };
-        self.ending = Some(Box::new(Ending { closing, until, phase: Phase::Flush, unsent }));
+        self.ending = Some(Box::new(Ending { closing, until, phase: ClosePhase::Flush, unsent }));
     }
 
     /// Returns the time at which the current phase ends at the latest.
     pub(super) fn ends_at(&self, ending: &Ending) -> Instant {
         match ending.phase {
-            Phase::Flush if ending.closing != Closing::Shutdown => {
+            ClosePhase::Flush if ending.closing != Closing::Shutdown => {
                 ending.until.min(self.progress_at + self.context.options.linger)
             }
             _ => ending.until,
@@ -83,13 +83,13 @@ impl<W: Wire> Connection<W> {
     pub(super) fn end_at_once(&mut self, now: Instant) {
         self.cut_output(now);
         if let Some(ending) = &mut self.ending {
-            (ending.until, ending.phase) = (now, Phase::Done);
+            (ending.until, ending.phase) = (now, ClosePhase::Done);
             return;
         }
         let closing = self.disconnect_reason();
         self.finish_session(closing, now);
         let unsent = self.begin_release();
-        self.ending = Some(Box::new(Ending { closing, until: now, phase: Phase::Done, unsent }));
+        self.ending = Some(Box::new(Ending { closing, until: now, phase: ClosePhase::Done, unsent }));
     }
 
     /// Ends the session if it has not ended yet. Settles the deliveries that the client was working on as lost.
@@ -205,28 +205,28 @@ impl<W: Wire> Connection<W> {
                 return None;
             }
             let Some(ending) = &self.ending else { return Some(Poll::Ready(())) };
-            let phase = if now >= self.ends_at(ending) { Phase::Done } else { ending.phase };
-            if phase != Phase::Flush {
+            let phase = if now >= self.ends_at(ending) { ClosePhase::Done } else { ending.phase };
+            if phase != ClosePhase::Flush {
                 self.ending_subscriptions.move_to(&mut self.subscriptions, |_| true);
             }
-            if phase == Phase::Done {
+            if phase == ClosePhase::Done {
                 self.cut_output(now);
                 return self.release(now).then_some(Poll::Ready(()));
             }
             let done = match phase {
-                Phase::Flush => {
+                ClosePhase::Flush => {
                     self.write(cx, now);
                     self.out.pending() == 0
                 }
-                Phase::HalfClose => self.wire.poll_shutdown(cx).is_ready(),
+                ClosePhase::HalfClose => self.wire.poll_shutdown(cx).is_ready(),
                 _ => self.wire.poll_discard(cx).is_ready(),
             };
             let Some(ending) = &mut self.ending else { return Some(Poll::Ready(())) };
             // If writing has failed, `write` has already set the phase to `Done`.
-            if done && ending.phase != Phase::Done {
+            if done && ending.phase != ClosePhase::Done {
                 ending.phase = phase.next();
                 ending.until = ending.until.min(now + self.context.options.linger);
-            } else if ending.phase != Phase::Done
+            } else if ending.phase != ClosePhase::Done
                 && self.is_released()
                 && self.poll_timer(cx, now).is_pending()
             {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 /// A phase of closing a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
+pub(crate) enum ClosePhase {
     Flush,
     HalfClose,
     Linger,
@@ -19,19 +19,19 @@ pub(crate) struct Ending {
     pub(crate) closing: Closing,
     /// Time at which the current phase ends at the latest.
     pub(crate) until: Instant,
-    pub(crate) phase: Phase,
+    pub(crate) phase: ClosePhase,
     /// Deliveries of work queues that are removed from the outbound queue and not requeued yet, ordered by
     /// subscription. They are requeued before the subscriptions are dropped.
     pub(crate) unsent: std::vec::IntoIter<(Key, Tag)>,
 }
 
-impl Phase {
+impl ClosePhase {
     /// Returns the phase that follows this one.
-    pub(crate) fn next(self) -> Phase {
+    pub(crate) fn next(self) -> ClosePhase {
         match self {
-            Phase::Flush => Phase::HalfClose,
-            Phase::HalfClose => Phase::Linger,
-            Phase::Linger | Phase::Done => Phase::Done,
+            ClosePhase::Flush => ClosePhase::HalfClose,
+            ClosePhase::HalfClose => ClosePhase::Linger,
+            ClosePhase::Linger | ClosePhase::Done => ClosePhase::Done,
         }
     }
 }
