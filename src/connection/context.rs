@@ -89,7 +89,7 @@ impl std::fmt::Debug for ConnectionContext {
 /// The parts from which a [`ConnectionContext`] is created.
 #[derive(Debug)]
 #[allow(missing_docs)]
-pub struct Parts {
+pub struct ConnectionContextParts {
     pub broker: Broker,
     pub budget: Arc<Budget>,
     pub metrics: Arc<Metrics>,
@@ -104,7 +104,7 @@ pub struct Parts {
 
 impl ConnectionContext {
     /// Creates a context without connections.
-    pub fn new(parts: Parts) -> Arc<ConnectionContext> {
+    pub fn new(parts: ConnectionContextParts) -> Arc<ConnectionContext> {
         let connection_limiter =
             ConnectionLimiter::new(parts.options.connections_max, parts.options.connections_per_address_max);
         let node = parts.node;
