@@ -59,8 +59,8 @@
 //! | change which origins and `Host` names are accepted | `http/policy` |
 //! | read cookies and query parameters | `http/client_info.rs` |
 //! | add a path to the HTTP server, such as `/metrics` | `http/router.rs` |
-//! | change when a message is redelivered | `broker/queues/queue.rs`, `broker/queues/backoff.rs`; the ticker is in `server/ticker.rs` |
-//! | change when a receiver counts as a slow consumer | `outbound_queue` |
+//! | change when a message is redelivered | `broker/queues/queue.rs`; `broker/queues/mod.rs` lists the steps |
+//! | change when a receiver counts as a slow consumer | `outbound_queue`; `connection/slow_consumer_error.rs` lists all places |
 //!
 //! `tests/tidy` fails in these cases:
 //!

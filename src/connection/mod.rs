@@ -9,7 +9,7 @@
 //!   task ──> inbound ──> session ──> executor ──> broker
 //!    │          └ backpressure, authentication
 //!    └─────> outbound <── outbound queue
-//!                └ slow_consumer, close
+//!                └ slow_consumer_error, close
 //! ```
 //!
 //! # Memory of an idle connection
@@ -44,7 +44,7 @@ pub(crate) mod log;
 mod options;
 mod outbound;
 pub mod peer;
-mod slow_consumer;
+mod slow_consumer_error;
 mod state;
 pub(crate) mod task;
 #[cfg(test)]

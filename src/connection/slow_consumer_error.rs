@@ -1,8 +1,13 @@
-//! Closes the connection of a slow consumer with an ERROR.
+//! The ERROR for a slow consumer, and the end of its connection.
 //!
-//! Other modules decide that a client is a slow consumer: [`crate::outbound_queue`] (too many bytes wait for the
-//! client), [`crate::connection::backpressure`] (the client does not read data that waits for it) and
-//! [`crate::connection::outbound`] (too many deliveries are unsettled).
+//! This module does not decide whether a client is a slow consumer. The following places decide, and then call
+//! `end_slow_consumer`:
+//!
+//! | reason | place |
+//! |---|---|
+//! | Too many bytes wait for the client. | [`crate::outbound_queue`] |
+//! | The client does not read data that waits for it. | `stalls_at` in [`crate::connection::backpressure`] |
+//! | Too many deliveries are unsettled. | `receive` in [`crate::connection::outbound`] |
 
 use super::state::Connection;
 use crate::session::{Closing, ErrorReply, Slowness};
