@@ -18,12 +18,12 @@ const DEAD_PREFIX: &str = "dead.";
 #[derive(Debug)]
 pub(crate) struct Undeliverable {
     pub(crate) item: Item,
-    pub(crate) reason: Reason,
+    pub(crate) reason: DeadLetterReason,
 }
 
 /// The reason why a message cannot stay in its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Reason {
+pub(crate) enum DeadLetterReason {
     /// Too many deliveries of the message failed.
     MaxDeliveries,
     /// A consumer rejected the message (NACK with `requeue:false`).
@@ -32,29 +32,29 @@ pub(crate) enum Reason {
     NotText,
 }
 
-impl Reason {
+impl DeadLetterReason {
     /// Returns why a message becomes a dead letter after a failed delivery, or `None` if it stays in `queue`.
     pub(crate) fn of(
         queue: &Destination,
         item: &Item,
         settlement: Settlement,
         options: &Options,
-    ) -> Option<Reason> {
+    ) -> Option<DeadLetterReason> {
         if is_dead_letter_queue(queue) {
             None
         } else if settlement == Settlement::Rejected {
-            Some(Reason::Rejected)
+            Some(DeadLetterReason::Rejected)
         } else {
-            (item.failed >= options.max_deliveries).then_some(Reason::MaxDeliveries)
+            (item.failed >= options.max_deliveries).then_some(DeadLetterReason::MaxDeliveries)
         }
     }
 
     /// Returns the value of the header `dead-reason`.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
-            Reason::MaxDeliveries => "max-deliveries",
-            Reason::Rejected => "rejected",
-            Reason::NotText => "not-text",
+            DeadLetterReason::MaxDeliveries => "max-deliveries",
+            DeadLetterReason::Rejected => "rejected",
+            DeadLetterReason::NotText => "not-text",
         }
     }
 }

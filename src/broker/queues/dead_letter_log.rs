@@ -1,7 +1,7 @@
 //! Log lines about dead letters. The log writes a report at most once per [`INTERVAL`]. A report has one line at level
 //! WARN for each queue and reason. Each line has the number of messages since the last report.
 
-use super::dead_letter::Reason;
+use super::dead_letter::DeadLetterReason;
 use crate::destination::Destination;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum DeadLetterOutcome {
     /// The message was moved to the dead letter queue.
-    Moved(Reason),
+    Moved(DeadLetterReason),
     /// The message was dropped, because its dead letter queue could not be created.
     Dropped {
         /// The name of the option whose limit was reached.
@@ -119,7 +119,7 @@ fn write(report: Vec<Line>) {
 mod tests {
     use super::*;
 
-    const MOVED: DeadLetterOutcome = DeadLetterOutcome::Moved(Reason::MaxDeliveries);
+    const MOVED: DeadLetterOutcome = DeadLetterOutcome::Moved(DeadLetterReason::MaxDeliveries);
 
     fn to(text: &str) -> Destination {
         Destination::parse(text, usize::MAX).expect(text)
@@ -136,7 +136,7 @@ mod tests {
         assert_eq!((log.next(), report(&log, start)), (None, vec![]));
         log.add(&to("/queue/a"), MOVED);
         assert_eq!(report(&log, start), [(Some("/queue/a".into()), MOVED, 1)]);
-        let other = DeadLetterOutcome::Moved(Reason::Rejected);
+        let other = DeadLetterOutcome::Moved(DeadLetterReason::Rejected);
         for _ in 0..1000 {
             log.add(&to("/queue/a"), MOVED);
             log.add(&to("/queue/a"), other);

@@ -24,7 +24,7 @@
 use super::backlog::BackoffScope;
 use super::backoff::backoff;
 use super::consumer_id::ConsumerId;
-use super::dead_letter::{Reason, Undeliverable, is_dead_letter_queue};
+use super::dead_letter::{DeadLetterReason, Undeliverable, is_dead_letter_queue};
 use super::dispatch::dispatch;
 use super::item::Item;
 use super::queue_memory::QueueMemory;
@@ -201,7 +201,8 @@ impl Queue {
                 }
                 Settlement::Returned | Settlement::Rejected | Settlement::Lost => {
                     item.failed = item.failed.saturating_add(1);
-                    if let Some(reason) = Reason::of(&self.destination, &item, settlement, options) {
+                    if let Some(reason) = DeadLetterReason::of(&self.destination, &item, settlement, options)
+                    {
                         state.count_removed(&item, &self.context.metrics);
                         undeliverable.push(Undeliverable { item, reason });
                     } else if settlement == Settlement::Lost {
@@ -326,7 +327,7 @@ impl Queue {
         }
         let items = state.backlog.take_binary();
         items.iter().for_each(|item| state.count_removed(item, &self.context.metrics));
-        items.into_iter().map(|item| Undeliverable { item, reason: Reason::NotText }).collect()
+        items.into_iter().map(|item| Undeliverable { item, reason: DeadLetterReason::NotText }).collect()
     }
 
     /// Requeues a message that the consumer `from` has returned, at its position. After the first failure, `from` can
