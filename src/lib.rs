@@ -198,7 +198,7 @@
 //! | source | A source of users: one method of authentication, such as the users file, tokens or the hook. | `auth::source::Source` |
 //! | subscriber | The target of a subscription: an outbound queue, and the key that identifies the subscription in it. | [`broker::Subscriber`] |
 //! | subscription | A registration for the messages of a destination. Dropping it unsubscribes. | [`broker::Subscription`] |
-//! | temporary queue | A queue that belongs to one session and ends with it. | [`broker::TempQueue`] |
+//! | temporary queue | A queue that belongs to one session and ends with it. | [`broker::TempQueueHandle`] |
 //! | ticker | The task for periodic work that no connection does, such as redelivery and presence reports. | `server::ticker` |
 //! | topic | A destination that delivers each message to all of its subscribers, and stores none. | `broker::topics::topic::Topic` |
 //! | transaction | Frames of a session that are stored until COMMIT and then applied in order. | `session::transactions::Transactions`, [`broker::Commit`] |

@@ -58,7 +58,7 @@ pub use self::error::BrokerError;
 pub use self::handles::queue_consumer::Consumer;
 pub use self::handles::session_registration::SessionRegistration;
 pub use self::handles::subscription::Subscription;
-pub use self::handles::temp_queue::TempQueue;
+pub use self::handles::temp_queue::TempQueueHandle;
 pub use self::options::Options;
 pub use self::publication::{Congested, Multicast, Publication, Published};
 pub use self::settlement::Settlement;
@@ -178,11 +178,11 @@ impl Broker {
     ///
     /// # Errors
     /// The memory limit (`memory-bytes-max`) does not allow the queue.
-    pub fn open_temp(&self, address: &Destination) -> Result<TempQueue, BrokerError> {
+    pub fn open_temp(&self, address: &Destination) -> Result<TempQueueHandle, BrokerError> {
         debug_assert_eq!(address.kind(), DestinationKind::TempQueue);
         let shared = &self.shared;
         shared.context.check_share("temporary queue", cost::temp_queue_bytes(address))?;
-        Ok(TempQueue::new(shared.clone(), shared.queues.open_temp(address)))
+        Ok(TempQueueHandle::new(shared.clone(), shared.queues.open_temp(address)))
     }
 
     /// Does the work that is due: redeliveries after a backoff, presence reports and log lines. Returns the time at

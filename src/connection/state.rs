@@ -17,7 +17,7 @@ use self::timer::Timer;
 use super::context::{ConnectionContext, random_name};
 use super::executor::pending_commit::PendingCommit;
 use crate::auth::Handshake;
-use crate::broker::{SessionRegistration, Subscription, TempQueue};
+use crate::broker::{SessionRegistration, Subscription, TempQueueHandle};
 use crate::budget::Charge;
 use crate::destination::Destination;
 use crate::limits::input::Input;
@@ -81,7 +81,7 @@ pub(super) struct Connection<W> {
     pub(super) decoder: Decoder,
     pub(super) wire: W,
     pub(super) subscriptions: SubscriptionMap<Subscription>,
-    pub(super) temp_queues: Vec<TempQueue>,
+    pub(super) temp_queues: Vec<TempQueueHandle>,
     /// The address of the temporary queue that is opened with the next subscription.
     pub(super) next_temp_queue: Option<Destination>,
     /// The charge for the lists of subscriptions in this connection and in its session, and for open transactions.

@@ -6,14 +6,14 @@ use std::fmt;
 use std::sync::Arc;
 
 /// A temporary queue of a session. Dropping it closes the queue and drops its messages.
-pub struct TempQueue {
+pub struct TempQueueHandle {
     shared: Arc<BrokerState>,
     queue: Arc<Queue>,
 }
 
-impl TempQueue {
-    pub(in crate::broker) fn new(shared: Arc<BrokerState>, queue: Arc<Queue>) -> TempQueue {
-        TempQueue { shared, queue }
+impl TempQueueHandle {
+    pub(in crate::broker) fn new(shared: Arc<BrokerState>, queue: Arc<Queue>) -> TempQueueHandle {
+        TempQueueHandle { shared, queue }
     }
 
     /// Returns the bytes that the queue takes, without messages and consumers.
@@ -28,15 +28,15 @@ impl TempQueue {
     }
 }
 
-impl Drop for TempQueue {
+impl Drop for TempQueueHandle {
     fn drop(&mut self) {
         self.shared.queues.close_temp(&self.queue);
     }
 }
 
-impl fmt::Debug for TempQueue {
+impl fmt::Debug for TempQueueHandle {
     /// Formats the queue without its address, which is a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TempQueue").finish_non_exhaustive()
+        f.debug_struct("TempQueueHandle").finish_non_exhaustive()
     }
 }

@@ -108,7 +108,7 @@ fn temporary_queue_over_the_memory_limit_is_rejected_with_the_option_name() {
         }
     };
     assert_eq!(error.limit, MEMORY);
-    let bytes: usize = queues.iter().map(super::super::TempQueue::bytes).sum();
+    let bytes: usize = queues.iter().map(super::super::TempQueueHandle::bytes).sum();
     assert_eq!(fixture.broker.subscription_budget().used(), bytes);
     queues.pop();
     assert!(fixture.broker.open_temp(&to("/temp-queue/~new")).is_ok());

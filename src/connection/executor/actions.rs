@@ -3,7 +3,7 @@
 use super::action_error::ActionError;
 use super::broker_request::settlement;
 use super::receiver_counts::ReceiverCounts;
-use crate::broker::{BrokerError, ConsumerOptions, Settlement, Subscriber, TempQueue};
+use crate::broker::{BrokerError, ConsumerOptions, Settlement, Subscriber, TempQueueHandle};
 use crate::connection::state::Connection;
 use crate::destination::Selector;
 use crate::outbound_queue::{Key, Tag};
@@ -192,7 +192,7 @@ impl<W: Wire> Connection<W> {
     }
 
     /// Opens the temporary queue, if the session has requested one for this subscription.
-    fn open_temp(&mut self, selector: &Selector) -> Result<Option<TempQueue>, BrokerError> {
+    fn open_temp(&mut self, selector: &Selector) -> Result<Option<TempQueueHandle>, BrokerError> {
         match self.next_temp_queue.take() {
             Some(address) if address.as_str() == selector.as_str() => {
                 self.context.broker.open_temp(&address).map(Some)
