@@ -6,15 +6,15 @@ use std::fmt;
 
 /// An entry of the option `allowed-origins`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pattern {
+pub(super) struct OriginPattern {
     scheme: String,
     pub(super) host: HostPattern,
     port: PortPattern,
 }
 
-impl Pattern {
-    pub(super) fn parse(text: &str) -> Result<Pattern, String> {
-        Pattern::read(text).ok_or_else(|| {
+impl OriginPattern {
+    pub(super) fn parse(text: &str) -> Result<OriginPattern, String> {
+        OriginPattern::read(text).ok_or_else(|| {
             format!(
                 "invalid origin {text:?}: expected a scheme and a host without a path, or null, or * for every \
                  origin. Examples are https://app.example.com, http://*.example.com:8080, \
@@ -24,7 +24,7 @@ impl Pattern {
         })
     }
 
-    fn read(text: &str) -> Option<Pattern> {
+    fn read(text: &str) -> Option<OriginPattern> {
         let (scheme, authority) = split_origin(text)?;
         if SOCKETS.iter().any(|(socket, _)| *socket == scheme) {
             return None;
@@ -33,7 +33,7 @@ impl Pattern {
             && Host::parse(authority).is_none()
             && let Some(host) = Host::opaque(authority)
         {
-            return Some(Pattern {
+            return Some(OriginPattern {
                 scheme,
                 host: HostPattern::Exactly(host),
                 port: PortPattern::Exactly(None),
@@ -45,7 +45,7 @@ impl Pattern {
             Some(port) => PortPattern::Exactly(Some(parse_port(port)?)),
             None => PortPattern::Exactly(default_port(&scheme)),
         };
-        Some(Pattern { host: HostPattern::parse(host)?, scheme, port })
+        Some(OriginPattern { host: HostPattern::parse(host)?, scheme, port })
     }
 
     pub(super) fn matches(&self, origin: &Origin) -> bool {
@@ -68,7 +68,7 @@ impl Pattern {
     }
 }
 
-impl fmt::Display for Pattern {
+impl fmt::Display for OriginPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", self.scheme, self.host)?;
         match self.port {

@@ -11,7 +11,7 @@ mod tests;
 use super::host::{Host, HostPattern};
 use super::origin::{Origin, default_port};
 use super::origin_error::OriginError;
-use super::origin_pattern::Pattern;
+use super::origin_pattern::OriginPattern;
 use super::single_value::{RepeatedHeader, single_value};
 use hyper::HeaderMap;
 use hyper::header::{HOST, HeaderName, HeaderValue, ORIGIN, REFERER};
@@ -39,7 +39,7 @@ const ANCESTORS: &str = "frame-ancestors 'self' \
 pub struct Origins {
     any: bool,
     null: bool,
-    listed: Vec<Pattern>,
+    listed: Vec<OriginPattern>,
 }
 
 impl Origins {
@@ -77,7 +77,7 @@ impl Origins {
             match item {
                 "*" => origins.any = true,
                 "null" => origins.null = true,
-                _ => origins.listed.push(Pattern::parse(item)?),
+                _ => origins.listed.push(OriginPattern::parse(item)?),
             }
         }
         Ok(origins)
@@ -152,7 +152,7 @@ impl Origins {
             return None;
         }
         let mut policy = ANCESTORS.to_owned();
-        for source in self.listed.iter().filter_map(Pattern::policy_source) {
+        for source in self.listed.iter().filter_map(OriginPattern::policy_source) {
             policy.push(' ');
             policy.push_str(&source);
         }
