@@ -18,7 +18,7 @@ use crate::metrics::Metrics;
 use crate::permissions::Permissions;
 use crate::wire::byte_stream::ByteStream;
 use crate::wire::tcp::TcpWire;
-use crate::wire::websocket::{Socket, WebSocketWire};
+use crate::wire::websocket::{WebSocket, WebSocketWire};
 use crate::work;
 use bytes::Bytes;
 use std::future::{Future, poll_fn};
@@ -189,11 +189,11 @@ fn serve_over(context: &Arc<ConnectionContext>, transport: Transport, socket: im
     match transport {
         Transport::Tcp => Box::pin(task::serve(context.clone(), TcpWire::new(socket, false), peer)),
         Transport::WebSocket => {
-            let socket = Socket::new(socket, Bytes::new(), bytes_max);
+            let socket = WebSocket::new(socket, Bytes::new(), bytes_max);
             Box::pin(task::serve(context.clone(), WebSocketWire::new(socket), peer))
         }
         Transport::SockJs => {
-            let socket = Socket::new(socket, Bytes::new(), bytes_max);
+            let socket = WebSocket::new(socket, Bytes::new(), bytes_max);
             let wire = SocketWire::new(socket, Duration::ZERO, bytes_max);
             Box::pin(task::serve(context.clone(), wire, peer))
         }

@@ -6,7 +6,7 @@ use crate::connection::task;
 use crate::http::sockjs::Application;
 use crate::wire::Wire;
 use crate::wire::byte_stream::ByteStream;
-use crate::wire::websocket::{Socket, WebSocketWire};
+use crate::wire::websocket::{WebSocket, WebSocketWire};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ impl Application for Stomp {
         self.spawn(task::serve(self.context.clone(), wire, peer));
     }
 
-    fn serve_raw_websocket<S: ByteStream>(&self, socket: Socket<S>, peer: Peer) {
+    fn serve_raw_websocket<S: ByteStream>(&self, socket: WebSocket<S>, peer: Peer) {
         self.serve_connection(WebSocketWire::new(socket), peer);
     }
 

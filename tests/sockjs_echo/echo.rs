@@ -26,7 +26,7 @@ use stompbox::limits::input::InputShare;
 use stompbox::metrics::Metrics;
 use stompbox::wire::byte_stream::ByteStream;
 use stompbox::wire::output_buffer::OutputBuffer;
-use stompbox::wire::websocket::{Socket, message};
+use stompbox::wire::websocket::{WebSocket, message};
 use stompbox::wire::{CloseInfo, OutgoingFrame, ReadEnd, Tail, Wire};
 use stompbox_frames::websocket::Opcode;
 use tokio::net::{TcpListener, TcpStream};
@@ -55,7 +55,7 @@ impl Application for Echo {
         });
     }
 
-    fn serve_raw_websocket<S: ByteStream>(&self, socket: Socket<S>, peer: Peer) {
+    fn serve_raw_websocket<S: ByteStream>(&self, socket: WebSocket<S>, peer: Peer) {
         let mut raw =
             Raw { socket, out: OutputBuffer::default(), message: BytesMut::new(), is_closing: self.closes };
         if raw.is_closing {
@@ -146,7 +146,7 @@ impl<W: Wire> Conversation<W> {
 
 /// One WebSocket without SockJS. The service sends its messages back unchanged, text as text and binary as binary.
 struct Raw<S> {
-    socket: Socket<S>,
+    socket: WebSocket<S>,
     out: OutputBuffer,
     message: BytesMut,
     is_closing: bool,

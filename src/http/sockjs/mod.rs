@@ -4,7 +4,7 @@
 //!   request ─> Endpoints ─> routes: one row per path
 //!                 │ Receive ─> Receiver::attach ─> SharedSession::attach
 //!                 │ Send ────> SharedSession::send
-//!                 └ Socket ──> SocketWire (SockJS), or the bare Socket (raw WebSocket)
+//!                 └ Socket ──> SocketWire (SockJS), or the bare WebSocket
 //!   application <─> HttpWire <─> SharedSession (one session, in the Registry)
 //! ```
 //!

@@ -8,7 +8,7 @@ use crate::connection::peer::Peer;
 use crate::http::body::Body;
 use crate::http::connection::UpgradeError;
 use crate::http::socket::HttpSocket;
-use crate::wire::websocket::{PROXY_REMEDY, Socket, accept};
+use crate::wire::websocket::{PROXY_REMEDY, WebSocket, accept};
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -53,7 +53,7 @@ impl<A: Application> Endpoints<A> {
         mut request: Request<Incoming>,
         request_context: &RequestContext,
         message_bytes_max: u64,
-        serve: impl FnOnce(&A, Socket<TcpStream>, Peer) + Send + 'static,
+        serve: impl FnOnce(&A, WebSocket<TcpStream>, Peer) + Send + 'static,
     ) -> Response<Body> {
         let handshake = accept(&request);
         if let Some(removed) = handshake.removed
@@ -90,7 +90,7 @@ impl<A: Application> Endpoints<A> {
                 Ok(parts) => {
                     let (stream, buffered) = parts.io.into_inner().into_parts();
                     let read = [parts.read_buf, buffered].concat().into();
-                    let socket = Socket::new(stream, read, message_bytes_max);
+                    let socket = WebSocket::new(stream, read, message_bytes_max);
                     serve(&application, socket, peer);
                 }
                 Err(_) => tracing::error!("the upgraded connection is not the accepted socket"),

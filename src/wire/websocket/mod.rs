@@ -12,7 +12,7 @@ mod utf8;
 
 pub use handshake::{PROXY_REMEDY, accept, offers_upgrade};
 pub use reader::ProtocolError;
-pub use socket::{Data, Socket, message};
+pub use socket::{Data, WebSocket, message};
 
 use super::byte_stream::ByteStream;
 use super::ending::{CloseInfo, ReadEnd};
@@ -29,13 +29,13 @@ pub(crate) const NAME: &str = "websocket";
 /// The wire of a WebSocket connection that carries STOMP without SockJS.
 #[derive(Debug)]
 pub struct WebSocketWire<S> {
-    socket: Socket<S>,
+    socket: WebSocket<S>,
 }
 
 impl<S> WebSocketWire<S> {
     /// Creates a wire for STOMP over WebSocket. A WebSocket message may contain many STOMP frames, and is never
     /// buffered as a whole.
-    pub fn new(socket: Socket<S>) -> WebSocketWire<S> {
+    pub fn new(socket: WebSocket<S>) -> WebSocketWire<S> {
         WebSocketWire { socket }
     }
 }

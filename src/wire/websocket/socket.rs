@@ -29,7 +29,7 @@ pub struct Data<'a> {
 
 /// A WebSocket after its handshake.
 #[derive(Debug)]
-pub struct Socket<S> {
+pub struct WebSocket<S> {
     io: S,
     /// Bytes that arrived together with the handshake and are not processed yet.
     early: Option<Box<[u8]>>,
@@ -46,15 +46,15 @@ struct Inbound {
     closed_by_client: Option<Option<u16>>,
 }
 
-impl<S> Socket<S> {
+impl<S> WebSocket<S> {
     /// Creates the socket after the handshake. `early` are the bytes that arrived together with the handshake. A
     /// message longer than `message_bytes_max` bytes (`ws-message-bytes-max`) is rejected at the head of the frame that
     /// exceeds the limit.
-    pub fn new(io: S, early: Bytes, message_bytes_max: u64) -> Socket<S> {
+    pub fn new(io: S, early: Bytes, message_bytes_max: u64) -> WebSocket<S> {
         let reader = Reader::new(message_bytes_max);
         // This is a copy. A slice, even an empty one, would keep the whole buffer into which hyper read the handshake.
         let early = (!early.is_empty()).then(|| Box::from(&early[..]));
-        Socket { io, early, inbound: Inbound { reader, violation: None, closed_by_client: None } }
+        WebSocket { io, early, inbound: Inbound { reader, violation: None, closed_by_client: None } }
     }
 
     /// Changes the maximum size of a message. The new limit applies from the next frame head on.
@@ -85,7 +85,7 @@ impl<S> Socket<S> {
     }
 }
 
-impl<S: ByteStream> Socket<S> {
+impl<S: ByteStream> WebSocket<S> {
     /// Returns whether the client has closed its sending side. Bytes that it sent earlier may still be unread.
     pub fn input_has_ended(&self) -> bool {
         self.io.input_has_ended()
@@ -99,7 +99,7 @@ impl<S: ByteStream> Socket<S> {
         out: &mut OutputBuffer,
         sink: impl FnMut(Data<'_>) -> Result<(), ProtocolError>,
     ) -> Poll<Result<usize, ReadEnd>> {
-        let Socket { io, early, inbound } = self;
+        let WebSocket { io, early, inbound } = self;
         if let Some(mut early) = early.take() {
             return Poll::Ready(inbound.take(&mut early, out, sink));
         }

@@ -3,7 +3,7 @@
 use super::lifecycle::replaces_heartbeats;
 use crate::wire::byte_stream::ByteStream;
 use crate::wire::output_buffer::OutputBuffer;
-use crate::wire::websocket::{Data, ProtocolError, Socket, message};
+use crate::wire::websocket::{Data, ProtocolError, WebSocket, message};
 use crate::wire::{CloseInfo, OutgoingFrame, ReadEnd, Wire};
 use crate::work;
 use bytes::BytesMut;
@@ -22,7 +22,7 @@ const QUOTING: Quoting = Quoting::Plain;
 
 /// The wire of a SockJS session over WebSocket.
 pub(crate) struct SocketWire<S> {
-    socket: Socket<S>,
+    socket: WebSocket<S>,
     /// The message that is being read. It takes no memory between messages.
     message: Vec<u8>,
     heartbeat: Duration,
@@ -34,7 +34,7 @@ pub(crate) struct SocketWire<S> {
 impl<S> SocketWire<S> {
     /// Creates the wire on a socket. The socket must have the message limit for unauthenticated clients.
     /// `message_bytes_max` is the limit for authenticated clients.
-    pub(crate) fn new(socket: Socket<S>, heartbeat: Duration, message_bytes_max: u64) -> SocketWire<S> {
+    pub(crate) fn new(socket: WebSocket<S>, heartbeat: Duration, message_bytes_max: u64) -> SocketWire<S> {
         SocketWire { socket, message: Vec::new(), heartbeat, wrote_at: Instant::now(), message_bytes_max }
     }
 }
