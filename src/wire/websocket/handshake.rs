@@ -20,7 +20,7 @@ const VERSIONS: [&[u8]; 3] = [b"13", b"8", b"7"];
 
 /// The outcome of an opening handshake.
 #[derive(Debug)]
-pub struct Handshake {
+pub struct HandshakeOutcome {
     /// The response to the request: status 101, or the reason for the rejection.
     pub response: Response<String>,
     /// Whether the handshake is accepted (status 101). The connection then becomes a WebSocket.
@@ -37,19 +37,19 @@ pub fn offers_upgrade(headers: &HeaderMap) -> bool {
 }
 
 /// Checks an opening handshake and returns the response to it.
-pub fn accept<B>(request: &Request<B>) -> Handshake {
+pub fn accept<B>(request: &Request<B>) -> HandshakeOutcome {
     let headers = request.headers();
     if request.method() != Method::GET {
         let mut response = rejection(StatusCode::METHOD_NOT_ALLOWED, "");
         response.headers_mut().insert(hyper::header::ALLOW, HeaderValue::from_static("GET"));
-        return Handshake { response, accepted: false, removed: None };
+        return HandshakeOutcome { response, accepted: false, removed: None };
     }
     if let Some(removed) = removed_by_proxy(request) {
         let text = format!(
             "The WebSocket handshake arrived {removed}. A proxy between client and broker has changed it. \
              {PROXY_REMEDY}\n"
         );
-        return Handshake { removed: Some(removed), ..rejected(StatusCode::BAD_REQUEST, &text) };
+        return HandshakeOutcome { removed: Some(removed), ..rejected(StatusCode::BAD_REQUEST, &text) };
     }
     if !has_token(headers, UPGRADE, "websocket") || request.version() < Version::HTTP_11 {
         return rejected(StatusCode::BAD_REQUEST, "Can \"Upgrade\" only to \"WebSocket\".\n");
@@ -87,7 +87,7 @@ pub fn accept<B>(request: &Request<B>) -> Handshake {
     if let Some(protocol) = subprotocol(headers) {
         answer.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
     }
-    Handshake { response, accepted: true, removed: None }
+    HandshakeOutcome { response, accepted: true, removed: None }
 }
 
 /// Returns the part of the handshake that a proxy without WebSocket support has removed. Every client sends this part.
@@ -134,8 +134,8 @@ fn is_key(key: &[u8]) -> bool {
     matches!(key, [digits @ .., b'=', b'='] if digits.len() == 22 && digits.iter().all(is_base64))
 }
 
-fn rejected(status: StatusCode, reason: &str) -> Handshake {
-    Handshake { response: rejection(status, reason), accepted: false, removed: None }
+fn rejected(status: StatusCode, reason: &str) -> HandshakeOutcome {
+    HandshakeOutcome { response: rejection(status, reason), accepted: false, removed: None }
 }
 
 fn rejection(status: StatusCode, reason: &str) -> Response<String> {
