@@ -1,6 +1,6 @@
 //! The bodies of responses.
 
-use super::sockjs::session::receiver::Receiver;
+use super::sockjs::session::receiver::SockJsReceiver;
 use super::sockjs::session::response_chunk::ResponseChunk;
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
@@ -14,7 +14,7 @@ pub enum Body {
     Complete(Option<Bytes>),
     /// The body of a response that is attached to a SockJS session. It continues as long as the session has messages
     /// for it.
-    Receiver(Receiver),
+    Receiver(SockJsReceiver),
 }
 
 impl From<Bytes> for Body {

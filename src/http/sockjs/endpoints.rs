@@ -9,7 +9,7 @@ use super::route::Route;
 use super::routes::{ResponseFormat, RouteKind, RouteRow};
 use super::session::http_wire::HttpWire;
 use super::session::lifecycle::Delays;
-use super::session::receiver::Receiver;
+use super::session::receiver::SockJsReceiver;
 use super::session::registry::Registry;
 use super::session::shared_session::SharedSession;
 use super::static_responses::{self, IframePage};
@@ -263,7 +263,7 @@ impl<A: Application> Endpoints<A> {
             Err(limit) => return self.reject_full(builder, limit, request_context),
         };
         let receiver =
-            Receiver::attach(session.clone(), format, &request_context.http_connection, Instant::now());
+            SockJsReceiver::attach(session.clone(), format, &request_context.http_connection, Instant::now());
         if let Some(permit) = permit {
             let peer = self.peer(permit, request, request_context);
             self.application.serve_connection(HttpWire::new(session), peer);

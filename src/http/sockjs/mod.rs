@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   request ─> Endpoints ─> routes: one row per path
-//!                 │ Receive ─> Receiver::attach ─> SharedSession::attach
+//!                 │ Receive ─> SockJsReceiver::attach ─> SharedSession::attach
 //!                 │ Send ────> SharedSession::send
 //!                 └ Socket ──> SocketWire (SockJS), or the bare WebSocket
 //!   application <─> HttpWire <─> SharedSession (one session, in the Registry)

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 /// The body of the response to a receiving request. It continues as long as the session has messages for it.
-pub struct Receiver {
+pub struct SockJsReceiver {
     session: Arc<SharedSession>,
     /// ID of this receiver in its session. `None` if it was rejected, or if the session has no more chunks for it.
     receiver_id: Option<u64>,
@@ -23,7 +23,7 @@ pub struct Receiver {
     has_ended: bool,
 }
 
-impl Receiver {
+impl SockJsReceiver {
     /// Attaches a receiver with this response format to `session`, and to the connection of the request. If the session
     /// rejects the receiver, the body consists of a close frame, and the connection is not marked.
     pub(crate) fn attach(
@@ -31,10 +31,10 @@ impl Receiver {
         format: ResponseFormat,
         http_connection: &Arc<HttpConnection>,
         now: Instant,
-    ) -> Receiver {
+    ) -> SockJsReceiver {
         let (receiver_id, initial_chunks) = session.attach(format, http_connection, now);
         let attached = receiver_id.map(|_| http_connection.attach());
-        Receiver { session, receiver_id, attached, initial_chunks, has_ended: false }
+        SockJsReceiver { session, receiver_id, attached, initial_chunks, has_ended: false }
     }
 
     /// Returns the next chunk of the body, or `None` at its end.
@@ -64,7 +64,7 @@ impl Receiver {
     }
 }
 
-impl Drop for Receiver {
+impl Drop for SockJsReceiver {
     fn drop(&mut self) {
         if let Some(receiver_id) = self.receiver_id {
             self.session.abort(receiver_id);
