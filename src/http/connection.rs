@@ -33,7 +33,7 @@ pub struct HttpConnection {
 
 /// Marks the connection as having a receiver of a SockJS session attached, until this value is dropped.
 #[derive(Debug)]
-pub struct Attached(Arc<HttpConnection>);
+pub struct AttachedReceiver(Arc<HttpConnection>);
 
 /// The reason why a request cannot be upgraded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,9 +109,9 @@ impl HttpConnection {
 
     /// Marks the connection as having a receiver attached, until the returned value is dropped. Such a connection ends
     /// when its client closes it, even if input is unread.
-    pub fn attach(self: &Arc<HttpConnection>) -> Attached {
+    pub fn attach(self: &Arc<HttpConnection>) -> AttachedReceiver {
         self.receivers.fetch_add(1, Ordering::Relaxed);
-        Attached(self.clone())
+        AttachedReceiver(self.clone())
     }
 
     /// Returns whether a receiver is attached.
@@ -130,7 +130,7 @@ impl HttpConnection {
     }
 }
 
-impl Drop for Attached {
+impl Drop for AttachedReceiver {
     fn drop(&mut self) {
         self.0.receivers.fetch_sub(1, Ordering::Relaxed);
     }

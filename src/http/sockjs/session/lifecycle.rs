@@ -42,7 +42,7 @@ pub const INTERRUPTED: CloseFrame = CloseFrame { code: 1002, reason: "Connection
 
 /// The outcome of an attempt to attach a receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attached {
+pub enum AttachOutcome {
     /// The receiver is the first one of its session. The caller must send it the open frame first.
     First,
     /// The receiver is attached and is not the first one.
@@ -101,16 +101,16 @@ impl Session {
     }
 
     /// Attaches a receiver. Rejects it if the session already has one, is closing, or is gone.
-    pub fn attach(&mut self, now: Instant) -> Attached {
+    pub fn attach(&mut self, now: Instant) -> AttachOutcome {
         let attached = match &mut self.state {
-            State::New => Attached::First,
-            State::Waiting { .. } => Attached::Next,
-            State::Attached { .. } => return Attached::Rejected(ALREADY_ATTACHED),
+            State::New => AttachOutcome::First,
+            State::Waiting { .. } => AttachOutcome::Next,
+            State::Attached { .. } => return AttachOutcome::Rejected(ALREADY_ATTACHED),
             State::Closing { close, since } => {
                 *since = now;
-                return Attached::Rejected(*close);
+                return AttachOutcome::Rejected(*close);
             }
-            State::Gone => return Attached::Rejected(INTERRUPTED),
+            State::Gone => return AttachOutcome::Rejected(INTERRUPTED),
         };
         self.state = State::Attached { wrote_at: now };
         attached
@@ -213,16 +213,16 @@ mod tests {
     #[test]
     fn first_receiver_opens_the_session_and_the_next_one_continues_it() {
         let (mut session, now) = new_session();
-        assert_eq!(session.attach(now), Attached::First);
+        assert_eq!(session.attach(now), AttachOutcome::First);
         session.detach(Detached::Complete, now);
-        assert_eq!(session.attach(now), Attached::Next);
+        assert_eq!(session.attach(now), AttachOutcome::Next);
     }
 
     #[test]
     fn second_receiver_is_rejected_and_the_first_one_stays() {
         let (mut session, now) = new_session();
         session.attach(now);
-        assert_eq!(session.attach(now), Attached::Rejected(ALREADY_ATTACHED));
+        assert_eq!(session.attach(now), AttachOutcome::Rejected(ALREADY_ATTACHED));
         assert!(session.is_attached());
     }
 
@@ -283,7 +283,7 @@ mod tests {
         session.attach(now);
         session.detach(Detached::Aborted, now);
         assert!(session.is_gone());
-        assert_eq!(session.attach(now), Attached::Rejected(INTERRUPTED));
+        assert_eq!(session.attach(now), AttachOutcome::Rejected(INTERRUPTED));
     }
 
     #[test]
@@ -293,7 +293,7 @@ mod tests {
         assert!(session.close(GO_AWAY, now), "a receiver is attached and gets the close frame");
         assert!(!session.close(ALREADY_ATTACHED, now), "only the first close counts");
         for poll in [1, 4, 8] {
-            assert_eq!(session.attach(now + seconds(poll)), Attached::Rejected(GO_AWAY), "never 2010");
+            assert_eq!(session.attach(now + seconds(poll)), AttachOutcome::Rejected(GO_AWAY), "never 2010");
         }
         assert_eq!(session.expire(now + seconds(12)), None, "each poll restarts the timeout");
         assert_eq!(session.expire(now + seconds(13)), Some(Due::Gone));
@@ -306,7 +306,7 @@ mod tests {
         session.close(GO_AWAY, now);
         session.detach(Detached::Aborted, now);
         session.record_output(now);
-        assert_eq!(session.attach(now), Attached::Rejected(GO_AWAY));
+        assert_eq!(session.attach(now), AttachOutcome::Rejected(GO_AWAY));
         session.expire(now + seconds(5));
         assert!(!session.close(ALREADY_ATTACHED, now) && session.is_gone());
         assert_eq!(session.deadline(), None);
@@ -330,7 +330,7 @@ mod tests {
                     0 | 1 => {
                         let attached = session.attach(now);
                         let expected = !receiver && !closed && !gone;
-                        prop_assert_eq!(!matches!(attached, Attached::Rejected(_)), expected);
+                        prop_assert_eq!(!matches!(attached, AttachOutcome::Rejected(_)), expected);
                         if expected {
                             (receiver, detached_since) = (true, None);
                         } else if closed && !gone {

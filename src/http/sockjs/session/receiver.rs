@@ -2,7 +2,7 @@
 
 use super::response_chunk::ResponseChunk;
 use super::shared_session::SharedSession;
-use crate::http::connection::{Attached, HttpConnection};
+use crate::http::connection::{AttachedReceiver, HttpConnection};
 use crate::http::sockjs::routes::ResponseFormat;
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -16,7 +16,7 @@ pub struct SockJsReceiver {
     /// ID of this receiver in its session. `None` if it was rejected, or if the session has no more chunks for it.
     receiver_id: Option<u64>,
     /// Keeps the connection marked as having a receiver attached.
-    attached: Option<Attached>,
+    attached: Option<AttachedReceiver>,
     /// Chunks that precede those of the session.
     initial_chunks: VecDeque<Bytes>,
     /// Whether the body ends after `initial_chunks`.

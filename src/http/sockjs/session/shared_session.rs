@@ -11,7 +11,7 @@
 //! While the state is locked, the code takes no other lock and drops no [`ResponseChunk`]. Dropping a chunk wakes the
 //! task, and this wake locks the state.
 
-use super::lifecycle::{Attached, CloseFrame, Delays, Detached, Due, replaces_heartbeats};
+use super::lifecycle::{AttachOutcome, CloseFrame, Delays, Detached, Due, replaces_heartbeats};
 use super::receiver_slot::{HandedBatch, ReceiverSlot};
 use super::registry::{Registered, Registry};
 use super::response_chunk::{ProgressListener, ResponseChunk};
@@ -89,9 +89,9 @@ impl SharedSession {
         initial_chunks.retain(|chunk| !chunk.is_empty());
         let mut state = self.state.lock();
         let first = match state.session.attach(now) {
-            Attached::First => Some(format.encode(&Frame::Open)),
-            Attached::Next => None,
-            Attached::Rejected(close) => {
+            AttachOutcome::First => Some(format.encode(&Frame::Open)),
+            AttachOutcome::Next => None,
+            AttachOutcome::Rejected(close) => {
                 drop(state);
                 initial_chunks
                     .push_back(format.encode(&Frame::Close { code: close.code, reason: close.reason }));
