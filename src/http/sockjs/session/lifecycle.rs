@@ -80,7 +80,7 @@ enum State {
 
 /// The state of one SockJS session over HTTP.
 #[derive(Debug)]
-pub struct Session {
+pub struct SessionLifecycle {
     state: State,
     delays: Delays,
 }
@@ -94,10 +94,10 @@ pub fn replaces_heartbeats(heartbeat_interval: Option<Duration>) -> bool {
     heartbeat_interval.is_some_and(|interval| interval <= HEARTBEAT_INTERVAL_MAX)
 }
 
-impl Session {
+impl SessionLifecycle {
     /// Creates a session without a receiver.
-    pub fn new(delays: Delays) -> Session {
-        Session { state: State::New, delays }
+    pub fn new(delays: Delays) -> SessionLifecycle {
+        SessionLifecycle { state: State::New, delays }
     }
 
     /// Attaches a receiver. Rejects it if the session already has one, is closing, or is gone.
@@ -156,7 +156,7 @@ impl Session {
         had_receiver
     }
 
-    /// Returns the time at which [`Session::expire`] must be called.
+    /// Returns the time at which [`SessionLifecycle::expire`] must be called.
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::Attached { wrote_at } if !self.delays.heartbeat.is_zero() => {
@@ -206,8 +206,8 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn new_session() -> (Session, Instant) {
-        (Session::new(DELAYS), Instant::now())
+    fn new_session() -> (SessionLifecycle, Instant) {
+        (SessionLifecycle::new(DELAYS), Instant::now())
     }
 
     #[test]
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn zero_heartbeat_delay_disables_heartbeats() {
-        let mut session = Session::new(Delays { heartbeat: Duration::ZERO, ..DELAYS });
+        let mut session = SessionLifecycle::new(Delays { heartbeat: Duration::ZERO, ..DELAYS });
         session.attach(Instant::now());
         assert_eq!(session.deadline(), None);
     }

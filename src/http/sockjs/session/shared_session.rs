@@ -15,7 +15,7 @@ use super::lifecycle::{AttachOutcome, CloseFrame, Delays, Detached, Due, replace
 use super::receiver_slot::{HandedBatch, ReceiverSlot};
 use super::registry::{Registered, Registry};
 use super::response_chunk::{ProgressListener, ResponseChunk};
-use super::state::State;
+use super::state::SharedSessionState;
 use crate::http::connection::HttpConnection;
 use crate::http::sockjs::inbound_messages::InboundMessages;
 use crate::http::sockjs::routes::ResponseFormat;
@@ -40,7 +40,7 @@ pub(crate) struct SharedSession {
     /// Whether the page that opened the session may act for its user. If so, only such pages can continue the session.
     is_own_page: bool,
     registry: Weak<Registry<SharedSession>>,
-    state: Mutex<State>,
+    state: Mutex<SharedSessionState>,
     /// Admits one sending request at a time, in order of arrival.
     send_order: tokio::sync::Mutex<()>,
 }
@@ -63,7 +63,7 @@ impl SharedSession {
             identity,
             is_own_page,
             registry,
-            state: Mutex::new(State::new(delays, format, permit)),
+            state: Mutex::new(SharedSessionState::new(delays, format, permit)),
             send_order: tokio::sync::Mutex::new(()),
         })
     }
@@ -88,7 +88,7 @@ impl SharedSession {
         let mut initial_chunks = VecDeque::from([format.prelude.clone()]);
         initial_chunks.retain(|chunk| !chunk.is_empty());
         let mut state = self.state.lock();
-        let first = match state.session.attach(now) {
+        let first = match state.lifecycle.attach(now) {
             AttachOutcome::First => Some(format.encode(&Frame::Open)),
             AttachOutcome::Next => None,
             AttachOutcome::Rejected(close) => {
@@ -105,7 +105,7 @@ impl SharedSession {
         initial_chunks.extend(first);
         state.format = format;
         if remaining_bytes == 0 {
-            state.session.detach(Detached::Complete, now);
+            state.lifecycle.detach(Detached::Complete, now);
         } else {
             let slot = ReceiverSlot {
                 receiver_id,
@@ -142,7 +142,7 @@ impl SharedSession {
         let slot = if last { state.slot.take() } else { None };
         let task = if last { state.task_waker.clone() } else { None };
         if last {
-            state.session.detach(Detached::Complete, Instant::now());
+            state.lifecycle.detach(Detached::Complete, Instant::now());
         }
         drop(state);
         drop(slot);
@@ -157,8 +157,8 @@ impl SharedSession {
         if state.slot.as_ref().is_none_or(|slot| slot.receiver_id != receiver_id) {
             return;
         }
-        state.session.detach(Detached::Aborted, Instant::now());
-        if state.session.is_gone() {
+        state.lifecycle.detach(Detached::Aborted, Instant::now());
+        if state.lifecycle.is_gone() {
             return self.remove(state);
         }
         // The session was closed earlier. It stays in the registry, so that later requests get its close frame.
@@ -182,7 +182,7 @@ impl SharedSession {
         poll_fn(|cx| {
             let mut state = self.state.lock();
             let bytes = sent.as_ref().map_or(0, |sent| sent.payload.bytes());
-            if state.discards_input || !state.session.is_live() {
+            if state.discards_input || !state.lifecycle.is_live() {
                 return Poll::Ready(());
             }
             if state.inbound_bytes > 0 && state.inbound_bytes + bytes > INBOUND_BYTES_MAX {
@@ -212,12 +212,12 @@ impl SharedSession {
             sender.into_iter().for_each(Waker::wake);
             return Poll::Ready(Ok(sent));
         }
-        if state.session.is_live() { Poll::Pending } else { Poll::Ready(Err(SessionClosed)) }
+        if state.lifecycle.is_live() { Poll::Pending } else { Poll::Ready(Err(SessionClosed)) }
     }
 
     /// Returns whether the session is over. Messages that its client sent earlier may still be unread.
     pub(crate) fn is_over(&self) -> bool {
-        !self.state.lock().session.is_live()
+        !self.state.lock().lifecycle.is_live()
     }
 
     /// Returns `Ready` if a receiver is attached. Otherwise the task is woken when a receiver attaches.
@@ -250,7 +250,7 @@ impl SharedSession {
         let mut locked = self.state.lock();
         let state = &mut *locked;
         state.register_task(cx);
-        if !state.session.is_live() {
+        if !state.lifecycle.is_live() {
             return Poll::Ready(Err(SessionClosed));
         }
         // If the receiver that has just attached uses another quoting, attaching it has already woken the task.
@@ -263,7 +263,7 @@ impl SharedSession {
         let handed =
             HandedBatch { progress, head_bytes, total_bytes, http_connection: slot.http_connection.clone() };
         let body_waker = slot.push(chunk, total_bytes);
-        state.session.record_output(Instant::now());
+        state.lifecycle.record_output(Instant::now());
         drop(locked);
         body_waker.into_iter().for_each(Waker::wake);
         Poll::Ready(Ok(handed))
@@ -272,7 +272,7 @@ impl SharedSession {
     /// Restarts the time for which the session waits for a receiver. The last response is on its way or has just
     /// arrived.
     pub(crate) fn restart_disconnect_delay(&self, now: Instant) {
-        self.state.lock().session.restart_disconnect_delay(now);
+        self.state.lock().lifecycle.restart_disconnect_delay(now);
     }
 
     /// Discards the input that waits, and all input that arrives later.
@@ -292,7 +292,7 @@ impl SharedSession {
         let mut state = self.state.lock();
         state.is_authenticated = true;
         if replaces_heartbeats(heartbeat_interval) {
-            state.session.disable_heartbeats();
+            state.lifecycle.disable_heartbeats();
         }
     }
 
@@ -300,10 +300,10 @@ impl SharedSession {
     /// that attaches within some time.
     pub(crate) fn close(self: &Arc<SharedSession>, close: CloseFrame, now: Instant) {
         let mut state = self.state.lock();
-        if !state.session.is_live() {
+        if !state.lifecycle.is_live() {
             return;
         }
-        state.session.close(close, now);
+        state.lifecycle.close(close, now);
         let frame = Frame::Close { code: close.code, reason: close.reason };
         let last = ResponseChunk::from(state.format.encode(&frame));
         let body_waker = state.slot.as_mut().and_then(|slot| {
@@ -322,7 +322,7 @@ impl SharedSession {
 
     /// Removes a session that is gone from the registry. Wakes the application's task and the sending request that
     /// waits.
-    fn remove(&self, mut state: parking_lot::MutexGuard<'_, State>) {
+    fn remove(&self, mut state: parking_lot::MutexGuard<'_, SharedSessionState>) {
         let slot = state.slot.take();
         let permit = state.permit.take();
         let wakers = [state.task_waker.clone(), state.sender_waker.take()];
@@ -341,13 +341,13 @@ impl Registered for SharedSession {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.state.lock().session.deadline()
+        self.state.lock().lifecycle.deadline()
     }
 
     /// Queues a heartbeat for the receiver if one is due. Ends the session if it had no receiver for too long.
     fn expire(&self, now: Instant) {
         let mut state = self.state.lock();
-        match state.session.expire(now) {
+        match state.lifecycle.expire(now) {
             None => {}
             Some(Due::Gone) => self.remove(state),
             Some(Due::Heartbeat) => {

@@ -1,6 +1,6 @@
 //! The state that the requests of a SockJS session share with the application's task.
 
-use super::lifecycle::{Delays, Session};
+use super::lifecycle::{Delays, SessionLifecycle};
 use super::receiver_slot::ReceiverSlot;
 use crate::http::sockjs::inbound_messages::InboundMessages;
 use crate::http::sockjs::routes::ResponseFormat;
@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 use std::task::{Context, Waker};
 
 /// The state of a session, which is locked while a request or the application's task uses it.
-pub(super) struct State {
-    pub(super) session: Session,
+pub(super) struct SharedSessionState {
+    pub(super) lifecycle: SessionLifecycle,
     /// Wakes the application's task.
     pub(super) task_waker: Option<Waker>,
     pub(super) inbound: VecDeque<InboundMessages>,
@@ -29,11 +29,15 @@ pub(super) struct State {
     pub(super) permit: Option<ConnectionPermit>,
 }
 
-impl State {
+impl SharedSessionState {
     /// Creates the state of a session without a receiver.
-    pub(super) fn new(delays: Delays, format: ResponseFormat, permit: ConnectionPermit) -> State {
-        State {
-            session: Session::new(delays),
+    pub(super) fn new(
+        delays: Delays,
+        format: ResponseFormat,
+        permit: ConnectionPermit,
+    ) -> SharedSessionState {
+        SharedSessionState {
+            lifecycle: SessionLifecycle::new(delays),
             task_waker: None,
             inbound: VecDeque::new(),
             inbound_bytes: 0,
