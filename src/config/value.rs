@@ -4,7 +4,7 @@ use super::listen::Listen;
 use super::sections::LogFormat;
 use crate::auth::{Names, Passcode, SourceKind, is_read_as_token};
 use crate::http::metrics_page::MetricsFrom;
-use crate::http::sockjs::{Transport, Transports};
+use crate::http::sockjs::{SockJsTransport, SockJsTransports};
 use crate::permissions::Preset;
 use hyper::header::HeaderName;
 use std::ops::RangeInclusive;
@@ -125,11 +125,11 @@ pub(super) fn path(text: &str) -> Result<String, String> {
 }
 
 /// Parses a set of SockJS transports by name. An empty text is the empty set.
-pub(super) fn transports(text: &str) -> Result<Transports, String> {
-    names(text)?.iter().try_fold(Transports::NONE, |set, name| {
-        let known = Transport::ALL.into_iter().find(|transport| transport.as_str() == name);
+pub(super) fn transports(text: &str) -> Result<SockJsTransports, String> {
+    names(text)?.iter().try_fold(SockJsTransports::NONE, |set, name| {
+        let known = SockJsTransport::ALL.into_iter().find(|transport| transport.as_str() == name);
         known.map(|transport| set.with(transport)).ok_or_else(|| {
-            let all = Transport::ALL.map(Transport::as_str).join(", ");
+            let all = SockJsTransport::ALL.map(SockJsTransport::as_str).join(", ");
             format!("invalid value {name:?}: expected one or more of {all}, separated by commas")
         })
     })

@@ -19,7 +19,9 @@ use stompbox::http::body::Body;
 use stompbox::http::client_info::Trust;
 use stompbox::http::connection::{Admission, HttpConnection};
 use stompbox::http::socket::HttpSocket;
-use stompbox::http::sockjs::{Application, Endpoints, Options, RequestContext, Transport, Transports};
+use stompbox::http::sockjs::{
+    Application, Endpoints, Options, RequestContext, SockJsTransport, SockJsTransports,
+};
 use stompbox::limits::connection_limiter::{ConnectionLimiter, ConnectionPermit};
 use stompbox::limits::head_memory::HeadMemory;
 use stompbox::limits::input::InputShare;
@@ -204,10 +206,10 @@ impl Services {
     /// long for a test.
     pub(crate) fn new(change: impl Fn(&mut Options)) -> Arc<Services> {
         let budget = Budget::new(MEMORY_BYTES_MAX);
-        let service = |closes: bool, cookie: bool, transports: Transports| {
+        let service = |closes: bool, cookie: bool, transports: SockJsTransports| {
             let mut options = Options {
                 stream_bytes_max: STREAM_BYTES_MAX,
-                native: transports.has(Transport::WebSocket),
+                native: transports.has(SockJsTransport::WebSocket),
                 cookie,
                 transports,
                 ..Options::default()
@@ -217,13 +219,13 @@ impl Services {
             Endpoints::new(Echo { closes }, options, input.clone(), input, Metrics::new())
         };
         let services = vec![
-            ("/echo", service(false, false, Transports::ALL)),
+            ("/echo", service(false, false, SockJsTransports::ALL)),
             (
                 "/disabled_websocket_echo",
-                service(false, false, Transports::ALL.without(Transport::WebSocket)),
+                service(false, false, SockJsTransports::ALL.without(SockJsTransport::WebSocket)),
             ),
-            ("/cookie_needed_echo", service(false, true, Transports::ALL)),
-            ("/close", service(true, false, Transports::ALL)),
+            ("/cookie_needed_echo", service(false, true, SockJsTransports::ALL)),
+            ("/close", service(true, false, SockJsTransports::ALL)),
         ];
         let heads = HeadMemory::new(&budget, Metrics::new());
         Arc::new(Services {

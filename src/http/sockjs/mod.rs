@@ -31,6 +31,6 @@ mod upload;
 
 pub use application::Application;
 pub use endpoints::{Endpoints, RequestContext};
-pub use options::{Options, Transport, Transports};
+pub use options::{Options, SockJsTransport, SockJsTransports};
 pub use route::is_iframe_page;
 pub use routes::names;

@@ -9,7 +9,7 @@ pub const CLIENT_URL: &str = "https://cdn.jsdelivr.net/npm/sockjs-client@1/dist/
 /// A transport. The names are those of sockjs-client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum Transport {
+pub enum SockJsTransport {
     WebSocket,
     XhrStreaming,
     XhrPolling,
@@ -18,53 +18,53 @@ pub enum Transport {
     JsonpPolling,
 }
 
-impl Transport {
+impl SockJsTransport {
     /// All transports.
-    pub const ALL: [Transport; 6] = [
-        Transport::WebSocket,
-        Transport::XhrStreaming,
-        Transport::XhrPolling,
-        Transport::EventSource,
-        Transport::HtmlFile,
-        Transport::JsonpPolling,
+    pub const ALL: [SockJsTransport; 6] = [
+        SockJsTransport::WebSocket,
+        SockJsTransport::XhrStreaming,
+        SockJsTransport::XhrPolling,
+        SockJsTransport::EventSource,
+        SockJsTransport::HtmlFile,
+        SockJsTransport::JsonpPolling,
     ];
 
     /// Returns the name of the transport, as used in options.
     pub fn as_str(self) -> &'static str {
         match self {
-            Transport::WebSocket => "websocket",
-            Transport::XhrStreaming => "xhr-streaming",
-            Transport::XhrPolling => "xhr-polling",
-            Transport::EventSource => "eventsource",
-            Transport::HtmlFile => "htmlfile",
-            Transport::JsonpPolling => "jsonp-polling",
+            SockJsTransport::WebSocket => "websocket",
+            SockJsTransport::XhrStreaming => "xhr-streaming",
+            SockJsTransport::XhrPolling => "xhr-polling",
+            SockJsTransport::EventSource => "eventsource",
+            SockJsTransport::HtmlFile => "htmlfile",
+            SockJsTransport::JsonpPolling => "jsonp-polling",
         }
     }
 }
 
 /// A set of transports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Transports(u8);
+pub struct SockJsTransports(u8);
 
-impl Transports {
+impl SockJsTransports {
     /// The set of all transports.
-    pub const ALL: Transports = Transports(0b11_1111);
+    pub const ALL: SockJsTransports = SockJsTransports(0b11_1111);
     /// The empty set.
-    pub const NONE: Transports = Transports(0);
+    pub const NONE: SockJsTransports = SockJsTransports(0);
 
     /// Returns this set with `transport` added.
-    pub fn with(self, transport: Transport) -> Transports {
-        Transports(self.0 | 1 << transport as u8)
+    pub fn with(self, transport: SockJsTransport) -> SockJsTransports {
+        SockJsTransports(self.0 | 1 << transport as u8)
     }
 
     /// Returns this set with `transport` removed.
     #[cfg(any(test, feature = "internals"))]
-    pub fn without(self, transport: Transport) -> Transports {
-        Transports(self.0 & !(1 << transport as u8))
+    pub fn without(self, transport: SockJsTransport) -> SockJsTransports {
+        SockJsTransports(self.0 & !(1 << transport as u8))
     }
 
     /// Returns whether the set contains `transport`.
-    pub fn has(self, transport: Transport) -> bool {
+    pub fn has(self, transport: SockJsTransport) -> bool {
         self.0 & 1 << transport as u8 != 0
     }
 }
@@ -87,7 +87,7 @@ pub struct Options {
     /// URL of the client library that the iframe page loads (`sockjs-client-url`). `None` means [`CLIENT_URL`].
     pub client_url: Option<String>,
     /// The transports that clients may use (`sockjs-transports`).
-    pub transports: Transports,
+    pub transports: SockJsTransports,
     /// Maximum number of sessions over HTTP (`sockjs-sessions-max`).
     pub sessions_max: usize,
     /// Maximum number of sessions over HTTP from one address (`sockjs-sessions-per-address-max`). 0 means no limit.
@@ -118,7 +118,7 @@ impl Default for Options {
             native: true,
             cookie: false,
             client_url: None,
-            transports: Transports::ALL,
+            transports: SockJsTransports::ALL,
             sessions_max: 16_384,
             sessions_per_address_max: 0,
             send_bytes_max: 16 * 1024 * 1024,

@@ -1,6 +1,6 @@
 //! Maps a path in a SockJS service to what is served there.
 
-use super::options::{Transport, Transports};
+use super::options::{SockJsTransport, SockJsTransports};
 use super::routes::{ROWS, RouteRow};
 
 /// Maximum length of a session ID in bytes.
@@ -18,7 +18,7 @@ pub(super) enum Route<'a> {
 impl<'a> Route<'a> {
     /// Returns the route of the path `subpath` below the base path. Returns `None` if no such path exists with
     /// `transports`.
-    pub(super) fn of(subpath: &'a str, transports: Transports) -> Option<Route<'a>> {
+    pub(super) fn of(subpath: &'a str, transports: SockJsTransports) -> Option<Route<'a>> {
         if subpath.is_empty() || subpath == "/" {
             return Some(Route::Base);
         }
@@ -27,7 +27,7 @@ impl<'a> Route<'a> {
         let mut segments = path.split('/');
         match (segments.next()?, segments.next(), segments.next(), segments.next()) {
             ("info", None, ..) => Some(Route::Info),
-            ("websocket", None, ..) if transports.has(Transport::WebSocket) => Some(Route::RawSocket),
+            ("websocket", None, ..) if transports.has(SockJsTransport::WebSocket) => Some(Route::RawSocket),
             (page, None, ..) if is_iframe(page) => Some(Route::Iframe),
             (server, Some(id), Some(path), None) if is_name(server) && is_name(id) => {
                 let row = ROWS.iter().find(|row| row.path == path)?;

@@ -1,6 +1,6 @@
 //! The table of SockJS endpoints. It contains the path and method of each endpoint, and the format of its responses.
 
-use super::options::Transport;
+use super::options::SockJsTransport;
 use bytes::{Bytes, BytesMut};
 use hyper::Method;
 use stompbox_frames::sockjs::envelope::{EVENTSOURCE, HTMLFILE, JSONP, XHR, XHR_STREAMING};
@@ -37,7 +37,7 @@ pub(crate) struct RouteRow {
     /// All methods that the endpoint supports, in the form of the header `Allow`.
     pub(super) allow: &'static str,
     /// The endpoint exists if at least one of these transports is enabled.
-    pub(super) transports: &'static [Transport],
+    pub(super) transports: &'static [SockJsTransport],
     pub(super) kind: RouteKind,
     pub(super) content_type: &'static str,
     /// Whether pages of other origins may use the endpoint with XMLHttpRequest.
@@ -60,7 +60,7 @@ pub(super) const ROWS: &[RouteRow] = &[
         path: "websocket",
         method: Method::GET,
         allow: "GET",
-        transports: &[Transport::WebSocket],
+        transports: &[SockJsTransport::WebSocket],
         kind: RouteKind::Socket,
         content_type: TEXT,
         cors: false,
@@ -70,7 +70,7 @@ pub(super) const ROWS: &[RouteRow] = &[
         path: "xhr",
         method: Method::POST,
         allow: "OPTIONS, POST",
-        transports: &[Transport::XhrPolling],
+        transports: &[SockJsTransport::XhrPolling],
         kind: receive(&XHR, true, None),
         content_type: SCRIPT,
         cors: true,
@@ -80,7 +80,7 @@ pub(super) const ROWS: &[RouteRow] = &[
         path: "xhr_streaming",
         method: Method::POST,
         allow: "OPTIONS, POST",
-        transports: &[Transport::XhrStreaming],
+        transports: &[SockJsTransport::XhrStreaming],
         kind: receive(&XHR_STREAMING, false, None),
         content_type: SCRIPT,
         cors: true,
@@ -92,10 +92,10 @@ pub(super) const ROWS: &[RouteRow] = &[
         allow: "OPTIONS, POST",
         // The transports that send through `xhr_send`. JSONP uses `jsonp_send`, WebSocket its own connection.
         transports: &[
-            Transport::XhrPolling,
-            Transport::XhrStreaming,
-            Transport::EventSource,
-            Transport::HtmlFile,
+            SockJsTransport::XhrPolling,
+            SockJsTransport::XhrStreaming,
+            SockJsTransport::EventSource,
+            SockJsTransport::HtmlFile,
         ],
         kind: RouteKind::Send { is_form: false },
         content_type: TEXT,
@@ -106,7 +106,7 @@ pub(super) const ROWS: &[RouteRow] = &[
         path: "eventsource",
         method: Method::GET,
         allow: "GET",
-        transports: &[Transport::EventSource],
+        transports: &[SockJsTransport::EventSource],
         kind: receive(&EVENTSOURCE, false, None),
         content_type: EVENTS,
         cors: true,
@@ -116,7 +116,7 @@ pub(super) const ROWS: &[RouteRow] = &[
         path: "htmlfile",
         method: Method::GET,
         allow: "GET",
-        transports: &[Transport::HtmlFile],
+        transports: &[SockJsTransport::HtmlFile],
         kind: receive(&HTMLFILE, false, Some(usize::MAX)),
         content_type: HTML,
         cors: false,
@@ -126,7 +126,7 @@ pub(super) const ROWS: &[RouteRow] = &[
         path: "jsonp",
         method: Method::GET,
         allow: "GET",
-        transports: &[Transport::JsonpPolling],
+        transports: &[SockJsTransport::JsonpPolling],
         kind: receive(&JSONP, true, Some(32)),
         content_type: SCRIPT,
         cors: false,
@@ -136,7 +136,7 @@ pub(super) const ROWS: &[RouteRow] = &[
         path: "jsonp_send",
         method: Method::POST,
         allow: "POST",
-        transports: &[Transport::JsonpPolling],
+        transports: &[SockJsTransport::JsonpPolling],
         kind: RouteKind::Send { is_form: true },
         content_type: TEXT,
         cors: false,
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn every_transport_has_one_route_that_opens_sessions() {
-        for transport in Transport::ALL {
+        for transport in SockJsTransport::ALL {
             let rows = ROWS.iter().filter(|row| row.transports == [transport] && !row.name.is_empty());
             assert_eq!(rows.count(), 1, "{transport:?}");
         }

@@ -1,6 +1,6 @@
 //! The responses that need no session: the greeting, `/info`, and the iframe page.
 
-use super::options::{Options, Transport};
+use super::options::{Options, SockJsTransport};
 use super::response_builder::ResponseBuilder;
 use crate::http::body::Body;
 use bytes::Bytes;
@@ -23,7 +23,7 @@ pub(super) fn info(request_headers: &HeaderMap, options: &Options) -> Response<B
     getrandom::fill(&mut entropy).expect("the system has a source of randomness");
     let info = format!(
         r#"{{"websocket":{},"origins":["*:*"],"cookie_needed":{},"entropy":{}}}"#,
-        options.transports.has(Transport::WebSocket),
+        options.transports.has(SockJsTransport::WebSocket),
         options.cookie,
         u32::from_ne_bytes(entropy)
     );

@@ -3,7 +3,7 @@
 use super::Service;
 use crate::support::http::{Http, Request};
 use crate::support::sockjs::{Frame, Session, Transport, session_name};
-use stompbox::http::sockjs::{Transport as Switch, Transports};
+use stompbox::http::sockjs::{SockJsTransport as Switch, SockJsTransports};
 
 /// All paths below a base, with their methods.
 const PATHS: [(&str, &str); 13] = [
@@ -221,7 +221,7 @@ fn the_paths_of_a_transport_that_is_off_do_not_exist() {
         (Transport::JsonpPolling, Switch::JsonpPolling),
     ];
     for (only, switch) in switches {
-        let service = Service::with(|options| options.transports = Transports::NONE.with(switch));
+        let service = Service::with(|options| options.transports = SockJsTransports::NONE.with(switch));
         for transport in Transport::HTTP {
             let mut session = Session::new(service.address, "/echo", transport);
             if transport == only {
