@@ -299,7 +299,7 @@ impl Shared {
                         |()| Checked::Known(principal),
                     );
                 }
-                Ok(Decision::Refused(reason)) => return Checked::Refused(with_source(reason)),
+                Ok(Decision::Rejected(reason)) => return Checked::Refused(with_source(reason)),
                 Ok(Decision::Unavailable(reason)) => return unavailable(reason),
                 Err(_) => return unavailable("timed out (auth-timeout)".to_owned()),
             }

@@ -18,7 +18,7 @@ pub enum Decision {
     Unknown,
     /// The credentials are of this source's kind and are wrong. No other source is tried. The reason is for the log
     /// only and contains no secret.
-    Refused(String),
+    Rejected(String),
     /// The source cannot check the credentials now. The login is not accepted.
     Unavailable(String),
 }

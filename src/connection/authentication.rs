@@ -96,8 +96,8 @@ impl<W: Wire> Connection<W> {
         let Some(pending_authentication) = &mut self.pending_authentication else { return false };
         let Poll::Ready(result) = pending_authentication.future.as_mut().poll(cx) else { return false };
         let Some(pending_authentication) = self.pending_authentication.take() else { return false };
-        if let Err(refused) = &result {
-            self.log_failed_login(refused, now);
+        if let Err(login_error) = &result {
+            self.log_failed_login(login_error, now);
         }
         let mut actions = Vec::new();
         match pending_authentication.kind {
@@ -130,24 +130,24 @@ impl<W: Wire> Connection<W> {
 
     /// Logs a failed login or token check. A source that cannot be reached causes a separate warning. If a client fails
     /// again and again, the log shows its first failures and the number of the others ([`super::log::logins`]).
-    fn log_failed_login(&mut self, refused: &LoginError, now: Instant) {
-        let (reason, address, log) = (refused.reason.as_str(), self.address, &self.context.login_log);
-        let is_logged = match refused.cause {
+    fn log_failed_login(&mut self, login_error: &LoginError, now: Instant) {
+        let (reason, address, log) = (login_error.reason.as_str(), self.address, &self.context.login_log);
+        let is_logged = match login_error.cause {
             Cause::Source(source) => {
                 self.context.metrics.source_failed(source);
                 let logins = log.record_unavailable(source, now);
                 if let Some(logins) = logins {
                     tracing::warn!(source, reason, logins, "logins cannot be checked");
                 }
-                tracing::debug!(reason, %address, "{}", refused.summary);
+                tracing::debug!(reason, %address, "{}", login_error.summary);
                 logins.is_some()
             }
             Cause::Credentials | Cause::Busy => {
                 let is_logged = log.record_failure(address, now);
                 if is_logged {
-                    tracing::info!(reason, %address, "{}", refused.summary);
+                    tracing::info!(reason, %address, "{}", login_error.summary);
                 } else {
-                    tracing::debug!(reason, %address, "{}", refused.summary);
+                    tracing::debug!(reason, %address, "{}", login_error.summary);
                 }
                 is_logged
             }
@@ -189,7 +189,7 @@ impl<W: Wire> Connection<W> {
 
 /// Returns the value of the metrics label for the result of a login.
 fn login_label(result: &Result<Principal, LoginError>) -> &'static str {
-    match result.as_ref().map_err(|refused| refused.cause) {
+    match result.as_ref().map_err(|login_error| login_error.cause) {
         Ok(_) => "accepted",
         Err(Cause::Credentials) => "refused",
         Err(Cause::Busy) => "busy",

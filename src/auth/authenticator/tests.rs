@@ -67,7 +67,7 @@ impl Source for Gate {
                 Some((name, "sesame")) => Decision::Known(Principal::named(name, "gate")),
                 Some((_, "down")) => Decision::Unavailable("it is down".to_owned()),
                 Some(("nobody", _)) | None => Decision::Unknown,
-                Some(_) => Decision::Refused("wrong passcode".to_owned()),
+                Some(_) => Decision::Rejected("wrong passcode".to_owned()),
             }
         })
     }

@@ -41,11 +41,11 @@ impl Certificates {
     fn find(&self, credentials: &Credentials) -> Decision {
         let Some(certificate) = &credentials.handshake.certificate else { return Decision::Unknown };
         let Some(found) = self.options.name_source.find(certificate) else {
-            return Decision::Refused(self.options.name_source.missing().to_owned());
+            return Decision::Rejected(self.options.name_source.missing().to_owned());
         };
         match name::checked(found) {
             Ok(name) => Decision::Known(Principal::named(&name, self.name())),
-            Err(reason) => Decision::Refused(reason.to_owned()),
+            Err(reason) => Decision::Rejected(reason.to_owned()),
         }
     }
 }
@@ -111,7 +111,7 @@ mod tests {
             let credentials = Credentials { handshake, ..Credentials::default() };
             let expected = match expected {
                 Ok(name) => Decision::Known(Principal::named(name, "certificate")),
-                Err(reason) => Decision::Refused(reason.to_owned()),
+                Err(reason) => Decision::Rejected(reason.to_owned()),
             };
             assert_eq!(
                 Certificates::new(Options { name_source }).find(&credentials),

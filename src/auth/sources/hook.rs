@@ -121,7 +121,7 @@ fn read(response: &HttpResponse, now: Now) -> Decision {
             }
             Err(_) => Decision::Unavailable("the response is not a JSON object".to_owned()),
         },
-        status @ (401 | 403) => Decision::Refused(format!("the response has status {status}")),
+        status @ (401 | 403) => Decision::Rejected(format!("the response has status {status}")),
         204 | 404 => Decision::Unknown,
         status => Decision::Unavailable(format!("the response has status {status}")),
     }
@@ -133,7 +133,7 @@ fn read(response: &HttpResponse, now: Now) -> Decision {
 /// The body is invalid. The login fails, and the operator has to correct the service.
 fn read_accepted(map: &Map<String, Value>, now: Now) -> Result<Decision, &'static str> {
     let name = match map.get("name") {
-        Some(Value::Null) => return Ok(Decision::Refused("the response names no user".to_owned())),
+        Some(Value::Null) => return Ok(Decision::Rejected("the response names no user".to_owned())),
         Some(Value::String(name)) => name::checked(name)?,
         _ => return Err("the response has no name that is a string"),
     };
@@ -141,7 +141,7 @@ fn read_accepted(map: &Map<String, Value>, now: Now) -> Result<Decision, &'stati
         None | Some(Value::Null) => None,
         Some(value) => match now.until(value.as_f64().ok_or("expires is not a number")?) {
             Some(instant) => Some(instant),
-            None => return Ok(Decision::Refused("expired".to_owned())),
+            None => return Ok(Decision::Rejected("expired".to_owned())),
         },
     };
     let claims = match map.get("claims") {
@@ -185,7 +185,7 @@ mod tests {
         match decision {
             Decision::Known(principal) => principal.name.as_deref().unwrap().to_owned(),
             Decision::Unknown => "-".to_owned(),
-            Decision::Refused(reason) => format!("!{reason}"),
+            Decision::Rejected(reason) => format!("!{reason}"),
             Decision::Unavailable(reason) => format!("?{reason}"),
         }
     }

@@ -24,7 +24,7 @@ impl Proxy {
                 source: self.name(),
                 ..Principal::default()
             }),
-            Err(reason) => Decision::Refused(reason.to_owned()),
+            Err(reason) => Decision::Rejected(reason.to_owned()),
         }
     }
 }
@@ -68,7 +68,7 @@ mod tests {
         assert_eq!(Proxy.find(&Credentials::default()), Decision::Unknown);
         assert_eq!(Proxy.find(&from_proxy("", &["admin"])), Decision::Unknown, "an anonymous client");
         for invalid in ["a\nb", &"x".repeat(257)] {
-            assert!(matches!(Proxy.find(&from_proxy(invalid, &[])), Decision::Refused(_)), "{invalid:?}");
+            assert!(matches!(Proxy.find(&from_proxy(invalid, &[])), Decision::Rejected(_)), "{invalid:?}");
         }
     }
 }

@@ -29,7 +29,7 @@ impl StaticUsers {
         let matches = passcode.ct_matches(presented) & listed;
         match (bool::from(matches), name) {
             (true, Some(name)) => Decision::Known(Principal::named(name, self.name())),
-            (_, Some(_)) => Decision::Refused("wrong passcode".to_owned()),
+            (_, Some(_)) => Decision::Rejected("wrong passcode".to_owned()),
             (_, None) => Decision::Unknown,
         }
     }
@@ -72,7 +72,7 @@ mod tests {
     fn logins_are_checked_against_the_configured_users() {
         let listed = listed(&["alice", "bob"]);
         let known = |name| Decision::Known(Principal::named(name, "user"));
-        let wrong = || Decision::Refused("wrong passcode".to_owned());
+        let wrong = || Decision::Rejected("wrong passcode".to_owned());
         for (login, passcode, expected) in [
             (Some("alice"), Some("alice's"), known("alice")),
             (Some("bob"), Some("bob's"), known("bob")),

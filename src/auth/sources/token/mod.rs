@@ -90,7 +90,7 @@ impl Tokens {
     async fn decide(&self, token: &str) -> Decision {
         match self.authenticate(token).await {
             Ok(principal) => Decision::Known(principal),
-            Err(TokenError::Invalid(reason)) => Decision::Refused(reason.to_owned()),
+            Err(TokenError::Invalid(reason)) => Decision::Rejected(reason.to_owned()),
             Err(TokenError::KeysUnavailable(reason)) => Decision::Unavailable(reason),
         }
     }

@@ -169,7 +169,7 @@ async fn decide(tokens: &Tokens, token: &str) -> Decision {
         ..Credentials::default()
     };
     let decision = tokens.check(&credentials).await;
-    if let Decision::Refused(reason) | Decision::Unavailable(reason) = &decision {
+    if let Decision::Rejected(reason) | Decision::Unavailable(reason) = &decision {
         let parts = token.split('.').filter(|part| part.len() > 8);
         assert!(
             parts.into_iter().all(|part| !reason.contains(part)),
@@ -184,7 +184,7 @@ async fn short_decision(tokens: &Tokens, token: &str) -> String {
     match decide(tokens, token).await {
         Decision::Known(principal) => principal.name.unwrap().to_string(),
         Decision::Unknown => "-".to_owned(),
-        Decision::Refused(reason) => format!("!{reason}"),
+        Decision::Rejected(reason) => format!("!{reason}"),
         Decision::Unavailable(reason) => format!("?{reason}"),
     }
 }
@@ -524,7 +524,7 @@ proptest! {
                 Poll::Pending => check.as_mut().poll(cx),
                 ready => ready,
             };
-            prop_assert!(matches!(decision, Poll::Ready(Decision::Refused(_))), "{decision:?}");
+            prop_assert!(matches!(decision, Poll::Ready(Decision::Rejected(_))), "{decision:?}");
             Ok(())
         })?;
     }

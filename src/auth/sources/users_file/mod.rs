@@ -102,7 +102,7 @@ impl UsersFile {
         if login.len() > record::NAME_BYTES_MAX || passcode.len() > Passcode::BYTES_MAX {
             // No user can have such a name or passcode, so the answer reveals nothing. The check keeps long texts out
             // of the queue.
-            return Decision::Refused("the name or the passcode is too long".to_owned());
+            return Decision::Rejected("the name or the passcode is too long".to_owned());
         }
         let client = credentials.handshake.address.map(network);
         self.read_if_due().await;
@@ -119,7 +119,7 @@ impl UsersFile {
             };
             match (user, matches) {
                 (None, _) => return Decision::Unknown,
-                (Some(_), false) => return Decision::Refused("wrong passcode".to_owned()),
+                (Some(_), false) => return Decision::Rejected("wrong passcode".to_owned()),
                 (Some(user), true) => {
                     // The login may have waited long for its hash: check that the user still has this hash.
                     let known = self.shared.principal(login);

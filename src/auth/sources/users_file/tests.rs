@@ -64,7 +64,7 @@ async fn logins_are_checked_against_the_users_file() {
     let directory = UsersDirectory::new("who");
     directory.write(&[line("alice", "sesame", "service,admin"), line("b%3A%25/张", "", "")].concat());
     let file = open(&directory);
-    let wrong = || Err(Decision::Refused("wrong passcode".to_owned()));
+    let wrong = || Err(Decision::Rejected("wrong passcode".to_owned()));
     let known = |name: &str, roles: &str| Ok((name.to_owned(), roles.to_owned()));
     for (login, passcode, expected) in [
         ("alice", "sesame", known("alice", "service admin")),
@@ -84,7 +84,7 @@ async fn logins_are_checked_against_the_users_file() {
         assert_eq!(name_and_roles(decision), expected, "{login} {passcode}");
     }
     assert_eq!(file.check(&Credentials::default()).await, Decision::Unknown);
-    let long = Decision::Refused("the name or the passcode is too long".to_owned());
+    let long = Decision::Rejected("the name or the passcode is too long".to_owned());
     for (name, passcode) in [("alice", "x".repeat(257)), ("nobody", "x".repeat(257))] {
         assert_eq!(file.check(&credentials(name, &passcode)).await, long);
     }
@@ -132,7 +132,7 @@ async fn file_change_is_detected_by_a_login_once_a_second() {
     let old = file.check(&credentials("alice", "old")).await;
     assert_eq!(
         old,
-        Decision::Refused("wrong passcode".to_owned()),
+        Decision::Rejected("wrong passcode".to_owned()),
         "the cached success belongs to the old hash"
     );
     let Decision::Known(alice) = file.check(&credentials("alice", "new")).await else { panic!("alice") };
