@@ -214,12 +214,12 @@ impl ConnectionContext {
     }
 
     /// Logs how many failed logins were not logged individually, if a summary is due.
-    pub fn log_refused_logins(&self, now: Instant) {
+    pub fn log_failed_logins(&self, now: Instant) {
         self.login_log.summaries(now).iter().for_each(log_summary);
     }
 
     /// Logs the summaries that are not due yet, because the broker stops.
-    pub fn log_last_refused_logins(&self, now: Instant) {
+    pub fn log_last_failed_logins(&self, now: Instant) {
         self.login_log.final_summaries(now).iter().for_each(log_summary);
     }
 

@@ -258,7 +258,7 @@ impl Server {
             );
         }
         log_discarded_messages(&self.context.metrics);
-        self.context.log_last_refused_logins(Instant::now());
+        self.context.log_last_failed_logins(Instant::now());
         self.context.tasks.len()
     }
 

@@ -20,7 +20,7 @@ pub(super) async fn tick(context: Arc<ConnectionContext>, sockjs: Arc<Endpoints<
         interval.tick().await;
         let now = Instant::now();
         context.broker.expire(now);
-        context.log_refused_logins(now);
+        context.log_failed_logins(now);
         sockjs.expire(now);
     }
 }

@@ -89,8 +89,8 @@ const MQTT: [&[u8]; 2] = [b"\0\x04MQTT", b"\0\x06MQIsdp"];
 const TLS_ALERT: &[u8] = b"\x15\x03\x03\0\x02\x02\x28";
 /// CONNACK packets that reject the version of the client. The reason is "unacceptable protocol version" in MQTT 3, and
 /// "unsupported protocol version" in MQTT 5.
-const MQTT_3_REFUSAL: &[u8] = b"\x20\x02\0\x01";
-const MQTT_5_REFUSAL: &[u8] = b"\x20\x03\0\x84\0";
+const MQTT_3_REJECTION: &[u8] = b"\x20\x02\0\x01";
+const MQTT_5_REJECTION: &[u8] = b"\x20\x03\0\x84\0";
 
 /// Recognises a protocol that does not belong on `port` by the first bytes of a connection. Decides at the latest when
 /// `start` has [`START_BYTES`] bytes.
@@ -205,8 +205,8 @@ impl Protocol {
         );
         match (self, port) {
             (Protocol::Tls, _) => TLS_ALERT.to_vec(),
-            (Protocol::Mqtt(5..), _) => MQTT_5_REFUSAL.to_vec(),
-            (Protocol::Mqtt(_), _) => MQTT_3_REFUSAL.to_vec(),
+            (Protocol::Mqtt(5..), _) => MQTT_5_REJECTION.to_vec(),
+            (Protocol::Mqtt(_), _) => MQTT_3_REJECTION.to_vec(),
             (Protocol::Nats, _) => format!("-ERR '{text}'\r\n").into_bytes(),
             (Protocol::Http, _) | (_, Port::Http) if self != Protocol::Stomp => http_400(&text),
             _ => {
