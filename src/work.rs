@@ -1,6 +1,6 @@
 //! A counter of the work that a thread does for connections.
 //!
-//! A frame can cost far more than its length suggests: an UNSUBSCRIBE requeues messages, and a SEND is matched against
+//! A frame can cost far more than its length suggests. An UNSUBSCRIBE requeues messages, and a SEND is matched against
 //! wildcard subscriptions. The code that does such work reports it here with [`add`]. The connection task reads the
 //! counter before and after each step. It ends its poll when its poll budget is used up ([`crate::connection`]).
 //!
@@ -32,7 +32,7 @@ pub const SUBSCRIPTION: usize = 8;
 pub const AUTHENTICATION: usize = 1000;
 /// Number of bytes of JSON that can be parsed for one unit.
 pub const JSON_BYTES_PER_UNIT: usize = 64;
-/// Number of small records, such as nodes of a trie or entries of a list, that can be visited for one unit.
+/// Number of small records that can be visited for one unit. Nodes of a trie and entries of a list are such records.
 pub const VISITS_PER_UNIT: usize = 8;
 
 /// Reports `units` of work done by this thread.

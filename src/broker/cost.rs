@@ -1,7 +1,7 @@
 //! Upper bounds of the memory that a new subscription or temporary queue needs, for its admission.
 //!
-//! A subscription is admitted as if it shared no memory with other subscriptions. Once it exists, each part of its
-//! memory is charged at its real size by the object that owns it.
+//! The admission of a subscription assumes that it shares no memory with other subscriptions. Once it exists, each part
+//! of its memory is charged at its real size by the object that owns it.
 
 use super::presence::tracker::PresenceTracker;
 use super::queues::consumer::Consumers;

@@ -18,8 +18,8 @@
 //! never holds two of the same kind:
 //!
 //! 1. the map's shard, which is released before the next lock is taken
-//! 2. a topic, and then one of: the trie of patterns and a pattern group (both shared), or the counts of the topic's
-//!    presence tracker
+//! 2. a topic, and then either the trie of patterns and a pattern group (both shared), or the counts of its presence
+//!    tracker
 //! 3. the watchers of a presence tracker, and then its counts
 //! 4. a queue
 //! 5. the timers
@@ -29,7 +29,7 @@
 //! order of their memory addresses. The broker holds the lock of the watchers while it pushes reports to them. It never
 //! takes this lock while it holds a topic's lock, so that publishers do not wait for these pushes.
 //!
-//! The broker marks a destination that is no longer needed as closed under its own lock, and then removes it from the
+//! A destination that is no longer needed is first marked as closed, under its own lock. Then it is removed from the
 //! map. Code that finds a closed destination starts again from the map.
 
 mod clock;

@@ -25,6 +25,6 @@ pub struct ConsumerOptions {
     /// letter queue keeps the message instead, and a temporary queue drops and counts it. If a service is text only,
     /// such a message to `/app` goes to another service.
     pub text_only: bool,
-    /// A watcher of presence gets the names of all users, however many there are.
+    /// A watcher of presence gets the names of all users, regardless of their number.
     pub presence_names: bool,
 }

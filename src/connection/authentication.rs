@@ -164,7 +164,7 @@ impl<W: Wire> Connection<W> {
     }
 
     /// Ends the session if the client's token has expired. If the rules or users have changed since the last check,
-    /// applies the current rules and the current account of the user.
+    /// applies the current rules and the user's current account.
     pub(super) fn recheck_access(&mut self, now: Instant) {
         if !self.established || self.ending.is_some() {
             return;

@@ -1,5 +1,5 @@
-//! Read backpressure: decides when the connection does not read from its client, and at which times it acts without an
-//! event.
+//! Read backpressure: decides when the connection does not read from its client. Also decides at which times the
+//! connection acts without an event.
 
 use super::state::Connection;
 use crate::wire::Wire;
@@ -32,7 +32,7 @@ impl<W: Wire> Connection<W> {
     /// Returns whether the next frame may be handled. [`super::task`] lists the reasons why it may not.
     pub(super) fn may_read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         // Check for deferred work first, and do not poll the pause while there is any. If the pause ended in this call,
-        // no waker would be registered for it, and nothing would continue the deferred work.
+        // no waker would be registered. Nothing would then continue the deferred work.
         !self.session.has_deferred_work()
             && self.poll_pause(cx, now).is_ready()
             && self.ending.is_none()
@@ -92,8 +92,7 @@ impl<W: Wire> Connection<W> {
             .last()
             .map(|receiver| receiver.outbound_queue.grace_ends(receiver.is_widespread));
         let budget = self.pause.budget_until.map(|until| until.min(now + BUDGET_CHECK_INTERVAL));
-        // These times matter only to a connection that reads: the end of waiting for its last input, or for memory for
-        // input.
+        // Two times matter only to a connection that reads: the end of the wait for its last input, and for memory.
         let input = [self.last_input_deadline(), self.input.retry_at()].into_iter().flatten().min();
         let input = input.filter(|_| !self.ignores_input());
         [silence, grace, budget, input, self.wire.deadline()].into_iter().flatten().min()

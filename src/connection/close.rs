@@ -15,8 +15,8 @@
 //! subscription counts as failed. It is the oldest one that was sent to the client and not settled. The others do not
 //! count as failed.
 //!
-//! Flushing ends when the client has read nothing for `linger`, and after [`FLUSH_LINGERS`] times `linger` in any case.
-//! If the broker is stopping, flushing ends when the drain time is over.
+//! Flushing ends when the client has read nothing for `linger`. It ends after [`FLUSH_LINGERS`] times `linger` at the
+//! latest. If the broker is stopping, flushing ends when the drain time is over.
 //!
 //! A socket that is closed with unread input resets the connection. The last frame could then be lost on its way.
 //! Therefore the connection reads and discards input until the client closes its side, too.
@@ -35,7 +35,8 @@ use stompbox_frames::stomp::Decoder;
 
 /// Maximum duration of a flush that makes progress, as a multiple of `linger`.
 const FLUSH_LINGERS: u32 = 12;
-/// Number of deliveries to requeue, or of messages of a temporary queue to drop, between two checks of the poll budget.
+/// Number of deliveries to requeue between two checks of the poll budget. Also the number of messages of a temporary
+/// queue to drop.
 const RELEASE_STEP: usize = 256;
 
 impl<W: Wire> Connection<W> {
@@ -181,8 +182,8 @@ impl<W: Wire> Connection<W> {
     }
 
     /// Requeues deliveries that are not sent because the connection ends. If the connection still has the subscription,
-    /// the deliveries are marked, and return to their queue when the subscription is dropped. Deliveries of
-    /// subscriptions in `ending_subscriptions` return at once.
+    /// only marks them. They return to their queue when the subscription is dropped. Deliveries of subscriptions in
+    /// `ending_subscriptions` return at once.
     pub(super) fn return_unsent(&self, mut deliveries: Vec<(Key, Tag)>, now: Instant) {
         deliveries.retain(|(_, tag)| *tag != 0);
         deliveries.sort_by_key(|(key, _)| *key);

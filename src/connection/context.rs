@@ -264,7 +264,8 @@ fn worker_threads() -> usize {
     tokio::runtime::Handle::try_current().map_or(1, |runtime| runtime.metrics().num_workers())
 }
 
-/// Returns 128 random bits in hexadecimal, for a session ID or for the secret part of the address of a temporary queue.
+/// Returns 128 random bits in hexadecimal. They serve as a session ID, or as the secret part of the address of a
+/// temporary queue.
 ///
 /// # Panics
 /// Panics if the system has no source of randomness.

@@ -1,5 +1,5 @@
-//! The reading side of a connection: decodes bytes into frames, executes the actions that follow, and handles the end
-//! of the input.
+//! The reading side of a connection. It decodes bytes into frames, executes the actions that follow, and handles the
+//! end of the input.
 
 use super::executor::action_error::ActionError;
 use super::state::Connection;
@@ -16,7 +16,8 @@ const MEMORY_OPTION: &str = "memory-bytes-max";
 const STALL_OPTION: &str = "stall-timeout";
 const NO_MEMORY: &str = "The memory of the broker is full (memory-bytes-max). Send again later, or raise \
                          memory-bytes-max.";
-/// Maximum number of bytes that are read from a client during its authentication, in order to detect that it has left.
+/// Maximum number of bytes to read from a client during its authentication. The connection reads them to detect that
+/// the client has left.
 const READ_AHEAD_BYTES_MAX: usize = 16 * 1024;
 
 impl<W: Wire> Connection<W> {

@@ -30,8 +30,8 @@
 //! `tests/it/limits/idle.rs` fails.
 //!
 //! A SockJS session over HTTP took 23.5 KiB, measured with 4,000 streams. The session uses two HTTP connections: one on
-//! which it receives, and one on which it has sent. For each of them, hyper keeps a page for request heads, a page for
-//! response heads, and some 3 KiB of state.
+//! which it receives, and one on which it has sent. For each of them, hyper keeps two pages for request and response
+//! heads, and some 3 KiB of state.
 
 mod authentication;
 mod backpressure;

@@ -19,7 +19,7 @@ pub struct Options {
     /// Maximum size of the unsettled messages of one consumer of a work queue, in bytes (`prefetch-bytes`).
     pub prefetch_bytes: usize,
     /// Time after which a stalled connection is closed (`stall-timeout`). A connection is stalled if its client does
-    /// not read data that waits, or if an unfinished frame makes no progress.
+    /// not read waiting data, or if an unfinished frame makes no progress.
     pub stall_timeout: Duration,
     /// Whether an LF follows the NUL of each frame over TCP (`trailing-lf`).
     pub trailing_lf: bool,

@@ -68,9 +68,9 @@ impl<W: Wire> Connection<W> {
         !drained
     }
 
-    /// Closes the connection as a slow consumer if the byte budget is nearly used up and the client does not
-    /// acknowledge broadcasts. Without this limit, such broadcasts could use up the memory, and the broker would reject
-    /// messages of publishers. Deliveries of work queues do not count, because prefetch limits their number.
+    /// Closes the connection of a client that does not acknowledge broadcasts while the byte budget is nearly used up.
+    /// Without this limit, such broadcasts could use up the memory, and the broker would reject messages of publishers.
+    /// Deliveries of work queues do not count, because prefetch limits their number.
     fn end_near_budget(&mut self, now: Instant) {
         if self.session.held_bytes() <= UNSETTLED_BYTES {
             return;

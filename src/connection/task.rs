@@ -222,12 +222,12 @@ impl<W: Wire> Connection<W> {
         let mut actions = Vec::new();
         self.session.close_with_error(None, reply, closing, &mut actions);
         self.execute(actions, now);
-        // A session that is already closed requests no actions, but the connection must end in any case.
+        // A session that is already closed requests no actions. The connection must end nevertheless.
         self.begin_ending(closing, now);
     }
 
     fn shut_down(&mut self, cx: &mut Context<'_>, now: Instant) {
-        // Send the deliveries that wait: their size is limited, and so is the time for sending them.
+        // Send the deliveries that wait. Their size is limited, and the time for sending them is limited, too.
         self.receive(cx, usize::MAX, now);
         if self.ending.is_some() {
             return;

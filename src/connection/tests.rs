@@ -217,8 +217,8 @@ fn different_patterns(count: u32, prefix: &str) -> String {
     (0..count).map(subscribe).collect()
 }
 
-/// Returns the floods to test. Each has a name, the frames that the client sends once, the frames that the client
-/// repeats, and the work of the most expensive frame, including deliveries and cleanup.
+/// Returns the floods to test. Each has a name, the frames that the client sends once, and the frames that it repeats.
+/// The last value is the work of the most expensive frame, including deliveries and cleanup.
 fn floods() -> Vec<(&'static str, String, String, u64)> {
     let queue: String = (0..10_000).map(|n| format!("SEND\ndestination:/queue/a\n\n{n}\0")).collect();
     let patterns = different_patterns(100, "/topic");

@@ -14,8 +14,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 pub enum Admission {
     /// The connection has a connection permit. An upgrade takes the permit over.
     ConnectionPermit(ConnectionPermit),
-    /// The connection has one of the few spare sockets and no connection permit, because the limit of this option is
-    /// reached.
+    /// The connection has one of the few spare sockets and no connection permit. The limit of this option is reached.
     Spare(&'static str, #[allow(dead_code, reason = "held until the connection ends")] OwnedSemaphorePermit),
 }
 

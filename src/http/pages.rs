@@ -1,8 +1,9 @@
 //! The site that the broker serves at `/`: embedded files, with cache headers and security headers.
 //!
-//! The names of files below `/assets/` contain a hash of the contents, so a file with a given name never changes.
-//! Browsers must revalidate `index.html` at each use, because it contains the path of this broker's STOMP endpoint. A
-//! build without npm, or without the feature `web`, has no embedded site. The page at `/` then says how to include it.
+//! The names of files below `/assets/` contain a hash of the contents. A file with a given name therefore never
+//! changes. Browsers must revalidate `index.html` at each use, because it contains the path of this broker's STOMP
+//! endpoint. A build without npm, or without the feature `web`, has no embedded site. The page at `/` then says how to
+//! include it.
 
 use hyper::body::Bytes;
 use hyper::header::{

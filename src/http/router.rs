@@ -10,8 +10,8 @@ use hyper::Method;
 pub(super) enum Handler {
     /// The endpoint for WebSocket and SockJS clients. It handles `ws-path` and all paths below it.
     Endpoint,
-    /// The SockJS client library. It is served even if the demo page is off, because the page for iframe transports
-    /// loads it from its own directory.
+    /// The SockJS client library. It is served even if the demo page is off. The page for iframe transports loads it
+    /// from its own directory.
     ClientLibrary,
     Health,
     Ready,
@@ -66,7 +66,7 @@ impl Router {
     /// Returns the handler of a request.
     ///
     /// # Errors
-    /// If the path does not support the method, returns the methods that it supports, in the form of the header
+    /// The path does not support the method. The error lists the methods that it supports, in the form of the header
     /// `Allow`.
     pub(super) fn route(&self, method: &Method, path: &str) -> Result<Handler, &'static str> {
         let Ok(found) = self.rows.at(path) else { return Ok(Handler::Site) };

@@ -163,8 +163,8 @@ fn serve_http_connection(
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
         .max_buf_size(HEAD_BYTES_MAX)
-        // A client that closes its sending side after a complete request gets the answer. `HttpSocket` handles the
-        // exceptions.
+        // A client that closes its sending side after a complete request still gets the answer. `HttpSocket` handles
+        // the exceptions.
         .half_close(true)
         .serve_connection(TokioIo::new(socket), service)
         .with_upgrades();

@@ -1,9 +1,9 @@
 //! The socket of an HTTP connection, between tokio and hyper.
 //!
-//! hyper detects the end of its input only after it has parsed all input that arrived. The client of a streaming
-//! response or of a long poll may send something after its request, such as the next request or a line end. If this
-//! client then closes or resets the connection, hyper does not detect it. The session of the client would stay until a
-//! heartbeat fails, or for ever.
+//! hyper detects the end of its input only after it has parsed all input that arrived. The client of a stream or of a
+//! long poll may send something after its request, such as the next request or a line end. If this client then closes
+//! or resets the connection, hyper does not detect it. The session of the client would stay until a heartbeat fails, or
+//! for ever.
 //!
 //! Therefore [`HttpSocket`] does its own check while a receiver of a SockJS session is attached to the connection. The
 //! socket reads ahead into a small buffer, and fails when the client has left. hyper later reads from this buffer. The

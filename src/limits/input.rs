@@ -1,17 +1,16 @@
 //! The memory for unfinished input: frames and request bodies of which only a part has arrived.
 //!
-//! A client that stops in the middle of a frame must not hold this memory for ever, and must not keep it from other
-//! clients:
+//! A client that stops in the middle of a frame must not keep this memory from other clients for ever:
 //!
 //! - While unfinished input is charged, at least [`HELD_BYTES_MIN`] more bytes of it must arrive in every
 //!   `stall-timeout`. Otherwise its connection or request ends. Bytes count when they arrive, not when they are
-//!   charged, because a growing buffer is charged in a few large steps.
-//! - If there is no memory for more input, the broker drops the input that has stalled longest, and rejects its client.
-//!   Input can be dropped only if it has stalled for a tenth of `stall-timeout`, and only [`TIMEOUT_CONFIRMATION`]
-//!   after this was detected. A broker that was itself suspended therefore first reads the bytes that have arrived in
-//!   the meantime.
-//! - If dropping stalled input would not free enough memory, nothing is dropped, and the client that needs the memory
-//!   is rejected.
+//!   charged. A growing buffer is charged in a few large steps.
+//! - If there is no memory for more input, the broker drops the input that has stalled longest. It rejects the client
+//!   of this input. Input can be dropped only if it has stalled for a tenth of `stall-timeout`. The broker drops it
+//!   [`TIMEOUT_CONFIRMATION`] after it has detected the stall. A broker that was itself suspended therefore first reads
+//!   the bytes that have arrived in the meantime.
+//! - If dropping stalled input would not free enough memory, the broker drops nothing. It rejects the client that needs
+//!   the memory.
 //! - If there is no other input, input of any size fits.
 //!
 //! Input of less than [`HELD_BYTES_MIN`] bytes is not charged and may stall. The stall clock stops while the broker

@@ -4,7 +4,8 @@ use super::log_limit::LogLimit;
 use std::net::IpAddr;
 use std::time::Instant;
 
-/// Logs that the client at `address` is rejected because the limit of `option` is reached, if `log` allows a line now.
+/// Logs that the client at `address` is rejected because the limit of `option` is reached. Does nothing if `log` allows
+/// no line now.
 pub(crate) fn log_limit_reached(log: &LogLimit, option: &'static str, address: IpAddr) {
     if let Some(others) = log.due(Instant::now()) {
         tracing::warn!(

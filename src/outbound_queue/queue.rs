@@ -101,8 +101,8 @@ impl OutboundQueue {
         self.text_only.load(Relaxed)
     }
 
-    /// Pushes a broadcast message. If the queue exceeds its limit, it overflows: it drops all deliveries and reports
-    /// the overflow to the receiver through [`OutboundQueue::poll_take`].
+    /// Pushes a broadcast message. If the queue exceeds its limit, it overflows. It then drops all deliveries, and
+    /// [`OutboundQueue::poll_take`] reports the overflow to the receiver.
     pub fn push(&self, delivery: Delivery, now: Instant) -> Pushed {
         let mut state = self.state.lock();
         if state.phase != OutboundQueuePhase::Open {
@@ -223,9 +223,14 @@ impl OutboundQueue {
         Poll::Ready(Ok(is_drained))
     }
 
-    /// Returns `Ready` if a publisher need not wait for this receiver. This is so if the queue is at or below one half,
-    /// if the receiver has gone, or if its grace period is over. Otherwise the task is woken when the queue drains or
-    /// the receiver goes. The caller must poll again at [`OutboundQueue::grace_ends`] at the latest.
+    /// Returns `Ready` if a publisher need not wait for this receiver:
+    ///
+    /// - the queue is at or below one half, or
+    /// - the receiver has gone, or
+    /// - its grace period is over.
+    ///
+    /// Otherwise the task is woken when the queue drains or the receiver goes. The caller must poll again at
+    /// [`OutboundQueue::grace_ends`] at the latest.
     pub fn poll_drained(&self, cx: &mut Context<'_>, is_widespread: bool, now: Instant) -> Poll<()> {
         let mut state = self.state.lock();
         if state.bytes <= self.options.outbound_queue_bytes_max / 2

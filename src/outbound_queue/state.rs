@@ -49,8 +49,8 @@ pub(super) struct OutboundQueueState {
     pub(super) queue_tags_len: usize,
     /// Withdrawn subscriptions that may still have deliveries in the queue.
     pub(super) withdrawn: BTreeSet<Key>,
-    /// Credit for the next scan for withdrawn deliveries: one for each delivery added since the last scan, and
-    /// [`CREDIT_PER_WITHDRAWAL`] for each withdrawal. See [`OutboundQueueState::withdraw`].
+    /// Credit for the next scan for withdrawn deliveries. Each added delivery adds 1, and each withdrawal adds
+    /// [`CREDIT_PER_WITHDRAWAL`]. See [`OutboundQueueState::withdraw`].
     pub(super) sweep_credit: usize,
 }
 
@@ -97,8 +97,8 @@ impl OutboundQueueState {
     /// Withdraws the deliveries that wait for one subscription. Returns the tags of messages from its work queue, in
     /// order, and the deliveries that were removed at once.
     ///
-    /// Finding the deliveries requires a scan of the whole queue, which a client could cause again and again with a
-    /// short frame. Each added delivery and each withdrawal therefore adds to `sweep_credit`. The scan runs only when
+    /// To find the deliveries requires a scan of the whole queue. A client could cause such scans again and again with
+    /// short frames. Each added delivery and each withdrawal therefore adds to `sweep_credit`. The scan runs only when
     /// the credit reaches half the length of the queue. Until then the withdrawn deliveries stay in the queue, and
     /// [`OutboundQueueState::pop`] skips them. They still count toward the limit, and never outnumber the other
     /// deliveries.

@@ -8,8 +8,8 @@ use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::task::Waker;
 
-/// Maximum number of queued wakes. If a message has more receivers, the first of them are woken before the message is
-/// pushed to the last of them.
+/// Maximum number of queued wakes. If a message has more receivers, the first ones are woken before the message is
+/// pushed to the last ones.
 const WAKERS_MAX: usize = 4096;
 
 thread_local! {

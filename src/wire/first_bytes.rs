@@ -6,7 +6,7 @@
 use super::protocol::{Guess, Port, Protocol, START_BYTES, recognise};
 use stompbox_frames::stomp::Command;
 
-/// The first bytes of a connection. Holds bytes back as long as they may still turn out to be another protocol.
+/// The first bytes of a connection. Holds bytes back as long as they may still be another protocol.
 #[derive(Debug, Default)]
 pub(crate) struct FirstBytes {
     start: [u8; START_BYTES],

@@ -1,4 +1,4 @@
-//! The read buffer. Each worker thread has one, and a connection borrows it for one read, so that an idle connection
+//! The read buffer. Each worker thread has one, and a connection borrows it for one read. An idle connection therefore
 //! holds no buffer.
 
 use std::cell::RefCell;

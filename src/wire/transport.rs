@@ -7,8 +7,8 @@ use std::io;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// The transport of one connection, used by the connection task or by another
-/// [`Application`](crate::http::sockjs::Application).
+/// The transport of one connection. The connection task or another [`Application`](crate::http::sockjs::Application)
+/// uses it.
 pub trait Wire: Unpin + Send + 'static {
     /// Returns the name of the transport in logs and metrics.
     fn name(&self) -> &'static str;
@@ -33,7 +33,7 @@ pub trait Wire: Unpin + Send + 'static {
     fn open(&mut self, _out: &mut OutputBuffer) {}
 
     /// Applies the limits for authenticated clients. `application_heartbeat` is the maximum interval at which the
-    /// application sends a frame or heartbeat, or `None` if it guarantees no such interval.
+    /// application sends a frame or heartbeat. It is `None` if the application guarantees no interval.
     fn set_authenticated(&mut self, _application_heartbeat: Option<Duration>) {}
 
     /// Returns whether the client will send nothing more. Bytes that it sent earlier may still be unread.
@@ -55,7 +55,7 @@ pub trait Wire: Unpin + Send + 'static {
         None
     }
 
-    /// Handles a deadline that has passed: sends a heartbeat of the transport (not of STOMP), or stops waiting for the
+    /// Handles a deadline that has passed. Sends a heartbeat of the transport (not of STOMP), or stops waiting for the
     /// client.
     fn expire(&mut self, _now: Instant, _out: &mut OutputBuffer) {}
 

@@ -152,8 +152,7 @@ impl MemberCounts {
         self.reported
     }
 
-    /// Returns all users that were reported as present: the name, the value of `since` and the number of sessions of
-    /// each.
+    /// Returns the name, the value of `since` and the number of sessions of each user that was reported as present.
     pub(super) fn reported_users(&self) -> impl Iterator<Item = (&Arc<str>, u64, usize)> {
         let reported = self.users.iter().filter(|(_, member)| member.user_sessions.reported > 0);
         reported.map(|(name, member)| (name, member.since, member.user_sessions.reported))

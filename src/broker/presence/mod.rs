@@ -37,9 +37,9 @@
 //!
 //! A message contains one page of up to a thousand names. A client applies a page of changes when the page arrives. It
 //! collects all pages of a snapshot and then applies them together. A snapshot replaces everything that was reported
-//! before it. If there are more than `presence-names-max` members, watchers that did not ask for names get the same
-//! messages without `users` and `changes`. When the number of members falls to nine tenths of this limit, these
-//! watchers get a new snapshot with names.
+//! before it. If there are more than `presence-names-max` members, names are left out for watchers that did not ask for
+//! them. These watchers get the same messages without `users` and `changes`. When the number of members falls to nine
+//! tenths of this limit, these watchers get a new snapshot with names.
 
 mod member_counts;
 mod page;

@@ -13,7 +13,7 @@ pub(super) struct ReportHeader<'a> {
     pub(super) totals: ReportedTotals,
 }
 
-/// An entry of a snapshot: the user's name, the time at which its first session subscribed, and its number of sessions.
+/// An entry of a snapshot: the user's name, the time of its first subscription, and its number of sessions.
 pub(super) type PresentUser = (Arc<str>, u64, usize);
 
 /// Returns a snapshot of all present users, in pages.

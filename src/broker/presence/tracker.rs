@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use stompbox_frames::stomp::Headers;
 
 /// The presence tracker of a topic that is watched. Code that needs both locks takes `watchers` before `count_state`.
-/// Methods that the topic calls take only `count_state`, and so never wait for pushes to watchers.
+/// Methods that the topic calls take only `count_state`. They therefore never wait for pushes to watchers.
 #[derive(Debug)]
 pub(in crate::broker) struct PresenceTracker {
     /// The destination that the watchers subscribe to.

@@ -250,8 +250,8 @@ mod tests {
     }
 
     proptest! {
-        /// Compares the backlog with a map that contains, for each message, the consumers that must wait for it and the
-        /// end of the wait.
+        /// Compares the backlog with a map. For each message, the map contains the consumers that must wait for it, and
+        /// the end of the wait.
         #[test]
         fn first_is_the_lowest_deliverable_position(
             steps in prop::collection::vec((0u8..4, 0u64..40, 0u64..3), 1..80),

@@ -11,8 +11,8 @@
 //! ```
 //!
 //! Willing consumers get messages in round robin: each has a rank, and the lowest rank is next. A binary message is a
-//! message whose body is not UTF-8. Text-only consumers cannot get such a message. They are in a separate list, so that
-//! the search for the next consumer of a binary message need not skip them.
+//! message whose body is not UTF-8. Text-only consumers cannot get such a message. They are in a separate list. The
+//! search for the next consumer of a binary message therefore need not skip them.
 
 use super::consumer_id::ConsumerId;
 use super::item::Item;
@@ -205,7 +205,7 @@ impl Consumers {
         }
     }
 
-    /// Adds the consumer to the round robin if it has become willing, and removes it if it is no longer willing.
+    /// Adds a consumer that has become willing to the round robin. Removes a consumer that is no longer willing.
     fn update_round_robin(&mut self, id: ConsumerId) {
         let Some(consumer) = self.by_id.get_mut(&id) else { return };
         let options = consumer.options;

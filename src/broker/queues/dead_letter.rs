@@ -59,8 +59,8 @@ impl DeadLetterReason {
     }
 }
 
-/// Returns whether `queue` is a dead letter queue. Its messages stay in it however often they fail, even if no consumer
-/// can take them.
+/// Returns whether `queue` is a dead letter queue. Its messages stay in it, regardless of how often they fail, and even
+/// if no consumer can take them.
 pub(crate) fn is_dead_letter_queue(queue: &Destination) -> bool {
     queue.kind() == DestinationKind::Queue && queue.name().starts_with(DEAD_PREFIX)
 }

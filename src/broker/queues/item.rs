@@ -11,8 +11,8 @@ pub(crate) struct Item {
     pub(crate) message: Message,
     /// Number of times that the message was sent to a consumer, for `delivery-count`.
     pub(crate) sent: u32,
-    /// Number of failed deliveries. A delivery fails if the client sends NACK, or if it was working on the message when
-    /// its connection was lost.
+    /// Number of failed deliveries. A delivery fails if the client sends NACK, or if the connection is lost while the
+    /// client works on the message.
     pub(crate) failed: u32,
     /// The consumer that returned the message last. Other consumers are preferred.
     pub(crate) returned_by: Option<ConsumerId>,

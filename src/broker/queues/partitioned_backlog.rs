@@ -7,8 +7,8 @@
 //!
 //! A queue is partitioned when its first text-only consumer subscribes, and stays partitioned. Before this, bodies are
 //! not inspected and the binary partition is empty. Without the partitions, a text-only consumer would have to skip
-//! long sequences of messages that it cannot take. Positions are unique over both partitions: a consumer that can take
-//! every message gets the message with the lowest position of both.
+//! long sequences of messages that it cannot take. Positions are unique over both partitions. A consumer that can take
+//! every message gets the message with the lowest position.
 
 use super::backlog::{Backlog, BacklogLocation, BackoffScope};
 use super::item::Item;

@@ -13,10 +13,10 @@
 //! consumers therefore calls [`remove_undeliverable`](Queue::remove_undeliverable). A message that a consumer has
 //! returned can be delivered to the same consumer again.
 //!
-//! A delivery fails in two cases: the client sends NACK (`Returned`), or the connection is lost while the client works
-//! on the message (`Lost`). Only failed deliveries count for `max-deliveries`, because a client may not have begun to
-//! work on each message that it was sent. When a consumer is removed, its outstanding deliveries are requeued and do
-//! not count as failed. `delivery-count` has a separate count, of the times that the message was sent.
+//! A delivery fails if the client sends NACK (`Returned`). It also fails if the connection is lost while the client
+//! works on the message (`Lost`). Only failed deliveries count for `max-deliveries`. A client may not have begun to
+//! work on its other messages. When a consumer is removed, its outstanding deliveries are requeued and do not count as
+//! failed. `delivery-count` has a separate count, of the times that the message was sent.
 //!
 //! All operations run under the queue's lock. Code that holds it locks no second queue, so undeliverable messages are
 //! returned to the caller. Outbound queues are locked last, and they call no other code under their lock.
@@ -239,7 +239,7 @@ impl Queue {
 
     /// Removes a consumer, and requeues its deliveries for other consumers. Deliveries that are still in its outbound
     /// queue do not count as sent. No delivery counts as failed. If the connection was lost, the caller has already
-    /// settled one delivery as `Lost`: the one that the client was working on. Removes and returns the messages that no
+    /// settled as `Lost` the delivery that the client was working on. Removes and returns the messages that no
     /// remaining consumer can take.
     pub(crate) fn leave(&self, id: ConsumerId) -> Vec<Undeliverable> {
         let mut state = self.state.lock();

@@ -287,7 +287,7 @@ pub(in crate::broker) fn bodies(deliveries: &[Delivery]) -> Vec<String> {
     deliveries.iter().map(body).collect()
 }
 
-/// Returns the body; bytes that are not UTF-8 are replaced by U+FFFD.
+/// Returns the body. Replaces bytes that are not UTF-8 by U+FFFD.
 pub(in crate::broker) fn body(delivery: &Delivery) -> String {
     String::from_utf8_lossy(delivery.message.body()).into_owned()
 }

@@ -1,6 +1,9 @@
-//! Random operations on one queue, compared with a list of messages. No message is lost or duplicated, the order is
-//! kept, no message waits if a consumer with credit could take it, no text-only consumer gets a message that is not
-//! text, and all counters return to zero.
+//! Random operations on one queue, compared with a list of messages. The test checks:
+//!
+//! - No message is lost or duplicated, and the order is kept.
+//! - No message waits if a consumer with credit could take it.
+//! - No text-only consumer gets a message that is not text.
+//! - All counters return to zero.
 
 use super::fixture::*;
 use crate::broker::{ConsumerOptions, Options, Settlement, Subscription};
@@ -163,7 +166,7 @@ impl Harness {
         self.fixture.broker.expire(self.now);
     }
 
-    /// Marks the messages that no consumer can take as dead letters: if all consumers are text only, these are the
+    /// Marks the messages that no consumer can take as dead letters. If all consumers are text only, these are the
     /// messages in the backlog that are not text.
     fn dead_letter_non_text(&mut self) {
         let mut slots = self.slots.iter().flatten().peekable();
@@ -358,8 +361,8 @@ impl Harness {
         assert_eq!(metrics.subscriptions.get(), self.slots.iter().flatten().count() as i64);
     }
 
-    /// Removes all consumers. Then takes the remaining messages of the queue and of its dead letter queue, and checks
-    /// that each message is where it is expected.
+    /// Removes all consumers. Then takes the remaining messages of the queue and of its dead letter queue. Checks that
+    /// each message is where it is expected.
     fn finish(mut self) {
         (0..SLOTS).for_each(|slot| self.unsubscribe(slot));
         self.check_gauges();

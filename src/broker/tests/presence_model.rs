@@ -201,7 +201,7 @@ fn reported_state(
     reported
 }
 
-/// Checks that the end of a session is reported within the grace period plus the reporting delay, and that a new
+/// Checks the time of reports. The end of a session is reported within the grace period plus the reporting delay. A new
 /// session is reported within the reporting delay.
 fn check_grace(
     client: &Client,

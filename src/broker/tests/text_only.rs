@@ -201,8 +201,8 @@ fn subscribing_a_sole_text_only_consumer_dead_letters_waiting_non_text() {
     fixture.assert_empty();
 }
 
-/// Covers messages that were never delivered, messages that wait for any consumer or for any except the one that
-/// returned them, and messages that are outstanding.
+/// Covers messages that were never delivered, messages that are outstanding, and messages that wait for a consumer.
+/// Some of these wait for any consumer except the one that returned them.
 #[test]
 fn non_text_in_any_state_is_dead_lettered_when_only_text_consumers_remain() {
     let fixture = Fixture::new();

@@ -100,8 +100,8 @@ fn consumer_without_credit_is_skipped_until_it_settles() {
     assert!(one.bodies().is_empty(), "a second settlement has no effect");
 }
 
-/// Columns: credit in messages, credit in bytes (in units of one message), and how many of five messages are delivered
-/// at once.
+/// Columns: credit in messages, credit in bytes, and how many of five messages are delivered at once. The unit of the
+/// credit in bytes is one message.
 #[test]
 fn credit_limits_messages_and_bytes_and_always_allows_one_message() {
     for (prefetch, bytes, given) in

@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Instant;
 
 /// A topic, or another destination that does not store messages. It exists while it has a subscriber by name or a
-/// watcher, or while a message is being published to it. When it is no longer needed, it is marked as closed under its
-/// lock. Code that finds a closed topic starts again from the map:
+/// watcher, and during the publishing of a message. When it is no longer needed, it is marked as closed under its lock.
+/// Code that finds a closed topic starts again from the map:
 ///
 /// ```text
 ///   created ── add, watch ──> needed ── last one removed ──> closed ── removed from the map
@@ -64,7 +64,7 @@ impl Topic {
     }
 
     /// Adds a subscriber that subscribed at `since`, in milliseconds of Unix time. Returns `None` if the topic is
-    /// closed. `gauge` counts topics with subscribers. The memory is charged to `share`, if it is given.
+    /// closed. `gauge` counts topics with subscribers. If `share` is given, the memory is charged to it.
     pub(crate) fn add(
         &self,
         subscriber: Subscriber,

@@ -18,8 +18,8 @@ use dashmap::DashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The topics of one family that have a subscriber by name or a watcher, and the pattern subscriptions of this family.
-/// Families are separate: a pattern of one family never matches a name of another.
+/// The topics and the pattern subscriptions of one family. The topics have a subscriber by name or a watcher. Families
+/// are separate: a pattern of one family never matches a name of another.
 #[derive(Debug)]
 pub(crate) struct Topics {
     context: Arc<BrokerContext>,

@@ -7,10 +7,10 @@
 //! ```
 //!
 //! There are three passes over the steps. The first two do everything that can fail. The first pass checks that the
-//! deliveries to settle are outstanding. After it, the byte budget must have memory for the messages of the steps, and
-//! for the entries in the outbound queues of their receivers. In the second pass, queues reserve space for each
-//! message. The third pass applies the steps in order and cannot fail. The deliveries belong to the committing session,
-//! so no other client can settle them. No other client can use the reserved space either.
+//! deliveries to settle are outstanding. After it, the byte budget must have memory for all that the steps add. This is
+//! memory for messages and for entries in outbound queues. In the second pass, queues reserve space for each message.
+//! The third pass applies the steps in order and cannot fail. The deliveries belong to the committing session, so no
+//! other client can settle them. No other client can use the reserved space either.
 //!
 //! The caller passes one step at a time and may do other work in between. A transaction can be far more work than a
 //! connection may do in one poll. No lock is held between two steps. The messages of a transaction keep their order,

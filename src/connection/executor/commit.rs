@@ -1,4 +1,4 @@
-//! Applies a COMMIT in portions, because a transaction can be far more work than one poll of a connection may do.
+//! Applies a COMMIT in portions. A transaction can be far more work than one poll of a connection may do.
 //!
 //! ```text
 //!   COMMIT ──> check each step ──> reserve space for each step ──> apply each step ──> RECEIPT
@@ -13,10 +13,10 @@
 //! frees them in portions, too. To release the reservations of a hundred thousand steps takes a tenth of a second. When
 //! the rules change, the session also checks parked frames in portions.
 //!
-//! A connection that ends applies the remaining steps first, because the broker handles frames that a client sent
-//! before it left. The connection does not wait for receivers then. If the task is dropped after [`CommitPhase::Apply`]
-//! has begun, the drop applies the remaining steps at once. If the drain time of a stopping broker is over, the
-//! remaining steps are skipped. All queues and receivers then end with the process.
+//! A connection that ends applies the remaining steps first. The broker handles all frames that a client sent before it
+//! left. The connection does not wait for receivers then. If the task is dropped after [`CommitPhase::Apply`] has
+//! begun, the drop applies the remaining steps at once. If the drain time of a stopping broker is over, the remaining
+//! steps are skipped. All queues and receivers then end with the process.
 
 use super::action_error::ActionError;
 use super::pending_commit::{CommitPhase, CommitStep, PendingCommit, StepOutcome};
@@ -61,8 +61,8 @@ impl<W: Wire> Connection<W> {
         self.commit.is_some() || self.session.has_deferred_work()
     }
 
-    /// Does portions of the deferred work. Stops when all of it is done, when the poll budget is used up, or when the
-    /// connection has to wait for a receiver. Returns whether it did at least one portion.
+    /// Does portions of the deferred work. Stops when all of it is done, the poll budget is used up, or the connection
+    /// has to wait for a receiver. Returns whether it did at least one portion.
     pub(crate) fn run_deferred_steps(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut progressed = false;
         while self.has_deferred_work()

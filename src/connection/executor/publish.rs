@@ -1,5 +1,5 @@
-//! Publishes the messages of a session: routes them, records slow receivers to wait for, and counts the receivers that
-//! a RECEIPT reports.
+//! Publishes the messages of a session. Routes them, records slow receivers to wait for, and counts the receivers for
+//! the RECEIPT.
 
 use super::action_error::ActionError;
 use super::broker_request::{extra, multicast, publication};

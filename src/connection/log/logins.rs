@@ -1,5 +1,5 @@
 //! Decides which failed logins are logged individually. A client that reconnects without a pause fails thousands of
-//! times a second. Its failures must neither fill the log nor hide other lines.
+//! times a second. Its failures must not fill the log and must not hide other lines.
 
 use crate::auth::network;
 use crate::limits::log_limit::Events;

@@ -27,7 +27,7 @@ pub(crate) const WORK_MAX: u64 = 2048;
 /// these subscribers is then woken once, and writes once, for all sixteen messages.
 pub(crate) const PUSHES_MAX: usize = 16384;
 /// Maximum duration of one poll, without [`PUSH_TIME`] for each push. This limit ends polls that cost more than the
-/// estimate, and polls of a thread that shares its core with other programs.
+/// estimate. It also ends polls of a thread that shares its core with other programs.
 const TIME_MAX: Duration = Duration::from_micros(500);
 /// Time by which each push to a subscriber extends [`TIME_MAX`]. [`PUSHES_MAX`] limits the number of pushes.
 const PUSH_TIME: Duration = Duration::from_nanos(150);

@@ -32,9 +32,9 @@ impl Proxies {
     ///
     /// For a trusted proxy, reads `X-Forwarded-For` or `Forwarded` (RFC 7239) from right to left, because each proxy
     /// appends its entry. Skips trusted proxies and returns the first other address. If an entry is not an address,
-    /// returns the last address that was read, which is to the right of this entry. If both headers are present and
-    /// lead to different addresses, returns the peer's own address. A proxy may set only one of the headers and forward
-    /// the other one from the client, so neither can be trusted.
+    /// returns the last address that was read before it. If both headers are present and lead to different addresses,
+    /// returns the peer's own address. A proxy may set one of the headers and forward the other one from the client.
+    /// Neither can then be trusted.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let peer = peer.to_canonical();
         if !self.is_trusted(peer) {
@@ -73,10 +73,10 @@ impl Proxies {
 
 /// The elements of one line of `Forwarded`, from right to left.
 ///
-/// A comma in a quoted string does not separate elements. If a client sends a quote without a closing quote, this quote
-/// must not hide the elements that proxies have appended. The line is therefore read from the right. The first quote
-/// closes a string, and the next quote that is not escaped opens the string. An opening quote follows `=`, so a quote
-/// after `\` is always an escaped one.
+/// A comma in a quoted string does not separate elements. A quote without a closing quote from a client must not hide
+/// the elements that proxies have appended. The line is therefore read from the right. The first quote closes a string,
+/// and the next quote that is not escaped opens the string. An opening quote follows `=`, so a quote after `\` is
+/// always an escaped one.
 struct Elements<'a> {
     rest: Option<&'a [u8]>,
 }
@@ -181,8 +181,8 @@ fn is_port(text: &str) -> bool {
     }
 }
 
-/// Returns whether the headers show that a proxy has forwarded the request. The peer is then not the client, whether
-/// the proxy is trusted or not.
+/// Returns whether the headers show that a proxy has forwarded the request. The peer is then a proxy and not the
+/// client. The proxy may be trusted or not.
 pub fn is_forwarded(headers: &HeaderMap) -> bool {
     let others = ["x-real-ip", "x-forwarded-host", "x-forwarded-proto"];
     [FORWARDED, X_FORWARDED_FOR, VIA].iter().any(|name| headers.contains_key(name))

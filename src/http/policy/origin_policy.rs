@@ -49,7 +49,7 @@ impl Origins {
         Origins::default()
     }
 
-    /// Returns a policy that allows every request, whatever its headers are.
+    /// Returns a policy that allows every request, regardless of its headers.
     #[cfg(any(test, feature = "internals"))]
     pub fn any() -> Origins {
         Origins { any: true, ..Origins::default() }

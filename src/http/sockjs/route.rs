@@ -39,7 +39,7 @@ impl<'a> Route<'a> {
     }
 }
 
-/// Returns whether a path segment can be the name of a server or session: it is not empty and contains no dot.
+/// Returns whether a path segment can be the name of a server or session. A name is not empty and contains no dot.
 fn is_name(segment: &str) -> bool {
     !segment.is_empty() && !segment.contains('.')
 }

@@ -62,8 +62,8 @@ impl IframePage {
         builder.body(StatusCode::OK, HTML, self.html.clone())
     }
 
-    /// Returns the entity tag of the page. The tag depends on the policy, so that a browser reloads a page that it has
-    /// cached with an older policy.
+    /// Returns the entity tag of the page. The tag depends on the policy. A browser therefore reloads a page that it
+    /// has cached with an older policy.
     fn tag(&self, ancestors: Option<&HeaderValue>) -> HeaderValue {
         // The hasher has no random seed, so the tags stay the same when the broker restarts.
         let mut hasher = DefaultHasher::new();

@@ -278,8 +278,8 @@ fn publishers_continue_when_the_receiver_is_gone() {
     }
 }
 
-/// Columns, in seconds: the time when the queue passes one half, the time when a batch is taken (after which the queue
-/// is still above one half), the end of the grace period for a single slow receiver, and its end with `is_widespread`.
+/// Columns, in seconds: the queue passes one half, a batch is taken, the grace period of a single slow receiver ends,
+/// and the grace period with `is_widespread` ends. The queue is still above one half after the batch.
 #[test]
 fn grace_period_starts_above_half_or_when_widespread_at_the_last_batch() {
     for (passed, taken, ends_alone, ends_widespread) in

@@ -103,8 +103,8 @@ impl Trie {
         (group, true)
     }
 
-    /// Removes one member from the group of a pattern. If the group has no members left, removes the group and the
-    /// nodes that no other pattern uses, and returns `true`.
+    /// Removes one member from the group of a pattern. If the group has no members left, removes it and the nodes that
+    /// no other pattern uses, and returns `true`.
     pub(super) fn leave(&mut self, pattern: &Pattern) -> bool {
         let mut path = vec![ROOT];
         for segment in pattern.segments() {

@@ -167,7 +167,7 @@ impl SessionLifecycle {
         }
     }
 
-    /// Returns the action that is due at `now`, if there is one, and updates the state accordingly.
+    /// Returns the action that is due at `now`, and updates the state. Returns `None` if no action is due.
     pub fn expire(&mut self, now: Instant) -> Option<Due> {
         self.deadline().filter(|deadline| *deadline <= now)?;
         if let State::Attached { wrote_at } = &mut self.state {

@@ -69,8 +69,8 @@ impl<S: Registered> Registry<S> {
         self.sessions.remove_if(session.id(), |_, found| std::ptr::eq(&**found, session));
     }
 
-    /// Keeps a session that the application has closed, so that it can answer late requests. The session is removed
-    /// when no request has arrived for some time, or when too many other sessions have been closed.
+    /// Keeps a session that the application has closed, so that it can answer late requests. It is removed when no
+    /// request has arrived for some time, or when too many other sessions have been closed.
     pub(crate) fn close(&self, session: &Arc<S>) {
         let Some(deadline) = session.deadline() else { return };
         let oldest = self.closing.lock().insert(deadline, session.clone());

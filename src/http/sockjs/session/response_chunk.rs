@@ -27,7 +27,7 @@ impl BatchProgress {
         self.taken.load(Ordering::Acquire)
     }
 
-    /// Returns whether the socket will take no more bytes of the batch, because all are taken or the batch is lost.
+    /// Returns whether the socket will take no more bytes of the batch. All bytes are taken then, or the batch is lost.
     pub(crate) fn is_complete(&self) -> bool {
         self.completed.load(Ordering::SeqCst)
     }

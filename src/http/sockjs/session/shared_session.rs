@@ -69,7 +69,7 @@ impl SharedSession {
     }
 
     /// Returns whether a request may use this session. Its `identity` must match. If the page that opened the session
-    /// may act for its user, the page of the request must also be allowed to (`is_own_page`).
+    /// may act for its user, `is_own_page` must be set: the page of the request may act for its user, too.
     pub(crate) fn matches_identity(&self, identity: u64, is_own_page: bool) -> bool {
         self.identity == identity && (is_own_page || !self.is_own_page)
     }
@@ -77,8 +77,7 @@ impl SharedSession {
     // ---- a receiving request ----
 
     /// Attaches a receiver with this response format. Returns its ID, and the chunks that it must send first. If there
-    /// is no ID, the body ends after these chunks, because the receiver was rejected or its response is already
-    /// complete.
+    /// is no ID, the body ends after these chunks. The receiver was rejected then, or its response is already complete.
     pub(crate) fn attach(
         &self,
         format: ResponseFormat,
@@ -296,8 +295,8 @@ impl SharedSession {
         }
     }
 
-    /// Closes the session for the application. The current receiver gets the close frame, and so does every receiver
-    /// that attaches within some time.
+    /// Closes the session for the application. The current receiver gets the close frame. Receivers that attach soon
+    /// afterwards get it, too.
     pub(crate) fn close(self: &Arc<SharedSession>, close: CloseFrame, now: Instant) {
         let mut state = self.state.lock();
         if !state.lifecycle.is_live() {
