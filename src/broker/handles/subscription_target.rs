@@ -57,7 +57,7 @@ impl SubscriptionTarget {
         })
     }
 
-    /// Ends the subscription.
+    /// Ends the subscription. Removes the topic, pattern or queue if nothing else needs it.
     pub(super) fn leave(&self, shared: &BrokerState) {
         match self {
             SubscriptionTarget::Topic(kind, topic, slot) => shared.family(*kind).leave(topic, *slot),

@@ -114,7 +114,7 @@ impl Queue {
         })
     }
 
-    /// Releases a reservation.
+    /// Releases the space that [`Queue::reserve`] has reserved for a message of `bytes` bytes.
     pub(crate) fn release(&self, bytes: usize) {
         self.state.lock().reserved.remove(bytes);
     }

@@ -89,7 +89,7 @@ impl Queues {
         }
     }
 
-    /// Releases a reservation.
+    /// Releases the space that [`Queues::reserve`] has reserved. Removes the queue if it is idle then.
     pub(crate) fn release(&self, queue: &Arc<Queue>, bytes: usize) {
         queue.release(bytes);
         self.remove_if_idle(queue);
@@ -139,7 +139,7 @@ impl Queues {
         self.push_dead_letters(queue, undeliverable);
     }
 
-    /// Ends a subscription.
+    /// Ends a subscription. Removes the queue if it is idle then.
     pub(crate) fn leave(&self, queue: &Arc<Queue>, id: ConsumerId) {
         let undeliverable = queue.leave(id);
         self.push_dead_letters(queue, undeliverable);

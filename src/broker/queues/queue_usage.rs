@@ -11,13 +11,13 @@ pub(crate) struct QueueUsage {
 }
 
 impl QueueUsage {
-    /// Adds one message.
+    /// Counts one more message, which has `bytes` bytes.
     pub(crate) fn add(&mut self, bytes: usize) {
         self.messages += 1;
         self.bytes += bytes;
     }
 
-    /// Subtracts one message.
+    /// Counts one message less, which has `bytes` bytes.
     pub(crate) fn remove(&mut self, bytes: usize) {
         self.messages -= 1;
         self.bytes -= bytes;

@@ -82,7 +82,7 @@ impl SubscriberList {
         member
     }
 
-    /// Returns all members.
+    /// Returns all members, in no particular order.
     pub(crate) fn members(&self) -> &[Subscriber] {
         &self.members
     }

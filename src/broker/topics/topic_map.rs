@@ -96,7 +96,7 @@ impl Topics {
         }
     }
 
-    /// Subscribes by name.
+    /// Subscribes by name. Creates the topic if it does not exist.
     pub(crate) fn subscribe(
         &self,
         destination: &Destination,
@@ -133,7 +133,7 @@ impl Topics {
         Watch { topic, tracker, slot }
     }
 
-    /// Ends a watch.
+    /// Ends a watch. Removes the topic if it is no longer needed.
     pub(crate) fn unwatch(&self, watch: &Watch) {
         watch.tracker.unwatch(watch.slot);
         if watch.topic.release_tracker(&watch.tracker) {
@@ -141,12 +141,10 @@ impl Topics {
         }
     }
 
-    /// Subscribes by pattern.
     pub(crate) fn subscribe_pattern(&self, pattern: &Pattern, subscriber: Subscriber) -> Membership {
         self.patterns.subscribe(pattern, subscriber)
     }
 
-    /// Ends a subscription by pattern.
     pub(crate) fn leave_pattern(&self, membership: &Membership) {
         self.patterns.leave(membership);
     }

@@ -128,7 +128,7 @@ impl SessionLifecycle {
         }
     }
 
-    /// Detaches the receiver.
+    /// Detaches the receiver. The session then waits for the next one, or is gone if the client has disconnected.
     pub fn detach(&mut self, how: Detached, now: Instant) {
         if let State::Attached { .. } = self.state {
             self.state = match how {
