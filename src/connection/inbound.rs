@@ -215,8 +215,8 @@ impl<W: Wire> Connection<W> {
             NO_MEMORY.to_owned()
         } else {
             format!(
-                "The memory for the input of all clients is full ({} bytes, a quarter of memory-bytes-max). {} bytes \
-                 of this client's frame have arrived. Send the frame again later, send smaller frames, or raise \
+                "The memory for the input of all clients is full ({} bytes, a quarter of memory-bytes-max). This \
+                 client has sent {} bytes of a frame. Send the frame again later, send smaller frames, or raise \
                  memory-bytes-max.",
                 self.context.input.budget().bytes_max(),
                 self.input_bytes()
