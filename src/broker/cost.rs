@@ -1,4 +1,4 @@
-//! Upper bounds of the memory that a new subscription or temporary queue needs, for its admission.
+//! Upper bounds of the memory that a new subscription or temporary queue needs. The broker uses them for admission.
 //!
 //! The admission of a subscription assumes that it shares no memory with other subscriptions. Once it exists, each part
 //! of its memory is charged at its real size by the object that owns it.

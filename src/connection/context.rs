@@ -143,7 +143,7 @@ impl ConnectionContext {
     /// Takes a permit for a client at `address`.
     ///
     /// # Errors
-    /// Returns the name of the option whose limit is reached. If the caller rejects the client for this, it must call
+    /// Returns the name of the option whose limit is reached. A caller that then rejects the client must call
     /// [`ConnectionContext::report_limit_reached`].
     pub fn admit(&self, address: IpAddr) -> Result<ConnectionPermit, &'static str> {
         self.connection_limiter.acquire(address)
