@@ -3,18 +3,22 @@
 //     node tests/docs/run.mjs BROKER [NAME]...   checks all pages, and runs the examples NAME (by default all)
 //     node tests/docs/run.mjs --pages            checks the pages only
 //
+// In a page, `<!-- example: examples/NAME -->` precedes a block that must be equal to the file NAME. With NAME#PART,
+// the block must be equal to the lines between the comments [PART] and [/PART]. With NAME#command, the block must be
+// the command that starts the broker of the example.
+//
 // BROKER is the binary. The first lines of an example say how it runs:
 //
-//     docs-test: broker OPTION...   it runs while a broker with these options runs
+//     docs-test: broker OPTION...   it runs beside a broker with these options
 //     docs-test: no-broker          it runs without a broker
 //     docs-test: config             `stompbox check-config --config FILE` must accept it
 //     docs-test: nginx              `nginx -t` must accept it
 //
 // An example runs in a directory of its own, which contains a copy of web/docs/examples. The variable STOMPBOX is the
-// path of the binary, which is also in PATH as `stompbox`. If a broker runs, STOMPBOX_HTTP_URL and STOMPBOX_TCP_PORT
-// say where it listens. The example must exit with code 0. If there is a file NAME.out, the standard output of the
-// example must be equal to that file. `*` in the file matches any text in a line. Different ports of the broker and
-// random identifiers count as equal.
+// path of the binary, which is also in PATH as `stompbox`. STOMPBOX_HTTP_URL and STOMPBOX_TCP_PORT say where the broker
+// listens. The example must exit with code 0. If there is a file NAME.out, the standard output of the example must be
+// equal to that file. `*` in the file matches any text in a line. The comparison ignores differences between ports of
+// the broker, and between random identifiers.
 //
 // Prints one line for each page and each example, and "N passed, N failed" at the end. Exits with 1 if one failed.
 
@@ -49,7 +53,7 @@ process.on('exit', () => rmSync(temporary, { recursive: true, force: true }));
 let passed = 0;
 let failed = 0;
 
-/** Runs a check and prints its result. The check resolves with a note, or fails with an error or with `Problems`. */
+/** Runs a check and prints its result. `action` resolves with a note, or fails with an error or with `Problems`. */
 async function check(what, action) {
   const started = Date.now();
   try {
@@ -107,7 +111,7 @@ function exampleProblems(page) {
       continue;
     }
     try {
-      const wanted = exampleText(file, marker.part);
+      const wanted = marker.part === 'command' ? brokerCommand(file) : exampleText(file, marker.part);
       if (text === wanted) continue;
       problems.push(`line ${line}: the block differs from ${relative(ROOT, file)}: ${difference(text, wanted)}`);
     } catch (error) {
@@ -162,11 +166,18 @@ async function checkPages() {
 
 // ---- examples ----
 
-/** Returns the kind and the further words in the line `docs-test` of an example, or `null` if there is no such line. */
+/** Returns the kind and the options in the line `docs-test` of an example, or `null` if there is no such line. */
 function directiveOf(file) {
   const head = readFileSync(file, 'utf8').split('\n', HEAD_LINES).join('\n');
   const found = /docs-test:[ \t]*(\S+)[ \t]*(.*?)[ \t]*(?:-->|\*\/)?$/m.exec(head);
-  return found && { kind: found[1], words: words(found[2]) };
+  return found && { kind: found[1], text: found[2], words: words(found[2]) };
+}
+
+/** Returns the command that starts the broker of an example, as a page shows it. */
+function brokerCommand(file) {
+  const directive = directiveOf(file);
+  if (directive?.kind !== 'broker') throw new Error(`${nameOf(file)}: expected a line "docs-test: broker", found none`);
+  return `stompbox ${directive.text}\n`;
 }
 
 /** Splits options as a shell does, with single and double quotes. */
@@ -327,6 +338,7 @@ const NOT_RUN = {
   Caddyfile: 'Caddy is not installed',
   'prometheus.yml': 'Prometheus is not installed',
   'embedding.rs': 'tests/all runs it with cargo',
+  'embedding-config.rs': 'tests/all runs it with cargo',
   'first-message.html': 'loads its library from a CDN',
   'sockjs.html': 'loads its library from a CDN',
   'stompjs-2.html': 'loads its library from a CDN',

@@ -1,4 +1,4 @@
-// docs-test: broker --user alice:correct-horse
+// docs-test: broker --config user-option.toml
 // [login]
 import { Client } from '@stomp/stompjs';
 import { WebSocket } from 'ws';
