@@ -90,13 +90,13 @@ const pagePaths = readdirSync(DOCS).filter((name) => name.endsWith('.md')).sort(
 const pages = [join(ROOT, 'README.md'), ...pagePaths].map((path) => new Page(path, ROOT));
 const nameOf = (file) => relative(EXAMPLES, file);
 
-/** Describes the first difference between two texts. */
+/** Returns the line of the first difference between two texts, with both versions of the line. */
 function difference(actual, wanted) {
   const [there, here] = [actual.split('\n'), wanted.split('\n')];
   const at = there.findIndex((line, number) => line !== here[number]);
   const number = at < 0 ? there.length : at;
   const shown = (line) => (line === undefined ? 'the end' : JSON.stringify(line));
-  return `in line ${number + 1} of it, expected ${shown(here[number])}, found ${shown(there[number])}`;
+  return `in line ${number + 1}: expected ${shown(here[number])}, found ${shown(there[number])}`;
 }
 
 /** Returns the problems of a page's examples. */
@@ -113,7 +113,7 @@ function exampleProblems(page) {
     try {
       const wanted = marker.part === 'command' ? brokerCommand(file) : exampleText(file, marker.part);
       if (text === wanted) continue;
-      problems.push(`line ${line}: the block differs from ${relative(ROOT, file)}: ${difference(text, wanted)}`);
+      problems.push(`line ${line}: the block differs from ${relative(ROOT, file)} ${difference(text, wanted)}`);
     } catch (error) {
       problems.push(`line ${marker.line}: ${error.message}`);
     }
@@ -139,11 +139,11 @@ function linkProblems(page) {
     if (!existsSync(file)) return [`line ${line}: the link ${target}: expected a file, found none`];
     if (!anchor || !file.endsWith('.md') || anchorsOf(file).has(anchor)) return [];
     const known = [...anchorsOf(file)].map((anchor) => `#${anchor}`).join(', ');
-    return [`line ${line}: the link ${target}: expected one of the headings ${known}; found none for #${anchor}`];
+    return [`line ${line}: the link ${target}: found no heading #${anchor}. Expected one of ${known}.`];
   });
 }
 
-/** Returns a problem for each example that no page shows. Files with expected outputs need not be shown. */
+/** Returns a problem for each example that no page shows. Ignores files with expected outputs. */
 function hiddenExamples() {
   const filesOf = (page) => page.blocks.flatMap(({ marker }) => (marker ? [page.exampleFile(marker, DOCS)] : []));
   const shown = new Set(pages.flatMap(filesOf));
@@ -166,7 +166,7 @@ async function checkPages() {
 
 // ---- examples ----
 
-/** Returns the kind and the options in the line `docs-test` of an example, or `null` if there is no such line. */
+/** Returns the kind and the options in the line `docs-test` of an example. Returns `null` if there is no such line. */
 function directiveOf(file) {
   const head = readFileSync(file, 'utf8').split('\n', HEAD_LINES).join('\n');
   const found = /docs-test:[ \t]*(\S+)[ \t]*(.*?)[ \t]*(?:-->|\*\/)?$/m.exec(head);
@@ -252,7 +252,7 @@ function shim(binary) {
   return path;
 }
 
-/** Creates a directory with a copy of the examples and a link to the client libraries for Node. Returns its path. */
+/** Creates a directory with a copy of the examples and a link to the client libraries for Node.js. Returns its path. */
 function workingDirectory() {
   const directory = mkdtempSync(join(temporary, 'run-'));
   cpSync(EXAMPLES, directory, { recursive: true });
@@ -333,7 +333,7 @@ async function runExample(file, binary) {
   }
 }
 
-/** Examples that this program does not run, and why. All others must have a line `docs-test`. */
+/** Examples that this program does not run, with the reasons. All others must have a line `docs-test`. */
 const NOT_RUN = {
   Caddyfile: 'Caddy is not installed',
   'prometheus.yml': 'Prometheus is not installed',
@@ -362,12 +362,12 @@ async function runExamples(binary, names) {
 
 const [binary, ...names] = process.argv.slice(2);
 if (!binary || (binary !== '--pages' && !existsSync(binary))) {
-  console.error('usage: node tests/docs/run.mjs BROKER [NAME]..., or --pages; BROKER is the path of the binary');
+  console.error('usage: node tests/docs/run.mjs BROKER [NAME]..., or --pages. BROKER is the path of the binary.');
   process.exit(2);
 }
 const unknown = names.filter((name) => !examples.some((file) => [nameOf(file), basename(file)].includes(name)));
 if (unknown.length) {
-  console.error(`unknown example ${unknown.join(', ')}; expected names of files in web/docs/examples`);
+  console.error(`unknown example ${unknown.join(', ')}. Expected names of files in web/docs/examples.`);
   process.exit(2);
 }
 await checkPages();

@@ -7,17 +7,17 @@ const server = createServer(async (request, response) => {
   for await (const chunk of request) body += chunk;
   const { login, passcode, token, address } = JSON.parse(body);
   if (login !== 'carol' || passcode !== 'sesame') {
-    response.writeHead(401).end();                      // the login fails; 404 would ask the next source
+    response.writeHead(401).end();                      // The login fails. 404 would ask the next source.
     return;
   }
-  const expires = Math.floor(Date.now() / 1000) + 3600; // the end of the session; null: no end
+  const expires = Math.floor(Date.now() / 1000) + 3600; // the end of the session, or null
   response.setHeader('content-type', 'application/json');
   response.end(JSON.stringify({ name: 'carol', roles: ['editor'], claims: { team: 'red' }, expires }));
 });
 server.listen(19000, '127.0.0.1');
 // [/service]
 
-// This part is only for the tests: it runs the client in another process, because this process runs the service.
+// This part is only for the tests. It runs the client in another process, because this process runs the service.
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 

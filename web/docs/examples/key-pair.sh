@@ -1,7 +1,7 @@
 # docs-test: no-broker
 set -euo pipefail
 
-# Replaces the command `stompbox`: runs the broker in the background on a free port, so that this script needs only one
+# Replaces the command `stompbox`. Runs the broker in the background on a free port, because this script has only one
 # terminal. Waits until the broker has printed `listening http://127.0.0.1:PORT`.
 broker=
 stop_broker() {
