@@ -1,4 +1,4 @@
-//! Processes a login: throttles it, queues it, checks it with the sources of users, and returns the result.
+//! Processes a login: throttles it, checks it with the sources of users, and returns the result.
 
 mod admission;
 mod login_result;
@@ -7,7 +7,7 @@ mod shared;
 
 use self::admission::CHECKS_PER_ADDRESS;
 use self::login_result::{
-    Checked, LoginResult, client_left, not_checked, out_of_memory, refused, result_for_client,
+    Checked, LoginResult, client_left, failed, not_checked, out_of_memory, result_for_client,
 };
 use self::pending::{Pending, Progress, ProgressReceiver};
 use self::shared::Shared;
@@ -28,8 +28,8 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
-/// Logins of at most this many bytes are never rejected for lack of memory. Other limits bound them: each waiting login
-/// has a connection (`connections-max`), and each login being checked has a permit (`auth-waiting-max`).
+/// Logins of at most this many bytes are never rejected for lack of memory. Other limits bound their memory: each login
+/// has a connection (`connections-max`), and each check has a permit (`auth-waiting-max`).
 const SMALL_BYTES_MAX: usize = 1024;
 
 /// Authenticates clients. Cheap to clone.
@@ -43,8 +43,8 @@ const SMALL_BYTES_MAX: usize = 1024;
 ///                                                                                              │                │
 ///                                              Principal, or LoginError (delayed if repeated), for all clients ◄───┘
 /// ```
-/// A check that has begun is completed even if its clients have disconnected: a success is cached, and the throttle
-/// counts a failure. A login that still waits to be checked ends when its last client disconnects.
+/// A check that has begun is completed even if its clients disconnect. Its source can then cache a success, and the
+/// throttle counts a wrong passcode. A login that still waits to be checked ends when its last client disconnects.
 #[derive(Clone, Debug)]
 pub struct Authenticator {
     shared: Arc<Shared>,
@@ -52,7 +52,7 @@ pub struct Authenticator {
     budget: Arc<Budget>,
 }
 
-/// Purpose for which credentials are checked.
+/// The purpose of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Purpose {
     Login,
@@ -63,13 +63,13 @@ impl Authenticator {
     /// Creates an authenticator with the sources that `options` configures.
     ///
     /// # Errors
-    /// A source cannot be created from its options. The text is for the operator.
+    /// The options of a source are invalid. The text is for the operator.
     pub fn new(options: Options) -> Result<Authenticator, String> {
         let sources = sources::sources(&options)?;
         Ok(Authenticator::with_sources(options, sources))
     }
 
-    /// Creates an authenticator that uses `sources`. Only the limits in `options` are used.
+    /// Creates an authenticator with these sources. Of `options`, it uses only the limits and the rule for user names.
     pub fn with_sources(options: Options, sources: Vec<Arc<dyn Source>>) -> Authenticator {
         let permits = options.auth_waiting_max.clamp(1, Semaphore::MAX_PERMITS);
         let throttle = Throttle::new(options.auth_failures_free, options.auth_cache_max);
@@ -87,30 +87,32 @@ impl Authenticator {
         }
     }
 
-    /// Charges the credentials of logins to `budget` until they are checked. A large login that does not fit is
-    /// rejected.
+    /// Charges the credentials of each login to `budget` until its check is complete. Rejects a login of more than 1
+    /// KiB that does not fit.
     pub fn with_budget(self, budget: Arc<Budget>) -> Authenticator {
         Authenticator { budget, ..self }
     }
 
-    /// Returns the principal that the credentials identify. If CONNECT has credentials, those of the handshake are
-    /// ignored.
+    /// Returns the principal that the credentials identify. If CONNECT has credentials, the authenticator ignores those
+    /// of the handshake.
     ///
     /// # Errors
-    /// The credentials are wrong, or they cannot be checked now: too many logins are being checked
-    /// (`auth-waiting-max`), logins hold too much memory (`memory-bytes-max`), or a source timed out (`auth-timeout`)
-    /// or cannot be reached.
+    /// The credentials are wrong, or the authenticator cannot check them now. It cannot check them in these cases:
+    /// - Too many logins are being checked (`auth-waiting-max`).
+    /// - The logins hold too much memory (`memory-bytes-max`).
+    /// - The throttle delays the login for too long.
+    /// - A source cannot be reached or does not answer in time (`auth-timeout`).
     #[cfg(test)]
     pub async fn authenticate(&self, credentials: Credentials) -> Result<Principal, LoginError> {
         self.authenticate_until(std::future::pending(), credentials).await
     }
 
-    /// Like [`Authenticator::authenticate`], for a client that may disconnect. If the throttle delays the login, it
+    /// Like [`Authenticator::authenticate`], for a client that may disconnect. While the throttle delays the login, it
     /// fails with "login not checked" as soon as `disconnected` completes. A check that has begun continues, and the
     /// throttle counts its result.
     ///
     /// # Errors
-    /// As for [`Authenticator::authenticate`], or the client has disconnected.
+    /// As for [`Authenticator::authenticate`], or the client disconnects while the throttle delays its login.
     pub async fn authenticate_until(
         &self,
         disconnected: impl Future<Output = ()>,
@@ -130,11 +132,11 @@ impl Authenticator {
         }
     }
 
-    /// Checks a new token and returns its principal. The token is in `authorization` (with or without the scheme), or
-    /// else in `passcode`. Credentials from the connection's handshake are ignored. The principal is never anonymous.
+    /// Checks a new token and returns its principal. Reads the token from `authorization`, with or without the scheme,
+    /// or else from `passcode`. Ignores the credentials of the handshake. The principal is never anonymous.
     ///
     /// # Errors
-    /// There is no token, or as for [`Authenticator::authenticate`].
+    /// The credentials contain no token, or as for [`Authenticator::authenticate`].
     pub async fn renew(&self, credentials: Credentials) -> Result<Principal, LoginError> {
         let address = credentials.handshake.address;
         let handshake = Arc::new(Handshake { address, ..Handshake::default() });
@@ -148,8 +150,8 @@ impl Authenticator {
             .or_else(|| bare(&token_credentials.authorization))
             .or_else(|| bare(&token_credentials.passcode));
         let Some(token) = token else {
-            let detail = "The message contains no token. Send the new token.".to_owned();
-            return Err(refused(detail, "no token".to_owned()));
+            let detail = "The frame contains no token. Send the new token.".to_owned();
+            return Err(failed(detail, "no token".to_owned()));
         };
         let authorization = Some(Secret::new(&format!("Bearer {}", token.reveal())));
         let credentials =
@@ -157,8 +159,8 @@ impl Authenticator {
         wait_for_result(&mut self.shared.join(credentials, Purpose::Renewal, self.budget.charge(0))?).await
     }
 
-    /// Returns a number that changes whenever the state of a principal may have changed. Call
-    /// [`Authenticator::account_state`] then.
+    /// Returns a number that changes when the state of a principal may have changed. [`Authenticator::account_state`]
+    /// returns the new state.
     pub fn generation(&self) -> u64 {
         self.shared.sources.iter().fold(0, |sum, source| sum.wrapping_add(source.generation()))
     }
@@ -169,7 +171,7 @@ impl Authenticator {
         source.map_or(AccountState::Same, |source| source.account_state(principal))
     }
 
-    /// Returns the principal with its current roles, or `None` if its sessions must be closed.
+    /// Returns the principal with its current roles. Returns `None` if its sessions must be closed.
     pub fn refresh(&self, principal: &Principal) -> Option<Principal> {
         match self.account_state(principal) {
             AccountState::Same => Some(principal.clone()),
@@ -178,11 +180,10 @@ impl Authenticator {
         }
     }
 
-    /// Makes all sources check now whether their data has changed, without waiting for the next login. Cheap if no data
-    /// has changed.
+    /// Makes each source check at once whether its data has changed. Cheap if no data has changed.
     ///
     /// # Errors
-    /// Some new data is invalid; the previous data stays in force. The text is for the operator.
+    /// Some new data is invalid. The previous data stays in force. The text is for the operator.
     pub async fn reload(&self) -> Result<(), String> {
         let shared = self.shared.clone();
         let reload = move || {
@@ -198,8 +199,8 @@ impl Authenticator {
 }
 
 impl Shared {
-    /// Returns the credentials with the login in the canonical form that sources and the throttle use, and without
-    /// parts that no source reads.
+    /// Converts the login to the canonical form that sources and the throttle use. Drops credentials that no source
+    /// reads.
     fn canonical(&self, mut credentials: Credentials) -> Credentials {
         credentials.drop_unread(self.sources.iter().any(|source| source.reads_tokens()));
         let names = self.options.names;
@@ -214,12 +215,12 @@ impl Shared {
         credentials
     }
 
-    /// Returns a receiver for the result of the login or renewal. Starts a task that checks it, unless an equal one is
-    /// in progress. The check holds a permit (`auth-waiting-max`). A login, but not a renewal, is charged to `charge`
-    /// until its check is complete.
+    /// Returns a receiver for the result of the login or renewal. If an equal check is in progress, joins it.
+    /// Otherwise, starts a task for the check. `charge` accounts for the credentials of a login until its check is
+    /// complete. The credentials of a renewal are not charged.
     ///
     /// # Errors
-    /// A large login does not fit into the budget.
+    /// A login of more than [`SMALL_BYTES_MAX`] bytes does not fit into the budget.
     fn join(
         self: &Arc<Shared>,
         credentials: Credentials,
@@ -245,7 +246,7 @@ impl Shared {
         tokio::spawn(async move {
             let (checked, answer_at) = shared.admit_and_check(&credentials, purpose, &mut pending).await;
             let result = result_for_client(&credentials, checked);
-            // Frees the credentials before a refusal is delayed.
+            // Free the credentials before the answer is delayed.
             drop((credentials, charge));
             if let Some(answer_at) = answer_at {
                 pending.delay_until(answer_at, shared.options.auth_waiting_max).await;
@@ -255,8 +256,8 @@ impl Shared {
         Ok(receiver)
     }
 
-    /// Checks the login with the sources once the throttle admits it. Returns the result and, for a wrong passcode, the
-    /// time before which the refusal must not be sent.
+    /// Waits until the throttle admits the login, then checks it with the sources. Returns the result. For a wrong
+    /// passcode, also returns the earliest time for the answer.
     async fn admit_and_check(
         &self,
         credentials: &Credentials,
@@ -270,14 +271,14 @@ impl Shared {
         let checked = self.check_sources(credentials, purpose).await;
         let outcome = match &checked {
             Checked::Known(principal) if proves_passcode(credentials, principal) => Outcome::Correct,
-            Checked::Refused(_) | Checked::Unknown => Outcome::Wrong,
+            Checked::Rejected(_) | Checked::Unknown => Outcome::Wrong,
             _ => Outcome::Unknown,
         };
         let answer_at = admitted.settle(outcome);
         (checked, answer_at)
     }
 
-    /// Tries one source after the other, until one of them recognizes the client or rejects it.
+    /// Tries one source after the other, until one of them accepts the login, rejects it, or cannot check it.
     async fn check_sources(&self, credentials: &Credentials, purpose: Purpose) -> Checked {
         for source in &self.sources {
             if purpose == Purpose::Renewal && source.name() == SourceKind::Anonymous.as_str() {
@@ -299,7 +300,7 @@ impl Shared {
                         |()| Checked::Known(principal),
                     );
                 }
-                Ok(Decision::Rejected(reason)) => return Checked::Refused(with_source(reason)),
+                Ok(Decision::Rejected(reason)) => return Checked::Rejected(with_source(reason)),
                 Ok(Decision::Unavailable(reason)) => return unavailable(reason),
                 Err(_) => return unavailable("timed out (auth-timeout)".to_owned()),
             }
@@ -308,8 +309,8 @@ impl Shared {
     }
 }
 
-/// Returns whether the success proves that the client knows the passcode of its login. A client that sends its own
-/// valid token and the login of another user must not erase its wrong guesses at the passcode of this user.
+/// Returns whether the success proves that the client knows the passcode of its login. A client may send its own valid
+/// token with the login of another user. Its success must not reset the count of wrong passcodes of that user.
 fn proves_passcode(credentials: &Credentials, principal: &Principal) -> bool {
     let handshake = &credentials.handshake;
     let has_other_credentials =
@@ -317,7 +318,7 @@ fn proves_passcode(credentials: &Credentials, principal: &Principal) -> bool {
     !has_other_credentials || principal.name.as_deref() == credentials.login().map(|(name, _)| name)
 }
 
-/// Waits for the result.
+/// Waits for the result of a login in progress.
 async fn wait_for_result(progress: &mut ProgressReceiver) -> LoginResult {
     let progress = progress.wait_for(|progress| progress.result.is_some()).await.ok();
     progress

@@ -4,19 +4,19 @@ use super::principal::Claims;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-/// Maximum number of roles of one principal. More roles are an error: if some were dropped, rules that deny them would
-/// not apply.
+/// Maximum number of roles of one principal. More roles are an error. If some roles were dropped, rules that deny those
+/// roles would not apply.
 const ROLES_MAX: usize = 256;
-/// Maximum number of claims of one principal. Further claims are dropped. This is safe, because a rule that refers to a
-/// missing claim allows nothing.
+/// Maximum number of claims of one principal. Further claims are dropped. Dropping a claim is safe, because a rule that
+/// refers to a missing claim allows nothing.
 const CLAIMS_MAX: usize = 64;
-/// Maximum size of all claims of one principal together, names and values, in bytes.
+/// Maximum total size of the claims of one principal, names and values together, in bytes.
 const CLAIMS_BYTES_MAX: usize = 4 << 10;
 /// Maximum number of names in a dotted path.
 const DEPTH_MAX: usize = 3;
 
-/// Returns the value at a path: the member whose name is the whole path, or else the member of nested objects that the
-/// names between the dots lead to. The names themselves may contain dots.
+/// Returns the value at a path. If a member has the whole path as its name, returns its value. Otherwise, follows the
+/// names between the dots through nested objects. The names themselves may contain dots.
 pub(super) fn at<'a>(map: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
     let nested = || {
         path.match_indices('.').find_map(|(dot, _)| at(map.get(&path[..dot])?.as_object()?, &path[dot + 1..]))
@@ -24,9 +24,10 @@ pub(super) fn at<'a>(map: &'a Map<String, Value>, path: &str) -> Option<&'a Valu
     map.get(path).or_else(nested)
 }
 
-/// Parses roles: a list of strings, one string with spaces or commas between the roles, or a missing value.
+/// Parses roles: a list of strings, or one string with spaces or commas between the roles. A missing value means no
+/// roles.
 pub(super) fn roles(value: Option<&Value>) -> Result<Arc<[Box<str>]>, &'static str> {
-    const INVALID: &str = "invalid roles: expected a list of strings or a string";
+    const INVALID: &str = "invalid roles: expected a string or a list of strings";
     let roles: Vec<Box<str>> = match value {
         None | Some(Value::Null) => Vec::new(),
         Some(Value::String(text)) => {
@@ -40,9 +41,9 @@ pub(super) fn roles(value: Option<&Value>) -> Result<Arc<[Box<str>]>, &'static s
     if roles.len() > ROLES_MAX { Err("too many roles: expected at most 256") } else { Ok(roles.into()) }
 }
 
-/// Collects all strings, numbers and booleans, except the top-level members `without`. Values in nested objects have
-/// dotted paths as names. If a limit is reached, or two values have the same path, less deeply nested values take
-/// precedence.
+/// Collects all strings, numbers and booleans as claims. Leaves out the top-level members that `without` names. The
+/// name of a value in a nested object is its dotted path. If a limit is reached, or two values have the same path, less
+/// deeply nested values take precedence.
 pub(super) fn flat(map: &Map<String, Value>, without: &[&str]) -> Claims {
     let mut claims = Claims::new();
     let (mut bytes, mut dropped) = (0, 0);
@@ -75,7 +76,7 @@ pub(super) fn flat(map: &Map<String, Value>, without: &[&str]) -> Claims {
         tracing::debug!(
             dropped,
             kept = claims.len(),
-            "too many claims; permission rules do not see the dropped ones"
+            "too many claims. Permission rules cannot refer to the dropped claims."
         );
     }
     claims

@@ -11,18 +11,18 @@ pub struct Credentials {
     pub login: Option<String>,
     /// The header `passcode` of CONNECT.
     pub passcode: Option<Secret>,
-    /// The header `Authorization` of CONNECT, in full; for a token renewal, the new token.
+    /// The header `Authorization` of CONNECT, in full. In a token renewal, the new token.
     pub authorization: Option<Secret>,
     /// The address and credentials of the connection's handshake.
     pub handshake: Arc<Handshake>,
 }
 
-/// Client address and credentials from the handshake of the connection (or of the SockJS session), before any STOMP
-/// frame. On TCP only the address is known.
+/// The client's address and credentials from the handshake of its connection or of its SockJS session. On TCP, only the
+/// address is known.
 ///
-/// The code that creates a handshake must leave out credentials that a browser adds automatically (`basic`, `cookie`,
-/// `certificate`, `proxy`), unless the page has the broker's own origin or an allowed origin. Otherwise any web page
-/// could act in the name of its reader.
+/// A browser adds `basic`, `cookie`, `certificate` and `proxy` automatically. The code that creates a handshake must
+/// leave them out for a page of an origin that is not allowed. Otherwise any web page could act in the name of its
+/// reader.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Handshake {
     /// Address of the client. Behind trusted proxies, the address that they report.
@@ -33,22 +33,22 @@ pub struct Handshake {
     pub basic: Option<(String, Secret)>,
     /// Token from the query parameter `access_token` or `accessToken`.
     pub query: Option<Secret>,
-    /// Token from the cookie that is configured for tokens.
+    /// Token from the cookie with the configured name.
     pub cookie: Option<Secret>,
-    /// User named by a trusted proxy.
+    /// User that a trusted proxy has authenticated.
     pub proxy: Option<ProxyUser>,
     /// Client certificate, verified by TLS.
     pub certificate: Option<Certificate>,
-    /// Client program (`User-Agent`), for the log only: it proves nothing.
+    /// Client program (`User-Agent`), for the log. It proves nothing.
     pub agent: Option<Box<str>>,
 }
 
 /// A user that a trusted proxy has authenticated.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ProxyUser {
-    /// The user's name.
+    /// The name of the user.
     pub name: String,
-    /// The user's roles.
+    /// The roles of the user.
     pub roles: Vec<String>,
 }
 
@@ -61,8 +61,8 @@ pub struct Certificate {
     pub alternative_names: Vec<String>,
 }
 
-/// Returns the text after the scheme `name` in the value of an `Authorization` header. The scheme may have any case,
-/// with spaces or tabs around it.
+/// Returns the text after the scheme `name` in the value of an `Authorization` header. The case of the scheme does not
+/// matter. Spaces and tabs around it are ignored.
 pub(crate) fn scheme<'a>(authorization: &'a str, name: &str) -> Option<&'a str> {
     let (scheme, rest) = authorization.trim().split_once([' ', '\t'])?;
     scheme.eq_ignore_ascii_case(name).then(|| rest.trim_start())
@@ -78,15 +78,16 @@ pub(crate) fn bare_token(text: &str) -> &str {
     bearer(text).unwrap_or(text.trim())
 }
 
-/// Returns the token that a client has sent as its passcode: text in the form of a JWT, or `Bearer` and one word.
+/// Returns the token that a client has sent as its passcode. A token has the form of a JWT, or is `Bearer` and one
+/// word.
 fn token_in_passcode(passcode: &str) -> Option<&str> {
     let text = passcode.trim();
     let bearer = scheme(text, "bearer").filter(|token| !token.contains(char::is_whitespace));
     bearer.or_else(|| looks_like_token(text).then_some(text))
 }
 
-/// Returns whether a passcode has the form of a token. It would be checked as a token, so no user could sign in with
-/// it.
+/// Returns whether a passcode has the form of a token. The broker would check it as a token, so no user could log in
+/// with it.
 pub(crate) fn is_read_as_token(passcode: &str) -> bool {
     token_in_passcode(passcode).is_some()
 }
@@ -104,8 +105,8 @@ fn looks_like_token(text: &str) -> bool {
 }
 
 impl Credentials {
-    /// Returns the token, if there is one. A token in CONNECT takes precedence over one in the handshake. In the
-    /// handshake, the cookie comes last, because browsers add it automatically.
+    /// Returns the token, if the client sent one. A token in CONNECT takes precedence over a token in the handshake. Of
+    /// the tokens in the handshake, the cookie comes last, because browsers add it automatically.
     pub fn token(&self) -> Option<&str> {
         let passcode = || self.passcode.as_ref().map(Secret::reveal).and_then(token_in_passcode);
         let handshake = &self.handshake;
@@ -125,9 +126,8 @@ impl Credentials {
         bearer(text).or_else(|| looks_like_token(text.trim()).then(|| text.trim()))
     }
 
-    /// If there is a login, drops the other credentials that no source reads: an `Authorization` that is not a token
-    /// and, unless a source `reads_tokens`, all tokens. Logins that differ only in these credentials then share one
-    /// check.
+    /// If the credentials contain a login, drops an `Authorization` that is not a token. If no source `reads_tokens`,
+    /// also drops all tokens. Logins that differ only in the dropped credentials then share one check.
     pub(super) fn drop_unread(&mut self, reads_tokens: bool) {
         if self.login().is_none() {
             return;
@@ -142,7 +142,7 @@ impl Credentials {
         }
     }
 
-    /// Returns the length of all texts in the credentials, in bytes.
+    /// Returns the total length of all texts in the credentials, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let Handshake { address: _, bearer, basic, query, cookie, proxy, certificate, agent } =
             &*self.handshake;
@@ -160,7 +160,7 @@ impl Credentials {
         secrets.sum::<usize>() + login + basic + proxy + certificate + agent
     }
 
-    /// Returns the login and passcode: those of CONNECT, else those of HTTP Basic in the handshake. If the passcode of
+    /// Returns the login and passcode of CONNECT, or else those of HTTP Basic in the handshake. If the passcode of
     /// CONNECT is a token, returns `None`.
     pub fn login(&self) -> Option<(&str, &str)> {
         match (&self.login, &self.handshake.basic) {
@@ -174,7 +174,7 @@ impl Credentials {
     }
 
     /// Returns the credentials to check. If CONNECT has credentials, drops those of the handshake, even if those of
-    /// CONNECT are wrong: a client that fails to sign in must not be accepted as the user that its browser or a proxy
+    /// CONNECT are wrong. A client with wrong credentials must not be accepted as the user that its browser or a proxy
     /// names.
     pub(super) fn explicit(self) -> Credentials {
         let is_present =

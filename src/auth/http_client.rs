@@ -1,5 +1,5 @@
-//! A small HTTP client: one request, one response, limited in time and size. It follows no redirects and puts no
-//! secrets into its errors.
+//! A small HTTP client. It limits the time and the size of each response, follows no redirects and puts no secrets into
+//! its errors.
 
 use super::secret::Secret;
 use bytes::Bytes;
@@ -19,8 +19,9 @@ use tokio::time::timeout;
 
 /// Maximum size of a response body, in bytes.
 pub const RESPONSE_BYTES_MAX: usize = 1 << 20;
-/// Maximum number of idle connections that are kept for the next request, per host.
+/// Maximum number of idle connections that the client keeps open for each host.
 const IDLE_MAX: usize = 16;
+/// Time after which the client closes an idle connection.
 const IDLE_TIME: Duration = Duration::from_secs(30);
 
 /// An http or https URL without user and password. Neither `Display` nor `Debug` shows the query, which may contain a
@@ -31,7 +32,7 @@ pub struct Url(Uri);
 impl FromStr for Url {
     type Err = &'static str;
 
-    /// Parses a URL. The errors do not repeat the text, which may contain a secret.
+    /// Parses a URL. The error does not repeat the text, which may contain a secret.
     fn from_str(text: &str) -> Result<Url, &'static str> {
         let uri: Uri =
             text.parse().map_err(|_| "expected a URL that begins with http://HOST or https://HOST")?;
@@ -67,7 +68,7 @@ pub struct HttpResponse {
     pub body: Bytes,
 }
 
-/// The HTTP client. Cheap to clone: clones share connections, which are kept open for a while.
+/// The HTTP client. Cheap to clone. Clones share their idle connections.
 #[derive(Clone, Debug)]
 pub struct Client {
     inner: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
@@ -82,7 +83,8 @@ impl Default for Client {
 impl Client {
     /// Creates a client that trusts the certificate authorities in Mozilla's list.
     pub fn new() -> Client {
-        // Name the provider explicitly: rustls panics if it has to choose one and other crates enable a second.
+        // Name the provider explicitly. If another crate enables a second provider, rustls panics when it has to choose
+        // one.
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -106,7 +108,7 @@ impl Client {
     /// Sends a GET request.
     ///
     /// # Errors
-    /// There was no response, it was late, or it was too large. The text is for the log.
+    /// No response arrived within `time`, or the response was too large. The text is for the log.
     pub async fn get(&self, url: &Url, time: Duration) -> Result<HttpResponse, String> {
         let request = request(Method::GET, url).body(Full::default());
         self.send(request.map_err(|_| "the request is invalid".to_owned())?, time).await
@@ -158,7 +160,7 @@ fn request(method: Method, url: &Url) -> hyper::http::request::Builder {
         .header(USER_AGENT, concat!("stompbox/", env!("CARGO_PKG_VERSION")))
 }
 
-/// Returns the text of an error and of its causes. None of them contains the URL.
+/// Returns the text of an error and of its causes. These texts do not contain the URL.
 fn with_causes(error: &dyn Error) -> String {
     let (mut text, mut cause) = (error.to_string(), error.source());
     while let Some(error) = cause {

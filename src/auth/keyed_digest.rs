@@ -1,4 +1,4 @@
-//! Digests that cannot be computed outside of this process.
+//! Digests with a random key, so that only this process can compute them.
 
 use blake2::Blake2bMac;
 use blake2::digest::consts::U32;
@@ -9,8 +9,8 @@ use std::hash::{Hash, Hasher};
 /// A random key. `Debug` does not show it.
 pub(super) struct Key([u8; 64]);
 
-/// A digest that represents a secret in a map. It reveals nothing about the secret, and no two secrets have the same
-/// digest.
+/// A digest that represents a secret in a map. It reveals nothing about the secret. Collisions are practically
+/// impossible.
 pub(super) type Digest = [u8; 32];
 
 impl Key {

@@ -1,7 +1,7 @@
 //! Authentication: determines the principal behind a client's credentials.
 //!
-//! An [`Authenticator`] limits the concurrent checks and tries one [`Source`] of users after the other. To add a way of
-//! authenticating users, implement [`Source`] in a new file and add a row in `sources`.
+//! An [`Authenticator`] limits the concurrent checks and tries one [`Source`] of users after the other. To add an
+//! authentication method, implement [`Source`] in a new file and create it in `sources::source`.
 
 mod authenticator;
 mod claims;

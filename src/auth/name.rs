@@ -1,4 +1,4 @@
-//! User names from external sources.
+//! The rules that user names must follow.
 
 use precis_core::Error;
 use precis_core::profile::PrecisFastInvocation;
@@ -12,7 +12,7 @@ pub(super) const NAME_BYTES_MAX: usize = 256;
 /// Returns the name if it can be used in headers, in destinations and in the log.
 ///
 /// # Errors
-/// What is wrong with the name, for the log.
+/// The text says what is wrong with the name, for the log.
 pub(super) fn checked(name: &str) -> Result<Arc<str>, &'static str> {
     match name {
         "" => Err("the name is empty"),
@@ -25,9 +25,10 @@ pub(super) fn checked(name: &str) -> Result<Arc<str>, &'static str> {
 /// The rule that user names from every source must follow (`user-names`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Names {
-    /// Names in the canonical form of the PRECIS profile UsernameCasePreserved (RFC 8265, section 3.4): letters and
-    /// digits of any script and printable ASCII, without spaces and invisible characters, in Unicode normalization form
-    /// C. Two users cannot have names that differ only in spaces, invisible characters or the encoding of a letter.
+    /// Names in the canonical form of the PRECIS profile UsernameCasePreserved (RFC 8265, section 3.4). They consist of
+    /// letters and digits of any script and of printable ASCII characters, in Unicode normalization form C. They
+    /// contain no spaces and no invisible characters. Two users therefore cannot have names that differ only in
+    /// invisible characters or in the encoding of a letter.
     #[default]
     Precis,
     /// Any name that the source of users returns.
@@ -44,11 +45,11 @@ impl Names {
         }
     }
 
-    /// Checks that a user may have this name. A name that is not in its canonical form is rejected, not converted: if a
-    /// source has two users whose names have the same canonical form, one must not be taken for the other.
+    /// Checks that a user may have this name. A name that is not in its canonical form is rejected, not converted.
+    /// Conversion could give two users of a source the same name.
     ///
     /// # Errors
-    /// What is wrong with the name, and which option accepts it. Invisible characters are shown as escapes.
+    /// The text says what is wrong with the name, and which option allows it. It shows invisible characters as escapes.
     pub fn check(self, name: &str) -> Result<(), String> {
         if self == Names::Any || is_plain(name) {
             return Ok(());
@@ -61,20 +62,19 @@ impl Names {
             Ok(canonical) => format!("is not in its canonical form {canonical:?}"),
             Err(Error::BadCodepoint(bad)) => format!("has the character U+{:04X}", bad.cp),
             Err(Error::Invalid) if name.is_empty() => "is empty".to_owned(),
-            Err(_) => "mixes writing directions in a way that is not allowed".to_owned(),
+            Err(_) => "mixes left-to-right and right-to-left writing in a way that is not allowed".to_owned(),
         };
         Err(format!(
-            "the user name {name:?} {what}; expected a name that the PRECIS profile UsernameCasePreserved allows (no \
-             spaces, no invisible characters). To accept every name, set user-names = any"
+            "the user name {name:?} {what}; expected a name that the PRECIS profile UsernameCasePreserved allows: no \
+             spaces, no invisible characters. To accept every name, set user-names = any"
         ))
     }
 
-    /// Returns the canonical form of a login from a client, or the login itself if it has no canonical form. The
+    /// Returns the canonical form of a login from a client. Returns the login itself if it has no canonical form. The
     /// passcode proves which user the client is, so converting the login cannot confuse two users.
     ///
-    /// A login that is longer than any user name is returned unchanged: some characters are valid only next to or
-    /// together with others, so the profile looks at all characters again for each of them. For a long login this would
-    /// be slow.
+    /// Returns a login that is longer than any user name unchanged, because its conversion would be slow. For some
+    /// characters, the profile examines the whole login again.
     pub(super) fn canonical(self, login: &str) -> Cow<'_, str> {
         if self == Names::Any || is_plain(login) || login.len() > NAME_BYTES_MAX {
             return Cow::Borrowed(login);
@@ -83,7 +83,7 @@ impl Names {
     }
 }
 
-/// Returns whether the name consists of printable ASCII characters other than the space. The profile allows all of them
+/// Returns whether the name consists of printable ASCII characters other than the space. The profile leaves such a name
 /// unchanged.
 fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic())

@@ -1,9 +1,9 @@
-//! The current time on two clocks: expiry of credentials is given as a Unix time, sessions measure time with
+//! The current time on two clocks. Credentials state their expiry as a Unix time. Sessions measure time with
 //! [`Instant`].
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// Times further in the future are capped to this distance.
+/// Maximum distance of a time in the future. A later time is moved to this distance.
 const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// One moment, on both clocks.
@@ -21,7 +21,7 @@ impl Now {
         Now { unix: unix.as_secs_f64(), instant: Instant::now() }
     }
 
-    /// Returns the instant at the Unix time `unix`; `None` if it is not in the future.
+    /// Returns the instant at the Unix time `unix`. Returns `None` if that time is not in the future.
     pub(super) fn until(self, unix: f64) -> Option<Instant> {
         let left = unix - self.unix;
         (left > 0.0).then(|| self.instant + Duration::try_from_secs_f64(left).unwrap_or(FAR).min(FAR))

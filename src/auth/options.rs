@@ -8,32 +8,32 @@ use super::sources::{certificate, hook, token};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Configuration of authentication, with the limits on their cost.
+/// Configuration of authentication: the sources of users, and the limits on logins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Names and passcodes from the configuration (`user`). If no source of users is configured, every client is
-    /// anonymous, and its login is ignored, because no source can check it.
+    /// anonymous. The broker then ignores logins, because no source can check them.
     pub static_users: Vec<(String, Passcode)>,
     /// A file with user names and hashed passcodes (`users-file`).
     pub users_file: Option<PathBuf>,
-    /// When sources of users are configured: whether a client without credentials is accepted as anonymous
-    /// (`allow-anonymous`, false).
+    /// Whether a client without credentials is accepted as anonymous (`allow-anonymous`, false). Applies only if a
+    /// source of users is configured.
     pub allow_anonymous: bool,
-    /// The rule for user names, from every source (`user-names`, `precis`).
+    /// The rule that the user names of all sources must follow (`user-names`, `precis`).
     pub names: Names,
     /// Order in which sources are tried (`auth-order`). Sources that are not in this list come last.
     pub order: Vec<SourceKind>,
     /// Time limit for one source to check a login, from the start of the check (`auth-timeout`, 10 s).
     pub auth_timeout: Duration,
-    /// Maximum number of logins being checked at the same time, including those that wait for a hashing thread or an
-    /// answer (`auth-waiting-max`, 65,536); further logins are rejected. Logins delayed by the throttle do not count.
+    /// Maximum number of concurrent checks of logins (`auth-waiting-max`, 65,536). Checks that wait for a hashing
+    /// thread or for a response count. Further logins fail. Logins that the throttle delays do not count.
     pub auth_waiting_max: usize,
-    /// Number of threads that hash passcodes (`auth-parallel-max`). 0, the default, means one less than the number of
-    /// cores, but at least one.
+    /// Number of threads that hash passcodes (`auth-parallel-max`, 0). 0 means one thread less than the number of
+    /// cores, but at least one thread.
     pub auth_parallel_max: usize,
     /// Whether a trusted proxy names the user in a header (`proxy-user-header`).
     pub proxy: bool,
-    /// The part of a client certificate that is the user name; `None` if certificates do not authenticate users.
+    /// The part of a client certificate that is the user name. `None` if certificates do not authenticate users.
     pub certificate: Option<certificate::Options>,
     /// The settings that determine which tokens are accepted (`jwt-…`).
     pub token: token::options::Options,
@@ -41,10 +41,10 @@ pub struct Options {
     pub hook_url: Option<Url>,
     /// Settings for requests to the HTTP authentication service (`hook-…`).
     pub hook: hook::options::Options,
-    /// Number of successful logins to cache; a cached login needs no hash when it is repeated (`auth-cache-max`,
-    /// 100,000).
+    /// Number of successful logins to cache (`auth-cache-max`, 100,000). Repeating a cached login computes no hash.
     pub auth_cache_max: usize,
-    /// Number of wrong passcodes of one name from one address that are not delayed (`auth-failures-free`, 5).
+    /// Number of wrong passcodes of one name from one address before the throttle delays further ones
+    /// (`auth-failures-free`, 5).
     pub auth_failures_free: u32,
 }
 
@@ -62,7 +62,7 @@ impl Options {
         }
     }
 
-    /// Returns whether clients can have names: whether a source besides [`SourceKind::Anonymous`] is configured.
+    /// Returns whether clients can have names. This requires a source other than [`SourceKind::Anonymous`].
     pub fn names_users(&self) -> bool {
         SourceKind::ALL.into_iter().any(|kind| kind != SourceKind::Anonymous && self.has(kind))
     }

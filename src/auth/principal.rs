@@ -7,24 +7,24 @@ use std::time::Instant;
 /// The role of backend services, which may do everything.
 pub const SERVICE: &str = "service";
 
-/// Claims of a user from a token or a hook, as text. Rules refer to them as `{claim.NAME}`.
+/// Claims of a user from a token or a hook, as text. A rule refers to a claim as `{claim.NAME}`.
 pub type Claims = BTreeMap<Box<str>, Box<str>>;
 
 /// The identity and the rights of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
-    /// The name of the user; `None` for an anonymous client.
+    /// The name of the user. `None` for an anonymous client.
     pub name: Option<Arc<str>>,
     /// The roles of the user, for rules.
     pub roles: Arc<[Box<str>]>,
-    /// Further claims about the user.
+    /// The claims of the user, for rules.
     pub claims: Arc<Claims>,
-    /// Time at which the authentication expires.
+    /// Time at which the authentication expires. `None` if it does not expire.
     pub expires: Option<Instant>,
     /// Name of the source that authenticated the user, for the log.
     pub source: &'static str,
-    /// Version of the user's data in the source. If the source now has another version, the account has changed
-    /// ([`Source::account_state`](super::source::Source::account_state)).
+    /// Version of the user's data in the source. If the source has another version later, the account has changed. See
+    /// [`Source::account_state`](super::source::Source::account_state).
     pub version: u64,
 }
 

@@ -1,9 +1,9 @@
-//! Secret texts.
+//! A type for secret texts, such as tokens and passcodes.
 
 use std::fmt;
 use zeroize::Zeroize;
 
-/// A secret text: a token or a passcode. `Debug` does not show it, and its memory is wiped when it is dropped.
+/// A secret text, such as a token or a passcode. `Debug` does not show it. Dropping it wipes its memory.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(Box<str>);
 

@@ -1,4 +1,4 @@
-//! Sources of users: the interface of all authentication methods.
+//! The interface of all authentication methods.
 
 use super::credentials::Credentials;
 use super::principal::Principal;
@@ -14,12 +14,13 @@ pub type Check<'a> = Pin<Box<dyn Future<Output = Decision> + Send + 'a>>;
 pub enum Decision {
     /// The credentials identify this principal.
     Known(Principal),
-    /// The source does not check credentials of this kind, or does not know the name in them. The next source is tried.
+    /// The source does not check credentials of this kind, or does not know the name. The authenticator tries the next
+    /// source.
     Unknown,
-    /// The credentials are of this source's kind and are wrong. No other source is tried. The reason is for the log
-    /// only and contains no secret.
+    /// The credentials are of this source's kind, and they are wrong. The authenticator tries no other source. The
+    /// reason is for the log only and contains no secret.
     Rejected(String),
-    /// The source cannot check the credentials now. The login is not accepted.
+    /// The source cannot check the credentials now. The login fails. The reason is for the log.
     Unavailable(String),
 }
 
@@ -36,35 +37,36 @@ pub enum AccountState {
 
 /// A source of users: one authentication method.
 pub trait Source: fmt::Debug + Send + Sync {
-    /// Returns the name of the source, for the configured order of sources and for the log.
+    /// Returns the name of the source, for the log. It is the name that `auth-order` uses.
     fn name(&self) -> &'static str;
 
-    /// Checks credentials. The source must take the same time and the same steps whether or not the user name exists;
-    /// the authenticator ensures that the texts for the client are the same. If [`Source::is_timed`] returns true, the
-    /// future is dropped after `auth-timeout`.
+    /// Checks credentials. The time and the steps of the check must not depend on whether the user name exists. The
+    /// authenticator ensures the same for the texts that the client gets. If [`Source::is_timed`] returns true, the
+    /// authenticator drops the future after `auth-timeout`.
     fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a>;
 
-    /// Returns whether a check reads tokens. If no source does, logins that differ only in a token are equal.
+    /// Returns whether a check reads tokens. If no source reads tokens, logins that differ only in a token share one
+    /// check.
     fn reads_tokens(&self) -> bool {
         true
     }
 
-    /// Returns whether `auth-timeout` limits a check. Returns false for a source with a queue of its own: the length of
-    /// the queue limits the wait, and a timeout would reject the logins that have waited longest.
+    /// Returns whether `auth-timeout` limits a check. Returns false for a source with a queue of its own. The length of
+    /// the queue limits the wait. A timeout would end the checks that have waited longest.
     fn is_timed(&self) -> bool {
         true
     }
 
-    /// Checks at once whether the source's data has changed. May block, so do not call it on threads that run
+    /// Checks at once whether the source's data has changed. May block: do not call it on a thread that runs
     /// connections.
     ///
     /// # Errors
-    /// The new data is invalid; the previous data stays in force. The text is for the operator.
+    /// The new data is invalid. The previous data stays in force. The text is for the operator.
     fn reload(&self) -> Result<(), String> {
         Ok(())
     }
 
-    /// Returns a number that changes whenever [`Source::account_state`] may return another result.
+    /// Returns a number that changes when [`Source::account_state`] may return another result.
     fn generation(&self) -> u64 {
         0
     }

@@ -3,9 +3,11 @@
 //! ```text
 //!  login ──► this passcode was correct before? ───────────────────────────► checked at once
 //!              │ no
-//!              ├─► this passcode was refused before? ─────────────────────► checked at once, the refusal is delayed
-//!              └─► a new guess: waits for a slot of (address, name) and, unless this name has logged in from this
-//!                  address before, for one of the name and one of the address ► checked in its slot
+//!              ├─► this passcode was wrong before? ───────────────────────► checked at once, answered late if wrong
+//!              └─► a new guess: waits for a slot of the pair (address, name).
+//!                  This name has logged in from this address before?
+//!                    │ no: also waits for a slot of the name and for a slot of the address
+//!                    └───────────────────────────────────────────────────────► checked in its slot
 //! ```
 //! | counter | free guesses | interval between further guesses |
 //! |---|---|---|
@@ -13,15 +15,16 @@
 //! | different passcodes of one name, from all addresses | 20 · `free` | 250 ms, doubling to 4 s |
 //! | different passcodes from one address, at most 5 · `free` of each name | 20 · `free` | 250 ms, doubling to 1 s |
 //!
-//! Repeating the same wrong passcode of a name is not a new guess: it delays only the refusals of the client that
-//! repeats it. A guess that is being checked counts as wrong until it proves correct, so that guessing in parallel
-//! gains nothing. A correct login resets the counter of its name from its address, and subtracts this count from the
-//! counters of the name and of the address. Counters expire after 15 minutes without a refusal. All IPv6 addresses of a
-//! /64 network count as one address, because one customer usually has such a network.
+//! Repeating the same wrong passcode of a name is not a new guess. It delays only the answers to the client that
+//! repeats it. A guess counts as wrong while it is being checked, so that guessing in parallel gains nothing. A correct
+//! login resets the counter of its name from its address. The counters of the name and of the address are reduced by
+//! the same number. Counters expire after 15 minutes without a wrong passcode. All IPv6 addresses of a /64 network
+//! count as one address, because one customer usually has such a network.
 //!
-//! Slots cannot be reserved: a client that sends one guess after the other would hold all of them. Instead, each login
-//! that waits for a slot tries to take it at a random time in the [`DRAW_WINDOW`] after it opens, and so does a login
-//! that arrives in that time. Every waiting login has the same chance, however often the other clients retry.
+//! A login cannot reserve a slot. Otherwise a client that sends one guess after the other would hold all slots.
+//! Instead, each waiting login tries to take the slot at a random time in the [`DRAW_WINDOW`] after it opens. A login
+//! that arrives in that window does the same. All waiting logins have the same chance, however often other clients
+//! retry.
 
 use hashlink::LruCache;
 use std::collections::HashMap;
@@ -32,36 +35,37 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The first interval between two guesses; it doubles with each further guess.
+/// The first interval between two guesses. It doubles with each further guess.
 const INTERVAL: Duration = Duration::from_millis(250);
 /// The longest interval between two guesses of one name from one address.
 const INTERVAL_MAX: Duration = Duration::from_secs(15);
 /// The longest interval between two guesses of one name, from all addresses.
 const NAME_INTERVAL_MAX: Duration = Duration::from_secs(4);
-/// The longest interval between two guesses from one address. It is shorter than the others, because users behind the
-/// address who have not logged in before wait for a slot, too.
+/// The longest interval between two guesses from one address. It is shorter than the others, because new users behind
+/// the address also wait for a slot.
 const ADDRESS_INTERVAL_MAX: Duration = Duration::from_secs(1);
-/// Time after a slot opens in which waiting logins try to take it, each at a random time.
+/// Length of the window after a slot opens. Each waiting login tries to take the slot at a random time in this window.
 pub(super) const DRAW_WINDOW: Duration = Duration::from_millis(100);
-/// Multiple of `free` that one name from all addresses, or one address for all names, may guess without delay.
+/// Free guesses of one name from all addresses, and of one address for all names, as a multiple of `free`.
 const WIDE_FACTOR: u32 = 20;
-/// Multiple of `free` that one name adds to the counter of its address at most. The free guesses of an address are used
-/// up by four names, or by a hundred names with one guess each if `free` is 5.
+/// The most that one name adds to the counter of its address, as a multiple of `free`. At least four names are
+/// therefore necessary to use up the free guesses of an address.
 const PER_NAME_FACTOR: u32 = 5;
-/// Time without a refusal after which a counter expires.
+/// Time without a wrong passcode after which a counter expires.
 const COUNTER_EXPIRY: Duration = Duration::from_secs(15 * 60);
-/// Maximum number of entries of each table; the least recently used ones are evicted.
+/// Maximum number of entries of each table. The least recently used entries are evicted.
 const ENTRIES_MAX: usize = 65_536;
 
-/// A map that evicts the least recently used entry. `peek` is not a use. The hasher resists keys chosen by clients.
+/// A map that evicts the least recently used entry. `peek` does not count as a use. The hasher has a random key,
+/// because clients choose the map's keys.
 type LruMap<K, V> = LruCache<K, V, RandomState>;
 
 fn lru<K: Hash + Eq, V>(max: usize) -> LruMap<K, V> {
     LruCache::with_hasher(max, RandomState::new())
 }
 
-/// Counts refused logins. Pure except for its random hash keys: the time is an argument, and the caller chooses the
-/// random delays.
+/// Counts wrong passcodes and spaces out guesses. Pure except for its random hash keys. The time is an argument, and
+/// the caller chooses the random delays.
 pub(super) struct Throttle {
     free: u32,
     hasher: RandomState,
@@ -69,17 +73,19 @@ pub(super) struct Throttle {
     pairs: LruMap<u64, Pair>,
     names: LruMap<u64, Count>,
     addresses: LruMap<IpAddr, Count>,
-    /// Pairs of a name and an address from which it has logged in.
+    /// Pairs of a name and an address from which this name has logged in.
     known_pairs: LruMap<u64, ()>,
-    /// Pairs of a name and a passcode: those that were correct, and those that were refused.
+    /// Pairs of a name and a passcode that was correct at its last check.
     correct: LruMap<u64, ()>,
+    /// Pairs of a name and a passcode that was wrong at its last check.
     wrong: LruMap<u64, ()>,
-    /// Number of checks in progress for each name and passcode, and number of passcodes being checked for each name.
+    /// Number of checks in progress, by name and passcode.
     checks: HashMap<(u64, u64), u32>,
+    /// Number of different passcodes that are being checked, by name.
     checked_names: HashMap<u64, u32>,
 }
 
-/// The keyed hashes of a login. They replace names and passcodes because these are secret and of any length.
+/// The keyed hashes of a login. They replace names and passcodes, which are secret and of any length.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attempt {
     network: Option<IpAddr>,
@@ -88,19 +94,19 @@ pub(super) struct Attempt {
     passcode: u64,
 }
 
-/// An admitted login. It must be passed to [`Throttle::settle`] in the end.
+/// An admitted login. The caller must pass it to [`Throttle::settle`] after the check.
 #[derive(Debug)]
 pub(super) struct Ticket {
     attempt: Attempt,
     kind: AttemptKind,
-    /// Time before which a refusal must not be sent.
+    /// Earliest time for the answer to a wrong passcode.
     pub(super) answer_at: Instant,
 }
 
-/// A login that has to wait.
+/// The result for a login that has to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Delayed {
-    /// Time at which the next slot opens for which the login may try.
+    /// Time at which the next slot opens that the login may try to take.
     pub(super) slot: Instant,
     /// The counter that delays the login, for the log.
     pub(super) reason: &'static str,
@@ -110,9 +116,9 @@ pub(super) struct Delayed {
 enum AttemptKind {
     /// This name and passcode were correct before.
     Correct,
-    /// This name and passcode were refused before.
+    /// This name and passcode were wrong before.
     Repeated,
-    /// A new guess.
+    /// This passcode was not checked before, or its result is no longer known.
     Guess,
 }
 
@@ -123,21 +129,21 @@ pub(super) enum Outcome {
     Correct,
     /// The passcode is wrong.
     Wrong,
-    /// The check says nothing about the passcode.
+    /// The check does not show whether the passcode is correct.
     Unknown,
 }
 
-/// Guesses of one name from one address.
+/// The counts of one name from one address.
 #[derive(Clone, Copy, Debug)]
 struct Pair {
-    /// Guesses, including those that are being checked.
+    /// Number of guesses, including those that are being checked.
     guesses: u32,
-    /// Guesses that were wrong.
+    /// Number of guesses that were wrong.
     wrong: u32,
-    /// Refused logins.
-    refusals: u32,
+    /// Number of failed logins, including repeated passcodes.
+    failures: u32,
     last: Instant,
-    /// Time at which the next slot opens; `None` while guesses are free.
+    /// Time at which the next slot opens. `None` while guesses are free.
     next_at: Option<Instant>,
 }
 
@@ -146,12 +152,13 @@ struct Pair {
 struct Count {
     count: u32,
     last: Instant,
-    /// Time at which the next slot opens; `None` while guesses are free.
+    /// Time at which the next slot opens. `None` while guesses are free.
     next_at: Option<Instant>,
 }
 
 impl Throttle {
-    /// Creates a throttle that allows `free` guesses without delay, and remembers `correct_max` correct logins.
+    /// Creates a throttle that allows `free` guesses of one name from one address without delay. It remembers at most
+    /// `correct_max` correct logins.
     pub(super) fn new(free: u32, correct_max: usize) -> Throttle {
         Throttle {
             free,
@@ -182,11 +189,11 @@ impl Throttle {
         self.correct.contains_key(&attempt.passcode) || self.known_pairs.contains_key(&attempt.pair)
     }
 
-    /// Admits a login to be checked now. `drawn_slot` is the slot that the login tries to take, after it has waited
-    /// until a random time; `None` at its first attempt.
+    /// Admits a login for a check now. `drawn_slot` is the slot that the login tries to take after a random delay. It
+    /// is `None` at the first attempt of the login.
     ///
     /// # Errors
-    /// The login has to wait for a slot. Nothing about it is stored.
+    /// The login has to wait for a slot. The throttle stores nothing about it.
     pub(super) fn admit(
         &mut self,
         attempt: Attempt,
@@ -202,7 +209,7 @@ impl Throttle {
         }
         if self.wrong.get(&attempt.passcode).is_some() {
             self.begin_check(attempt);
-            return Ok(ticket(AttemptKind::Repeated, now + interval(pair.refusals, self.free, INTERVAL_MAX)));
+            return Ok(ticket(AttemptKind::Repeated, now + interval(pair.failures, self.free, INTERVAL_MAX)));
         }
         let is_known = self.known_pairs.get(&attempt.pair).is_some();
         let name = self.names.peek(&attempt.name).copied().unwrap_or_else(|| Count::new(now)).at(now);
@@ -286,8 +293,8 @@ impl Throttle {
 
     fn record_failure(&mut self, attempt: Attempt, kind: AttemptKind, now: Instant) {
         let pair = self.pairs.peek(&attempt.pair).copied().unwrap_or_else(|| Pair::new(now));
-        let mut pair = Pair { refusals: pair.refusals.saturating_add(1), last: now, ..pair };
-        // The passcode may have been changed since it was correct.
+        let mut pair = Pair { failures: pair.failures.saturating_add(1), last: now, ..pair };
+        // The user's passcode may have changed since this one was correct.
         self.correct.remove(&attempt.passcode);
         self.wrong.insert(attempt.passcode, ());
         if kind != AttemptKind::Repeated {
@@ -302,7 +309,7 @@ impl Throttle {
         self.pairs.insert(attempt.pair, pair);
     }
 
-    /// Returns the most that one name adds to the counter of its address.
+    /// Returns the most that one name may add to the counter of its address.
     fn guesses_per_name_max(&self) -> u32 {
         self.free.max(1).saturating_mul(PER_NAME_FACTOR)
     }
@@ -310,7 +317,7 @@ impl Throttle {
     fn undo_guess(&mut self, attempt: Attempt) {
         let Some(pair) = self.pairs.peek_mut(&attempt.pair) else { return };
         pair.guesses = pair.guesses.saturating_sub(1);
-        if pair.guesses == 0 && pair.refusals == 0 {
+        if pair.guesses == 0 && pair.failures == 0 {
             self.pairs.remove(&attempt.pair);
         }
     }
@@ -318,7 +325,7 @@ impl Throttle {
 
 impl Pair {
     fn new(now: Instant) -> Pair {
-        Pair { guesses: 0, wrong: 0, refusals: 0, last: now, next_at: None }
+        Pair { guesses: 0, wrong: 0, failures: 0, last: now, next_at: None }
     }
 }
 
@@ -327,7 +334,7 @@ impl Count {
         Count { count: 0, last: now, next_at: None }
     }
 
-    /// Returns the current count; zero if it has expired.
+    /// Returns the count, or zero if it has expired at `now`.
     fn at(self, now: Instant) -> Count {
         if self.last + COUNTER_EXPIRY > now { self } else { Count::new(now) }
     }
@@ -338,7 +345,7 @@ fn add_failures<K: Hash + Eq>(counts: &mut LruMap<K, Count>, key: K, more: u32, 
     counts.insert(key, Count { count: old.count.saturating_add(more), last: now, ..old });
 }
 
-/// Returns the interval between a guess that follows `guesses` earlier guesses, and the next guess.
+/// Returns the interval from a guess to the next one. `guesses` is the number of guesses before it.
 fn interval(guesses: u32, free: u32, max: Duration) -> Duration {
     match guesses.checked_sub(free) {
         // The first guess is not delayed, even if `free` is 0.
@@ -347,12 +354,13 @@ fn interval(guesses: u32, free: u32, max: Duration) -> Duration {
     }
 }
 
-/// Returns the time at which the next slot opens if one is taken now; `None` if guesses are free.
+/// Returns the time at which the next slot opens if a guess takes a slot now. Returns `None` if guesses are free.
 fn next_slot(now: Instant, interval: Duration) -> Option<Instant> {
     (!interval.is_zero()).then(|| now + interval)
 }
 
-/// Returns whether a login that has waited for the slot `drawn_slot` may now take the slot that opens at `slot`.
+/// Returns whether a login may take the slot that opens at `slot` now. `drawn_slot` is the slot for which the login has
+/// waited.
 fn is_slot_open(slot: Instant, drawn_slot: Option<Instant>, now: Instant) -> bool {
     let opens_at = if drawn_slot == Some(slot) { slot } else { slot + DRAW_WINDOW };
     now >= opens_at
@@ -369,7 +377,7 @@ fn decrement<K: Hash + Eq>(counts: &mut HashMap<K, u32>, key: K) -> bool {
     is_last
 }
 
-/// Returns the network that counts as one address.
+/// Returns the network that counts as one address: the /64 network of an IPv6 address, or the IPv4 address itself.
 pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) if !address.is_loopback() => {

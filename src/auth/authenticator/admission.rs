@@ -12,13 +12,13 @@ use std::time::Duration;
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
-/// Maximum number of logins of one address that are checked at the same time. The throttle counts a wrong passcode for
-/// its address only when the check is complete, so this limits the guesses that it has not counted yet.
+/// Maximum number of concurrent checks of logins of one address. The throttle counts a wrong passcode for its address
+/// only when the check is complete. This limit bounds the guesses that the throttle has not counted yet.
 pub(super) const CHECKS_PER_ADDRESS: usize = 256;
-/// Maximum time that a login waits for a slot. If the slot opens later, the login fails after this time.
+/// Maximum time that a login waits for a slot. If no slot opens in this time, the login fails at its end.
 const WAIT_MAX: Duration = Duration::from_secs(15);
 
-/// A login that may be checked. If it is dropped before it is settled, it is not counted.
+/// A login that may be checked. If it is dropped before it is settled, the throttle counts no wrong passcode.
 pub(super) struct AdmittedLogin<'a> {
     throttle: &'a Mutex<Throttle>,
     /// `None` for a login without a passcode, which cannot be a guess.
@@ -28,7 +28,7 @@ pub(super) struct AdmittedLogin<'a> {
 }
 
 impl AdmittedLogin<'_> {
-    /// Counts the result. For a wrong passcode, returns the time before which the refusal must not be sent.
+    /// Counts the result. For a wrong passcode, returns the earliest time for the answer.
     pub(super) fn settle(mut self, outcome: Outcome) -> Option<Instant> {
         let ticket = self.ticket.take()?;
         self.throttle.lock().settle(&ticket, outcome, Instant::now());
@@ -45,11 +45,11 @@ impl Drop for AdmittedLogin<'_> {
 }
 
 impl Shared {
-    /// Waits until the login may be checked. A login without a passcode cannot be a guess and does not wait. While a
-    /// login waits it holds no permit, and it is abandoned when its last client disconnects.
+    /// Waits until the login may be checked. A login without a passcode is not a guess and does not wait. A waiting
+    /// login holds no permit. The wait ends when the last client of the login disconnects.
     ///
     /// # Errors
-    /// The login must not be checked; the value is its result.
+    /// The login must not be checked. The error is its result.
     pub(super) async fn admit(
         &self,
         credentials: &Credentials,
@@ -108,7 +108,7 @@ impl Shared {
         }
     }
 
-    /// Takes one of the `auth-waiting-max` permits, if one is free.
+    /// Takes one of the `auth-waiting-max` permits, without waiting for one.
     fn permit(&self) -> Result<SemaphorePermit<'_>, Checked> {
         self.permits.try_acquire().map_err(|_| Checked::TooManyLogins)
     }

@@ -1,18 +1,18 @@
-//! The results of logins, and the texts for the client and for the log.
+//! The results of logins, with the texts for the client and for the log.
 
 use crate::auth::credentials::Credentials;
 use crate::auth::login_error::{Cause, LoginError};
 use crate::auth::principal::Principal;
 
-/// The result of a login.
+/// The result of a login, for its client.
 pub(super) type LoginResult = Result<Principal, LoginError>;
 
-/// The result of a check. The reasons are for the log.
+/// The result of a check. The texts are reasons for the log.
 pub(super) enum Checked {
     Known(Principal),
-    /// A source accepts the client, but with a name that `user-names` does not accept.
+    /// A source accepts the client, but `user-names` does not allow its name.
     BadName(String),
-    Refused(String),
+    Rejected(String),
     /// No source knows the client.
     Unknown,
     /// The source with this name could not check the login.
@@ -20,30 +20,30 @@ pub(super) enum Checked {
     Throttled(&'static str),
     /// `auth-waiting-max` logins are being checked already.
     TooManyLogins,
-    /// All clients that waited for the answer have disconnected.
+    /// All clients of the login have disconnected.
     Abandoned,
 }
 
-const REFUSED: &str = "login failed";
+const FAILED: &str = "login failed";
 const NOT_CHECKED: &str = "login not checked";
 
 fn too_many_logins() -> LoginError {
     LoginError {
         summary: NOT_CHECKED,
-        detail: "Too many logins are being checked (limit auth-waiting-max); try again later.".to_owned(),
+        detail: "Too many logins are being checked (limit auth-waiting-max). Try again later.".to_owned(),
         reason: "too many logins are being checked".to_owned(),
         cause: Cause::Busy,
         limit: Some("auth-waiting-max"),
     }
 }
 
-/// Returns the refusal of a large login that does not fit into the budget.
+/// Returns the error of a login that does not fit into the budget for logins in progress.
 pub(super) fn out_of_memory() -> LoginError {
     LoginError {
         summary: NOT_CHECKED,
         detail:
-            "The memory for unauthenticated clients (a part of memory-bytes-max) is full, and this login is \
-                 longer than 1 KiB. Try again later, use a shorter login or token, or raise memory-bytes-max."
+            "The login has more than 1 KiB, and the memory for unauthenticated clients is full. Try again \
+                 later, use a shorter login or token, or raise memory-bytes-max."
                 .to_owned(),
         reason: "the memory for logins in progress is full (memory-bytes-max)".to_owned(),
         cause: Cause::Busy,
@@ -53,27 +53,27 @@ pub(super) fn out_of_memory() -> LoginError {
 
 pub(super) fn not_checked(reason: String, cause: Cause) -> LoginError {
     let detail = match cause {
-        Cause::Busy => "Too many logins failed; try again later.",
-        _ => "The login cannot be checked now; try again later.",
+        Cause::Busy => "Too many logins failed. Try again later.",
+        _ => "The broker cannot check the login now. Try again later.",
     };
     LoginError { summary: NOT_CHECKED, detail: detail.to_owned(), reason, cause, limit: None }
 }
 
 pub(super) fn client_left() -> LoginError {
     LoginError {
-        detail: "Too many logins failed, so this login is delayed, but the client closed its side of the \
-                 connection. Keep the connection open until the answer arrives, or try again later."
+        detail: "The client closed its side of the connection before the broker answered. The answer was \
+                 delayed because too many logins failed. Keep the connection open until the answer arrives."
             .to_owned(),
         ..not_checked("the client disconnected while its login was delayed".to_owned(), Cause::Busy)
     }
 }
 
-pub(super) fn refused(detail: String, reason: String) -> LoginError {
-    LoginError { summary: REFUSED, detail, reason, cause: Cause::Credentials, limit: None }
+pub(super) fn failed(detail: String, reason: String) -> LoginError {
+    LoginError { summary: FAILED, detail, reason, cause: Cause::Credentials, limit: None }
 }
 
-/// Returns the answer to a client. The text of a refusal depends only on the credentials that the client sent, not on
-/// which users exist. Only a client with correct credentials learns that its name is not accepted.
+/// Returns the answer to a client. The text of a failure depends only on the credentials, not on which users exist.
+/// Only a client with correct credentials learns that `user-names` does not allow its name.
 pub(super) fn result_for_client(credentials: &Credentials, checked: Checked) -> LoginResult {
     let reason = match checked {
         Checked::Known(principal) => return Ok(principal),
@@ -83,20 +83,20 @@ pub(super) fn result_for_client(credentials: &Credentials, checked: Checked) -> 
         Checked::Abandoned => return Err(client_left()),
         Checked::BadName(reason) => {
             let detail =
-                "The user name is not accepted (user-names); the log of the broker contains the reason.";
-            return Err(refused(detail.to_owned(), reason));
+                "The user name is not allowed (option user-names). The log of the broker has the reason.";
+            return Err(failed(detail.to_owned(), reason));
         }
-        Checked::Refused(reason) => reason,
+        Checked::Rejected(reason) => reason,
         Checked::Unknown if credentials.is_empty() => "no credentials".to_owned(),
         Checked::Unknown => "unknown to all sources of users".to_owned(),
     };
     let detail = match (credentials.token(), credentials.login()) {
-        (Some(_), _) => "The token is not accepted; get a new one.",
+        (Some(_), _) => "The token is not accepted. Get a new one.",
         (None, Some(_)) => "The login or the passcode is wrong.",
         (None, None) => {
-            "This broker requires authentication: send the headers login and passcode with CONNECT, or \
+            "This broker requires authentication. Send CONNECT with the headers login and passcode, or with \
              a token."
         }
     };
-    Err(refused(detail.to_owned(), reason))
+    Err(failed(detail.to_owned(), reason))
 }

@@ -1,4 +1,4 @@
-//! Logins in progress.
+//! Logins in progress, which equal logins join.
 
 use super::login_result::LoginResult;
 use crate::auth::keyed_digest::Digest;
@@ -17,17 +17,18 @@ pub(super) type ProgressReceiver = watch::Receiver<Progress>;
 /// The progress of a login.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Progress {
-    /// Whether the throttle delays the check, or would delay a refusal. This is known before the check begins.
+    /// Whether the throttle delays the check, or would delay the answer to a wrong passcode. The value is known before
+    /// the check begins.
     pub(super) is_delayed: bool,
     pub(super) result: Option<LoginResult>,
 }
 
-/// A login in progress, which equal logins join. Dropping it removes it from the map of logins in progress.
+/// A login in progress. Dropping it removes it from the map of logins in progress.
 pub(super) struct Pending {
     in_progress: Arc<LoginsInProgress>,
     digest: Digest,
     progress: watch::Sender<Progress>,
-    /// Whether this login was removed from the map, so that the next equal login starts a new check.
+    /// Whether this login was removed from the map. The next equal login then starts a new check.
     is_withdrawn: bool,
 }
 
@@ -40,7 +41,8 @@ impl Pending {
         Pending { in_progress, digest, progress, is_withdrawn: false }
     }
 
-    /// Notifies the waiting clients whether the throttle delays the check or would delay a refusal.
+    /// Notifies the waiting clients whether the throttle delays the check, or would delay the answer to a wrong
+    /// passcode.
     pub(super) fn set_delayed(&self, is_delayed: bool) {
         self.progress.send_if_modified(|progress| {
             let is_modified = progress.is_delayed != is_delayed;
@@ -49,7 +51,7 @@ impl Pending {
         });
     }
 
-    /// Completes when all clients have left. The login is then withdrawn and must not be checked.
+    /// Completes when all clients have disconnected. The login is then withdrawn and must not be checked.
     pub(super) async fn abandoned(&mut self) {
         loop {
             self.progress.closed().await;
@@ -59,9 +61,9 @@ impl Pending {
         }
     }
 
-    /// Delays a refusal until `answer_at`. The login stays in progress even if its clients have disconnected, so that a
-    /// client that repeats the login does not cause another check before that time. If more than `kept_max` logins are
-    /// in progress, a login whose clients have disconnected is removed instead.
+    /// Waits until `answer_at` with the answer to a wrong passcode. The login stays in progress even if its clients
+    /// disconnect. A client that repeats the login then does not cause another check before that time. If more than
+    /// `kept_max` logins are in progress, a login without clients is removed instead.
     pub(super) async fn delay_until(&mut self, answer_at: Instant, kept_max: usize) {
         tokio::select! {
             () = sleep_until(answer_at) => return,
@@ -83,7 +85,7 @@ impl Pending {
     /// whether the login was removed.
     fn withdraw(&mut self, kept_max: usize) -> bool {
         let mut in_progress = self.in_progress.lock();
-        // Clients join under the same lock, so none can join between this check and the removal.
+        // Clients join under the same lock. No client can therefore join between this check and the removal.
         if self.progress.receiver_count() == 0 && in_progress.len() > kept_max {
             in_progress.remove(&self.digest);
             self.is_withdrawn = true;

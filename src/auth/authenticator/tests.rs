@@ -104,7 +104,7 @@ fn bearer(token: &str) -> Credentials {
 }
 
 /// Returns the milliseconds until the answer, and whether the login was accepted. The time is rounded down to a
-/// multiple of 250 ms, because the random delay for a slot is shorter than that.
+/// multiple of 250 ms. The random delay for a slot is shorter than that.
 async fn took(authenticator: &Authenticator, credentials: Credentials) -> (u128, bool) {
     let start = Instant::now();
     let result = authenticator.authenticate(credentials).await;
@@ -119,7 +119,7 @@ async fn settle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn logins_over_auth_waiting_max_are_refused() {
+async fn logins_over_auth_waiting_max_fail() {
     let gate = Gate::new(0);
     let authenticator = Authenticator::with_sources(options(5), vec![gate.clone()]);
     let mut tasks = JoinSet::new();
@@ -134,9 +134,9 @@ async fn logins_over_auth_waiting_max_are_refused() {
         let result = tasks.join_next().await.expect("a task").expect("no panic");
         let refused = result.expect_err("5 logins are in flight");
         assert_eq!((refused.summary, refused.limit), ("login not checked", Some("auth-waiting-max")));
-        assert!(refused.detail.ends_with("try again later."), "{}", refused.detail);
+        assert!(refused.detail.ends_with("Try again later."), "{}", refused.detail);
     }
-    assert_eq!(start.elapsed(), Duration::ZERO, "they are refused at once");
+    assert_eq!(start.elapsed(), Duration::ZERO, "they fail at once");
     gate.open.add_permits(6);
     assert!(tasks.join_all().await.iter().all(Result::is_ok), "the waiting logins are checked");
     assert!(
@@ -153,7 +153,7 @@ async fn auth_timeout_applies_unless_the_source_has_its_own_queue() {
         authenticator.authenticate(credentials("a", "sesame")).await.expect_err("the gate is closed");
     assert_eq!(start.elapsed(), Duration::from_secs(10));
     assert_eq!((refused.summary, &*refused.reason), ("login not checked", "gate: timed out (auth-timeout)"));
-    assert!(refused.detail.ends_with("try again later."));
+    assert!(refused.detail.ends_with("Try again later."));
     assert_eq!(authenticator.shared.permits.available_permits(), 10);
     let gate = Arc::new(Gate { is_timed: false, ..Gate::of(0) });
     let authenticator = Authenticator::with_sources(options(10), vec![gate.clone()]);
@@ -257,7 +257,7 @@ async fn login_being_checked_is_answered_after_its_client_stopped_sending() {
     assert!(login.await.is_ok());
 }
 
-/// A storm of correct logins from one address waits only for the source.
+/// Many correct logins from one address wait only for the source.
 #[tokio::test(start_paused = true)]
 async fn correct_logins_in_a_storm_from_one_address_are_not_delayed() {
     let gate = Gate::new(0);
@@ -280,7 +280,7 @@ async fn correct_logins_in_a_storm_from_one_address_are_not_delayed() {
 #[tokio::test(start_paused = true)]
 async fn user_names_from_a_source_must_be_valid() {
     let bad = "gate: the user name \"bob \" has the character U+0020; expected a name that the PRECIS \
-               profile UsernameCasePreserved allows (no spaces, no invisible characters). To accept every name, set \
+               profile UsernameCasePreserved allows: no spaces, no invisible characters. To accept every name, set \
                user-names = any";
     let authenticator = Authenticator::with_sources(options(10), vec![Gate::new(1000)]);
     let refused =
@@ -311,7 +311,7 @@ async fn user_names_from_a_source_must_be_valid() {
 async fn client_gets_a_general_reason_and_the_log_gets_the_exact_one() {
     let authenticator = Authenticator::with_sources(options(10), vec![Gate::new(1000)]);
     let login = "The login or the passcode is wrong.";
-    let token = "The token is not accepted; get a new one.";
+    let token = "The token is not accepted. Get a new one.";
     let both = Credentials { login: Some("a".to_owned()), ..bearer("bad") };
     for (credentials, summary, detail, reason) in [
         (credentials("a", "x"), "login failed", login, "gate: wrong passcode"),
@@ -319,7 +319,7 @@ async fn client_gets_a_general_reason_and_the_log_gets_the_exact_one() {
         (bearer("bad"), "login failed", token, "unknown to all sources of users"),
         (both, "login failed", token, "gate: wrong passcode"),
         (Credentials::default(), "login failed", "send the headers login and passcode", "no credentials"),
-        (credentials("a", "down"), "login not checked", "try again later.", "gate: it is down"),
+        (credentials("a", "down"), "login not checked", "Try again later.", "gate: it is down"),
     ] {
         let refused = authenticator.authenticate(credentials).await.expect_err(reason);
         assert_eq!((refused.summary, &*refused.reason, refused.limit), (summary, reason, None));
@@ -398,7 +398,7 @@ async fn client_cannot_tell_a_wrong_passcode_from_an_unknown_name() {
     assert_eq!(authenticator.reload().await, Ok(()));
 }
 
-/// Length of about the largest login that fits into a frame before CONNECTED, in bytes.
+/// Approximate length of the largest login that fits into a CONNECT frame, in bytes.
 const LONG_BYTES: usize = 27_000;
 
 /// Returns a login of `bytes` bytes with a wrong passcode.
@@ -439,7 +439,7 @@ async fn logins_are_charged_until_they_are_checked_and_not_during_the_delay() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn long_logins_over_the_memory_limit_are_refused_and_short_ones_are_not() {
+async fn long_logins_over_the_memory_limit_fail_and_short_ones_do_not() {
     let (gate, budget) = (Gate::new(0), Budget::new(10 * LONG_BYTES));
     let authenticator =
         Authenticator::with_sources(options(5000), vec![gate.clone()]).with_budget(budget.clone());

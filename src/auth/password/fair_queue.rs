@@ -1,16 +1,17 @@
-//! A queue that serves clients round robin, regardless of how much one of them enqueues.
+//! A queue that serves its clients round robin.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
-/// The client that enqueues an item: its address, or `None` if that is unknown.
+/// The address of the client that enqueues an item. `None` if the address is unknown.
 pub(crate) type ClientKey = Option<IpAddr>;
 
-/// A queue per client, served round robin: one item of the first client, then one of the next. A flood of items from
-/// one address delays only that address; an item of another client waits for one of them, not for all.
+/// One queue for each client. The queues are served round robin: one item of the first client, then one of the next. If
+/// one address enqueues many items, they delay only that address. An item of another client waits for only one of them.
 #[derive(Debug)]
 pub(crate) struct FairQueue<T> {
     queues: HashMap<ClientKey, VecDeque<T>>,
+    /// The clients that have waiting items, in the order in which they are served.
     order: VecDeque<ClientKey>,
     waiting: usize,
 }
@@ -22,7 +23,7 @@ impl<T> Default for FairQueue<T> {
 }
 
 impl<T> FairQueue<T> {
-    /// Returns the number of all waiting items.
+    /// Returns the number of waiting items of all clients.
     pub(crate) fn len(&self) -> usize {
         self.waiting
     }
@@ -37,7 +38,7 @@ impl<T> FairQueue<T> {
         self.waiting += 1;
     }
 
-    /// Removes the next item of the client that is next in round-robin order.
+    /// Removes and returns the first item of the client that is next in round-robin order.
     pub(crate) fn pop(&mut self) -> Option<T> {
         let client = self.order.pop_front()?;
         let queue = self.queues.get_mut(&client)?;

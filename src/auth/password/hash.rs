@@ -1,11 +1,11 @@
-//! Stored passcodes: argon2id hashes.
+//! The form in which a users file stores passcodes: argon2id hashes.
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Block, Params, PasswordHasher, Version};
 use std::fmt;
 use subtle::ConstantTimeEq;
 
-/// Limits on the cost of a hash, so that no line of a users file can stall the broker.
+/// Limits on the cost of a hash. Without them, one line of a users file could stall the broker.
 const MEMORY_KIB_MAX: u32 = 1 << 20;
 const PASSES_MAX: u32 = 64;
 const LANES_MAX: u32 = 16;
@@ -21,10 +21,10 @@ pub(crate) struct Hash {
     output: Box<[u8]>,
 }
 
-/// Memory for computing a hash, reused for the next hash.
+/// Memory for computing a hash. It is reused for the next hash.
 pub(crate) type Memory = Vec<Block>;
 
-/// The error of a hash that cannot be computed: there is not enough memory, or no randomness.
+/// The error of a hash that cannot be computed, because memory or randomness is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HashError;
 
@@ -32,7 +32,7 @@ impl Hash {
     /// Parses a hash of the form `$argon2id$v=19$m=19456,t=2,p=1$SALT$OUTPUT`.
     ///
     /// # Errors
-    /// The hash is invalid, or it costs too much. The text says what was expected. It never repeats the hash, which is
+    /// The hash is invalid, or it costs too much. The text says what was expected. It never contains the hash, which is
     /// a secret.
     pub(crate) fn parse(text: &str) -> Result<Hash, String> {
         const FORM: &str = "expected an argon2id hash ($argon2id$v=19$m=…,t=…,p=…$…$…) from stompbox passwd";
@@ -63,8 +63,8 @@ impl Hash {
         Hash::parse(&made.to_string()).map_err(|_| HashError)
     }
 
-    /// Creates a hash that no passcode matches. Checking it costs as much as checking `model` or, without `model`, a
-    /// hash from [`Hash::make`].
+    /// Creates a hash that no passcode matches. Checking it costs as much as checking `model`. Without `model`, it
+    /// costs as much as checking a hash from [`Hash::make`].
     pub(crate) fn dummy(model: Option<&Hash>) -> Result<Hash, HashError> {
         let params = model.map_or(Params::DEFAULT, |model| model.params.clone());
         let (salt_bytes, output_bytes) =
@@ -74,7 +74,8 @@ impl Hash {
         Ok(Hash { text: "dummy".into(), params, salt: salt.into(), output: output.into() })
     }
 
-    /// Returns whether this is the hash of `passcode`. Slow by design.
+    /// Returns whether this is the hash of `passcode`. Slow by design. To check a login, call [`Verifier::verify`],
+    /// which calls this function on a hashing thread.
     pub(crate) fn matches(&self, passcode: &str, memory: &mut Memory) -> Result<bool, HashError> {
         let blocks = self.params.block_count();
         memory.try_reserve_exact(blocks.saturating_sub(memory.len())).map_err(|_| HashError)?;
@@ -92,7 +93,7 @@ impl Hash {
         &self.text
     }
 
-    /// Returns the cost: memory in KiB, passes, lanes.
+    /// Returns the cost: the memory in KiB, the number of passes and the number of lanes.
     pub(crate) fn cost(&self) -> (u32, u32, u32) {
         (self.params.m_cost(), self.params.t_cost(), self.params.p_cost())
     }

@@ -1,4 +1,4 @@
-//! A pool of threads that hash passcodes, so that threads that run connections never do.
+//! A pool of threads that hash passcodes. The threads that run connections never hash.
 
 use super::fair_queue::{ClientKey, FairQueue};
 use super::hash::Memory;
@@ -11,13 +11,13 @@ use tracing::{debug, error};
 /// Amount by which the nice value of hashing threads exceeds that of the threads that run connections.
 const NICE_INCREMENT: i32 = 10;
 
-/// A thread pool with one queue, which serves addresses round robin. A thread is started when a job needs it. Dropping
-/// the pool ends the threads and drops the waiting jobs.
+/// A thread pool with a queue that serves client addresses round robin. The pool starts a thread when a job needs it.
+/// Dropping the pool ends the threads and drops the waiting jobs.
 pub(crate) struct HashPool {
     shared: Arc<Shared>,
 }
 
-/// A hashing job. It receives the thread's memory for hashing.
+/// A hashing job. Its argument is the memory of the thread for hashing.
 pub(crate) type Job = Box<dyn FnOnce(&mut Memory) + Send>;
 
 struct Shared {
@@ -35,14 +35,14 @@ struct State {
     is_closed: bool,
 }
 
-/// Returns the number of cores that this process may use; 1 if it is unknown.
+/// Returns the number of cores that this process may use. Returns 1 if the number is unknown.
 pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 impl HashPool {
-    /// Creates a pool of at most `threads` threads (0: one less than the number of cores, but at least one) and a queue
-    /// of at most `waiting_max` jobs.
+    /// Creates a pool of at most `threads` threads and a queue of at most `waiting_max` jobs. 0 threads means one
+    /// thread less than the number of cores, but at least one thread.
     pub(crate) fn new(threads: usize, waiting_max: usize) -> HashPool {
         let threads_max = if threads == 0 { cores().saturating_sub(1).max(1) } else { threads };
         let state = Mutex::new(State::default());
@@ -52,7 +52,7 @@ impl HashPool {
     /// Adds a job at the end of the queue of `client`.
     ///
     /// # Errors
-    /// Too many jobs are waiting, or no thread can be started. The text is for the log.
+    /// Too many jobs are waiting, or the system cannot start a thread. The text is for the log.
     pub(crate) fn submit(&self, client: ClientKey, job: Job) -> Result<(), &'static str> {
         let mut state = self.shared.state.lock();
         if state.queue.len() >= self.shared.waiting_max {
@@ -112,7 +112,7 @@ impl Shared {
         let mut state = self.state.lock();
         while !state.is_closed {
             let Some(job) = state.queue.pop() else {
-                // Free the memory, several megabytes, while there are no jobs.
+                // Free the memory while no job waits: it is several megabytes.
                 memory = Memory::new();
                 state.idle += 1;
                 self.work.wait(&mut state);
@@ -128,7 +128,7 @@ impl Shared {
     }
 }
 
-/// Gives this thread a lower priority than the other threads of the process, on systems with a priority per thread.
+/// Gives this thread a lower priority than the other threads of the process. Only Linux has a priority for each thread.
 fn lower_priority() {
     #[cfg(target_os = "linux")]
     {
@@ -143,7 +143,7 @@ fn lower_priority() {
     #[cfg(not(target_os = "linux"))]
     debug!(
         NICE = NICE_INCREMENT,
-        "this system does not support a priority for each thread; hashing threads keep theirs"
+        "cannot lower the priority of hashing threads: only Linux has a priority for each thread"
     );
 }
 

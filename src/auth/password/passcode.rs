@@ -1,10 +1,10 @@
-//! Passcodes in the configuration.
+//! Passcodes in the configuration, and their comparison in constant time.
 
 use std::fmt;
 use subtle::{Choice, ConstantTimeEq};
 
-/// A passcode. `Debug` does not show it, and comparing it takes the same time wherever the first difference is and
-/// however long the passcode is.
+/// A passcode. `Debug` does not show it. A comparison always takes the same time: it depends neither on the first
+/// difference nor on the length.
 #[derive(Clone)]
 pub struct Passcode {
     bytes: [u8; Passcode::BYTES_MAX],
@@ -15,7 +15,7 @@ impl Passcode {
     /// Maximum length of a passcode, in bytes.
     pub const BYTES_MAX: usize = 256;
 
-    /// Creates a passcode; returns `None` if `text` is longer than [`Passcode::BYTES_MAX`].
+    /// Creates a passcode. Returns `None` if `text` is longer than [`Passcode::BYTES_MAX`].
     pub fn new(text: &str) -> Option<Passcode> {
         (text.len() <= Passcode::BYTES_MAX).then(|| Passcode::padded(text))
     }
@@ -26,14 +26,14 @@ impl Passcode {
         self.ct_matches(presented).into()
     }
 
-    /// Returns whether `presented` is this passcode, as a [`Choice`] for use in a longer constant-time computation.
+    /// Returns whether `presented` is this passcode. The [`Choice`] can be used in a longer constant-time computation.
     pub(crate) fn ct_matches(&self, presented: &str) -> Choice {
         let presented = Passcode::padded(presented);
         self.bytes.ct_eq(&presented.bytes) & self.len.ct_eq(&presented.len)
     }
 
-    /// Pads a text to the fixed size. Arrays of one size are compared, so that the time does not reveal the length of
-    /// the passcode. A text that is too long is cut; it still differs by its length.
+    /// Pads a text to the fixed size. All comparisons are of arrays of this size, so that their time does not reveal
+    /// the length of a passcode. A text that is too long is cut. It still differs by its stored length.
     fn padded(text: &str) -> Passcode {
         let mut bytes = [0; Passcode::BYTES_MAX];
         let taken = text.len().min(Passcode::BYTES_MAX);

@@ -1,4 +1,4 @@
-//! Verifies passcodes against hashes.
+//! Checks passcodes of logins against hashes, on hashing threads and with a cache of successes.
 
 use super::fair_queue::ClientKey;
 use super::hash::{Hash, HashError, Memory};
@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 const ABORTED: &str = "the check was aborted";
 
-/// Verifies passcodes on hashing threads, without blocking the calling thread.
+/// Checks passcodes against hashes on hashing threads, without blocking the calling thread.
 ///
 /// ```text
 ///  verify ──► cached success? ──────────────────────────────────────────► yes
@@ -22,20 +22,20 @@ const ABORTED: &str = "the check was aborted";
 ///               ├─► equal check in progress? wait for its result ────────┐
 ///               └─► queue of the hash pool ──► hash ──► cache a success ──┴► yes, no
 /// ```
-/// A check in the queue is completed even if its client has given up. When the client tries again, the result is
-/// cached. A storm of clients that give up before their check is complete therefore comes to an end.
+/// A check in the queue is completed even if its client has disconnected. When the client tries again, its success is
+/// cached. Without this, many clients with a short time limit could repeat their logins forever.
 pub(crate) struct Verifier {
     key: Key,
     matches: Arc<Matches>,
     pool: Arc<HashPool>,
-    /// The successes, by the digest of name, passcode and hash: another hash is another key.
+    /// The successes, by the digest of name, passcode and hash. The digest changes with the hash of the user.
     successes: Cache<Digest, ()>,
 }
 
-/// The function that checks a passcode. Tests replace it with one that is slow on demand.
+/// The function that checks a passcode. Tests replace it with a function that waits for the test.
 type Matches = dyn Fn(&Hash, &str, &mut Memory) -> Result<bool, HashError> + Send + Sync;
 
-/// The result of a check that is not cached.
+/// The results of checks that are not cached.
 #[derive(Clone, Copy, Debug)]
 enum CheckError {
     WrongPasscode,
@@ -62,7 +62,7 @@ impl Verifier {
         Verifier { key: Key::random(), matches, pool, successes: successes.build() }
     }
 
-    /// Returns whether `hash` is the hash of `passcode`. `name` only distinguishes users in the cache.
+    /// Returns whether `hash` is the hash of `passcode`. `name` is only a part of the key in the cache.
     ///
     /// # Errors
     /// The passcode cannot be checked now. The text is for the log.
@@ -79,10 +79,10 @@ impl Verifier {
         }
         let check = self.check(client, passcode, hash);
         let successes = self.successes.clone();
-        // A task of its own, so that the check continues when this future is dropped.
+        // The check runs in its own task, so that it continues when this future is dropped.
         let checked = tokio::spawn(async move {
             successes.try_get_with(digest, check).await?;
-            // Evicts at once. The cache would otherwise exceed its limit for a while.
+            // Evict at once. Otherwise the cache would exceed its limit for a while.
             successes.run_pending_tasks().await;
             Ok(())
         });
@@ -111,11 +111,11 @@ impl Verifier {
                 let result = catch_unwind(AssertUnwindSafe(matches)).unwrap_or(Err(HashError));
                 // Wipe the passcode from memory before the result is published.
                 drop(passcode);
-                // Nothing waits for the result if the runtime has stopped.
+                // If the runtime has stopped, no task waits for the result.
                 let _ = sender.send(result);
             };
             pool.submit(client, Box::new(job)).map_err(CheckError::Unavailable)?;
-            // The pool ends with the verifier, even while this check waits.
+            // Drop the pool before the wait, so that dropping the verifier ends the pool even while this check waits.
             drop(pool);
             match receiver.await {
                 Ok(Ok(true)) => Ok(()),

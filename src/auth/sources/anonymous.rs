@@ -4,8 +4,8 @@ use crate::auth::credentials::Credentials;
 use crate::auth::principal::Principal;
 use crate::auth::source::{Check, Decision, Source};
 
-/// Accepts clients that send no credentials. If no other source is configured, accepts every client as anonymous and
-/// ignores its login, because no source can check it.
+/// Accepts clients that send no credentials. If no other source is configured, accepts every client as anonymous. It
+/// then ignores logins, because no source can check them.
 #[derive(Debug)]
 pub(crate) struct Anonymous {
     /// Whether no other source is configured.

@@ -1,4 +1,4 @@
-//! Users authenticated by TLS client certificates.
+//! Authentication by TLS client certificates.
 
 use crate::auth::credentials::{Certificate, Credentials};
 use crate::auth::name;
@@ -26,7 +26,7 @@ pub struct Options {
     pub name_source: NameSource,
 }
 
-/// A source that accepts client certificates. It relies on TLS having verified them.
+/// A source that accepts client certificates. TLS has verified them before.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Certificates {
     options: Options,

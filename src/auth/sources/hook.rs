@@ -1,11 +1,11 @@
-//! Users known to an external HTTP service (the hook).
+//! Authentication by an external HTTP service, the hook.
 //!
 //! ```text
-//!  POST {"login": …, "passcode": …, "token": …, "address": …}     only the members that are known
-//!  200 {"name": "alice", "roles": […], "claims": {…}, "expires": 1790000000}     accepted; only the name is required
-//!  200 {"name": null}, 401, 403                                   refused
-//!  204, 404                                                       unknown: the next source is tried
-//!  any other response, or a timeout                               unavailable: the login is not accepted
+//!  POST {"login": …, "passcode": …, "token": …, "address": …}     unknown members are left out
+//!  200 {"name": "alice", "roles": […], "claims": {…}, "expires": 1790000000}     accepted, only the name is required
+//!  200 {"name": null}, 401, 403                                   rejected, no other source is tried
+//!  204, 404                                                       unknown user, the next source is tried
+//!  any other response, or a timeout                               unavailable, the login fails
 //! ```
 
 mod cache;
@@ -85,7 +85,7 @@ impl Source for Hook {
     }
 }
 
-/// All data that a request contains. Equal requests get the same response, so a response can be cached.
+/// All data in a request to the service. The cache assumes that equal requests get the same response.
 #[derive(Hash)]
 struct HookRequest<'a> {
     login: Option<(&'a str, &'a str)>,
@@ -94,7 +94,7 @@ struct HookRequest<'a> {
 }
 
 impl<'a> HookRequest<'a> {
-    /// Returns the request for these credentials; `None` if they have neither a login nor a token.
+    /// Returns the request for these credentials. Returns `None` if they contain no login and no token.
     fn of(credentials: &'a Credentials) -> Option<HookRequest<'a>> {
         let (login, token) = (credentials.login(), credentials.token());
         let is_any = login.is_some() || token.is_some();
@@ -258,7 +258,7 @@ mod tests {
             (200, json!({"name": "x".repeat(257)}), "?the name has more than 256 bytes"),
             (200, json!({"name": "alice", "expires": "soon"}), "?expires is not a number"),
             (200, json!({"name": "alice", "claims": []}), "?claims is not an object"),
-            (200, json!({"name": "a", "roles": 7}), "?invalid roles: expected a list of strings or a string"),
+            (200, json!({"name": "a", "roles": 7}), "?invalid roles: expected a string or a list of strings"),
             (200, json!([]), "?the response is not a JSON object"),
             (201, json!({"name": "alice"}), "?the response has status 201"),
             (204, json!(null), "-"),

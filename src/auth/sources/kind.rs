@@ -3,25 +3,25 @@
 /// A kind of source of users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceKind {
-    /// A header set by a trusted proxy.
+    /// A header that a trusted proxy sets.
     Proxy,
     /// A TLS client certificate.
     Certificate,
     /// A signed token (JWT).
     Token,
-    /// A users file.
+    /// A file with user names and hashed passcodes.
     UsersFile,
     /// The list of users in the configuration.
     User,
     /// An external HTTP service.
     Hook,
-    /// Anonymous clients.
+    /// Clients without credentials.
     Anonymous,
 }
 
 impl SourceKind {
-    /// All kinds, in the default order: first credentials that a proxy or TLS has verified, then signed tokens, then
-    /// users that are stored locally, then a request to another service, and last anonymous clients.
+    /// All kinds, in the default order. First come credentials that a proxy or TLS has verified, then signed tokens,
+    /// then locally stored users. Then come requests to another service, and last anonymous clients.
     pub const ALL: [SourceKind; 7] = [
         SourceKind::Proxy,
         SourceKind::Certificate,

@@ -1,4 +1,4 @@
-//! All kinds of sources, and the order in which they are tried.
+//! The sources of users, in the order in which the authenticator tries them.
 
 pub(crate) mod anonymous;
 pub(crate) mod certificate;
@@ -25,15 +25,15 @@ use super::password::verifier::Verifier;
 use super::source::Source;
 use std::sync::Arc;
 
-/// Returns the configured sources in the order of `auth-order`. Kinds that this option does not list come last.
+/// Returns the configured sources in the order of `auth-order`. Sources that `auth-order` does not list come last.
 ///
 /// # Errors
-/// A source cannot be created from its options.
+/// The options of a source are invalid.
 pub(super) fn sources(options: &Options) -> Result<Vec<Arc<dyn Source>>, String> {
     let client = Client::default();
     let left_out = SourceKind::ALL.into_iter().filter(|kind| !options.order.contains(kind));
     let order = options.order.iter().copied().chain(left_out);
-    // The anonymous source is created last, because it depends on whether there are others.
+    // Create the anonymous source last: it depends on whether other sources are configured.
     let (last, named): (Vec<SourceKind>, Vec<SourceKind>) =
         order.partition(|kind| *kind == SourceKind::Anonymous);
     let mut sources = Vec::new();

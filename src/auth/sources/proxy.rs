@@ -1,4 +1,4 @@
-//! Users authenticated by a trusted proxy.
+//! Authentication by a trusted proxy.
 
 use crate::auth::credentials::Credentials;
 use crate::auth::name;

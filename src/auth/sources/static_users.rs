@@ -1,4 +1,4 @@
-//! Users from a list in the configuration.
+//! Authentication with users from the configuration.
 
 use crate::auth::credentials::Credentials;
 use crate::auth::password::passcode::Passcode;
@@ -8,11 +8,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use subtle::Choice;
 
-/// The users in the list.
+/// A source with the users in the configuration.
 #[derive(Debug)]
 pub(crate) struct StaticUsers {
     passcodes: HashMap<Arc<str>, Passcode>,
-    /// Passcode that is compared for an unknown user, so that this takes as long as for a known one.
+    /// The passcode to compare for an unknown user. The check then takes as long as for a known user.
     dummy: Passcode,
 }
 
@@ -34,8 +34,8 @@ impl StaticUsers {
         }
     }
 
-    /// Returns the user, the passcode to compare, and whether it may match. For an unknown user this is the dummy
-    /// passcode, which may not match.
+    /// Returns the user, the passcode to compare, and whether the user exists. For an unknown user, the passcode is the
+    /// dummy.
     fn expected(&self, login: &str) -> (Option<&Arc<str>>, &Passcode, Choice) {
         match self.passcodes.get_key_value(login) {
             Some((name, passcode)) => (Some(name), passcode, Choice::from(1)),

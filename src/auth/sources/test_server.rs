@@ -25,9 +25,9 @@ pub(crate) struct ReceivedRequest {
 pub(crate) enum Reply {
     /// A status and a body.
     Respond(u16, String),
-    /// A redirect.
+    /// A redirect to this URL.
     Redirect(String),
-    /// No response, ever.
+    /// The server never responds.
     NoResponse,
 }
 
@@ -86,12 +86,12 @@ impl TestServer {
         format!("http://{}{path}", self.address)
     }
 
-    /// Returns the number of requests received.
+    /// Returns the number of requests that the server has received.
     pub(crate) fn requests(&self) -> usize {
         self.request_count.load(Ordering::SeqCst)
     }
 
-    /// Completes when a request has been received.
+    /// Completes when the server has received a request.
     pub(crate) async fn request_received(&self) {
         while self.requests() == 0 {
             tokio::task::yield_now().await;

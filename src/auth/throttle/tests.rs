@@ -13,7 +13,7 @@ struct Simulation {
     now: Instant,
 }
 
-/// Milliseconds until a login is checked, and until a refusal is answered.
+/// Milliseconds until a login is checked, and until the answer to a wrong passcode.
 #[derive(Debug, PartialEq, Eq)]
 struct Waits(u128, u128);
 
@@ -71,7 +71,7 @@ fn the_interval_between_guesses_doubles_and_is_forgotten() {
     let mut simulation = Simulation::new(5);
     let waits: Vec<_> = (0..14).map(|n| simulation.wrong("192.0.2.1", "alice", &format!("{n}"))).collect();
     assert_eq!(waits, [0, 0, 0, 0, 0, 250, 500, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000]);
-    // The last refusal was delayed by 15 s.
+    // The last answer was delayed by 15 s.
     simulation.now += COUNTER_EXPIRY - 16 * SECOND;
     assert_eq!(simulation.wrong("192.0.2.1", "alice", "14"), 15_000);
     simulation.now += COUNTER_EXPIRY;
@@ -80,7 +80,7 @@ fn the_interval_between_guesses_doubles_and_is_forgotten() {
     assert_eq!(
         [0, 1].map(|n| simulation.wrong("", "alice", &format!("{n}"))),
         [0, 500],
-        "the first refusal is not delayed"
+        "the first answer is not delayed"
     );
 }
 
@@ -130,18 +130,18 @@ fn a_login_remembered_as_correct_is_not_delayed_by_guesses_of_its_name() {
 }
 
 #[test]
-fn a_changed_passcode_is_refused_and_no_longer_remembered() {
+fn a_changed_passcode_fails_and_is_no_longer_remembered() {
     let mut simulation = Simulation::new(1);
     simulation.correct("192.0.2.1", "alice", "a");
     assert_eq!(simulation.wrong("192.0.2.1", "alice", "a"), 0);
     assert_eq!(simulation.throttle.correct.len(), 0);
-    assert_eq!(simulation.wrong("192.0.2.1", "alice", "a"), 250, "it delays its own refusals");
+    assert_eq!(simulation.wrong("192.0.2.1", "alice", "a"), 250, "it delays its own answers");
     assert_eq!(simulation.correct("192.0.2.1", "alice", "a"), 0, "the passcode is correct again");
     assert_eq!((simulation.throttle.correct.len(), simulation.throttle.wrong.len()), (1, 0));
 }
 
 #[test]
-fn a_stale_passcode_that_is_repeated_delays_its_own_refusals_only() {
+fn a_stale_passcode_that_is_repeated_delays_its_own_answers_only() {
     let mut simulation = Simulation::new(5);
     let waits: Vec<_> = (0..9).map(|_| simulation.wrong("192.0.2.1", "alice", "stale")).collect();
     assert_eq!(waits, [0, 0, 0, 0, 0, 250, 500, 1000, 2000]);
@@ -253,7 +253,7 @@ fn an_ipv6_network_of_one_customer_is_one_address() {
 fn attacked_name_stays_open_to_its_user() {
     let mut simulation = Simulation::new(5);
     simulation.correct("192.0.2.1", "alice", "a");
-    // A thousand addresses that guess in parallel, and try again at once when they have to wait.
+    // A thousand addresses guess in parallel. They try again at once when they have to wait.
     for round in 0..3 {
         for n in 0..1000 {
             let address = format!("198.51.{}.{}", n / 250, n % 250);
@@ -294,7 +294,7 @@ fn address_that_tries_many_names_is_delayed_except_for_known_users() {
     assert_eq!(simulation.correct("192.0.2.1", "bob", "b"), 0, "this passcode was correct before");
     assert!(simulation.correct("192.0.2.1", "carol", "c") <= 1000, "carol has not logged in before");
     assert_eq!(simulation.correct("192.0.2.2", "carol", "c"), 0);
-    // The counts of the first hundred names were not erased by correct logins of others.
+    // Correct logins of other names did not erase the counts of the first hundred names.
     assert_eq!(simulation.login("192.0.2.1", "next", "123456", Outcome::Wrong), Waits(1000, 1000));
 }
 
@@ -321,7 +321,7 @@ fn memory_of_the_throttle_is_bounded() {
 // ---- guesses per hour ----
 
 /// Attackers that guess as fast as the throttle allows, `parallel` at a time from each address. They take each slot as
-/// soon as it opens: random delays could only make them slower.
+/// soon as it opens. Random delays could only make them slower.
 struct Attack {
     addresses: u32,
     names: u32,
@@ -335,8 +335,8 @@ enum Step {
 }
 
 impl Attack {
-    /// Returns how many guesses were checked in each hour: of the name with the most guesses, and of all names
-    /// together.
+    /// Returns the number of guesses that were checked in each hour. The first is for the name with the most guesses,
+    /// the second for all names.
     fn guesses(&self, hours: usize) -> Vec<(u32, u32)> {
         let (mut throttle, start) = (Throttle::new(5, 1000), Instant::now());
         let mut steps = Vec::new();
@@ -393,7 +393,7 @@ fn guesses_per_hour_are_bounded_per_name_and_in_total() {
         (1, 10_000, 16, [(1, 3702), (1, 3600)]),
         // The number of addresses does not matter for one name.
         (100, 1, 1, [(1004, 1004), (900, 900)]),
-        // Addresses do not help one another: twenty of them have twenty times as many guesses.
+        // Twenty addresses together have twenty times as many guesses as one.
         (20, 50_000, 2, [(2, 74_040), (2, 72_000)]),
     ] {
         let found = Attack { addresses, names, parallel }.guesses(2);

@@ -97,14 +97,14 @@ fn invalid_input_is_reported_and_changes_nothing() {
             Ok("sesame"),
             2,
             "error: the user name \"John Smith\" has the character U+0020; expected a name that the PRECIS \
-             profile UsernameCasePreserved allows (no spaces, no invisible characters). To accept every name, set \
+             profile UsernameCasePreserved allows: no spaces, no invisible characters. To accept every name, set \
              user-names = any. If the broker has user-names = any, add the user with --any-name\n",
         ),
         (
             &["a", "--role", "b c"],
             Ok("sesame"),
             2,
-            "error: --role: invalid roles: expected roles separated by commas, each of at most 64 bytes",
+            "error: --role: invalid roles: expected roles of at most 64 bytes with commas between them",
         ),
         (
             &["a", "sesame"],

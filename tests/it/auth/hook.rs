@@ -17,7 +17,7 @@ fn assert_login_fails_everywhere(broker: &Broker, credentials: &Credentials, mes
         for via in Via::ALL {
             scope.spawn(move || {
                 let answer = Peer::answer(broker, via, credentials);
-                let words = "The login cannot be checked now; try again later.";
+                let words = "The broker cannot check the login now. Try again later.";
                 assert_eq!(answer, Answer::Refused(message.to_owned(), words.to_owned()), "{via:?}");
             });
         }

@@ -97,7 +97,7 @@ fn lookalike_names_in_the_configuration_are_reported_at_start() {
     };
     let users = directory.users();
     let wrong = "the user name \"John Smith\" has the character U+0020; expected a name that the PRECIS \
-                 profile UsernameCasePreserved allows (no spaces, no invisible characters). To accept every name, set \
+                 profile UsernameCasePreserved allows: no spaces, no invisible characters. To accept every name, set \
                  user-names = any";
     for (flags, expected) in [
         (&["--users-file", &users][..], format!("{users}:2: {wrong}")),

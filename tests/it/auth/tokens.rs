@@ -76,7 +76,7 @@ const CASES: &[Case] = &[
     Case(
         "without a user",
         |by| by.hs256.token(&without("sub")),
-        Some("no user name: the claim that jwt-name-claim names is missing"),
+        Some("no user name: the claim for user names (jwt-name-claim) is missing"),
     ),
     Case("of an unknown key", |by| by.untrusted.valid_token("dave"), Some("bad signature")),
     Case(
@@ -106,7 +106,7 @@ const CASES: &[Case] = &[
     Case(
         "with roles as a number",
         |by| by.hs256.token(&with("roles", json!(7))),
-        Some("invalid roles: expected a list of strings or a string"),
+        Some("invalid roles: expected a string or a list of strings"),
     ),
     Case("alg none", |_| unsigned("none"), Some("algorithm not allowed: unknown algorithm")),
     Case("alg None", |_| unsigned("None"), Some("algorithm not allowed: unknown algorithm")),
@@ -208,7 +208,7 @@ fn try_all(broker: &Broker, via: Via, issuers: &Issuers) -> (Reasons, Vec<String
                 assert_eq!(answer, Answer::user("dave"), "{name} by {method} over {via:?}");
                 continue;
             };
-            let body = "The token is not accepted; get a new one.";
+            let body = "The token is not accepted. Get a new one.";
             let expected = Answer::Refused("login failed".to_owned(), body.to_owned());
             assert_eq!(answer, expected, "{name} by {method} over {via:?}");
             *reasons.entry(format!("token: {reason}")).or_default() += 1;

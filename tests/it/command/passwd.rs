@@ -51,7 +51,7 @@ on_each_wire! {
         until(&|| !is_accepted("alice", "tulip"));
         fs::write(users_directory.users(), "# an invalid line\nalice:tulip\n").expect("a file");
         let is_reported = |log: &str| {
-            let mut lines = log.lines().filter(|line| line.contains("the users read before stay"));
+            let mut lines = log.lines().filter(|line| line.contains("The previous users stay"));
             lines.next().is_some_and(|line| line.contains("users:2: invalid hash: expected an argon2id hash"))
                 && lines.next().is_none()
         };
@@ -124,7 +124,7 @@ fn a_broker_does_not_start_with_an_invalid_users_file() {
         (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
     };
     let error =
-        "error: --users-file: users: the file does not exist; create it with stompbox passwd FILE NAME\n";
+        "error: --users-file: users: the file does not exist. Create it with stompbox passwd FILE NAME\n";
     assert_eq!(check(), (Some(2), error.to_owned()));
     fs::write(users_directory.users(), "alice:{SHA}sesame\n").expect("a file");
     let (code, errors) = check();

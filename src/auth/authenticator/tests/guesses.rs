@@ -1,9 +1,9 @@
-//! Tests of guessed passcodes: delays, slots and delayed refusals.
+//! Tests of guessed passcodes: delays, slots and delayed answers.
 
 use super::*;
 
-/// Starts `clients` clients at `addresses` addresses, which guess passcodes without a pause: those of `alice`, or of a
-/// different name each time.
+/// Starts `clients` clients at `addresses` addresses, which guess passcodes without a pause. They guess those of
+/// `alice`, or of a different name each time.
 fn guess_forever(
     authenticator: &Authenticator,
     clients: u32,
@@ -60,7 +60,7 @@ async fn guessing_client_is_delayed_and_other_users_are_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn login_of_an_attacked_name_is_refused_unless_it_was_correct_before() {
+async fn login_of_an_attacked_name_fails_unless_it_was_correct_before() {
     let authenticator = Authenticator::with_sources(options(5000), vec![Gate::new(10_000)]);
     assert!(took(&authenticator, from("192.0.2.1", credentials("alice", "sesame"))).await.1);
     let start = Instant::now();
@@ -76,11 +76,11 @@ async fn login_of_an_attacked_name_is_refused_unless_it_was_correct_before() {
     let refused = tasks.join_all().await;
     let busy: Vec<_> = refused.iter().filter(|refused| refused.cause == Cause::Busy).collect();
     assert!(busy.len() > 380, "{}", busy.len());
-    // Logins that get no slot fail after 15 s. A slot that opens shortly before is taken up to 100 ms later, and the
-    // refusal of this login is not delayed.
+    // Logins that get no slot fail after 15 s. A login may take the last slot up to 100 ms after it opens. The answer
+    // to this login is not delayed.
     assert!((15_000..15_200).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
     let refused = busy[0];
-    let expected = ("login not checked", "Too many logins failed; try again later.", Cause::Busy);
+    let expected = ("login not checked", "Too many logins failed. Try again later.", Cause::Busy);
     assert_eq!((refused.summary, &*refused.detail, refused.cause), expected);
     assert_eq!(refused.reason, "too many wrong passcodes for this name from all addresses");
     for address in ["192.0.2.1", "203.0.113.2"] {
@@ -89,9 +89,9 @@ async fn login_of_an_attacked_name_is_refused_unless_it_was_correct_before() {
     }
 }
 
-/// A correct and a wrong guess, each after five that were refused.
+/// A correct and a wrong guess, each after five wrong ones.
 #[tokio::test(start_paused = true)]
-async fn delayed_refusal_is_answered_when_its_client_leaves_and_still_counts() {
+async fn delayed_login_is_answered_when_its_client_leaves_and_still_counts() {
     for (passcode, result, checks, later) in
         [("wrong", (250, false), 6, (500, false)), ("sesame", (0, true), 7, (0, false))]
     {
@@ -103,18 +103,18 @@ async fn delayed_refusal_is_answered_when_its_client_leaves_and_still_counts() {
         let start = Instant::now();
         let login = credentials("alice", passcode);
         let refused =
-            authenticator.authenticate_until(async {}, login).await.expect_err("the refusal is delayed");
+            authenticator.authenticate_until(async {}, login).await.expect_err("the answer is delayed");
         assert_eq!((refused.summary, refused.cause), ("login not checked", Cause::Busy), "{passcode}");
         assert_eq!(start.elapsed(), Duration::ZERO, "{passcode}");
-        // The second login waits for the refusal that is still delayed, or succeeds at once.
+        // The second login waits for the answer that is still delayed, or succeeds at once.
         assert_eq!(took(&authenticator, credentials("alice", passcode)).await, result, "{passcode}");
         assert_eq!(gate.checks(), checks, "{passcode}");
         assert_eq!(took(&authenticator, credentials("alice", "last")).await, later, "after {passcode}");
     }
 }
 
-/// Alice retries more slowly than the clients that guess, at most once for each guess. She fails with a probability of
-/// less than 10^-20: she would have to lose a thousand draws against twenty clients.
+/// Alice retries at most once for each guess of the other clients. To fail, she would have to lose a thousand draws
+/// against twenty clients. The probability is less than 10^-20.
 #[tokio::test(start_paused = true)]
 async fn correct_login_succeeds_while_its_address_guesses_without_a_pause() {
     for (targets_alice, before) in [(false, 105), (true, 12)] {
@@ -162,14 +162,14 @@ async fn own_token_does_not_reset_the_failures_of_another_user() {
     let own = Credentials { login: Some("alice".to_owned()), ..bearer("good") };
     let known = authenticator.authenticate(own).await.expect("an own token");
     assert_eq!(known.name.as_deref(), Some("mallory"));
-    // The token was checked in the slot of a guess. The next guess waits 500 ms for its slot, and its refusal is
-    // delayed by another 500 ms.
+    // The token was checked in the slot of a guess. The next guess waits 500 ms for its slot, and its answer is delayed
+    // by another 500 ms.
     assert_eq!(took(&authenticator, credentials("alice", "6")).await, (1000, false));
     authenticator.authenticate(credentials("alice", "sesame")).await.expect("alice");
     assert_eq!(took(&authenticator, credentials("alice", "7")).await, (0, false));
 }
 
-/// Returns a generator of logins of `alice` with a passcode that was refused before, each with a different token.
+/// Returns a generator of logins of `alice` with a passcode that was wrong before, each with a different token.
 fn repeated_logins(
     authenticator: &Authenticator,
 ) -> impl FnMut() -> Pin<Box<dyn Future<Output = LoginResult>>> {
@@ -187,7 +187,7 @@ fn wrong() -> Credentials {
 }
 
 #[tokio::test(start_paused = true)]
-async fn delayed_refusals_hold_no_permit() {
+async fn delayed_answers_hold_no_permit() {
     let gate = Gate::new(10_000);
     let options = Options { auth_failures_free: 0, ..options(1) };
     let authenticator = Authenticator::with_sources(options, vec![gate.clone()]);
@@ -208,7 +208,7 @@ async fn delayed_refusals_hold_no_permit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn delayed_refusals_without_clients_are_limited_by_auth_waiting_max() {
+async fn delayed_answers_without_clients_are_limited_by_auth_waiting_max() {
     let options = Options { auth_failures_free: 0, ..options(5) };
     let authenticator = Authenticator::with_sources(options, vec![Gate::new(10_000)]);
     authenticator.authenticate(wrong()).await.expect_err("the passcode is wrong");

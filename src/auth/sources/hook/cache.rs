@@ -1,4 +1,4 @@
-//! A cache of positive responses of a hook. It stores no secrets, only keyed digests of requests.
+//! A cache of the responses in which a hook accepts a user. It stores keyed digests of requests, but no secrets.
 
 use crate::auth::keyed_digest::{Digest, Key};
 use crate::auth::principal::Principal;
@@ -7,10 +7,10 @@ use moka::policy::EvictionPolicy;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-/// Maximum number of cached responses; the least recently used are evicted.
+/// Maximum number of cached responses. The least recently used responses are evicted.
 const ENTRIES_MAX: u64 = 10_000;
 
-/// The principals that the hook has named, by the digests of the requests.
+/// The principals that the hook has accepted, by the digests of the requests.
 #[derive(Debug)]
 pub(super) struct Cache {
     key: Key,
@@ -18,7 +18,7 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    /// Creates a cache that keeps responses for `time`, or none if that is zero.
+    /// Creates a cache that keeps responses for `time`. If `time` is zero, the cache keeps no responses.
     pub(super) fn new(time: Duration) -> Cache {
         let principals = moka::future::Cache::builder()
             .max_capacity(if time.is_zero() { 0 } else { ENTRIES_MAX })
@@ -41,7 +41,7 @@ impl Cache {
     }
 }
 
-/// Ends an entry when its principal expires, if that is before the time to live of the cache.
+/// Ends an entry when its principal expires. The time to live of the cache may end it earlier.
 struct PrincipalExpiry;
 
 impl Expiry<Digest, Principal> for PrincipalExpiry {

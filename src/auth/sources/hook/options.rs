@@ -6,11 +6,11 @@ use std::time::Duration;
 /// Settings for requests to the service. `Debug` shows no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Time limit for a response, including the wait for a permit to send the request (`hook-timeout`, 2 s).
+    /// Time limit for a response, including the wait before the request is sent (`hook-timeout`, 2 s).
     pub timeout: Duration,
-    /// Time for which a positive response is cached (`hook-cache`, 0 s: not at all).
+    /// Time for which the broker caches an accepted login (`hook-cache`, 0 s). 0 s means that it caches none.
     pub cache: Duration,
-    /// Maximum number of concurrent requests (`hook-parallel-max`, 64); further ones wait.
+    /// Maximum number of concurrent requests (`hook-parallel-max`, 64). Further requests wait.
     pub parallel_max: usize,
     /// Value of the header `Authorization` that authenticates the broker to the service (`hook-authorization`).
     pub authorization: Option<Secret>,

@@ -1,4 +1,4 @@
-//! A key set in a file, which is read again when it has changed.
+//! A key set in a file. The broker reads the file again when it has changed.
 
 use super::keys::{Key, parse_set};
 use crate::auth::http_client::RESPONSE_BYTES_MAX;
@@ -27,11 +27,11 @@ struct State {
     is_invalid: bool,
 }
 
-/// File attributes that reveal a change of a file without reading it.
+/// The modification time and the size of a file. A change of them shows that the file has changed.
 type FileFingerprint = (SystemTime, u64);
 
 impl KeyFile {
-    /// Reads the file.
+    /// Reads the file. Fails if it contains no valid key set.
     pub(super) fn open(path: &Path) -> Result<KeyFile, String> {
         let fingerprint = fingerprint(path);
         let keys = read(path).and_then(|json| parse_set(&json))?;
@@ -39,7 +39,7 @@ impl KeyFile {
         Ok(KeyFile { path: path.to_owned(), state })
     }
 
-    /// Returns the keys in the file, or the last ones that could be read.
+    /// Returns the keys in the file. If the file is invalid now, returns its last valid keys.
     pub(super) fn keys(&self) -> Arc<[Key]> {
         let mut state = self.state.lock();
         if state.checked_at.elapsed() >= CHECK_INTERVAL {
@@ -61,14 +61,14 @@ impl State {
                 (self.keys, self.is_invalid) = (keys, false);
                 tracing::info!(path = %path.display(), keys = self.keys.len(), "token keys reloaded");
             }
-            // The file may still be being written. Its fingerprint changes again when it is complete, and it is then
-            // read again.
+            // The file may be incomplete, because another process is still writing it. Its fingerprint changes again
+            // when it is complete.
             Err(error) => {
                 if !self.is_invalid {
                     tracing::warn!(
                         path = %path.display(),
                         error,
-                        "cannot read token keys; the previous keys stay in use"
+                        "cannot read token keys. The previous keys stay in use."
                     );
                 }
                 self.is_invalid = true;
@@ -83,7 +83,7 @@ fn fingerprint(path: &Path) -> Option<FileFingerprint> {
     Some((metadata.modified().ok()?, metadata.len()))
 }
 
-/// Reads a whole file of limited size.
+/// Reads a file of at most 1 MiB.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();

@@ -1,4 +1,5 @@
-//! A key set at a URL. It is fetched by the first login that needs it, and again when it is old or lacks a key.
+//! A key set at a URL. The first login that needs it fetches it. Later logins fetch it again when it is old or lacks a
+//! key.
 
 use super::keys::{Key, parse_set};
 use crate::auth::http_client::{Client, Url};
@@ -8,9 +9,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// Minimum interval between fetches because of unknown keys or after failures.
+/// Minimum interval between two fetches because of unknown keys, and before the next fetch after a failure.
 const RETRY_INTERVAL: Duration = Duration::from_secs(30);
-/// Minimum interval between fetches until the first one succeeds. Before that, no token can be verified.
+/// Minimum interval between fetches before the first success. Until then, no token can be verified.
 const INITIAL_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug)]
@@ -30,21 +31,22 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     keys: Option<(Arc<[Key]>, Instant)>,
-    /// Time at which a fetch last began or failed.
+    /// Time at which the last fetch began or failed.
     tried_at: Option<Instant>,
-    /// Time at which a fetch last began because of an unknown key.
+    /// Time at which the last fetch because of an unknown key began.
     unknown_key_fetch_at: Option<Instant>,
-    /// Closed when the fetch in progress has ended.
+    /// A channel that closes when the fetch in progress ends.
     running: Option<watch::Receiver<()>>,
+    /// Whether the last fetch failed.
     is_failing: bool,
 }
 
 /// The reason for requesting the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FetchReason {
-    /// To look up a key.
+    /// A login looks up a key.
     Lookup,
-    /// Because a key is missing in the current set.
+    /// The current set lacks the key of a token.
     UnknownKey,
 }
 
@@ -67,8 +69,8 @@ impl KeyUrl {
         &self.shared.url
     }
 
-    /// Returns the keys; `None` if they have never been fetched. All callers wait for the same fetch, which continues
-    /// even if their futures are dropped.
+    /// Returns the keys. Returns `None` if no fetch has succeeded. All callers wait for the same fetch. The fetch
+    /// continues even if their futures are dropped.
     pub(super) async fn keys(&self, reason: FetchReason) -> Option<Arc<[Key]>> {
         let running = {
             let mut state = self.shared.state.lock();
@@ -79,7 +81,7 @@ impl KeyUrl {
             if plan.waits { state.running.clone() } else { None }
         };
         if let Some(mut running) = running {
-            // Nothing is ever sent on the channel; the wait ends when the sender is dropped.
+            // No value is sent on the channel. The wait ends when the sender is dropped.
             let _ = running.changed().await;
         }
         self.shared.state.lock().keys.as_ref().map(|(keys, _)| keys.clone())
@@ -109,8 +111,8 @@ impl State {
         let (is_due, waits) = match (age, reason) {
             (None, _) => (is_past(self.tried_at, INITIAL_RETRY_INTERVAL), true),
             (_, FetchReason::UnknownKey) => (is_past(self.unknown_key_fetch_at, RETRY_INTERVAL), true),
-            // No login has refreshed the keys for long, and a key may have been withdrawn: use the old keys only if the
-            // fetch fails.
+            // No login has refreshed the keys for a long time. A key may have been withdrawn since then. Use the old
+            // keys only if the fetch fails.
             (Some(age), _) if age >= refresh * 2 => (is_past(self.tried_at, RETRY_INTERVAL), true),
             (Some(age), _) if age >= refresh => (is_past(self.tried_at, RETRY_INTERVAL), false),
             _ => (false, false),
@@ -157,8 +159,8 @@ mod tests {
 
     /// Seconds since an event.
     type Ago = Option<u64>;
-    /// Age of the keys, last fetch, last fetch because of an unknown key, whether one is in progress, reason; expected
-    /// plan (starts, waits).
+    /// Age of the keys, last fetch, last fetch because of an unknown key, whether a fetch is in progress, reason. Then
+    /// the expected plan: starts, waits.
     type Case = (Ago, Ago, Ago, bool, FetchReason, (bool, bool));
 
     #[test]

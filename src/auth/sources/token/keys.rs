@@ -1,4 +1,4 @@
-//! Keys that verify signatures. Each key determines its algorithms; the token has no influence on them.
+//! Keys that verify signatures. The key determines the permitted algorithms, not the token.
 
 use super::signed::Signed;
 use crate::auth::secret::Secret;
@@ -9,9 +9,9 @@ use jsonwebtoken::{Algorithm, DecodingKey, crypto};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// Minimum length of a shared secret, in bytes: the length of the hash that HS256 uses.
+/// Minimum length of a shared secret, in bytes. It is the length of the hash that HS256 uses.
 const SECRET_BYTES_MIN: usize = 32;
-/// Lengths of an RSA modulus, in bytes, that aws-lc supports.
+/// The lengths of an RSA modulus that aws-lc supports, in bytes.
 const MODULUS_BYTES: std::ops::RangeInclusive<usize> = 256..=1024;
 /// Maximum number of keys in one set. If a token has no key ID, all keys of a set may have to be tried.
 const SET_KEYS_MAX: usize = 100;
@@ -29,7 +29,7 @@ const P256: &[Algorithm] = &[Algorithm::ES256];
 const P384: &[Algorithm] = &[Algorithm::ES384];
 const ED25519: &[Algorithm] = &[Algorithm::EdDSA];
 
-/// One key. `Debug` shows no secret.
+/// A key that verifies signatures. `Debug` shows no secret.
 #[derive(Debug)]
 pub(super) struct Key {
     kid: Option<Box<str>>,
@@ -37,21 +37,21 @@ pub(super) struct Key {
     decoding: DecodingKey,
 }
 
-/// The result of trying keys on a token, from the worst to the best.
+/// The result of trying keys on a token. The order of the variants is from the worst to the best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fit {
     /// No key has the token's key ID (`kid`).
     NoKey,
-    /// There are keys with this key ID, but none is for the token's algorithm.
+    /// No key with this key ID is for the token's algorithm.
     NoAlgorithm,
-    /// There are keys with this key ID and algorithm, but none verifies the signature.
+    /// No key with this key ID and algorithm verifies the signature.
     NoMatch,
     /// One key verifies the signature.
     Match,
 }
 
 impl Fit {
-    /// Returns the best fit of `keys`, regardless of key IDs.
+    /// Returns the best result of `keys`. Ignores key IDs.
     pub(super) fn of<'a>(keys: impl Iterator<Item = &'a Key>, signed: &Signed<'_>) -> Fit {
         let mut fit = Fit::NoKey;
         for key in keys {
@@ -63,7 +63,7 @@ impl Fit {
         fit
     }
 
-    /// Returns the best fit of the keys of a set. If the token has a key ID, only keys with this ID are tried.
+    /// Returns the best result of the keys of a set. If the token has a key ID, tries only keys with this ID.
     pub(super) fn of_set(keys: &[Key], signed: &Signed<'_>) -> Fit {
         let kid = signed.kid.as_deref();
         Fit::of(keys.iter().filter(|key| kid.is_none() || key.kid.as_deref() == kid), signed)
@@ -79,10 +79,10 @@ impl Key {
                 "jwt-secret: the secret is too short: expected at least {SECRET_BYTES_MIN} bytes"
             ));
         }
-        // If a public key were used as a shared secret, everyone who knows the public key could sign tokens.
+        // A public key must not serve as a shared secret. Everyone who knows the public key could sign tokens.
         if secret.contains("-----BEGIN ") {
-            return Err("jwt-secret: the value is a key in PEM: expected a shared secret; use \
-                 jwt-key-file for a public key"
+            return Err("jwt-secret: the value is a key in PEM: expected a shared secret. For a public key, \
+                 use jwt-key-file."
                 .into());
         }
         Ok(Key::new(None, HMAC, DecodingKey::from_secret(secret.as_bytes())))
@@ -130,7 +130,7 @@ impl Key {
             return Err("the key is not for signatures");
         }
         if common.key_operations.as_ref().is_some_and(|all| !all.contains(&KeyOperations::Verify)) {
-            return Err("the key is not for verifying");
+            return Err("the key is not for verifying signatures");
         }
         let mut algorithms = algorithms(&jwk)?.to_vec();
         if let Some(only) = common.key_algorithm {
@@ -158,7 +158,7 @@ impl Key {
     }
 }
 
-/// Parses a key set (RFC 7517). Keys that cannot be used are skipped, because a set may contain keys for other
+/// Parses a key set (RFC 7517). Ignores keys that cannot verify tokens, because a set may contain keys for other
 /// purposes.
 pub(super) fn parse_set(json: &[u8]) -> Result<Arc<[Key]>, String> {
     let set: Value =
@@ -180,7 +180,7 @@ pub(super) fn parse_set(json: &[u8]) -> Result<Arc<[Key]>, String> {
     Ok(keys.into())
 }
 
-/// Checks a key, and returns the algorithms for which it can be used.
+/// Checks a key. Returns the algorithms for which it can be used.
 fn algorithms(jwk: &Jwk) -> Result<&'static [Algorithm], &'static str> {
     let decoded = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|_| "malformed");
     match &jwk.algorithm {

@@ -1,4 +1,4 @@
-//! Users authenticated by signed tokens (JWT).
+//! Authentication by signed tokens (JWT).
 //!
 //! ```text
 //!  token ─► signed (parts, header) ─► keys: fixed, key_file, key_url ─► rules (time, issuer, audience) ─► Principal
@@ -36,8 +36,8 @@ pub struct Tokens {
     options: Options,
     fixed: Vec<Key>,
     key_sets: Vec<KeySet>,
-    /// Permits for verifying a signature, one for each core. Verifying runs on the threads that run connections, and
-    /// can take a few 100 µs.
+    /// Permits for verifying a signature, one for each core. Verifying runs on the threads that run connections. It can
+    /// take several hundred microseconds.
     permits: Semaphore,
 }
 
@@ -62,10 +62,10 @@ impl From<Reason> for TokenError {
 }
 
 impl Tokens {
-    /// Reads secrets and files. Keys at URLs are fetched by the first login that needs them.
+    /// Creates the source. Reads the secrets and files at once. The first login that needs keys at a URL fetches them.
     ///
     /// # Errors
-    /// A secret is too short or is a key in PEM, or a file cannot be read or contains no usable key. The text names the
+    /// A secret is too short or is a key in PEM. Or a file cannot be read or contains no usable key. The text names the
     /// option.
     pub fn new(options: Options, client: Client) -> Result<Tokens, String> {
         install_provider();
@@ -105,8 +105,8 @@ impl Tokens {
         }
     }
 
-    /// Waits for a permit, yields, and runs `verify`. The yield lets the runtime poll its sockets and other tasks, so
-    /// that many tokens do not delay connections.
+    /// Waits for a permit, yields, and runs `verify`. The yield lets the runtime run other tasks, so that many tokens
+    /// do not delay connections.
     async fn with_permit<T>(&self, verify: impl FnOnce() -> T) -> T {
         // The semaphore is never closed.
         let _permit = self.permits.acquire().await;
@@ -114,7 +114,7 @@ impl Tokens {
         verify()
     }
 
-    /// Tries the fixed keys first, because they need no fetch, and then the key sets.
+    /// Tries the fixed keys first, because they need no fetch. Then tries the key sets.
     async fn verify(&self, signed: &Signed<'_>) -> Result<Fit, TokenError> {
         let fixed = match self.fixed.is_empty() {
             true => Fit::NoKey,
@@ -124,8 +124,7 @@ impl Tokens {
             return Ok(fixed);
         }
         let (found, missing) = self.check_key_sets(signed, FetchReason::Lookup).await;
-        // If the token has a key ID, only keys with this ID are tried. If no key has it, the sets are fetched again,
-        // because the key may be new.
+        // No key has the key ID of the token. Fetch the sets again, because the key may be new.
         let is_new = signed.kid.is_some() && found == Fit::NoKey;
         let (found, missing) = if is_new {
             self.check_key_sets(signed, FetchReason::UnknownKey).await
@@ -137,13 +136,13 @@ impl Tokens {
             (_, Some(url)) => {
                 Err(TokenError::KeysUnavailable(format!("the keys at {url} cannot be fetched")))
             }
-            // Report the unknown key, not the algorithms of the fixed keys: the token was probably meant for a key set.
+            // The token is probably meant for a key set. Report the unknown key, not the algorithms of the fixed keys.
             (Fit::NoKey, None) if fixed == Fit::NoAlgorithm && !self.key_sets.is_empty() => Ok(found),
             (found, None) => Ok(found.max(fixed)),
         }
     }
 
-    /// Returns the best fit of the key sets. If one of them has never been fetched successfully, also returns its URL.
+    /// Returns the best result of the key sets. If no fetch of one of them has succeeded, also returns its URL.
     async fn check_key_sets(&self, signed: &Signed<'_>, reason: FetchReason) -> (Fit, Option<&Url>) {
         let (mut fit, mut missing) = (Fit::NoKey, None);
         for key_set in &self.key_sets {
@@ -195,8 +194,9 @@ impl Source for Tokens {
     }
 }
 
-/// Installs the crypto provider. jsonwebtoken would panic at first use if other crates enable a second one.
+/// Installs the crypto provider. Without it, jsonwebtoken panics at first use if another crate enables a second
+/// provider.
 fn install_provider() {
-    // A provider that is already installed is not an error.
+    // Ignore the error of a provider that is already installed.
     let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
 }

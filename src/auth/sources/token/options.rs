@@ -1,4 +1,4 @@
-//! Settings for tokens.
+//! The settings that determine which tokens are accepted.
 
 use crate::auth::http_client::Url;
 use crate::auth::secret::Secret;
@@ -9,9 +9,9 @@ use std::time::Duration;
 /// Location of a key set (JWKS).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Jwks {
-    /// A file, which is read again when it changes.
+    /// A file. The broker reads it again when it changes.
     File(PathBuf),
-    /// A URL, which is fetched again when keys are old or missing.
+    /// A URL. The broker fetches it again when its keys are old or a key is missing.
     Url(Url),
 }
 
@@ -27,10 +27,11 @@ impl FromStr for Jwks {
 /// The settings that determine which tokens are accepted. `Debug` shows no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Shared secrets of at least 32 bytes, for HS256, HS384 and HS512 (`jwt-secret`); several during a key rotation.
+    /// Shared secrets of at least 32 bytes, for HS256, HS384 and HS512 (`jwt-secret`). During a key rotation, the list
+    /// has several secrets.
     pub secrets: Vec<Secret>,
-    /// Files with public keys in PEM (`jwt-key-file`): RSA for RS256 to RS512 and PS256 to PS512, P-256 for ES256,
-    /// P-384 for ES384, Ed25519 for EdDSA.
+    /// Files with public keys in PEM (`jwt-key-file`). RSA keys are for RS256 to RS512 and PS256 to PS512. P-256 keys
+    /// are for ES256, P-384 keys for ES384, and Ed25519 keys for EdDSA.
     pub key_files: Vec<PathBuf>,
     /// Locations of key sets (`jwt-jwks`).
     pub jwks: Vec<Jwks>,
@@ -38,13 +39,14 @@ pub struct Options {
     pub jwks_refresh: Duration,
     /// Accepted issuers of tokens (`jwt-issuer`). If empty, every issuer is accepted.
     pub issuers: Vec<String>,
-    /// Accepted audiences of tokens (`jwt-audience`). If empty, every audience is accepted, and a token needs none.
+    /// Accepted audiences of tokens (`jwt-audience`). If empty, every token is accepted, with or without an audience.
     pub audiences: Vec<String>,
-    /// Tolerance for clock differences (`jwt-leeway`, 0 s).
+    /// Tolerance for clock differences in the checks of `exp` and `nbf` (`jwt-leeway`, 0 s).
     pub leeway: Duration,
-    /// Path of the claim with the user name (`jwt-name-claim`, `sub`); dots separate the names of nested objects.
+    /// Path of the claim with the user name (`jwt-name-claim`, `sub`). Dots separate the names of nested objects.
     pub name_claim: String,
-    /// Path of the claim with the user's roles (`jwt-roles-claim`, `roles`): a list, or a string with spaces or commas.
+    /// Path of the claim with the user's roles (`jwt-roles-claim`, `roles`). The claim is a list of strings, or a
+    /// string with spaces or commas between the roles.
     pub roles_claim: String,
     /// Whether a token must have an expiry time (`jwt-require-exp`, true).
     pub require_exp: bool,
@@ -71,7 +73,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Returns whether nothing is configured that could verify a token.
+    /// Returns whether no key is configured.
     pub fn is_empty(&self) -> bool {
         self.secrets.is_empty() && self.key_files.is_empty() && self.jwks.is_empty()
     }

@@ -1,4 +1,4 @@
-//! Reasons for refusing a token.
+//! The reason for rejecting a token.
 
-/// Reason for refusing a token, for the log. The texts are fixed, so they cannot contain a part of the token.
+/// The reason for rejecting a token, for the log. The texts are constants, so they cannot contain a part of the token.
 pub(super) type Reason = &'static str;

@@ -1,4 +1,4 @@
-//! Checks the claims of a token whose signature is valid, and reads the user from them.
+//! Checks the claims of a verified token, and reads the user from them.
 
 use super::options::Options;
 use super::reason::Reason;
@@ -10,10 +10,10 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Claims that describe the token, not the user. Permission rules cannot refer to them.
+/// Claims that describe the token, not the user. Permission rules cannot refer to these claims.
 const TOKEN_CLAIMS: &[&str] = &["exp", "nbf", "iat", "jti"];
 
-/// Returns the principal of these claims.
+/// Checks the claims, and returns the principal that they describe. The token is valid in this time:
 ///
 /// ```text
 ///  nbf - leeway          exp + leeway
@@ -75,8 +75,8 @@ fn user_name(value: Option<&Value>) -> Result<Arc<str>, Reason> {
     match value {
         Some(Value::String(text)) => name::checked(text),
         Some(Value::Number(number)) => name::checked(&number.to_string()),
-        None => Err("no user name: the claim that jwt-name-claim names is missing"),
-        Some(_) => Err("no user name: the claim that jwt-name-claim names is neither a string nor a number"),
+        None => Err("no user name: the claim for user names (jwt-name-claim) is missing"),
+        Some(_) => Err("no user name: the claim for user names (jwt-name-claim) is not a string or a number"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! An unverified token: its parts, and the claims of its header.
+//! A token that is not verified yet: its parts and its header.
 
 use super::reason::Reason;
 use base64::Engine;
@@ -6,16 +6,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
 use serde_json::{Map, Value};
 
-/// Maximum length of a token, in bytes; longer ones are not parsed.
+/// Maximum length of a token, in bytes. Longer tokens are rejected.
 pub(super) const TOKEN_BYTES_MAX: usize = 16 << 10;
 
 /// A token `HEADER.PAYLOAD.SIGNATURE`, each part in base64url, with its header parsed.
 #[derive(Debug)]
 pub(super) struct Signed<'a> {
-    /// Algorithm that the token claims to be signed with. Not to be trusted: the key decides which algorithms are
+    /// The algorithm that the token claims to be signed with. Do not trust it: the key decides which algorithms are
     /// allowed.
     pub(super) algorithm: Algorithm,
-    /// ID of the key that the token claims to be signed with.
+    /// The ID of the key that the token claims to be signed with.
     pub(super) kid: Option<String>,
     /// The signed part: header and payload as received.
     pub(super) message: &'a str,
@@ -36,9 +36,10 @@ impl<'a> Signed<'a> {
         let header = object(header).ok_or("malformed: the header is not a JSON object in base64url")?;
         let algorithm =
             header.get("alg").and_then(Value::as_str).ok_or("malformed: the header has no alg")?;
-        // This also rejects "none", in any case: it is not a known algorithm.
+        // This also rejects `none` in upper and lower case, because it is not a known algorithm.
         let algorithm = algorithm.parse().map_err(|_| "algorithm not allowed: unknown algorithm")?;
-        // A critical header (`crit`) must be understood (RFC 7515, section 4.1.11), and none is supported.
+        // RFC 7515, section 4.1.11: reject a token with critical parameters that are not supported. The broker supports
+        // none.
         if header.contains_key("crit") {
             return Err("malformed: the header has unsupported critical parameters (crit)");
         }

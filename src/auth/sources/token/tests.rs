@@ -42,7 +42,7 @@ struct Issuer {
     algorithm: Algorithm,
     encoding: EncodingKey,
     decoding: DecodingKey,
-    /// The public key; empty for a shared secret.
+    /// The public key. Empty for a shared secret.
     pem: String,
     kid: Option<String>,
 }
@@ -288,8 +288,8 @@ fn issuer_audience_name_and_roles_are_checked() {
     let theirs = Options { issuers: vec!["https://id".into()], ..Options::default() };
     let deep =
         Options { name_claim: "user.name".into(), roles_claim: "realm.roles".into(), ..Options::default() };
-    let none = "no user name: the claim that jwt-name-claim names is missing";
-    let invalid = "no user name: the claim that jwt-name-claim names is neither a string nor a number";
+    let none = "no user name: the claim for user names (jwt-name-claim) is missing";
+    let invalid = "no user name: the claim for user names (jwt-name-claim) is not a string or a number";
     for (options, claims, expected) in [
         (&any, json!({"sub": "alice", "aud": "x", "iss": 7}), Ok("alice")),
         (&ours, json!({"sub": "alice", "aud": "chat"}), Ok("alice")),
@@ -311,7 +311,7 @@ fn issuer_audience_name_and_roles_are_checked() {
         (&any, json!({"sub": ""}), Err("the name is empty")),
         (&any, json!({"sub": "a\nb"}), Err("the name has a control character")),
         (&any, json!({"sub": "x".repeat(257)}), Err("the name has more than 256 bytes")),
-        (&any, json!({"sub": "a", "roles": 7}), Err("invalid roles: expected a list of strings or a string")),
+        (&any, json!({"sub": "a", "roles": 7}), Err("invalid roles: expected a string or a list of strings")),
         (&deep, json!({"sub": "x", "user": {"name": "alice"}, "realm": {"roles": "r"}}), Ok("alice")),
         (&deep, json!({"sub": "x"}), Err(none)),
     ] {
@@ -333,7 +333,7 @@ fn forged(header: &Value, payload: &str, secret: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn invalid_tokens_are_refused_with_a_reason() {
+async fn invalid_tokens_are_rejected_with_a_reason() {
     let rsa = Issuer::called(Algorithm::RS256, "rsa");
     let (_set, mut options) = with_set(&set(&[rsa.jwk(json!({"alg": "RS256"}))]));
     let pem = Temporary::new(&rsa.pem);
@@ -396,7 +396,7 @@ async fn invalid_tokens_are_refused_with_a_reason() {
 }
 
 #[test]
-fn invalid_keys_are_refused() {
+fn invalid_keys_are_rejected() {
     let rsa = Issuer::new(Algorithm::RS256);
     let private = KeyPair::generate_for(&PKCS_ED25519).unwrap().serialize_pem();
     let both = [rsa.pem.as_str(), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"].concat();
@@ -505,7 +505,7 @@ proptest! {
 
     /// A valid token becomes invalid if any byte of it is changed.
     #[test]
-    fn token_with_any_changed_byte_is_refused(
+    fn token_with_any_changed_byte_is_rejected(
         which in 0..4_usize, at in any::<prop::sample::Index>(), byte in 0..128_u8,
     ) {
         thread_local! {

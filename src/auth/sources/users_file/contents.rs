@@ -11,16 +11,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// Maximum size of a users file, in bytes: enough for several hundred thousand users.
+/// Maximum size of a users file, in bytes. It is enough for several hundred thousand users.
 const FILE_BYTES_MAX: u64 = 64 << 20;
-/// Within this time after a change, another change may leave the file's timestamps the same.
+/// Time after a change in which another change may leave the file's timestamps the same.
 const SETTLED_AFTER: Duration = Duration::from_secs(2);
 
-/// The users in the file.
+/// The users in a users file.
 #[derive(Debug)]
 pub(super) struct Users {
     by_name: HashMap<Arc<str>, Record>,
-    /// Hash that is checked for an unknown user, so that this takes as long as for a known one. It costs as much as
+    /// The hash to check for an unknown user. The check then takes as long as for a known user. It costs as much as
     /// most hashes of the file.
     pub(super) dummy_hash: Arc<Hash>,
 }
@@ -50,7 +50,7 @@ impl Users {
     }
 }
 
-/// Returns a hash with the most common cost.
+/// Returns a hash with the most common cost. Returns `None` if the file has no users.
 fn most_common_cost(records: &[Record]) -> Option<&Hash> {
     let mut costs: HashMap<_, (usize, &Hash)> = HashMap::new();
     for record in records {
@@ -59,14 +59,14 @@ fn most_common_cost(records: &[Record]) -> Option<&Hash> {
     costs.into_iter().max_by_key(|(cost, (count, _))| (*count, *cost)).map(|(_, (_, hash))| hash)
 }
 
-/// File attributes that reveal a change of a file without reading it.
+/// File attributes that change with the content of the file. Comparing them does not require reading the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileFingerprint {
     file: (u64, u64),
     bytes: u64,
     modified: (i64, i64),
     changed: (i64, i64),
-    /// Whether the timestamps are old enough that the next change will show in them.
+    /// Whether the timestamps are so old that the next change will change them.
     is_settled: bool,
 }
 
@@ -83,7 +83,7 @@ impl FileFingerprint {
         }
     }
 
-    /// Returns whether the file at `path` is certainly unchanged since this fingerprint was taken.
+    /// Returns whether the file at `path` has certainly not changed since this fingerprint was taken.
     pub(super) fn matches(&self, path: &Path) -> bool {
         self.is_settled
             && std::fs::metadata(path).is_ok_and(|metadata| FileFingerprint::of(&metadata) == *self)
@@ -93,11 +93,11 @@ impl FileFingerprint {
 /// Returns the text of the file at `path`, and the fingerprint that the file had before it was read.
 ///
 /// # Errors
-/// The file cannot be read; the text says why.
+/// The file cannot be read. The text says why.
 pub(super) fn read(path: &Path) -> Result<(String, FileFingerprint), String> {
     let describe = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => {
-            " the file does not exist; create it with stompbox passwd FILE NAME".to_owned()
+            " the file does not exist. Create it with stompbox passwd FILE NAME".to_owned()
         }
         _ => format!(" the file cannot be read: {error}"),
     };
@@ -109,7 +109,7 @@ pub(super) fn read(path: &Path) -> Result<(String, FileFingerprint), String> {
     let mut bytes = Vec::new();
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(describe)?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(format!(" the file is larger than {FILE_BYTES_MAX} bytes"));
+        return Err(format!(" the file is too large: expected at most {FILE_BYTES_MAX} bytes"));
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let line = error.as_bytes()[..error.utf8_error().valid_up_to()]

@@ -1,4 +1,4 @@
-//! Changes one user in the text of a users file and leaves everything else as it is. Pure.
+//! Changes one user in the text of a users file. Leaves all other text unchanged. Pure.
 
 use super::record::{self, Record, UserRecordError};
 use crate::auth::password::hash::Hash;
@@ -6,13 +6,13 @@ use crate::auth::password::hash::Hash;
 /// A change of one user.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Change<'a> {
-    /// Sets the passcode of a user, or adds the user. Without `roles`, an existing user keeps its roles.
+    /// Sets the passcode of a user, or adds the user. If `roles` is `None`, an existing user keeps its roles.
     Set { hash: &'a Hash, roles: Option<&'a [Box<str>]> },
-    /// Removes the user.
+    /// Removes the user from the file.
     Delete,
 }
 
-/// The kind of change that was made.
+/// The change that was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Changed {
     /// The user was added.
@@ -23,7 +23,7 @@ pub(crate) enum Changed {
     Deleted,
 }
 
-/// Returns the text of a file after the change; `None` if the user to remove does not exist.
+/// Returns the text of a file after the change. Returns `None` if the user to remove does not exist.
 ///
 /// # Errors
 /// The file has an invalid line.
@@ -49,7 +49,7 @@ pub(crate) fn edit(
     })
 }
 
-/// Returns the text with the line of `user` replaced by the result of `new`, whose argument is the line ending.
+/// Replaces the line of `user` with the result of `new`. The argument of `new` is the line ending.
 fn with_line(text: &str, user: &Record, new: impl Fn(&str) -> String) -> String {
     let replaced = text.split_inclusive('\n').enumerate().map(|(at, line)| {
         if at + 1 != user.line {

@@ -1,4 +1,4 @@
-//! Users from a file, which `stompbox passwd` creates and changes.
+//! Authentication with users from a file. `stompbox passwd` creates and changes the file.
 
 mod contents;
 pub(crate) mod edit;
@@ -25,11 +25,11 @@ use tracing::{info, warn};
 
 /// Minimum interval between two checks of whether the file has changed.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// Maximum number of checks of one login. A login is checked again if its user has changed during the check.
+/// Maximum number of checks of one login. The source checks a login again if its user has changed during the check.
 const ATTEMPTS_MAX: usize = 3;
 
-/// A users file, read at start and again when it has changed. If the new content is invalid, the users read before stay
-/// in force.
+/// A users file. The source reads it at start and again when it has changed. If the new content is invalid, the
+/// previous users stay in force.
 ///
 /// ```text
 ///  check ──► 1 s since the last check? ──► other fingerprint? ──► other text? ──► parse ──► new users, generation + 1
@@ -45,7 +45,7 @@ pub(crate) struct UsersFile {
 struct Shared {
     path: PathBuf,
     names: Names,
-    /// The users in force; an error if the file has never been valid.
+    /// The users in force. An error if the file has never been valid.
     users: RwLock<Result<Arc<Users>, String>>,
     generation: AtomicU64,
     reading: Mutex<Reading>,
@@ -53,26 +53,26 @@ struct Shared {
     hasher: RandomState,
 }
 
-/// The result of the last read.
+/// The state after the last read of the file.
 struct Reading {
     fingerprint: Option<FileFingerprint>,
     /// Hash of the text, or of the error if the file could not be read.
     content: Option<u64>,
-    /// The error, if the content is invalid.
+    /// An error if the content is invalid.
     result: Result<(), String>,
 }
 
 /// Checks that the users file exists and is valid, and returns the number of its users.
 ///
 /// # Errors
-/// What is wrong, with the name of the file and the line.
+/// The text says what is wrong, with the name of the file and the line.
 pub fn check_users_file(path: &Path, names: Names) -> Result<usize, String> {
     let users = contents::read(path).and_then(|(text, _)| Users::parse(&text, names));
     users.map(|users| users.len()).map_err(|error| format!("{}:{error}", path.display()))
 }
 
 impl UsersFile {
-    /// Reads the file. While it is invalid, none of its users can log in.
+    /// Reads the file. If it is invalid, no user can log in until it is corrected.
     pub(crate) fn new(path: &Path, names: Names, verifier: Verifier) -> UsersFile {
         let shared = Shared {
             path: path.to_owned(),
@@ -83,7 +83,7 @@ impl UsersFile {
             last_check: Mutex::new(Instant::now()),
             hasher: RandomState::new(),
         };
-        // The log contains a warning with the error.
+        // Ignore an error: `read` has logged it.
         let _ = shared.read();
         UsersFile { shared: Arc::new(shared), verifier }
     }
@@ -92,7 +92,7 @@ impl UsersFile {
     async fn read_if_due(&self) {
         if self.shared.is_due() {
             let shared = self.shared.clone();
-            // An error is in the log; the old users stay in force.
+            // Ignore an error: `read` has logged it, and the previous users stay in force.
             let _ = tokio::task::spawn_blocking(move || shared.read()).await;
         }
     }
@@ -100,8 +100,8 @@ impl UsersFile {
     async fn decide(&self, credentials: &Credentials) -> Decision {
         let Some((login, passcode)) = credentials.login() else { return Decision::Unknown };
         if login.len() > record::NAME_BYTES_MAX || passcode.len() > Passcode::BYTES_MAX {
-            // No user can have such a name or passcode, so the answer reveals nothing. The check keeps long texts out
-            // of the queue.
+            // No user can have such a name or passcode, so this answer reveals nothing. It keeps long texts out of the
+            // hashing queue.
             return Decision::Rejected("the name or the passcode is too long".to_owned());
         }
         let client = credentials.handshake.address.map(network);
@@ -121,7 +121,7 @@ impl UsersFile {
                 (None, _) => return Decision::Unknown,
                 (Some(_), false) => return Decision::Rejected("wrong passcode".to_owned()),
                 (Some(user), true) => {
-                    // The login may have waited long for its hash: check that the user still has this hash.
+                    // The user may have changed while the login waited. Check that it still has this hash.
                     let known = self.shared.principal(login);
                     if let Some(principal) = known.filter(|known| known.version == self.shared.version(user))
                     {
@@ -171,7 +171,7 @@ impl Source for UsersFile {
 }
 
 impl Shared {
-    /// Returns whether a check of the file is due, and if so, restarts the interval.
+    /// Returns whether a check of the file is due. If it is due, starts the next interval.
     fn is_due(&self) -> bool {
         let mut last_check = self.last_check.lock();
         let is_due = last_check.elapsed() >= CHECK_INTERVAL;
@@ -181,7 +181,7 @@ impl Shared {
         is_due
     }
 
-    /// Reads the file if it has changed. Blocks.
+    /// Reads the file if it has changed. Logs an error. Blocks.
     fn read(&self) -> Result<(), String> {
         let mut reading = self.reading.lock();
         if reading.fingerprint.is_some_and(|fingerprint| fingerprint.matches(&self.path)) {
@@ -210,9 +210,9 @@ impl Shared {
         let error = format!("{}:{error}", self.path.display());
         let mut users = self.users.write();
         match &mut *users {
-            Ok(_) => warn!("invalid users file: {error}; the users read before stay in force"),
+            Ok(_) => warn!("invalid users file: {error}. The previous users stay in force."),
             Err(previous) => {
-                warn!("invalid users file: {error}; none of its users can log in until it is corrected");
+                warn!("invalid users file: {error}. No user in it can log in. Correct the file.");
                 previous.clone_from(&error);
             }
         }
@@ -232,7 +232,7 @@ impl Shared {
         })
     }
 
-    /// Returns the version of the user, which changes with the user's hash.
+    /// Returns the version of the user. It changes with the hash of the user.
     fn version(&self, user: &record::Record) -> u64 {
         self.hasher.hash_one(user.hash.as_str())
     }

@@ -6,8 +6,8 @@
 //! alice:$argon2id$v=19$m=19456,t=2,p=1$SALT$OUTPUT:service,admin
 //! bob%3A%25:$argon2id$v=19$m=19456,t=2,p=1$SALT$OUTPUT
 //! ```
-//! In NAME, `%`, `:`, control characters and a leading `#` are percent-encoded. ROLES are separated by commas; they may
-//! be left out, with or without their colon.
+//! In NAME, `%`, `:`, control characters and a leading `#` are percent-encoded. Commas separate ROLES. A line may leave
+//! them out, with or without the colon before them.
 
 use crate::auth::password::hash::Hash;
 use std::collections::HashMap;
@@ -32,12 +32,12 @@ pub(crate) struct Record {
     pub(crate) roles: Arc<[Box<str>]>,
 }
 
-/// An invalid line. The error shows no hash.
+/// The error of an invalid line. It shows no hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UserRecordError {
     /// Line number, from 1.
     pub(crate) line: usize,
-    /// What was expected.
+    /// What is wrong with the line, and what was expected.
     pub(crate) what: String,
 }
 
@@ -50,7 +50,7 @@ impl fmt::Display for UserRecordError {
 /// Parses all users of a file.
 ///
 /// # Errors
-/// The first invalid line.
+/// The error describes the first invalid line.
 pub(crate) fn parse(text: &str) -> Result<Vec<Record>, UserRecordError> {
     let mut records = Vec::new();
     let mut lines: HashMap<Arc<str>, usize> = HashMap::new();
@@ -81,7 +81,7 @@ fn record(line: usize, text: &str) -> Result<Record, String> {
     Ok(Record { line, name: name.into(), hash: Arc::new(hash), roles })
 }
 
-/// Parses roles: drops empty ones and duplicates, and keeps the order.
+/// Parses roles. Drops empty roles and duplicates. Keeps the order.
 pub(crate) fn roles<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Arc<[Box<str>]>, String> {
     let mut roles: Vec<Box<str>> = Vec::new();
     for role in texts.map(str::trim).filter(|role| !role.is_empty()) {
@@ -89,8 +89,8 @@ pub(crate) fn roles<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Arc<[Box
             !role.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, ':' | ','));
         if !is_plain || role.len() > ROLE_BYTES_MAX {
             return Err(format!(
-                "invalid roles: expected roles separated by commas, each of at most {ROLE_BYTES_MAX} bytes and without \
-                 spaces, colons or control characters"
+                "invalid roles: expected roles of at most {ROLE_BYTES_MAX} bytes with commas between them. A role has \
+                 no spaces, colons or control characters"
             ));
         }
         if !roles.iter().any(|other| **other == *role) {
@@ -109,7 +109,7 @@ pub(crate) fn line(name: &str, hash: &Hash, roles: &[Box<str>]) -> String {
     line
 }
 
-/// Encodes a name for the file.
+/// Percent-encodes the characters of a name that have a meaning in the file.
 pub(crate) fn encode(name: &str) -> String {
     let mut text = String::with_capacity(name.len());
     for (at, c) in name.char_indices() {
@@ -128,7 +128,7 @@ pub(crate) fn encode(name: &str) -> String {
 }
 
 fn decode(text: &str) -> Result<String, String> {
-    const EXPECTED: &str = "invalid name: expected % written as %25, and : written as %3A";
+    const EXPECTED: &str = "invalid name: expected %25 in place of %, and %3A in place of :";
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, remaining @ ..] = rest {
@@ -194,11 +194,11 @@ mod tests {
             ("alice".to_owned(), 1, "invalid line: expected NAME:HASH or NAME:HASH:ROLES"),
             (format!("\n# a\n:{HASH}"), 3, "invalid name: expected 1 to 1024 bytes"),
             (format!("{long}:{HASH}"), 1, "invalid name: expected 1 to 1024 bytes"),
-            (format!("a%:{HASH}"), 1, "invalid name: expected % written as %25"),
-            (format!("a%2:{HASH}"), 1, "invalid name: expected % written as %25"),
-            (format!("a%xx:{HASH}"), 1, "invalid name: expected % written as %25"),
-            (format!("a%+1:{HASH}"), 1, "invalid name: expected % written as %25"),
-            (format!("a%FF:{HASH}"), 1, "invalid name: expected % written as %25"),
+            (format!("a%:{HASH}"), 1, "invalid name: expected %25 in place of %"),
+            (format!("a%2:{HASH}"), 1, "invalid name: expected %25 in place of %"),
+            (format!("a%xx:{HASH}"), 1, "invalid name: expected %25 in place of %"),
+            (format!("a%+1:{HASH}"), 1, "invalid name: expected %25 in place of %"),
+            (format!("a%FF:{HASH}"), 1, "invalid name: expected %25 in place of %"),
             ("alice:sesame".to_owned(), 1, "invalid hash: expected an argon2id hash"),
             (
                 "alice:$2y$05$bvIG6Nmid91Mu9RcmmWZfO5HJIMCT8riNW0hEp8f6/FuA2/mHZFpe".to_owned(),
@@ -208,12 +208,12 @@ mod tests {
             (
                 format!("alice:{HASH}:a b"),
                 1,
-                "invalid roles: expected roles separated by commas, each of at most 64 bytes",
+                "invalid roles: expected roles of at most 64 bytes with commas between them",
             ),
             (
                 format!("alice:{HASH}:a:b"),
                 1,
-                "invalid roles: expected roles separated by commas, each of at most 64 bytes",
+                "invalid roles: expected roles of at most 64 bytes with commas between them",
             ),
             (
                 format!("alice:{HASH}\nbob:{HASH}\n%61lice:{HASH}"),

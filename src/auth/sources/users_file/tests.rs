@@ -164,7 +164,7 @@ async fn invalid_new_file_keeps_the_old_users() {
     for (text, expected) in [
         (Some("# new\nalice:sesame\n"), format!("{path}:2: invalid hash: expected an argon2id hash")),
         (Some("alice"), format!("{path}:1: invalid line: expected NAME:HASH or NAME:HASH:ROLES")),
-        (None, format!("{path}: the file does not exist; create it with stompbox passwd FILE NAME")),
+        (None, format!("{path}: the file does not exist. Create it with stompbox passwd FILE NAME")),
     ] {
         match text {
             Some(text) => directory.write(text),
