@@ -1,5 +1,5 @@
-//! The destination of a SEND or a SUBSCRIBE as the client writes it. The owner of a user destination may not be
-//! resolved yet.
+//! The destination of a SEND or a SUBSCRIBE as the client writes it. An address in `/user/…` may still lack the
+//! resolved owner.
 
 use super::destination::Destination;
 use super::dialect::{rabbitmq_equivalent, reject_activemq_forms};
@@ -21,7 +21,7 @@ const TOPIC_PRESENCE: &str = "topic/";
 pub enum Address {
     /// A destination or pattern that does not depend on the session.
     Plain(Selector),
-    /// `/user/…`: a destination of one user or one session.
+    /// `/user/…`: a destination of one user or of one session.
     User(AddressOwner, UserPath),
     /// `/users/…`: the same user destination of each user that the header `to` lists.
     Users(UserPath),
@@ -40,8 +40,8 @@ pub enum AddressOwner {
     Session(Box<str>),
 }
 
-/// The path `queue/x` or `topic/x` of a user destination. It may contain wildcards if a client subscribes to its own
-/// user destinations.
+/// The path `queue/x` or `topic/x` of a user destination. In a SUBSCRIBE to the client's own user, it may contain
+/// wildcards.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserPath {
     text: Box<str>,
@@ -52,7 +52,7 @@ impl Address {
     /// Parses the `destination` of a SEND.
     ///
     /// # Errors
-    /// The text is not a destination, is too long, contains a wildcard, or cannot be sent to.
+    /// The text is not a destination, is too long, contains a wildcard, or does not accept SEND.
     pub fn parse_send(text: &str, bytes_max: usize) -> Result<Address, DestinationError> {
         let address = parse(text, bytes_max)?;
         let (has_wildcard, is_presence) = match &address {
@@ -79,7 +79,7 @@ impl Address {
     /// client's own `/user/…`.
     ///
     /// # Errors
-    /// The text is not a destination, is too long, contains a wildcard elsewhere, or can only be sent to.
+    /// The text is not a destination, is too long, contains a wildcard elsewhere, or accepts only SEND.
     pub fn parse_subscribe(text: &str, bytes_max: usize) -> Result<Address, DestinationError> {
         let address = parse(text, bytes_max)?;
         match &address {
@@ -90,7 +90,7 @@ impl Address {
         }
     }
 
-    /// Returns the destination, or `None` if the address depends on the session or is not a single destination.
+    /// Returns the destination. Returns `None` if the address depends on the session or is not a single destination.
     pub fn routed(&self) -> Option<Destination> {
         match self {
             Address::Plain(Selector::Exact(destination)) => Some(destination.clone()),
@@ -106,7 +106,7 @@ impl Destination {
     /// is not.
     ///
     /// # Errors
-    /// The text is not a destination, is too long, contains a wildcard, or does not name its user.
+    /// As for [`Address::parse_send`], or the text does not name its user.
     pub fn parse(text: &str, bytes_max: usize) -> Result<Destination, DestinationError> {
         let address = Address::parse_send(text, bytes_max)?;
         address.routed().ok_or_else(|| {
@@ -120,8 +120,7 @@ impl Selector {
     /// `/user/queue/…` is not. It may contain wildcard segments in `/topic/…` and `/app/…`.
     ///
     /// # Errors
-    /// The text is not a destination, is too long, contains a wildcard elsewhere, can only be sent to, or does not name
-    /// its user.
+    /// As for [`Address::parse_subscribe`], or the text does not name its user.
     pub fn parse(text: &str, bytes_max: usize) -> Result<Selector, DestinationError> {
         match Address::parse_subscribe(text, bytes_max)? {
             Address::Plain(selector) => Ok(selector),
@@ -140,7 +139,7 @@ impl UserPath {
         &self.text
     }
 
-    /// Returns the destination of `owner` with this path, or `None` if the path contains wildcards.
+    /// Returns the destination of `owner` with this path. Returns `None` if the path contains wildcards.
     pub fn of(&self, owner: &Owner) -> Option<Destination> {
         (!self.has_wildcard)
             .then(|| Destination { kind: DestinationKind::User, text: self.text_of(owner).into() })
@@ -165,7 +164,7 @@ impl UserPath {
     }
 }
 
-/// Parses the header `to`: user names separated by commas, each percent-encoded as in `/user/NAME/…`.
+/// Parses the header `to`: user names with commas between them. Each name is percent-encoded as in `/user/NAME/…`.
 ///
 /// # Errors
 /// A name is empty or its percent-encoding is invalid.
@@ -247,8 +246,8 @@ fn user(text: &str, name: &str) -> Result<Address, DestinationError> {
     let path = user_path(text, path)?;
     if let (true, Some(wildcard)) = (path.has_wildcard, check_name(text, &path.text)?) {
         return Err(invalid(format!(
-            "{text:?} contains the wildcard {wildcard:?}, which only destinations of your own user may contain, as in \
-             /user/queue/*. Expected /user/NAME/queue/x without a wildcard."
+            "{text:?} contains the wildcard {wildcard:?}; expected /user/NAME/queue/x without a wildcard. Only \
+             SUBSCRIBE to your own /user/ may contain wildcards, as in /user/queue/*."
         )));
     }
     Ok(match decode(owner)? {

@@ -6,7 +6,7 @@ use super::owner::{Owner, SESSION};
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// One destination to which messages can be routed. Destinations are equal if their bytes are.
+/// One destination to which messages can be routed. Two destinations are equal if their texts have the same bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Destination {
     pub(super) kind: DestinationKind,
@@ -42,18 +42,18 @@ impl Destination {
         }
     }
 
-    /// Returns the owner and the path of a user destination, or `None` for other destinations.
+    /// Returns the owner and the path of a user destination. Returns `None` for other destinations.
     fn owner_and_path(&self) -> Option<(&str, &str)> {
         if self.kind == DestinationKind::User { self.name().split_once('/') } else { None }
     }
 
-    /// Returns the ID of the session in `/user/~ID/…`, or `None` for other destinations.
+    /// Returns the ID of the session in `/user/~ID/…`. Returns `None` for other destinations.
     pub fn session(&self) -> Option<&str> {
         let (owner, _) = self.owner_and_path()?;
         owner.strip_prefix(SESSION)
     }
 
-    /// Returns the destination of another owner with the same path, or `None` if this is not a user destination.
+    /// Returns the destination of another owner with the same path. Returns `None` if this is not a user destination.
     pub fn of(&self, owner: &Owner) -> Option<Destination> {
         let (_, path) = self.owner_and_path()?;
         let text = format!("{}{}/{path}", self.kind.prefix(), owner.as_str());
@@ -65,15 +65,15 @@ impl Destination {
         Destination { kind: DestinationKind::Presence, text: "/presence/users".into() }
     }
 
-    /// Returns `/topic/NAME` if this is `/presence/topic/NAME`, and `None` otherwise.
+    /// Returns `/topic/NAME` for `/presence/topic/NAME`. Returns `None` for other destinations.
     pub fn watched_topic(&self) -> Option<Destination> {
         let topic = self.text.strip_prefix(DestinationKind::Presence.prefix().trim_end_matches('/'))?;
         let is_topic = topic.starts_with(DestinationKind::Topic.prefix());
         is_topic.then(|| Destination { kind: DestinationKind::Topic, text: topic.into() })
     }
 
-    /// Returns the segments of the name, which are separated by `/` and `.`. The first segment of a user destination is
-    /// its owner, which is not split.
+    /// Returns the segments of the name, split at `/` and `.`. The first segment of a user destination is its owner,
+    /// which is not split.
     pub fn segments(&self) -> impl Iterator<Item = &str> {
         let (owner, rest) = match self.owner_and_path() {
             Some((owner, path)) => (Some(owner), path),

@@ -1,4 +1,5 @@
-//! Forms of destinations that ActiveMQ supports. They are rejected, so that they are not mistaken for literal names.
+//! Forms of destinations that only ActiveMQ supports. The broker rejects them, so that no client mistakes them for
+//! names.
 //!
 //! ```text
 //! options   = name "?" key "=" …            ; /queue/a?consumer.prefetchSize=1
@@ -16,8 +17,8 @@ const SCHEMES: [&str; 4] = ["queue://", "topic://", "temp-queue://", "temp-topic
 /// Checks that a destination has none of the ActiveMQ forms.
 ///
 /// # Errors
-/// The destination has one of the forms. The text of the error says which one, what to use instead, and how to write a
-/// name that contains the characters.
+/// The destination has one of the forms. The text says which form, and what to use instead. It also says how to write a
+/// name that contains these characters.
 pub fn reject_activemq_forms(text: &str) -> Result<(), DestinationError> {
     if text.split('?').skip(1).any(begins_with_option) {
         return Err(invalid(format!(
@@ -35,7 +36,7 @@ pub fn reject_activemq_forms(text: &str) -> Result<(), DestinationError> {
     Ok(())
 }
 
-/// Returns a hint for the ERROR about a RabbitMQ destination that has an equivalent, or an empty text.
+/// Returns a hint if a RabbitMQ destination has an equivalent. Otherwise returns an empty text.
 pub(super) fn rabbitmq_equivalent(text: &str) -> &'static str {
     if text.starts_with("/exchange/") {
         " For RabbitMQ's /exchange/amq.topic/KEY use /topic/KEY."

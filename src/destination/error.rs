@@ -1,12 +1,12 @@
 //! The error of parsing a destination.
 
-/// The error of a text that is not a destination. `Display` returns one or two sentences for the client.
+/// The error of a text that is not a destination. `Display` shows the detail, for the client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct DestinationError {
-    /// What was wrong and what was expected.
+    /// What was wrong, what was expected, and what to do.
     pub detail: String,
-    /// The option whose limit was exceeded, if any.
+    /// The option that sets the exceeded limit. `None` if no limit was exceeded.
     pub limit: Option<&'static str>,
 }
 

@@ -13,15 +13,15 @@ pub(super) const PREFIXES: [(&str, DestinationKind); 6] = [
 /// A family of destinations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DestinationKind {
-    /// `/topic/…`: broadcast.
+    /// `/topic/…`: each message goes to all subscribers.
     Topic,
-    /// `/queue/…`: work queue.
+    /// `/queue/…`: each message goes to one consumer. The queue stores messages until then.
     Queue,
-    /// `/temp-queue/…`: temporary queue of a session.
+    /// `/temp-queue/…`: a queue that ends with its session.
     TempQueue,
-    /// `/user/…`: broadcast to the sessions of one user.
+    /// `/user/…`: each message goes to the sessions of one user.
     User,
-    /// `/presence/…`: presence of the subscribers of a topic, or of the users that are online.
+    /// `/presence/…`: reports on the subscribers of a topic, or on the users that are online.
     Presence,
     /// `/app/…`: each message goes to one service.
     App,

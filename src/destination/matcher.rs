@@ -9,7 +9,7 @@
 //! **:         i --any--> i,   i --nothing--> i+1
 //! ```
 //!
-//! The number of possible segments is unlimited, but an automaton distinguishes only the literals of its pattern.
+//! The number of possible segments is unlimited. An automaton distinguishes only the literals of its pattern.
 //! [`Letter::Fresh`] represents all other segments.
 
 use super::name::SEGMENTS_MAX;
@@ -22,11 +22,11 @@ pub(crate) const PATTERN_SEGMENTS_MAX: usize = SEGMENTS_MAX + 2;
 /// Maximum number of states of one automaton. Each state is a bit of [`States`].
 const STATES_MAX: usize = States::BITS as usize;
 const _: () = assert!(PATTERN_SEGMENTS_MAX < STATES_MAX);
-/// Maximum number of steps of one [`contains`]. A pattern with `*` after `**` can have exponentially many sets of
-/// states.
+/// Maximum number of steps of one call of [`contains`]. A pattern with `*` after `**` can have exponentially many sets
+/// of states.
 const STEPS_MAX: usize = 10_000;
 
-/// A set of states; bit i is state i.
+/// A set of states. Bit i is state i.
 type States = u128;
 
 /// One segment, as input of an automaton.
@@ -49,9 +49,9 @@ pub(crate) fn accepts<T: AsRef<str>>(pattern: &[Segment<T>], segments: &[&str]) 
     is_accepting(pattern, states)
 }
 
-/// Returns whether some destination of at least `length_min` segments is matched by both patterns.
+/// Returns whether both patterns match a common destination of at least `length_min` segments.
 ///
-/// Searches the product of the two automata: the pairs of states that one destination can lead to.
+/// Searches the pairs of states that the same segments can lead to in the two automata.
 pub(crate) fn intersects<T: AsRef<str>, U: AsRef<str>>(
     one: &[Segment<T>],
     other: &[Segment<U>],
@@ -90,8 +90,8 @@ pub(crate) fn intersects<T: AsRef<str>, U: AsRef<str>>(
 /// Returns whether `outer` matches every destination of at least `length_min` segments that `inner` matches. Also
 /// returns `false` if the search would take too many steps.
 ///
-/// Searches for a destination that only `inner` matches. Each position of the search is a state of `inner`, together
-/// with the set of states that the same segments lead to in `outer`.
+/// Searches for a destination that only `inner` matches. Each position of the search has a state of `inner` and a set
+/// of states of `outer`. The same segments lead to both.
 pub(crate) fn contains<T: AsRef<str>, U: AsRef<str>>(
     outer: &[Segment<T>],
     inner: &[Segment<U>],
@@ -170,7 +170,7 @@ fn step<T: AsRef<str>>(pattern: &[Segment<T>], states: States, letter: Letter<'_
     skip_many(pattern, next)
 }
 
-/// Adds the states that are reached because `**` also matches zero segments.
+/// Adds the states that are reachable because `**` also matches zero segments.
 fn skip_many<T>(pattern: &[Segment<T>], mut states: States) -> States {
     for (at, segment) in pattern.iter().enumerate() {
         if matches!(segment, Segment::Many) {
@@ -236,8 +236,8 @@ pub(super) mod tests {
         words.iter().map(|word| matches(pattern, word)).collect()
     }
 
-    /// Tries all words. Returns whether both patterns match a common word, and whether the first pattern matches every
-    /// word that the second one matches.
+    /// Tries all words. Returns whether both patterns match a common word. Also returns whether the first pattern
+    /// matches each word that the second pattern matches.
     fn by_brute_force(one: &[bool], other: &[bool], words: &[Vec<&str>], length_min: usize) -> (bool, bool) {
         let pairs = || one.iter().zip(other).zip(words).filter(|(_, word)| word.len() >= length_min);
         (pairs().any(|((one, other), _)| *one && *other), pairs().all(|((one, other), _)| *one || !*other))
@@ -355,7 +355,7 @@ pub(super) mod tests {
         let stars = ".*".repeat(40);
         let hard = format!("**.a{stars}");
         assert!(!contains(&pattern(&hard), &pattern(&format!("**.a{stars}.b.**.a{stars}")), 1));
-        // The second pattern is contained in the first, but the search would take 2^40 steps.
+        // The first pattern contains the second, but the search would take 2^40 steps.
         assert!(!contains(&pattern(&hard), &pattern(&format!("**.b.**{stars}.a{stars}")), 1));
         assert!(intersects(&pattern(&hard), &pattern(&format!("**.b.**{stars}.a{stars}")), 1));
     }

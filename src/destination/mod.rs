@@ -4,7 +4,7 @@
 //! destination = "/topic/" name | "/queue/" name | "/temp-queue/" name | "/app/" name
 //!             | "/user/" path                    ; a destination of the client's own user
 //!             | "/user/" owner "/" path          ; a destination of that user, or of that session
-//!             | "/users/" path                   ; the destinations of the users listed in the header `to`
+//!             | "/users/" path                   ; the destinations of the users in the header `to`
 //!             | "/presence/users" | "/presence/topic/" name
 //!             | "/auth/refresh"
 //! path        = ( "queue" | "topic" ) "/" name
@@ -16,12 +16,12 @@
 //! ```
 //!
 //! Names are compared byte by byte: `/topic/a.b` and `/topic/a/b` are two topics. For wildcards, both `/` and `.`
-//! separate segments, except in `owner`, which is always one segment. A wildcard is a whole segment, and is valid only
-//! in a SUBSCRIBE to `/topic/…`, `/app/…` or the client's own `/user/…`. No other segment may contain `*`, so that `a*`
-//! cannot be mistaken for a pattern.
+//! separate segments. An `owner` is always one segment. A wildcard is a whole segment. It is valid only in a SUBSCRIBE
+//! to `/topic/…`, `/app/…` or the client's own `/user/…`. No other segment may contain `*`, so that no client mistakes
+//! `a*` for a pattern.
 //!
-//! A client writes an [`Address`]. The broker uses a [`Destination`] for routing, in which the owner of a user
-//! destination is resolved.
+//! A client writes an [`Address`]. The broker resolves the owner of a user destination, and then routes by the
+//! [`Destination`].
 
 mod address;
 #[expect(clippy::module_inception, reason = "the file of the type that the module is named after")]

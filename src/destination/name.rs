@@ -16,7 +16,8 @@ pub(crate) const SEGMENTS_MAX: usize = 64;
 
 /// Checks the length of the `destination` of a SEND or SUBSCRIBE, before all other checks.
 pub(super) fn check_length(text: &str, bytes_max: usize) -> Result<(), DestinationError> {
-    // A dead letter queue may be longer by `dead.`, so that clients can use the dead letter queue of every queue.
+    // A dead letter queue may be longer by `dead.`. Otherwise clients could not use the dead letter queue of a long
+    // queue name.
     let extra = if text.starts_with(DEAD_PREFIX) {
         DEAD_PREFIX.len() - DestinationKind::Queue.prefix().len()
     } else {
@@ -24,7 +25,7 @@ pub(super) fn check_length(text: &str, bytes_max: usize) -> Result<(), Destinati
     };
     if text.len() > bytes_max.saturating_add(extra) {
         let detail = format!(
-            "The destination has {} bytes; {BYTES_MAX} allows {bytes_max}. Use a shorter name, or raise {BYTES_MAX}.",
+            "The destination has {} bytes; expected at most {bytes_max}. Use a shorter name, or raise {BYTES_MAX}.",
             text.len()
         );
         return Err(DestinationError { detail, limit: Some(BYTES_MAX) });
@@ -32,12 +33,12 @@ pub(super) fn check_length(text: &str, bytes_max: usize) -> Result<(), Destinati
     Ok(())
 }
 
-/// Validates `name`, which is a part of the destination `text`. Returns the first wildcard segment, if any.
+/// Validates `name`, which is a part of the destination `text`. Returns the first wildcard segment, or `None`.
 pub(super) fn check_name<'a>(text: &str, name: &'a str) -> Result<Option<&'a str>, DestinationError> {
     let segments = split(name).count();
     if segments > SEGMENTS_MAX {
         return Err(invalid(format!(
-            "The destination has {segments} segments, separated by '/' or '.'; expected at most {SEGMENTS_MAX}."
+            "The destination has {segments} segments between '/' and '.'; expected at most {SEGMENTS_MAX} segments."
         )));
     }
     let mut first_wildcard = None;
@@ -61,7 +62,7 @@ pub(super) fn check_name<'a>(text: &str, name: &'a str) -> Result<Option<&'a str
 
 /// Returns the segments of a name, split at `/` and `.`.
 pub(super) fn split(name: &str) -> impl Iterator<Item = &str> {
-    // Iterates over bytes: `str::split` iterates over characters and takes three times as long.
+    // Iterate over bytes: `str::split` iterates over characters and takes three times as long.
     let mut rest = Some(name);
     iter::from_fn(move || {
         let text = rest?;

@@ -8,17 +8,16 @@ use std::sync::Arc;
 /// The character before the ID of a session.
 pub(super) const SESSION: char = '~';
 
-/// A user or a session that owns user destinations. The text is the segment after `/user/`, in the form that the broker
-/// uses for routing.
+/// A user or a session that owns user destinations. Its text is the segment after `/user/` in the form for routing.
 ///
-/// A user name is written literally, except for characters that would be ambiguous. These are percent-encoded: `/` and
-/// `%`, a `~` at the beginning, and the first character of a name that is `queue`, `topic` or a wildcard. No two users
-/// have the same text, and no user has the text of a session.
+/// The text of a user is the name, in which ambiguous characters are percent-encoded. These are `/`, `%` and a `~` at
+/// the beginning. If the whole name is `queue`, `topic` or a wildcard, its first character is encoded. Two users never
+/// have the same text. A user never has the text of a session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Owner(Arc<str>);
 
 impl Owner {
-    /// Creates the owner for the user of this name.
+    /// Creates the owner for the user with this name.
     pub fn user(name: &str) -> Owner {
         let reserved = matches!(name, "queue" | "topic" | "*" | "**" | "#" | ">");
         if !reserved && !name.starts_with(SESSION) && !name.contains(['/', '%']) {
@@ -39,12 +38,12 @@ impl Owner {
         Owner(text.into())
     }
 
-    /// Creates the owner for the session of this ID.
+    /// Creates the owner for the session with this ID.
     pub fn session(id: &str) -> Owner {
         Owner(format!("{SESSION}{id}").into())
     }
 
-    /// Creates the owner of a session's own destinations: its user, or the session itself if it is anonymous.
+    /// Creates the owner of a session's own destinations: its user, or the session itself if it has no user.
     pub fn of(user: Option<&str>, session: &str) -> Owner {
         user.map_or_else(|| Owner::session(session), Owner::user)
     }
@@ -55,7 +54,8 @@ impl Owner {
     }
 }
 
-/// Decodes the segment after `/user/`. Returns a user name, or the ID of a session as the inner `Err`.
+/// Decodes the segment after `/user/`. Returns a user name as the inner `Ok`, or the ID of a session as the inner
+/// `Err`.
 pub(super) fn decode(text: &str) -> Result<Result<String, &str>, DestinationError> {
     if let Some(id) = text.strip_prefix(SESSION) {
         return Ok(Err(id));
@@ -63,11 +63,11 @@ pub(super) fn decode(text: &str) -> Result<Result<String, &str>, DestinationErro
     percent_decode(text).map(Ok)
 }
 
-/// Decodes percent-encoding.
+/// Decodes the percent-encoding of a name.
 ///
 /// # Errors
-/// A `%` is not followed by two hexadecimal digits, or the bytes are not UTF-8. An invalid name is not repaired,
-/// because the result could be the name of another user.
+/// A `%` is not followed by two hexadecimal digits, or the bytes are not UTF-8. The function does not repair an invalid
+/// name, because the result could be the name of another user.
 pub(crate) fn percent_decode(text: &str) -> Result<String, DestinationError> {
     let malformed = || {
         invalid(format!(

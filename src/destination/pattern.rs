@@ -1,4 +1,4 @@
-//! Wildcard patterns.
+//! Patterns with wildcards, for subscriptions.
 
 use super::error::{DestinationError, invalid};
 use super::kind::DestinationKind;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// Maximum number of the wildcards `**`, `#` and `>` in one pattern. The cost of matching grows with it.
 pub(super) const MULTI_SEGMENT_MAX: usize = 4;
 
-/// A wildcard pattern over the names of one family.
+/// A pattern with wildcards for destinations of one family.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pattern {
     kind: DestinationKind,
@@ -40,8 +40,8 @@ impl Pattern {
         &self.text
     }
 
-    /// Returns whether the pattern matches `destination`. Only for tests: the broker matches a destination with all
-    /// patterns at once, in a trie.
+    /// Returns whether the pattern matches `destination`. For tests only: the broker matches all patterns at once, in a
+    /// trie.
     #[cfg(test)]
     pub(crate) fn matches(&self, destination: &Destination) -> bool {
         destination.kind() == self.kind
@@ -54,7 +54,7 @@ pub(super) fn segments(text: &str, name: &str) -> Result<Vec<Segment>, Destinati
     let many = split(name).filter(|segment| wildcard(segment) == Some(Segment::Many)).count();
     if many > MULTI_SEGMENT_MAX {
         return Err(invalid(format!(
-            "{text:?} has {many} wildcards for any number of segments; expected at most {MULTI_SEGMENT_MAX}."
+            "{text:?} has {many} wildcards '**', '#' or '>'; expected at most {MULTI_SEGMENT_MAX} of them."
         )));
     }
     let segment = |text| wildcard(text).unwrap_or_else(|| Segment::Literal(text.into()));

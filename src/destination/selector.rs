@@ -1,4 +1,4 @@
-//! The destination or pattern that a SUBSCRIBE selects.
+//! The result of parsing the destination of a SUBSCRIBE.
 
 use super::destination::Destination;
 use super::kind::DestinationKind;
@@ -9,9 +9,9 @@ use super::segment::Segment;
 /// The destination or pattern that a SUBSCRIBE selects.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Selector {
-    /// One destination.
+    /// A single destination.
     Exact(Destination),
-    /// All destinations that match a pattern. They have the same family.
+    /// All destinations of one family that match a pattern.
     Pattern(Pattern),
 }
 

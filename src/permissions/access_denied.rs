@@ -1,10 +1,10 @@
-//! The denial of a request.
+//! The error of a request that the permission rules deny.
 
 use std::sync::Arc;
 
-/// The denial of a request.
+/// The error of a request that the permission rules deny.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessDenied {
-    /// The rule that denies the request, as the operator wrote it, or another reason for the denial. Shown in the log.
+    /// The rule that denies the request, as the operator wrote it, or another reason. For the log.
     pub rule: Arc<str>,
 }

@@ -1,14 +1,17 @@
 //! Permissions of a principal. Pure: no clock, no lock, no log.
 //!
-//! Rules are evaluated in order: the operator's [rules](Rule), then rules that other options add, and last the rules
-//! of the [`Preset`]. For a single destination, the first rule that matches decides. For a wildcard subscription, the
-//! first of these rules decides: a `deny` rule that matches any part of the pattern, or an `allow` rule that matches
-//! the whole pattern. An `allow` rule that matches only a part is skipped. If no rule decides, the request is denied.
+//! The operator's [rules](Rule) come first, then the rules that other options add, and last the rules of the
+//! [`Preset`]. For a single destination, the first rule that matches decides. For a wildcard subscription, a `deny`
+//! rule decides if it matches any part of the pattern. An `allow` rule decides only if it matches the whole pattern.
+//! The first rule that decides is final. If no rule decides, the request is denied.
 //!
-//! Some requests need no rule. Services may do everything. Every client may use temporary queues (the session has
-//! checked that it subscribes only to its own), send to the address of a session, and subscribe to its own
-//! `/user/queue/errors`. Therefore no rule can prevent a session from receiving its errors. The session itself denies a
-//! subscription to the destinations of another user, regardless of the rules.
+//! Some requests need no rule:
+//! - A service may make any request.
+//! - A client may use temporary queues. The session checks that it subscribes only to its own.
+//! - A client may send to the address of a session.
+//! - A client may subscribe to its own `/user/queue/errors`. A rule therefore cannot hide the errors of a session.
+//!
+//! Regardless of the rules, the session denies subscriptions to the destinations of another user.
 
 mod access_denied;
 mod options;
@@ -32,7 +35,7 @@ use rule::Effect;
 use smallvec::SmallVec;
 use std::sync::Arc;
 
-/// All rules, in order.
+/// The permission rules of the broker, in the order in which they are evaluated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permissions {
     preset: Preset,
@@ -63,13 +66,13 @@ struct Client<'a> {
 }
 
 impl Permissions {
-    /// Creates permissions from the operator's rules, followed by the rules in `extra`, each with its origin, and then
-    /// by the rules of the preset.
+    /// Creates permissions. The operator's `rules` come first, then the rules in `extra` with their origins, and last
+    /// the rules of the preset.
     pub fn new(preset: Preset, rules: Vec<Rule>, extra: Vec<(&'static str, Rule)>) -> Permissions {
         let own = rules.into_iter().map(|rule| RuleWithOrigin { rule, origin: "permission" });
         let extra = extra.into_iter().map(|(origin, rule)| RuleWithOrigin { rule, origin });
         let last = preset.parsed().map(|rule| RuleWithOrigin { rule, origin: preset.origin() });
-        let default_denial = format!("no rule grants it (preset {preset})").into();
+        let default_denial = format!("no rule allows it (preset {preset})").into();
         Permissions { preset, rules: own.chain(extra).chain(last).collect(), default_denial }
     }
 
@@ -79,13 +82,13 @@ impl Permissions {
         self.preset
     }
 
-    /// Returns all rules in order, each with its origin, to be shown to the operator.
+    /// Returns the texts of all rules in order, each with its origin, for the operator.
     pub fn describe_rules(&self) -> Vec<String> {
         self.rules.iter().map(|entry| format!("{} ({})", entry.rule, entry.origin)).collect()
     }
 
     /// Returns whether the rules may allow `verb` to some clients of the group for some destinations of the family.
-    /// Ignores the rules from `origin`, and services, which need no rule.
+    /// Ignores the rules from `origin`. Ignores services, which need no rule.
     pub fn grants_to_any(&self, group: Group, verb: Verb, kind: DestinationKind, origin: &str) -> bool {
         let mut rules = self.rules.iter().filter(|entry| entry.origin != origin);
         let first = rules.find(|entry| {
@@ -97,7 +100,7 @@ impl Permissions {
     /// Checks that `principal` may use `verb` with `to`. `owner` is the owner of the client's own user destinations.
     ///
     /// # Errors
-    /// The rule that denies the request, or the reason if no rule allows it.
+    /// The error contains the rule that denies the request, or another reason if no rule allows it.
     pub fn check(
         &self,
         principal: &Principal,
@@ -121,9 +124,9 @@ impl Permissions {
         }
     }
 
-    /// Evaluates the rules for a request and for what it depends on. The presence of a topic also requires permission
-    /// to subscribe to the topic. The dead letter queue of a queue also requires permission for that queue: otherwise a
-    /// user called `dead` could read all dead letters through a rule for `/queue/{user}.**`.
+    /// Evaluates the rules for a request and for the permissions on which it depends. A subscription to the presence of
+    /// a topic also requires permission to subscribe to the topic. A dead letter queue also requires permission for its
+    /// queue. Otherwise a rule for `/queue/{user}.**` would give all dead letters to a user called `dead`.
     fn check_rules(
         &self,
         client: Client<'_>,
@@ -176,7 +179,7 @@ impl Default for Permissions {
 }
 
 impl<'a> Requested<'a> {
-    /// Returns the topic of a presence destination, or `None` for `/presence/users`.
+    /// Returns the topic of a presence destination. Returns `None` for `/presence/users`.
     fn topic(self) -> Option<Requested<'a>> {
         match self {
             Requested::Exact(["users"]) => None,
@@ -188,7 +191,7 @@ impl<'a> Requested<'a> {
     }
 }
 
-/// Returns whether the request is a SEND to the address of a session. Only clients that are to answer the session know
+/// Returns whether the request is a SEND to the address of a session. Only clients that may answer the session know
 /// this address.
 fn is_reply(verb: Verb, to: &Selector) -> bool {
     verb == Verb::Send

@@ -3,11 +3,12 @@
 use super::rule::Rule;
 use std::fmt;
 
-/// A set of predefined rules for requests that no rule of the operator decides.
+/// A set of predefined rules. They apply to requests that no rule of the operator decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preset {
-    /// Allows what a web page needs: subscribing to topics and their presence, using the destinations of its own user,
-    /// sending to application services, and for authenticated users, sending to queues of other users.
+    /// Allows the requests that a web page needs. Each client may subscribe to topics and to their presence. It may use
+    /// the destinations of its own user, and send to application services. Authenticated users may send to queues of
+    /// other users.
     Safe,
     /// Allows everything. The session itself still denies subscriptions to destinations of other users.
     Open,
@@ -27,7 +28,7 @@ impl Preset {
     /// Parses `safe` or `open`.
     ///
     /// # Errors
-    /// The text is neither.
+    /// The text is another word.
     pub fn parse(text: &str) -> Result<Preset, String> {
         match text {
             "safe" => Ok(Preset::Safe),
@@ -52,7 +53,7 @@ impl Preset {
         }
     }
 
-    /// Returns the origin that is shown with the rules.
+    /// Returns the origin of the rules, for the operator.
     pub(super) fn origin(self) -> &'static str {
         match self {
             Preset::Safe => "preset safe",

@@ -1,4 +1,4 @@
-//! One permission rule.
+//! A permission rule and its grammar.
 //!
 //! ```text
 //! rule    = effect action subject target           ; separated by spaces
@@ -19,7 +19,7 @@ use std::sync::Arc;
 const EXPECTED: &str = "expected four words: allow|deny, send|subscribe|all, \
                         anyone|users|anonymous|user:NAME|role:NAME, and a pattern such as /topic/news.**";
 
-/// One rule. `Display` shows the rule as it was written.
+/// A permission rule. `Display` shows the text that the operator wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     text: Arc<str>,
@@ -57,10 +57,10 @@ enum RuleSubject {
 }
 
 impl Rule {
-    /// Parses a rule.
+    /// Parses a rule in the grammar of this module.
     ///
     /// # Errors
-    /// What was wrong and what was expected, for the operator.
+    /// The text says what was wrong and what was expected, for the operator.
     pub fn parse(text: &str) -> Result<Rule, String> {
         let words: Vec<&str> = text.split_whitespace().collect();
         let [effect, action, subject, target] = words[..] else {
@@ -80,11 +80,11 @@ impl Rule {
         let subject = RuleSubject::parse(subject)?;
         if effect == Effect::Deny && subject == RuleSubject::Role(SERVICE.into()) {
             return Err(format!(
-                "invalid subject \"role:{SERVICE}\" after deny: the role {SERVICE} may do everything; \
-                 expected another role"
+                "invalid subject \"role:{SERVICE}\" after deny: expected another role. No rule can deny \
+                 requests of the role {SERVICE}"
             ));
         }
-        // The text as it was written, with single spaces, so that it is one line in the log.
+        // Join the words with single spaces, so that the rule is one line in the log.
         Ok(Rule { text: words.join(" ").into(), effect, verb, subject, target: RuleTarget::parse(target)? })
     }
 
@@ -92,7 +92,7 @@ impl Rule {
         &self.text
     }
 
-    /// Returns the name of the user if the rule applies to a single user.
+    /// Returns the name of the user if the rule is for a single user.
     pub(crate) fn user(&self) -> Option<&str> {
         match &self.subject {
             RuleSubject::User(name) => Some(name),
@@ -128,8 +128,8 @@ impl Rule {
             && self.subject.includes(principal)
     }
 
-    /// Returns the pattern of the rule for this client. If the client lacks the name or the claim of a variable, an
-    /// `allow` rule has no pattern, and in a `deny` rule the variable becomes `*`.
+    /// Returns the pattern of the rule for this client. The client may lack the name or the claim of a variable. An
+    /// `allow` rule then has no pattern. In a `deny` rule, the variable becomes `*`.
     pub(super) fn pattern<'a>(
         &'a self,
         principal: &'a Principal,
@@ -191,11 +191,11 @@ impl RuleSubject {
 
 /// Decodes `encoded`, which is the percent-encoded name in the subject `text`.
 fn name(text: &str, encoded: &str) -> Result<Box<str>, String> {
-    // An operator who writes `user:*` means every user, but the rule would apply only to a user called `*`.
+    // `user:*` is probably meant for all users, but it would apply only to a user called `*`.
     if encoded.is_empty() || encoded.contains(['*', '{', '}']) {
         return Err(format!(
-            "invalid subject {text:?}: expected one name after the colon, with *, {{ and }} written as \
-             %2A, %7B and %7D, or users for all authenticated clients"
+            "invalid subject {text:?}: expected one name after the colon. In a name, write *, {{ and }} as \
+             %2A, %7B and %7D. For all authenticated clients, write users"
         ));
     }
     percent_decode(encoded).map(Into::into).map_err(|error| error.to_string())

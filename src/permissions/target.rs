@@ -11,10 +11,10 @@
 //! variable = "{user}" | "{claim." NAME "}"              ; NAME may have "." and "/"
 //! ```
 //!
-//! The value of a variable becomes one literal segment, whatever it contains, so a claim of a token cannot widen a
-//! rule. As the owner in `/user/…`, the value is the name of a user. Elsewhere `.`, `/` and `%` in the value are
-//! percent-encoded. Otherwise the value `john.doe` would become two segments, and the destinations of the user
-//! `john.doe` would be among those of the user `john`.
+//! The value of a variable becomes one literal segment. A claim of a token therefore cannot widen a rule. As the owner
+//! in `/user/…`, the value is the name of a user. Elsewhere, `.`, `/` and `%` in the value are percent-encoded.
+//! Otherwise the value `john.doe` would become two segments. The destinations of the user `john.doe` would then be
+//! among those of the user `john`.
 
 use crate::auth::Principal;
 use crate::destination::matcher::{PATTERN_SEGMENTS_MAX, intersects};
@@ -33,13 +33,13 @@ const FAMILIES: [DestinationKind; 5] = [
     DestinationKind::Presence,
     DestinationKind::App,
 ];
-/// Prefixes of destinations that need no rule or have no rule of their own, with the reason.
+/// Prefixes of destinations for which a rule is invalid, each with the reason.
 const NO_TARGETS: [(&str, &str); 3] = [
     (
         "/users/",
-        "the broker checks /user/NAME/… for each user in the header to; write the rule for that pattern",
+        "the broker checks /user/NAME/… for each user in the header to. Write a rule for /user/NAME/…",
     ),
-    ("/temp-queue/", "a session may always use its own temporary queues and never those of other sessions"),
+    ("/temp-queue/", "a session may always use its own temporary queues, and no others"),
     ("/auth/", "a client may always renew its token"),
 ];
 
@@ -58,11 +58,11 @@ pub(super) struct RuleTarget {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum TargetSegment {
-    /// A literal. As the owner after `/user/`, it has the form of an [`Owner`].
+    /// A literal text. After `/user/`, it has the form of an [`Owner`].
     Literal(Box<str>),
     One,
     Many,
-    /// The client's own owner, for the patterns `/user/queue/…` and `/user/topic/…`, which do not name one.
+    /// The owner that is the client itself, in the patterns `/user/queue/…` and `/user/topic/…`.
     Own,
     User,
     Claim(Box<str>),
@@ -79,7 +79,7 @@ impl RuleTarget {
         let Some(kind) = FAMILIES.into_iter().find(|kind| text.starts_with(kind.prefix())) else {
             let known = FAMILIES.map(DestinationKind::prefix).join(", ");
             return Err(format!(
-                "invalid pattern {text:?}: expected one that begins with {known}, or {EVERYTHING} alone"
+                "invalid pattern {text:?}: expected a pattern that begins with {known}, or {EVERYTHING} alone"
             ));
         };
         let name = &text[kind.prefix().len()..];
@@ -99,14 +99,15 @@ impl RuleTarget {
         Ok(target)
     }
 
-    /// Rejects a pattern that matches no possible destination. In a `deny` rule such an error would be dangerous.
+    /// Rejects a pattern that matches no possible destination. A `deny` rule with such a pattern would silently deny
+    /// nothing.
     fn check_shape(&self, kind: DestinationKind, text: &str) -> Result<(), String> {
         let literal = |text: &'static str| Segment::Literal(text.into());
         let below = |first: &[BoundSegment<'static>]| [first, &[Segment::One, Segment::Many]].concat();
         let (shapes, expected) = match kind {
             DestinationKind::User => (
                 ["queue", "topic"].map(|path| below(&[Segment::One, literal(path)])).to_vec(),
-                "/user/queue/x, /user/NAME/queue/x, /user/NAME/**, or topic for queue",
+                "/user/queue/x, /user/NAME/queue/x, /user/NAME/**, or topic in place of queue",
             ),
             DestinationKind::Presence => (
                 vec![vec![literal("users")], below(&[literal("topic")])],
@@ -133,7 +134,7 @@ impl RuleTarget {
         self.covers(kind) && *self.segments == [TargetSegment::Many]
     }
 
-    /// Returns the pattern for this client. A variable without a value (no name, no such claim) becomes `missing`. If
+    /// Returns the pattern for this client. A variable becomes `missing` if the client lacks the name or the claim. If
     /// `missing` is `None`, the result is `None`, and the rule does not match.
     pub(super) fn bind<'a>(
         &'a self,
@@ -161,7 +162,7 @@ impl RuleTarget {
 }
 
 impl TargetSegment {
-    /// Returns the segment of a pattern that matches everything that this segment can match for any client.
+    /// Returns a segment that matches every text that this segment can match for any client.
     fn loosest(&self) -> BoundSegment<'_> {
         match self {
             TargetSegment::Literal(text) => Segment::Literal((&**text).into()),
@@ -202,10 +203,10 @@ fn parse_user_path(name: &str) -> Result<Vec<TargetSegment>, String> {
     }
 }
 
-/// Returns the error for a name after `/user/**`. The parser cannot tell whether it is a user name, which is
-/// percent-encoded, or a segment of the path, which is not.
+/// Returns the error for a name after `/user/**`. The name could be a user name, which is percent-encoded. Or it could
+/// be a segment of the path, which is not.
 fn name_after_many() -> String {
-    "invalid pattern: expected queue, topic or nothing after /user/**; use * for any one user, as in \
+    "invalid pattern: expected queue, topic or nothing after /user/**. To match any one user, write *, as in \
      /user/*/queue/**"
         .to_owned()
 }
@@ -214,8 +215,8 @@ fn name_after_many() -> String {
 fn parse_owner(text: &str) -> Result<TargetSegment, String> {
     if text.starts_with('~') {
         return Err(format!(
-            "invalid user {text:?}: a segment that begins with ~ is the address of a session and needs no \
-             rule; expected the name of a user. If the name itself begins with ~, write %7E instead"
+            "invalid user {text:?}: expected the name of a user. For a name that begins with ~, write %7E. A text \
+             that begins with ~ is the address of a session, which needs no rule"
         ));
     }
     match parse_segment(text)? {
@@ -253,7 +254,7 @@ fn parse_claim(text: &str) -> Option<TargetSegment> {
     is_name.then(|| TargetSegment::Claim(name.into()))
 }
 
-/// Splits at separators outside of braces.
+/// Splits the text at separators outside of braces.
 fn split(text: &str, is_separator: impl Fn(char) -> bool) -> impl Iterator<Item = &str> {
     let mut inside = false;
     text.split(move |character| {

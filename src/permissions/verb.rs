@@ -1,4 +1,4 @@
-//! The actions that rules allow or deny.
+//! The actions that permission rules allow or deny.
 
 /// An action that rules allow or deny.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// Returns the word for the action in rules.
+    /// Returns the word for the action in a rule.
     pub fn as_str(self) -> &'static str {
         match self {
             Verb::Send => "send",

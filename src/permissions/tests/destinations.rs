@@ -1,4 +1,4 @@
-//! Rules for one destination.
+//! Tests of rules for single destinations.
 
 use super::*;
 
@@ -170,7 +170,7 @@ fn dead_letters_require_a_rule_for_the_dead_letter_queue() {
         permissions.check(&Principal::named(name, "test"), &Owner::user(name), Verb::Subscribe, &to).is_ok()
     };
     assert!(may("alice", "/queue/alice.in"));
-    assert!(!may("alice", "/queue/dead.alice.in"), "no rule grants it");
+    assert!(!may("alice", "/queue/dead.alice.in"), "no rule allows it");
     assert!(!may("dead", "/queue/dead.alice.in"), "also for a user named dead");
     assert!(!may("dead", "/queue/dead.dead.in"), "dead letters of the queues of a user named dead");
     let rules = ["allow subscribe users /queue/dead.**", "allow all users /queue/{user}.**"];

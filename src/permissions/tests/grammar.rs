@@ -1,4 +1,4 @@
-//! The grammar of rules.
+//! Tests of the grammar of rules.
 
 use super::*;
 
@@ -61,8 +61,8 @@ fn invalid_word_of_a_rule_is_rejected_with_the_expected_form() {
         ("allow send role:%ff /topic/a", "invalid name \"%ff\": expected two hexadecimal digits"),
         (
             "deny send role:service /topic/a",
-            "invalid subject \"role:service\" after deny: the role service may do everything; \
-             expected another role",
+            "invalid subject \"role:service\" after deny: expected another role. No rule can deny \
+             requests of the role service",
         ),
     ]);
     assert_eq!(Preset::parse("closed"), Err("invalid value \"closed\": expected safe or open".to_owned()));
@@ -109,7 +109,7 @@ fn invalid_pattern_of_a_rule_is_rejected_with_the_expected_form() {
         ("allow send anyone /user/x-{user}/queue/a", "invalid variable \"x-{user}\""),
         (
             "allow send anyone /user/~s1/queue/a",
-            "invalid user \"~s1\": a segment that begins with ~ is the address of a session",
+            "invalid user \"~s1\": expected the name of a user. For a name that begins with ~, write %7E",
         ),
         ("allow send anyone /user/100%/queue/a", "invalid name \"100%\": expected two hexadecimal digits"),
         ("allow send anyone /user/bob", "it matches no possible destination; expected /user/queue/x"),

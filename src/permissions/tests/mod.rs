@@ -1,4 +1,4 @@
-//! The grammar of rules and their evaluation.
+//! Tests of the grammar of rules, and of their evaluation.
 
 mod destinations;
 mod grammar;

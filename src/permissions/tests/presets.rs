@@ -1,11 +1,11 @@
-//! Presets, and the order of rules.
+//! Tests of presets, and of the order of rules.
 
 use super::*;
 
 #[test]
 fn presets_grant_the_documented_destinations() {
     use Verb::{Send, Subscribe};
-    let (anonymous, end) = (Principal::anonymous(), Err("no rule grants it (preset safe)".to_owned()));
+    let (anonymous, end) = (Principal::anonymous(), Err("no rule allows it (preset safe)".to_owned()));
     for (verb, text, users, anonymous_clients) in [
         (Subscribe, "/topic/a", true, true),
         (Subscribe, "/topic/**", true, true),

@@ -1,4 +1,4 @@
-//! Variables in the patterns of rules.
+//! Tests of variables in the patterns of rules.
 
 use super::*;
 

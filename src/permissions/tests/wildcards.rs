@@ -1,9 +1,9 @@
-//! Rules for subscriptions with wildcards.
+//! Tests of rules for subscriptions with wildcards.
 
 use super::*;
 
 #[test]
-fn intersecting_deny_refuses_and_containing_allow_grants() {
+fn intersecting_deny_rule_denies_and_containing_allow_rule_allows() {
     for (rules, text, says) in [
         (&["allow subscribe anyone /topic/**"][..], "/topic/**", None),
         (&["allow subscribe anyone /topic/*.**"], "/topic/**.*", None),
@@ -13,8 +13,8 @@ fn intersecting_deny_refuses_and_containing_allow_grants() {
         (&["allow subscribe anyone **"], "/user/queue/**", None),
         (&["allow send anyone /topic/**"], "/topic/**", Some("deny all anyone **")),
         (&["allow subscribe anyone /app/**"], "/topic/**", Some("deny all anyone **")),
-        // An `allow` rule for a part of the pattern is skipped, even if several such rules together contain the whole
-        // pattern.
+        // An `allow` rule for a part of the pattern does not decide. This holds even if several such rules together
+        // contain the whole pattern.
         (&["allow subscribe anyone /topic/a.**"], "/topic/**", Some("deny all anyone **")),
         (&["allow subscribe anyone /topic/a.*"], "/topic/a.**", Some("deny all anyone **")),
         (&["allow all anyone /topic/a", "allow all anyone /topic/*.**"], "/topic/**", None),

@@ -75,7 +75,7 @@ fn safe_preset_grants_and_denies_as_documented() {
         peer.send(&format!("{verb} id:1 receipt:r destination:{destination}"));
         let verb = verb.to_lowercase();
         peer.expect(&format!(
-            "denied {verb} {destination}: no rule grants it (preset safe)\nERROR access denied receipt r\nclose AccessDenied"
+            "denied {verb} {destination}: no rule allows it (preset safe)\nERROR access denied receipt r\nclose AccessDenied"
         ));
         assert!(peer.detail.contains(destination), "{}", peer.detail);
     }
@@ -100,7 +100,7 @@ fn granted_permission_is_cached_until_the_rules_change() {
         .expect("publish /topic/a\npublish /topic/a");
     peer.session.set_permissions(rules(&[]), &mut peer.actions);
     peer.send("SEND destination:/topic/a").expect(
-        "denied send /topic/a: no rule grants it (preset safe)\nERROR access denied\nclose AccessDenied",
+        "denied send /topic/a: no rule allows it (preset safe)\nERROR access denied\nclose AccessDenied",
     );
 }
 
@@ -130,12 +130,12 @@ fn soft_error_drops_only_the_rejected_frame() {
     let mut peer = soft(&[]);
     peer.send("SEND destination:/topic/a receipt:r1")
         .expect(
-            "denied send /topic/a: no rule grants it (preset safe)\n\
+            "denied send /topic/a: no rule allows it (preset safe)\n\
              report message:access denied receipt-id:r1 refused:/topic/a",
         )
         .send("SUBSCRIBE id:1 destination:/queue/a receipt:r2")
         .expect(
-            "denied subscribe /queue/a: no rule grants it (preset safe)\n\
+            "denied subscribe /queue/a: no rule allows it (preset safe)\n\
              report message:access denied receipt-id:r2 refused:/queue/a",
         )
         .send("SEND destination:nowhere receipt:r3")
@@ -213,7 +213,7 @@ fn transaction_with_a_rejected_frame_cannot_be_committed() {
     let mut peer = soft(&["allow send users /topic/a"]);
     peer.send("BEGIN transaction:t\nSEND destination:/topic/a transaction:t\nSEND destination:/topic/b transaction:t")
         .expect(
-            "denied send /topic/b: no rule grants it (preset safe)\nreport message:access denied refused:/topic/b",
+            "denied send /topic/b: no rule allows it (preset safe)\nreport message:access denied refused:/topic/b",
         )
         .send("COMMIT transaction:t")
         .expect_error("transaction cannot be committed");
@@ -327,7 +327,7 @@ fn token_renewal_rechecks_active_subscriptions() {
     peer.send("SUBSCRIBE id:1 destination:/queue/a").expect("subscribe 1 /queue/a 250");
     peer.session.token_renewed(Ok(Principal::named("alice", "token")), None, &mut peer.actions);
     peer.expect(
-        "denied subscribe /queue/a: no rule grants it (preset safe)\nERROR access denied\nclose AccessDenied",
+        "denied subscribe /queue/a: no rule allows it (preset safe)\nERROR access denied\nclose AccessDenied",
     );
 }
 

@@ -164,7 +164,7 @@ on_each_wire! {
         let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
         alice.send("SEND\ndestination:/queue/a\nreceipt:r\n\n\0");
         alice.expect_error(&[("message", "access denied"), ("destination", "/queue/a"), ("receipt-id", "r")]);
-        broker.log_line(|line| line.contains("access denied") && line.contains("no rule grants it (preset safe)"));
+        broker.log_line(|line| line.contains("access denied") && line.contains("no rule allows it (preset safe)"));
         broker.wait_for_metric("access_denied_total", 2);
         assert_eq!(broker.metric("queues"), 0, "the refused SEND must not create the queue");
     }
