@@ -171,7 +171,7 @@ impl UserPath {
 pub fn recipients(to: &str) -> Result<Vec<String>, DestinationError> {
     let name = |text: &str| match percent_decode(text.trim())? {
         name if name.is_empty() => Err(invalid(
-            "The header to contains an empty name; expected user names with commas between them.".to_owned(),
+            "The header `to` has an empty name; expected user names with commas between them.".to_owned(),
         )),
         name => Ok(name),
     };

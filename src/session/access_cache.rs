@@ -14,9 +14,8 @@ impl AccessCache {
         self.last.as_ref().filter(|last| last.as_str() == text).cloned()
     }
 
-    /// Caches `destination` after a successful permission check. `text` is the destination as the client sent it.
-    /// Temporary queues are not cached. Neither are destinations that differ from `text`, because the broker resolved
-    /// them.
+    /// Caches `destination` after a successful permission check. `text` is the destination as the client sent it. Does
+    /// not cache temporary queues and destinations that the broker resolved from another text.
     pub(super) fn remember(&mut self, text: &str, destination: &Destination) {
         if destination.kind() != DestinationKind::TempQueue && destination.as_str() == text {
             self.last = Some(destination.clone());

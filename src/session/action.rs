@@ -8,10 +8,10 @@ use crate::permissions::{AccessDenied, Verb};
 use bytes::Bytes;
 use stompbox_frames::stomp::{Frame, Version};
 
-/// The value of a `receipt` header, which the client gets back in a RECEIPT.
+/// The value of a `receipt` header. The client gets it back in a RECEIPT.
 pub type Receipt = Box<str>;
 
-/// A request of the session to the connection task, which executes actions in order.
+/// A request of the session to the connection task. The task executes actions in order.
 ///
 /// The connection task must pass every receipt in an action to [`complete`](super::machine::Session::complete) or
 /// [`close_with_error`](super::machine::Session::close_with_error). Until then, the receipts of later frames wait.
@@ -46,16 +46,16 @@ pub enum Action {
     Report(Publish),
     /// Subscribe, then complete the receipt, or report the failure.
     Subscribe(Subscribe),
-    /// End a subscription, then complete the receipt. If it is to a work queue, its unsettled deliveries are requeued,
-    /// including those that are still in the outbound queue.
+    /// End a subscription, then complete the receipt. The broker requeues the unsettled deliveries of a work queue.
+    /// This includes deliveries that are still in the outbound queue.
     Unsubscribe {
         /// The key of the subscription.
         key: Key,
         /// The receipt to complete, if the client requested one.
         receipt: Option<Receipt>,
     },
-    /// The client is lost. Each entry is the oldest unsettled delivery of one subscription. If the delivery was
-    /// written, it counts as failed, because the client was probably processing it. [`Action::Close`] follows.
+    /// The client is lost. Each entry is the oldest unsettled delivery of one subscription. The client was probably
+    /// processing this delivery. If the broker has written it, it counts as failed. [`Action::Close`] follows.
     Lost(Vec<(Key, Tag)>),
     /// Settle deliveries of a work queue, then complete the receipt.
     Settle {
@@ -73,14 +73,14 @@ pub enum Action {
     },
     /// Log and count a request that a permission rule denies.
     AccessDenied {
-        /// The denied operation.
+        /// The operation that was denied.
         verb: Verb,
         /// The destination that the client used.
         destination: Box<str>,
         /// The rule that denies the request, or another reason for the denial.
         denied: AccessDenied,
     },
-    /// Log that a header of a SEND was ignored because Stompbox does not support the header.
+    /// Log that the session ignored a header of a SEND that Stompbox does not support.
     IgnoredHeader {
         /// The name of the header.
         name: &'static str,
@@ -91,23 +91,22 @@ pub enum Action {
     },
     /// Count that the limit of this option was reached.
     Limit(&'static str),
-    /// Flush, linger and close. This is the last action of a session.
+    /// Write all pending output, then close the connection. This is the last action of a session.
     Close(Closing),
 }
 
-/// A SEND to be routed.
+/// A SEND that the broker must route.
 #[derive(Clone, Debug)]
 pub struct Publish {
-    /// The resolved target.
+    /// The target, after the session has resolved it.
     pub to: SendTarget,
-    /// The `destination` of the MESSAGE. This is the `destination` of the SEND, without the user's name in it.
+    /// The `destination` of the MESSAGE. It is the `destination` of the SEND without the name of a user.
     pub display_destination: Box<str>,
     /// The SEND frame, with its headers and body.
     pub frame: Frame,
-    /// Headers that the broker sets. Each replaces a header of the same name in the frame.
+    /// The headers that the broker sets. Each replaces a header with the same name in the frame.
     pub extra: Vec<(&'static str, Box<str>)>,
-    /// The ID of the only session of the user that receives the message, or `None` if all of the user's sessions
-    /// receive it.
+    /// The ID of the session that alone receives a message to a user. `None` if all sessions of the user receive it.
     pub session: Option<Box<str>>,
     /// The receipt to complete after routing. `None` for a SEND in a transaction.
     pub receipt: Option<Receipt>,
@@ -126,8 +125,8 @@ impl Publish {
 /// The target of a SEND.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SendTarget {
-    /// One destination. The address of a temporary queue has replaced the session's own name of it (`/temp-queue/x`),
-    /// and a user destination contains its owner.
+    /// One destination. For a temporary queue, it is the address, not the session's own name `/temp-queue/x`. A user
+    /// destination contains its owner.
     One(Destination),
     /// The same user destination of many users.
     Users(Vec<Owner>, UserPath),
@@ -144,7 +143,7 @@ pub enum RejectedAction {
     Other,
 }
 
-/// A SUBSCRIBE to be executed.
+/// A SUBSCRIBE that the broker must execute.
 #[derive(Clone, Debug)]
 pub struct Subscribe {
     /// The key that the session has given to the subscription. Each delivery of the subscription contains it.
@@ -153,10 +152,11 @@ pub struct Subscribe {
     pub selector: Selector,
     /// Prefetch limit in messages, at least 1 and at most `unsettled-max`.
     pub prefetch: u32,
-    /// Prefetch limit in bytes, if the client requested one. Applies if it is less than the option `prefetch-bytes`.
+    /// Prefetch limit in bytes, if the client requested one. The lower of this limit and the option `prefetch-bytes`
+    /// applies.
     pub prefetch_bytes: Option<usize>,
-    /// For presence destinations: whether a report contains all user names, even if there are more than
-    /// `presence-names-max`.
+    /// Whether a presence report contains all user names, even if there are more than `presence-names-max`. Applies to
+    /// presence destinations only.
     pub names: bool,
     /// The receipt to complete, if the client requested one.
     pub receipt: Option<Receipt>,
@@ -167,13 +167,13 @@ pub struct Subscribe {
 pub struct Settle {
     /// The key of the subscription.
     pub key: Key,
-    /// Tags of the deliveries in the queue, in the order of delivery. The list is not empty and contains no 0.
+    /// The tags of the deliveries in the queue, in the order of delivery. The list is not empty. It contains no 0.
     pub tags: Vec<Tag>,
-    /// How the client settles the deliveries.
+    /// The way in which the client settles the deliveries.
     pub disposition: Disposition,
 }
 
-/// How a client settles a delivery.
+/// The way in which a client settles a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {
     /// ACK: the message is processed.
@@ -196,16 +196,16 @@ pub enum CommitOperation {
 /// The decision of the session about a delivery that is about to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryAction {
-    /// Write the prefix and the tail.
+    /// Write the prefix, and the tail of the message.
     Write {
-        /// Whether to settle the delivery as accepted when it is written (a work queue in auto mode).
+        /// Whether to settle the delivery as accepted when it is written. True for a work queue in auto mode.
         settle_when_written: bool,
     },
     /// Discard the delivery because the subscription has ended.
     Skip,
-    /// The subscription has too many unsettled deliveries (`unsettled-max`): apply the slow-consumer policy.
+    /// Apply the slow-consumer policy: the subscription has too many unsettled deliveries (`unsettled-max`).
     UnsettledCountExceeded,
-    /// The unsettled deliveries of all subscriptions take too much memory (`subscription-bytes-max`): apply the
-    /// slow-consumer policy.
+    /// Apply the slow-consumer policy: the unsettled deliveries of all subscriptions take too much memory
+    /// (`subscription-bytes-max`).
     UnsettledBytesExceeded,
 }

@@ -2,21 +2,21 @@
 
 use crate::outbound_queue::Key;
 
-/// The reason for which a connection ends. Expected reasons are values of this type, not errors, so that they are
-/// logged and counted in one place.
+/// The reason for which a connection ends. Expected reasons are values of this type, not errors. The broker therefore
+/// logs and counts them in one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Closing {
     /// The client sent DISCONNECT.
     Disconnected,
     /// The peer closed or reset the socket.
     PeerLeft,
-    /// The peer closed or reset the socket without ever sending a byte, like a health check or a port scan.
+    /// The peer closed or reset the socket and had sent no byte, like a health check or a port scan.
     NoData,
     /// The client was silent for `heart-beat-tolerance` times the interval of its heartbeats.
     HeartbeatLost,
     /// No complete CONNECT was received within `connect-silence` or `connect-timeout`.
     ConnectTimeout,
-    /// The login was rejected.
+    /// The login failed.
     Unauthenticated,
     /// The token has expired, or the user's access was revoked.
     Expired,
@@ -24,8 +24,8 @@ pub enum Closing {
     AccessDenied,
     /// The client violated the protocol, or requested something that does not exist.
     Rejected,
-    /// The client acknowledged a delivery that it cannot settle, such as a delivery of its previous connection, or sent
-    /// COMMIT for a transaction that cannot be committed.
+    /// The client acknowledged a delivery that it cannot settle, such as a delivery of its previous connection. Or it
+    /// sent COMMIT for a transaction that cannot be committed.
     NotSettled,
     /// The first bytes belong to another protocol.
     WrongProtocol,
@@ -65,8 +65,8 @@ impl Slowness {
         }
     }
 
-    /// Returns whether a message that the client processes may have made it slow. An overflow or a lack of memory
-    /// depends on how much is published, not on how the client processes messages.
+    /// Returns whether processing a message may have made the client slow. An overflow or a lack of memory has another
+    /// cause: the amount of published messages.
     fn is_lost(self) -> bool {
         match self {
             Slowness::Stalled | Slowness::Unsettled(_) | Slowness::UnsettledBytes => true,
@@ -75,8 +75,9 @@ impl Slowness {
     }
 }
 
-/// Options that limit the size of one frame, the time of its arrival, or the size of one transaction. A client that
-/// answers a message with such a frame or transaction exceeds the limit again at every redelivery of the message.
+/// Options that limit the size of one frame, the time of its arrival, or the size of one transaction. A client may
+/// exceed such a limit with its answer to a message. It then exceeds the limit again at every redelivery of this
+/// message.
 const LIMITS_ON_FRAMES: [&str; 11] = [
     "frame-bytes-max",
     "header-bytes-max",
@@ -92,7 +93,7 @@ const LIMITS_ON_FRAMES: [&str; 11] = [
 ];
 
 impl Closing {
-    /// The names of all reasons, as returned by [`Closing::as_str`].
+    /// The names of all reasons. [`Closing::as_str`] returns them.
     pub const REASONS: [&'static str; 14] = [
         Closing::Disconnected.as_str(),
         Closing::PeerLeft.as_str(),
@@ -130,13 +131,13 @@ impl Closing {
         }
     }
 
-    /// Returns whether the client may have failed while it processed a message: it left without DISCONNECT, stopped
-    /// responding, violated the protocol, or sent a frame or a transaction that is too large.
+    /// Returns whether the client may have failed while it processed a message. It left without DISCONNECT, stopped
+    /// responding or violated the protocol. Or it sent a frame or a transaction that is too large.
     ///
-    /// The delivery that the client was processing then counts as failed. Otherwise a message that makes its consumer
-    /// misbehave would be redelivered forever. An orderly end is not a failure. Neither is an ERROR whose cause is
-    /// unrelated to the message: a stale ACK, a permission rule, an overflow of the outbound queue, or a limit on the
-    /// rate or the totals of one client or of all clients.
+    /// The delivery that the client was processing then counts as failed. Otherwise the broker would redeliver a
+    /// message that makes its consumer fail forever. An orderly end is not a failure. An ERROR with a cause outside of
+    /// the message is not a failure either. Such causes are stale ACKs, permission rules, overflows of the outbound
+    /// queue, and limits on rates or totals.
     pub fn is_lost(self) -> bool {
         match self {
             Closing::PeerLeft | Closing::HeartbeatLost | Closing::Rejected => true,
@@ -154,7 +155,7 @@ impl Closing {
         }
     }
 
-    /// Returns the option whose limit was reached, or `None` if the reason is not a limit.
+    /// Returns the option whose limit was reached. Returns `None` if the reason is not a limit.
     pub fn limit(self) -> Option<&'static str> {
         match self {
             Closing::Limit(option) => Some(option),

@@ -1,5 +1,6 @@
-//! The table of all ERRORs that a session can send. Each has a value of the header `message`, and a body that states
-//! what was wrong and what was expected. If a limit was reached, the body also names the broker's option to change.
+//! The table of all ERRORs that a session can send. Each ERROR has a summary in the header `message`. The body says
+//! what was wrong and what was expected. If a limit was reached, the body also names the option of the broker that sets
+//! the limit.
 
 use super::closing::Closing;
 use super::timers::TimeoutOption;
@@ -18,7 +19,8 @@ pub struct ErrorReply<'a> {
     pub detail: &'a str,
 }
 
-/// The reason for which a frame is rejected. It ends the session unless the client requested `soft-errors`.
+/// The reason for which the session rejects a frame. A rejection ends the session. If the client requested
+/// `soft-errors`, some rejections leave it open.
 #[derive(Debug)]
 pub(super) struct Rejection {
     pub(super) summary: &'static str,
@@ -31,8 +33,8 @@ pub(super) struct Rejection {
 }
 
 /// Defines rejections: the [`Closing`] reason, then rows of `name(arguments) = "summary", "detail", format arguments`.
-/// A summary must contain no colon and no backslash: the ERROR may be written before the version is negotiated, which
-/// determines how headers are escaped.
+/// A summary must contain no colon and no backslash. The session may write the ERROR before it knows the version, which
+/// determines the escape sequences of headers.
 macro_rules! rejections {
     ($closing:ident: $($name:ident($($argument:ident: $kind:ty),*) = $summary:literal, $detail:literal $(, $value:expr)*;)+) => {
         impl Rejection {
@@ -71,7 +73,7 @@ rejections! {
     missing(command: Command, header: &str) = "missing header",
         "{} has no header {header}, which is required.", command.as_str();
     unsupported_header(command: Command, name: &str, value: &str, instead: &str) = "unsupported header",
-        "{} has the header {name} with the value {}, which Stompbox does not support: {instead} Send the frame without it.", command.as_str(), Quoted(value);
+        "{} has the header {name} with the value {}, which Stompbox does not support: {instead} Send the frame without this header.", command.as_str(), Quoted(value);
     conflicting_headers(name: &str, value: &str, other: &str, other_value: &str) = "conflicting headers",
         "The headers {name} (value {}) and {other} (value {}) set the same limit to different values. Send only one of them.", Quoted(value), Quoted(other_value);
     ack_mode(value: &str) = "unknown ack mode",
@@ -83,7 +85,7 @@ rejections! {
     not_subscribed(command: Command, name: &str) = "unknown subscription",
         "{} names the subscription {}, which this session does not have. Send the id of an active subscription.", command.as_str(), Quoted(name);
     ambiguous_unsubscribe(destination: &str) = "ambiguous UNSUBSCRIBE",
-        "This session has several subscriptions to {}. Send the header id of the subscription that UNSUBSCRIBE is to end.", Quoted(destination);
+        "This session has several subscriptions to {}. Send UNSUBSCRIBE with the id of one of them in the header id.", Quoted(destination);
     foreign_temp_queue(destination: &str) = "not your temporary queue",
         "{} is the address of a temporary queue, which accepts only SEND. SUBSCRIBE to /temp-queue/NAME with a NAME of your choice.", Quoted(destination);
     unknown_temp_queue(destination: &str) = "unknown temporary queue",
@@ -91,21 +93,21 @@ rejections! {
     no_temp_queue(destination: &str) = "temporary queue not opened",
         "The broker generated an invalid address for {}. This is an error in the broker.", Quoted(destination);
     to_missing() = "missing header",
-        "SEND to /users/ has no header to, which is required: expected the names of the users, as in to:alice,bob.";
+        "SEND to /users/ has no header `to`, which is required. Send the names of the users, as in to:alice,bob.";
     to_names(detail: &str) = "malformed to header",
         "{detail}";
     reply_to_elsewhere(destination: &str) = "reply-to is not yours",
-        "Invalid value {} of the header reply-to: a service can reply only to the sender. Expected /temp-queue/x or /user/queue/x. Without the header reply-to, replies go to /user/queue/replies.", Quoted(destination);
+        "Invalid value {} of the header reply-to: expected /temp-queue/x or /user/queue/x. A service can reply only to the sender. Without this header, replies go to /user/queue/replies.", Quoted(destination);
     renewal_in_transaction() = "token cannot be renewed here",
         "SEND to /auth/refresh cannot be part of a transaction. Send it without the header transaction.";
     no_token() = "missing token",
         "SEND to /auth/refresh contains no token. Send the new token as the body, or in the header Authorization.";
     session_elsewhere(destination: &str) = "session header is not for this destination",
-        "The header session selects one session of a user: it is valid for /user/queue/x and /user/NAME/queue/x, not for {}.", Quoted(destination);
+        "The header session is not valid for {}. It selects one session of a user. Send it only to /user/queue/x or /user/NAME/queue/x.", Quoted(destination);
     nack_in_1_0() = "NACK is not known in 1.0",
         "STOMP 1.0 has no NACK. To use NACK, connect with the header accept-version:1.2 or accept-version:1.1.";
     requeue(value: &str) = "malformed requeue header",
-        "Invalid value {} of the header requeue: expected true (deliver the message again) or false (move it to the dead letter queue).", Quoted(value);
+        "Invalid value {} of the header requeue: expected true or false. With true, the broker delivers the message again. With false, it moves the message to the dead letter queue.", Quoted(value);
     begun_already(id: &str) = "duplicate transaction",
         "The transaction {} is already open. Use another name, or COMMIT or ABORT it first.", Quoted(id);
     no_transaction(command: Command, id: &str) = "unknown transaction",
@@ -127,7 +129,7 @@ rejections! {
     frame_was_rejected(transaction: &str) = "transaction cannot be committed",
         "A frame of the transaction {} was rejected. The whole transaction is discarded.", Quoted(transaction);
     subscription_ended(transaction: &str, subscription: &str) = "transaction cannot be committed",
-        "The transaction {} settles deliveries of the subscription {}, which has ended: its deliveries were requeued. The whole transaction is discarded.",
+        "The transaction {} settles deliveries of the subscription {}, which has ended. These deliveries were requeued. The whole transaction is discarded.",
         Quoted(transaction), Quoted(subscription);
 }
 
@@ -145,17 +147,17 @@ limits! {
     transaction_bytes(max: usize) @ "transaction-bytes-max" = "transactions too large",
         "With this frame, the open transactions of this session exceed the maximum of {max} bytes.";
     id_bytes(header: &str, bytes: usize, max: usize) @ "id-bytes-max" = "id too long",
-        "The header {header} has {bytes} bytes; {max} is the maximum for a name that the client chooses.";
+        "The header {header} has {bytes} bytes; expected at most {max}.";
     to_bytes(max: usize) @ "to-bytes-max" = "too many recipients",
-        "The header to exceeds the maximum of {max} bytes.";
+        "The header `to` exceeds the maximum of {max} bytes.";
     to_elsewhere(destination: &str, max: usize) @ "header-bytes-max" = "header line too long",
-        "The header to has more than {max} bytes. Only a SEND to /users/ may have a longer one, not a SEND to {}.", Quoted(destination);
+        "The header `to` of a SEND to {} exceeds the maximum of {max} bytes. Only a SEND to /users/ may have a longer header `to`.", Quoted(destination);
     recipient(name: &str, max: usize) @ "destination-bytes-max" = "invalid destination",
-        "With the name {} of the header to, the destination exceeds the maximum of {max} bytes.", Quoted(name);
+        "With the name {} from the header `to`, the destination exceeds the maximum of {max} bytes.", Quoted(name);
     to_count(max: usize) @ "to-names-max" = "too many recipients",
-        "The header to exceeds the maximum of {max} names.";
+        "The header `to` exceeds the maximum of {max} names.";
     frame_rate(max: u32) @ "frames-per-second-max" = "too many frames",
-        "The client exceeded the maximum of {max} frames within one second.";
+        "The client sent more than {max} frames within one second.";
 }
 
 impl Rejection {
@@ -173,7 +175,7 @@ impl Rejection {
         }
     }
 
-    /// Returns the rejection of a session whose CONNECT was not complete in time.
+    /// Returns the rejection of a session without a complete CONNECT in time.
     pub(super) fn connect_timeout(expired: TimeoutOption) -> Rejection {
         let detail = match expired {
             TimeoutOption::Silence => {
@@ -207,14 +209,14 @@ impl Rejection {
         }
     }
 
-    /// Returns the rejection of a session whose token has expired.
+    /// Returns the rejection of a session with an expired token.
     pub(super) fn expired() -> Rejection {
         let detail = "The token of this session has expired. Connect with a new token. To keep a session, SEND a new \
                       token to /auth/refresh before the old one expires.";
         Rejection { closing: Closing::Expired, ..Rejection::rejected("token expired", detail.to_owned()) }
     }
 
-    /// Returns the rejection of a session whose user was removed or has a new passcode.
+    /// Returns the rejection of a session of a user who was removed or has a new passcode.
     pub(super) fn revoked() -> Rejection {
         let detail = "The operator of the broker changed the access of this user. Connect again.";
         Rejection { closing: Closing::Expired, ..Rejection::rejected("access revoked", detail.to_owned()) }
@@ -249,8 +251,8 @@ impl Rejection {
     }
 }
 
-/// Displays text that a client sent, in quotes: at most 100 characters, without control characters, so that a terminal
-/// does not interpret it.
+/// Displays text from a client in quotes. Shows at most 100 characters. Replaces control characters, so that a terminal
+/// does not interpret them.
 pub(super) struct Quoted<'a>(pub(super) &'a str);
 
 impl Display for Quoted<'_> {
@@ -269,7 +271,7 @@ impl Display for Quoted<'_> {
     }
 }
 
-/// Returns a required header, or rejects the frame if it is missing.
+/// Returns a required header. Rejects the frame if the header is missing.
 pub(super) fn required<'a>(frame: &'a Frame, name: &str) -> std::result::Result<Cow<'a, str>, Rejection> {
     frame.header(name).ok_or_else(|| Rejection::missing(frame.command, name))
 }

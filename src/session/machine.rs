@@ -1,4 +1,4 @@
-//! The state of a session.
+//! The fields of a session.
 
 use super::access_cache::AccessCache;
 use super::extensions::warned_headers::WarnedHeaders;
@@ -16,13 +16,13 @@ use std::sync::Arc;
 use std::time::Instant;
 use stompbox_frames::stomp::Version;
 
-/// A function that returns a new unguessable name for a temporary queue: the part after `/temp-queue/`, starting with
-/// `~`.
+/// A function that returns a new unguessable name for a temporary queue. The name is the part after `/temp-queue/` and
+/// starts with `~`.
 type Addresses = dyn Fn() -> String + Send + Sync;
 
-/// A STOMP session: the sans-IO state machine of one connection.
+/// A STOMP session: the state machine of one connection. It does no input and output itself.
 ///
-/// `repr(C)` keeps the order of the fields: the fields that every delivery uses come first.
+/// `repr(C)` keeps the order of the fields. The fields that every delivery uses come first.
 #[repr(C)]
 pub struct Session {
     pub(super) state: State,
@@ -37,33 +37,33 @@ pub struct Session {
     pub(super) receipts: Receipts,
     pub(super) addresses: Arc<Addresses>,
     pub(super) id: Box<str>,
-    /// The permission rules; `None` before the client is authenticated.
+    /// The permission rules. `None` before the client is authenticated.
     pub(super) permissions: Option<Arc<Permissions>>,
     pub(super) access_cache: AccessCache,
     pub(super) rate: RateLimiter,
     pub(super) transactions: Transactions,
     pub(super) temps: TempQueues,
-    /// State that few sessions need; `None` until it is used.
+    /// State that few sessions need. `None` until it is used.
     pub(super) rare: Option<Box<RareState>>,
 }
 
 /// State that few sessions need. It is boxed to keep [`Session`] small.
 #[derive(Debug, Default)]
 pub(super) struct RareState {
-    /// The ignored headers that were logged already.
+    /// The ignored headers for which the session has requested a warning already.
     pub(super) warned: WarnedHeaders,
     /// The `message` header of the ERROR that ended the session.
     pub(super) error: Option<Box<str>>,
-    /// Transactions that will not be committed and whose frames are not freed yet.
+    /// Parked frames that will not be committed and are not freed yet.
     pub(super) discarded: Vec<Discarded>,
 }
 
 impl Session {
     /// Creates a session that waits for CONNECT.
     ///
-    /// CONNECTED shows `id`, and `ack` values contain a part of it. It must be random, so that `ack` values of
-    /// different sessions differ. `addresses` returns unguessable names for temporary queues: the part after
-    /// `/temp-queue/`, starting with `~`.
+    /// `id` must be random. CONNECTED shows it, and `ack` values contain a part of it, so that they differ between
+    /// sessions. `addresses` returns unguessable names for temporary queues. Each name is the part after `/temp-queue/`
+    /// and starts with `~`.
     pub fn new(options: Arc<Options>, id: String, addresses: Arc<Addresses>, now: Instant) -> Session {
         Session {
             options,
@@ -86,7 +86,7 @@ impl Session {
         }
     }
 
-    /// Returns the negotiated version, or 1.2 before CONNECT.
+    /// Returns the negotiated version. Before CONNECT, returns 1.2.
     pub fn version(&self) -> Version {
         self.version
     }
@@ -96,7 +96,7 @@ impl Session {
         self.principal.name.as_deref()
     }
 
-    /// Returns the principal whose permissions apply to this session.
+    /// Returns the principal of this session.
     pub fn principal(&self) -> &Principal {
         &self.principal
     }

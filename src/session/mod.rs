@@ -1,4 +1,5 @@
-//! One STOMP session, sans-IO. Inputs are frames, the time, and results of earlier actions; outputs are [`Action`]s.
+//! One STOMP session. It does no input and output itself. Its inputs are frames, the time, and results of earlier
+//! actions. Its outputs are [`Action`]s.
 //!
 //! ```text
 //!                  CONNECT, STOMP                       authenticated(Ok)
@@ -16,25 +17,25 @@
 //!         `close_with_error` leads here from every state, `malformed` from every state but Leaving.
 //! ```
 //!
-//! In `Closed` the session handles no frame and emits no action, so frames after DISCONNECT or after a rejected frame
-//! are never executed. The caller must execute the actions of one call before the next call, because the failure of an
+//! In `Closed`, the session handles no frame and emits no action. Frames after DISCONNECT or after a rejected frame are
+//! therefore never executed. The caller must execute the actions of one call before the next call. The failure of an
 //! action may close the session.
 //!
-//! A session does not use sockets, clocks, random numbers or logs. Time is the argument `now`. Unguessable names come
-//! from a function that is passed to [`Session::new`]. The session does not use the broker either: it requests
-//! operations on messages as actions, and the caller reports the result with [`Session::complete`] or
-//! [`Session::close_with_error`].
+//! A session does not use sockets, clocks, random numbers or logs. Time is the argument `now`. A function that the
+//! caller passes to [`Session::new`] returns unguessable names. The session does not use the broker either. It requests
+//! operations on messages as actions. The caller reports the result with [`Session::complete`],
+//! [`Session::action_rejected`] or [`Session::close_with_error`].
 //!
-//! Where the specification leaves a choice:
+//! The specification leaves some choices. Stompbox makes them as follows:
 //!
 //! - `host` may have any value or be missing.
-//! - In 1.2 the `id` of an ACK may also be a `message-id`.
+//! - In version 1.2, the `id` of an ACK may also be a `message-id`.
 //! - An ACK for a subscription in auto mode is ignored.
 //! - UNSUBSCRIBE of an unknown subscription succeeds without an effect.
-//! - The values of `ack` differ between sessions. A value that a client has kept from its previous connection therefore
-//!   settles nothing on the next one.
+//! - The values of `ack` differ between sessions. A client may keep a value from its previous connection. On the next
+//!   connection, this value settles nothing.
 //!
-//! [`extensions`] handles headers of other brokers, which STOMP does not define.
+//! [`extensions`] handles the headers of other brokers that STOMP does not define.
 
 mod access_cache;
 mod action;

@@ -1,4 +1,4 @@
-//! Options of a session.
+//! The options of a session.
 
 use std::time::Duration;
 use stompbox_frames::stomp::HeartBeat;
@@ -6,8 +6,8 @@ use stompbox_frames::stomp::HeartBeat;
 /// Limits and defaults of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// The broker's own heartbeat intervals in milliseconds (`heart-beat`, default 10000,10000). Values from 1 to 499
-    /// are raised to 500.
+    /// The broker's own heartbeat intervals in milliseconds (`heart-beat`, default 10000,10000). The session raises
+    /// values from 1 to 499 to 500.
     pub heart_beat: HeartBeat,
     /// Longest time without a received byte before CONNECT is complete (`connect-silence`, default 10 s).
     pub connect_silence: Duration,
@@ -17,9 +17,8 @@ pub struct Options {
     pub destination_bytes_max: usize,
     /// Largest number of subscriptions of a session (`subscriptions-max`, default 1000).
     pub subscriptions_max: usize,
-    /// Largest memory of the subscriptions of a session in bytes (`subscription-bytes-max`, default 8 MiB), including
-    /// unsettled deliveries. The session checks the limit for deliveries; the connection task checks it for
-    /// subscriptions.
+    /// Largest memory of the subscriptions of a session in bytes (`subscription-bytes-max`, default 8 MiB). Unsettled
+    /// deliveries count. The session checks the limit for deliveries. The connection task checks it for subscriptions.
     pub subscription_bytes_max: usize,
     /// Largest length in bytes of an identifier that a client chooses (`id-bytes-max`, default 1 KiB).
     pub id_bytes_max: usize,
@@ -37,25 +36,24 @@ pub struct Options {
     pub unsettled_max: usize,
     /// Prefetch limit in messages if the SUBSCRIBE sets none (`prefetch-count`, default 250).
     pub prefetch_count: u32,
-    /// Largest rate of frames per second (`frames-per-second-max`, default 0: no limit).
+    /// Largest rate of frames per second (`frames-per-second-max`, default 0). 0 means no limit.
     pub frames_per_second_max: u32,
-    /// Largest length of a header line in bytes (`header-bytes-max`, default 16 KiB). The decoder enforces it for every
-    /// header but `to`.
+    /// Largest length of a header line in bytes (`header-bytes-max`, default 16 KiB). The decoder enforces it for all
+    /// headers except `to`.
     pub header_bytes_max: usize,
     /// Largest length in bytes of the header `to` of a SEND to `/users/` (`to-bytes-max`, default 256 KiB).
     pub to_bytes_max: usize,
     /// Largest number of names in the header `to` (`to-names-max`, default 10000).
     pub to_names_max: usize,
     /// Whether MESSAGEs of topics and queues name their sender in `user-name` (`show-sender`, default false). MESSAGEs
-    /// to users and services always do.
+    /// to users and services always name it.
     pub show_sender: bool,
-    /// Whether a SEND whose headers request unsupported features is rejected (`strict-headers`, default false).
+    /// Whether a SEND with headers that request unsupported features is rejected (`strict-headers`, default false).
     pub strict_headers: bool,
     /// Number of heartbeat intervals without input after which a client counts as lost (`heart-beat-tolerance`, default
     /// 2).
     pub heart_beat_tolerance: u32,
-    /// The part of this broker's message IDs that precedes the dash and the number. It changes at each start of the
-    /// broker.
+    /// The part of this broker's message IDs before the dash and the number. It changes at each start of the broker.
     pub boot_id: Box<str>,
     /// Value of the `server` header of CONNECTED, such as "stompbox/0.1.0".
     pub server: &'static str,

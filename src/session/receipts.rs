@@ -1,14 +1,14 @@
 //! A queue of RECEIPTs that keeps them in the order of their frames.
 //!
-//! A receipt is pending until the action of its frame is complete. If an earlier receipt is still pending then, the
-//! encoded RECEIPT waits in the queue.
+//! A receipt is pending until the action of its frame is complete. The encoded RECEIPT then waits in the queue until
+//! all earlier receipts are complete.
 
 use super::action::Receipt;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use stompbox_frames::stomp::{Command, Frame};
 
-/// The receipts from the oldest pending one to the newest.
+/// The receipts from the oldest pending receipt to the newest receipt.
 #[derive(Debug, Default)]
 pub(super) struct Receipts {
     queue: VecDeque<ReceiptSlot>,
@@ -23,7 +23,7 @@ enum ReceiptSlot {
 }
 
 impl Receipts {
-    /// Returns whether there is no pending or waiting receipt.
+    /// Returns whether no receipt is pending or waiting.
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
@@ -33,7 +33,7 @@ impl Receipts {
         self.queue.push_back(ReceiptSlot::Pending(receipt));
     }
 
-    /// Adds the encoded RECEIPT of a frame that is complete already.
+    /// Adds the encoded RECEIPT of a complete frame.
     pub(super) fn push_complete(&mut self, frame: Bytes) {
         self.queue.push_back(ReceiptSlot::Complete(frame));
     }
@@ -72,7 +72,7 @@ impl Receipts {
     }
 }
 
-/// Returns the value of the `receipt` header. Ignores the header on CONNECT and STOMP, which must not have one.
+/// Returns the value of the `receipt` header. Ignores the header on CONNECT and STOMP, which must not have it.
 pub(super) fn requested(frame: &Frame) -> Option<Receipt> {
     match frame.command {
         Command::Connect | Command::Stomp => None,

@@ -1,11 +1,11 @@
-//! The state of a session.
+//! The states of a session.
 
 use stompbox_frames::stomp::HeartBeat;
 
-/// The state of a session; see the diagram in the documentation of [`session`](super).
+/// The state of a session. The documentation of [`session`](super) has a diagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// CONNECT was not received yet.
+    /// The session waits for CONNECT.
     Connecting,
     /// CONNECT was received, and the caller is checking the credentials.
     Authenticating {
@@ -14,7 +14,7 @@ pub(super) enum State {
     },
     /// CONNECTED was sent, and frames of the client are executed.
     Connected,
-    /// DISCONNECT was received. Its RECEIPT must be sent after earlier receipts, which are still pending.
+    /// DISCONNECT was received. Its RECEIPT waits for earlier receipts, which are still pending.
     Leaving,
     /// The session has ended, by [`Action::Close`](super::action::Action::Close) or
     /// [`Session::finish`](super::machine::Session::finish). It handles no frame and emits no action.

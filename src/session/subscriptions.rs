@@ -1,4 +1,4 @@
-//! The subscriptions of a session. They are found by the client's name for them or by the session's key.
+//! The subscriptions of a session. A subscription has a key from the session and a name from the client.
 
 use super::errors::Rejection;
 use super::unsettled::{AckScope, Unsettled};
@@ -6,7 +6,7 @@ use crate::budget::allocation;
 use crate::destination::Selector;
 use crate::outbound_queue::Key;
 
-/// How deliveries of a subscription are settled.
+/// The way in which deliveries of a subscription are settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AckMode {
     /// The broker settles a delivery when it is written.
@@ -16,7 +16,7 @@ pub(super) enum AckMode {
 }
 
 impl AckMode {
-    /// Parses the header `ack`. Every version may use every mode.
+    /// Parses the header `ack`. All versions may use all modes.
     pub(super) fn parse(value: Option<&str>) -> Result<AckMode, Rejection> {
         match value {
             None | Some("auto") => Ok(AckMode::Auto),
@@ -32,7 +32,7 @@ impl AckMode {
 pub(super) enum SubscriptionName<'a> {
     /// The `id` of the subscription.
     Id(&'a str),
-    /// The `destination` of the subscription. In STOMP 1.0, a subscription without an `id` is named by its destination.
+    /// The `destination` of the subscription. In STOMP 1.0, it is the name of a subscription without an `id`.
     Destination(&'a str),
 }
 
@@ -48,15 +48,15 @@ impl<'a> SubscriptionName<'a> {
 #[derive(Debug)]
 pub(super) struct Subscription {
     pub(super) key: Key,
-    /// The `id`. `None` only in STOMP 1.0, for a subscription that is named by its destination.
+    /// The `id`. In STOMP 1.0, `None` if the destination is the name of the subscription.
     pub(super) id: Option<Box<str>>,
     /// The destination as the client sent it. Stored in STOMP 1.0 only.
     pub(super) destination: Option<Box<str>>,
     pub(super) mode: AckMode,
-    /// The resolved destination or pattern, which is checked against the permissions. `None` for a temporary queue of
-    /// the session, which is always allowed.
+    /// The resolved destination or pattern, for permission checks. `None` for a temporary queue of the session, which
+    /// needs no permission.
     pub(super) selector: Option<Selector>,
-    /// The name that this session uses for the temporary queue, if the destination is one.
+    /// This session's own name of the temporary queue. `None` for other destinations.
     pub(super) temp: Option<Box<str>>,
     pub(super) unsettled: Unsettled,
 }
@@ -70,7 +70,7 @@ impl Subscription {
         }
     }
 
-    /// Returns the memory in bytes of the texts that are not shared with the broker.
+    /// Returns the memory in bytes of the texts that the subscription does not share with the broker.
     fn texts_bytes(&self) -> u32 {
         let texts = [&self.id, &self.destination, &self.temp];
         texts.into_iter().flatten().map(|text| text_bytes(text)).sum()
@@ -80,7 +80,7 @@ impl Subscription {
 /// Capacity up to which the lists do not shrink.
 const SMALL: usize = 16;
 
-/// The subscriptions of a session. Two sorted lists take less memory in an idle session than a hash table.
+/// The subscriptions of a session. In an idle session, two sorted lists take less memory than a hash table.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
     /// The subscriptions in ascending order of their keys.
@@ -88,8 +88,8 @@ pub(super) struct Subscriptions {
     /// The keys in ascending order of the names of their subscriptions.
     names: Vec<Key>,
     last_key: Key,
-    /// Memory in bytes of the texts that name the subscriptions and temporary queues. `subscription-bytes-max` keeps it
-    /// far below 4 GiB.
+    /// Memory in bytes of the names of subscriptions and temporary queues. `subscription-bytes-max` keeps it far below
+    /// 4 GiB.
     texts_bytes: u32,
     /// Memory of the records of unsettled deliveries in bytes.
     unsettled_bytes: usize,
@@ -100,7 +100,7 @@ impl Subscriptions {
         self.list.len()
     }
 
-    /// Returns the memory in bytes of the lists, and of the texts that name the subscriptions and temporary queues.
+    /// Returns the memory in bytes of the lists, and of the names of subscriptions and temporary queues.
     pub(super) fn bytes(&self) -> usize {
         allocation(self.list.capacity() * size_of::<Subscription>())
             + allocation(self.names.capacity() * size_of::<Key>())
@@ -175,8 +175,9 @@ impl Subscriptions {
         self.name_position(name).ok().and_then(|at| self.get(self.names[at]))
     }
 
-    /// Returns the subscription that a STOMP 1.0 UNSUBSCRIBE without an `id` ends: the subscription to `destination`
-    /// that has no `id`, or else the only subscription to `destination`. Rejects the frame if there are several.
+    /// Returns the subscription that a STOMP 1.0 UNSUBSCRIBE without an `id` ends. This is the subscription to
+    /// `destination` that has no `id`, or else the only subscription to `destination`. Rejects the frame if there are
+    /// several.
     pub(super) fn find_by_destination(&self, destination: &str) -> Result<Option<&Subscription>, Rejection> {
         if let Some(subscription) = self.find(SubscriptionName::Destination(destination)) {
             return Ok(Some(subscription));
@@ -209,7 +210,7 @@ impl Subscriptions {
     }
 }
 
-/// Returns the memory of a name in bytes. The limits on frames bound the length of the name.
+/// Returns the memory of a name in bytes. The limits on frames keep it far below 4 GiB.
 fn text_bytes(text: &str) -> u32 {
     u32::try_from(allocation(text.len())).unwrap_or(u32::MAX)
 }

@@ -1,5 +1,5 @@
 //! Temporary queues of a session. The session itself refers to a queue as `/temp-queue/NAME`. Other sessions can send
-//! to the queue if they know its address, which is unguessable.
+//! to the queue only if they know its unguessable address.
 
 use super::errors::Rejection;
 use super::options::Options;
@@ -8,7 +8,7 @@ use crate::destination::{Destination, DestinationKind};
 use crate::outbound_queue::Key;
 use std::collections::BTreeMap;
 
-/// The first character of addresses. Names that a client chooses do not start with it.
+/// The first character of an address. A name that a client chooses does not start with it.
 const ADDRESS_MARK: char = '~';
 
 /// A temporary queue. It is open until the session ends.
@@ -17,9 +17,9 @@ pub(super) struct TempQueue {
     pub(super) address: Destination,
     /// Number of this session's subscriptions to the queue.
     pub(super) subscribers: usize,
-    /// The subscription that the session has created because of a `reply-to`.
+    /// The subscription that the session created for a `reply-to`.
     pub(super) implicit: Option<Key>,
-    /// The subscription that the queue was opened for. If the broker rejects it, the queue is removed.
+    /// The subscription for which the queue was opened. If the broker rejects it, the session removes the queue.
     opener: Key,
 }
 
@@ -39,7 +39,7 @@ impl TempQueues {
         self.by_name.values().any(|temp| temp.address == *address)
     }
 
-    /// Checks that the queue is open already, or that `temp-queues-max` allows one more.
+    /// Checks that the queue is open already, or that `temp-queues-max` allows another queue.
     pub(super) fn check_capacity(&self, name: &str, options: &Options) -> Result<(), Rejection> {
         if self.by_name.len() >= options.temp_queues_max && self.get(name).is_none() {
             return Err(Rejection::temp_queues(options.temp_queues_max));
@@ -82,12 +82,12 @@ impl TempQueues {
     }
 }
 
-/// A destination as a session sees it: one of its temporary queues, an address, or neither.
+/// The meaning of a destination for a session: its own temporary queue, an address, or neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TempDestination<'a> {
-    /// A temporary queue, by the session's own name.
+    /// A temporary queue of the session. The value is the session's own name of it.
     Own(&'a str),
-    /// A temporary queue of any session, by its address.
+    /// The address of a temporary queue of any session.
     Address,
     /// A destination that is not a temporary queue.
     Other,

@@ -4,7 +4,7 @@ use super::options::Options;
 use std::time::{Duration, Instant};
 use stompbox_frames::stomp::HeartBeat;
 
-/// The times of the last input and output, and the intervals after which the session must act.
+/// The times of the last input and output, and the times after which the session must act.
 #[derive(Debug)]
 pub(super) struct Timers {
     started: Instant,
@@ -12,22 +12,22 @@ pub(super) struct Timers {
     last_input: Instant,
     /// Time of the last output.
     last_output: Instant,
-    /// Time without output after which a heartbeat is sent. `None` if the broker sends no heartbeats.
+    /// Time without output after which the session sends a heartbeat. `None` if it sends none.
     send_after: Option<Duration>,
     /// Time without input after which the peer counts as lost. `None` if the peer sends no heartbeats.
     lost_after: Option<Duration>,
 }
 
-/// A heartbeat event of a connected session.
+/// A heartbeat event that is due in a connected session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HeartbeatEvent {
     /// The peer was silent for too long and counts as lost.
     Lost,
-    /// A heartbeat must be sent.
+    /// The session must send a heartbeat.
     Send,
 }
 
-/// The option whose timeout expired before CONNECT was complete.
+/// The timeout that expired before CONNECT was complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TimeoutOption {
     /// `connect-silence`: no byte was received for that time.
@@ -50,8 +50,8 @@ impl Timers {
         self.last_output = self.last_output.max(now);
     }
 
-    /// Starts the heartbeats when CONNECTED is sent. Their intervals follow from the `heart-beat` headers of both
-    /// sides.
+    /// Starts the heartbeats when the session sends CONNECTED. Their intervals follow from the `heart-beat` headers of
+    /// both sides.
     pub(super) fn start_heartbeats(&mut self, own: HeartBeat, peer: HeartBeat, tolerance: u32, now: Instant) {
         self.note_input(now);
         self.note_output(now);
@@ -59,7 +59,8 @@ impl Timers {
         self.lost_after = interval(peer.sends_to(own)).map(|every| lost_after(every, tolerance));
     }
 
-    /// Returns the agreed interval of the broker's heartbeats. Each heartbeat is sent after 4/5 of it.
+    /// Returns the agreed interval of the broker's heartbeats. The session sends each heartbeat after 4/5 of the
+    /// interval.
     pub(super) fn heartbeat_interval(&self) -> Option<Duration> {
         self.send_after.map(|after| after * 5 / 4)
     }
@@ -69,7 +70,7 @@ impl Timers {
         earliest(self.silence_ends(options), self.started.checked_add(options.connect_timeout))
     }
 
-    /// Returns the timeout that has expired for a session without CONNECT, if any.
+    /// Returns the expired timeout of a session without CONNECT. Returns `None` if no timeout has expired.
     pub(super) fn expired_timeout(&self, options: &Options, now: Instant) -> Option<TimeoutOption> {
         if is_due(self.started.checked_add(options.connect_timeout), now) {
             return Some(TimeoutOption::Timeout);
@@ -81,7 +82,7 @@ impl Timers {
         self.last_input.checked_add(options.connect_silence)
     }
 
-    /// Returns the time at which a heartbeat must be sent or the peer counts as lost, whichever is first.
+    /// Returns the time of the next heartbeat event: a heartbeat to send, or the loss of the peer.
     pub(super) fn heartbeat_deadline(&self) -> Option<Instant> {
         earliest(self.send_due(), self.loss_due())
     }
@@ -110,8 +111,8 @@ fn interval(milliseconds: u32) -> Option<Duration> {
     (milliseconds > 0).then(|| Duration::from_millis(milliseconds.into()))
 }
 
-/// Returns `tolerance` times the agreed interval, but at least one second more than the interval, so that a delay in a
-/// busy network does not count as loss.
+/// Returns `tolerance` times the agreed interval, but at least one second more than the interval. A short delay in a
+/// busy network then does not count as loss.
 fn lost_after(interval: Duration, tolerance: u32) -> Duration {
     interval.saturating_mul(tolerance).max(interval + Duration::from_secs(1))
 }
@@ -124,14 +125,14 @@ fn is_due(due: Option<Instant>, now: Instant) -> bool {
     due.is_some_and(|due| due <= now)
 }
 
-/// A token bucket that holds the frames of one second. It is stored as the time at which the bucket is full again.
+/// A token bucket with the frames of one second. Its state is the time at which the bucket is full again.
 #[derive(Debug, Default)]
 pub(super) struct RateLimiter {
     full_at: Option<Instant>,
 }
 
 impl RateLimiter {
-    /// Counts a frame and returns whether it exceeds the rate. If `per_second` is 0, there is no limit.
+    /// Counts a frame. Returns whether the frame exceeds the rate. 0 means no limit.
     pub(super) fn exceeded(&mut self, per_second: u32, now: Instant) -> bool {
         const BURST: Duration = Duration::from_secs(1);
         if per_second == 0 {

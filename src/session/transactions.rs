@@ -22,25 +22,25 @@ pub(super) enum TransactionFrame {
 /// The reason for which a transaction cannot be committed.
 #[derive(Debug)]
 pub(super) enum Uncommittable {
-    /// A subscription ended after the transaction had reserved deliveries of it. The value is the subscription's name.
+    /// The transaction has reserved deliveries of a subscription that has ended. The value is the subscription's name.
     SubscriptionEnded(Box<str>),
     /// A frame of the transaction was rejected.
     FrameRejected,
 }
 
-/// An open transaction.
+/// An open transaction, with its parked frames.
 #[derive(Debug)]
 pub(super) struct Transaction {
     pub(super) serial: TransactionSerial,
     pub(super) parked: Vec<TransactionFrame>,
     pub(super) bytes: usize,
-    /// Bytes of data that belongs to the parked frames but was not sent in them, such as resolved destinations.
+    /// Bytes that the session adds to the parked frames, such as resolved destinations.
     pub(super) texts_bytes: usize,
-    /// The reason for which the transaction cannot be committed, if any.
+    /// The reason for which the transaction cannot be committed. `None` if it can be committed.
     pub(super) uncommittable: Option<Uncommittable>,
 }
 
-/// The parked frames of a transaction that will not be committed. They are freed later, in portions.
+/// The parked frames of a transaction that will not be committed. The session frees them later, in portions.
 #[derive(Debug)]
 pub(super) struct Discarded {
     pub(super) parked: Vec<TransactionFrame>,
@@ -54,18 +54,18 @@ impl From<Transaction> for Discarded {
     }
 }
 
-/// The open transactions of a session, keyed by the names that the client gave them.
+/// The open transactions of a session, by the names that the client chooses.
 #[derive(Debug, Default)]
 pub(super) struct Transactions {
     open: BTreeMap<Box<str>, Transaction>,
     begun: u64,
-    /// Bytes of the parked frames as `transaction-bytes-max` counts them.
+    /// Bytes of the parked frames, for `transaction-bytes-max`.
     bytes: usize,
-    /// Memory of the parked frames in bytes, including their overhead and data that was not sent in them.
+    /// Memory of the parked frames in bytes, including their overhead and the data that the session adds.
     held_bytes: usize,
     /// Bytes of the open transactions and their names, without the parked frames.
     open_bytes: usize,
-    /// The next parked frame to be checked against new rules. It is boxed because few sessions have one.
+    /// The next parked frame to check against new rules. It is boxed, because few sessions have it.
     next_unchecked: Option<Box<ParkedPosition>>,
 }
 
@@ -77,7 +77,7 @@ struct ParkedPosition {
 }
 
 impl TransactionFrame {
-    /// Returns the bytes of data that belongs to the frame but was not sent in it.
+    /// Returns the bytes that the session adds to the frame.
     fn texts_bytes(&self) -> usize {
         match self {
             TransactionFrame::Publish(publish) => texts_bytes(publish),
@@ -85,7 +85,7 @@ impl TransactionFrame {
         }
     }
 
-    /// Returns the number of recipients of the frame. Each is an allocation, so freeing the frame takes time for each.
+    /// Returns the number of recipients of the frame. Each recipient is an allocation that takes time to free.
     pub(super) fn recipients(&self) -> usize {
         match self {
             TransactionFrame::Publish(publish) => publish.recipients(),
@@ -107,7 +107,7 @@ impl ParkedPosition {
     }
 }
 
-/// Returns the bytes of data that belongs to a parked SEND but was not sent in its frame.
+/// Returns the bytes that the session adds to a parked SEND.
 fn texts_bytes(publish: &Publish) -> usize {
     let to = match &publish.to {
         SendTarget::Users(owners, path) => owners.len() * RECIPIENT_BYTES + path.as_str().len(),
@@ -118,12 +118,12 @@ fn texts_bytes(publish: &Publish) -> usize {
     to + extra + publish.display_destination.len() + publish.session.as_deref().map_or(0, str::len) + index
 }
 
-/// Bytes that are counted for each recipient of a SEND to many users: the [`Owner`], and the allocation of a short
-/// name. The actual length of the name is not counted.
+/// Bytes for each recipient of a SEND to many users: the [`Owner`], and the allocation of a short name. The actual
+/// length of the name does not count.
 const RECIPIENT_BYTES: usize = size_of::<Owner>() + 32;
 
 impl Transactions {
-    /// Bytes that are counted for each parked frame in addition to its size and its other data.
+    /// Bytes for each parked frame, in addition to its size and to the data that the session adds.
     const OVERHEAD_BYTES: usize = size_of::<TransactionFrame>() + size_of::<Publish>();
     /// Bytes of an open transaction, without its name.
     const OPEN_BYTES: usize = size_of::<(Box<str>, Transaction)>() * 3 / 2;
@@ -132,8 +132,8 @@ impl Transactions {
         self.open.len()
     }
 
-    /// Returns the memory of all parked frames in bytes. This is more than what `transaction-bytes-max` limits, because
-    /// that option counts only what clients send.
+    /// Returns the memory of all parked frames in bytes. It includes overhead, unlike `transaction-bytes-max`, which
+    /// counts only the bytes that clients send.
     pub(super) fn held_bytes(&self) -> usize {
         self.held_bytes
     }
@@ -164,8 +164,7 @@ impl Transactions {
         Ok(())
     }
 
-    /// Checks that a frame of `bytes` bytes may be parked in the transaction, and returns the transaction's serial
-    /// number.
+    /// Checks that a frame of `bytes` bytes may be parked in the transaction. Returns the transaction's serial number.
     pub(super) fn check_capacity(
         &self,
         command: Command,
@@ -195,8 +194,8 @@ impl Transactions {
         }
     }
 
-    /// Marks the transactions that reserved deliveries of this subscription. They cannot be committed, because the
-    /// deliveries were requeued when the subscription ended.
+    /// Marks the transactions that have reserved deliveries of this subscription. They cannot be committed, because the
+    /// broker requeues the deliveries.
     pub(super) fn mark_subscription_ended(&mut self, subscription: &Subscription) {
         let serials: BTreeSet<TransactionSerial> = subscription.unsettled.reserved_by().collect();
         for serial in serials {
@@ -209,8 +208,7 @@ impl Transactions {
         }
     }
 
-    /// Begins to check all parked frames again, because the new rules may deny a SEND that was allowed when it was
-    /// parked.
+    /// Starts to check all parked frames again. The new rules may deny a SEND that the previous rules allowed.
     pub(super) fn start_recheck(&mut self) {
         self.next_unchecked = self.open.keys().next().map(|id| ParkedPosition::first_of(id));
     }
@@ -220,8 +218,8 @@ impl Transactions {
         self.next_unchecked.is_some()
     }
 
-    /// Returns the SEND to be checked next, or `None` if the next frame is not a SEND or the transaction has no further
-    /// frame.
+    /// Returns the SEND to check next. Returns `None` if the next frame is not a SEND, or if the transaction has no
+    /// further frame.
     pub(super) fn next_unchecked(&self) -> Option<&Publish> {
         let ParkedPosition { transaction, index } = &**self.next_unchecked.as_ref()?;
         match self.open.get(transaction)?.parked.get(*index)? {
@@ -230,8 +228,8 @@ impl Transactions {
         }
     }
 
-    /// Records the result for the frame that was checked, and moves on to the next one. If the frame is denied, its
-    /// transaction cannot be committed.
+    /// Records the result of a check, and moves on to the next frame. If the frame is denied, its transaction cannot be
+    /// committed.
     pub(super) fn record_check(&mut self, is_denied: bool) {
         let Some(mut position) = self.next_unchecked.take() else { return };
         if is_denied {
@@ -248,7 +246,7 @@ impl Transactions {
             self.open.range::<str, _>(later).next().map(|(id, _)| ParkedPosition::first_of(id));
     }
 
-    /// Records that a frame of the transaction was rejected: the transaction cannot be committed.
+    /// Records that a frame of the transaction was rejected. The transaction then cannot be committed.
     pub(super) fn mark_frame_rejected(&mut self, id: &str) {
         if let Some(transaction) = self.open.get_mut(id) {
             transaction.uncommittable.get_or_insert(Uncommittable::FrameRejected);

@@ -19,22 +19,22 @@ use std::num::NonZeroU64;
 /// The number of a delivery within its subscription, counted from 0.
 pub(super) type Number = u64;
 
-/// The serial number of a transaction within a session. Clients reuse the names of transactions; serial numbers are
-/// never reused.
+/// The serial number of a transaction within a session. Clients may reuse the name of a transaction. Serial numbers are
+/// unique.
 pub(super) type TransactionSerial = NonZeroU64;
 
-/// Capacity, in deliveries, above which an empty list frees its memory.
+/// Capacity in deliveries above which an empty list frees its memory.
 const IDLE_DELIVERIES: usize = 32;
 
 /// The part of every `ack` value that identifies the session.
 ///
-/// Clients keep `ack` values when they reconnect. Without this part, a value of the previous connection could identify
-/// a different delivery on the new one.
+/// A client may keep `ack` values when it reconnects. Without this part, a value of the previous connection could
+/// identify another delivery on the new connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AckPrefix([u8; AckPrefix::BYTES_MAX]);
 
 impl AckPrefix {
-    /// Number of hexadecimal digits of the session ID in the prefix: 10 digits are 40 bits.
+    /// Number of hexadecimal digits of the session ID in the prefix. 10 digits are 40 bits.
     const BYTES_MAX: usize = 10;
 
     /// Returns the prefix for a session: the first bytes of its random ID.
@@ -52,8 +52,7 @@ impl AckPrefix {
     }
 }
 
-/// The identifier of a delivery within its session. In the `ack` value of a MESSAGE it follows the session's
-/// [`AckPrefix`].
+/// The identifier of a delivery within its session. In the `ack` value of a MESSAGE, it follows the [`AckPrefix`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AckId {
     pub(super) key: Key,
@@ -61,8 +60,7 @@ pub(super) struct AckId {
 }
 
 impl AckId {
-    /// Parses an `ack` value: the inverse of [`AckId::format_into`]. Returns `None` if it is malformed or belongs to
-    /// another session.
+    /// Parses an `ack` value. Returns `None` if the value is malformed or belongs to another session.
     pub(super) fn parse(prefix: AckPrefix, text: &str) -> Option<AckId> {
         let numbers = text.as_bytes().strip_prefix(prefix.as_bytes())?.strip_prefix(b"-")?;
         let (key, number) = std::str::from_utf8(numbers).ok()?.split_once('-')?;
@@ -86,7 +84,8 @@ impl AckId {
     }
 }
 
-/// A buffer for the longest `ack` value: a prefix, then two numbers of at most 10 and 20 digits, each after a dash.
+/// A buffer for the longest `ack` value: a prefix and two numbers with a dash before each. The numbers have at most 10
+/// and 20 digits.
 #[derive(Debug)]
 pub(super) struct AckIdBuffer {
     bytes: [u8; AckPrefix::BYTES_MAX + 32],
@@ -127,9 +126,9 @@ pub(super) enum AckScope {
 /// The state of a delivery that was looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DeliveryLookup {
-    /// The delivery is unsettled and has this index in the list.
+    /// The delivery is unsettled. The value is its index in the list.
     Unsettled(usize),
-    /// The delivery is reserved by an open transaction.
+    /// An open transaction has reserved the delivery.
     Reserved,
     /// The delivery does not exist or is settled.
     NotFound,
@@ -139,8 +138,8 @@ pub(super) enum DeliveryLookup {
 struct UnsettledDelivery {
     number: Number,
     tag: Tag,
-    /// A hash of the message ID. Unlike the ID, it needs no allocation. The hash function has fixed keys, which is
-    /// safe: the broker creates the IDs, so a client cannot make two of them collide.
+    /// A hash of the message ID. Unlike the ID, it needs no allocation. The hash function has fixed keys. This is safe,
+    /// because the broker creates the IDs, and a client cannot make two of them collide.
     message: u64,
     reserved: Option<TransactionSerial>,
 }
@@ -149,7 +148,7 @@ struct UnsettledDelivery {
 #[derive(Debug, Default)]
 pub(super) struct Unsettled {
     next: Number,
-    /// Every delivery in the list with a lower number is reserved, so a cumulative ACK can skip these deliveries.
+    /// All deliveries in the list with a lower number are reserved. A cumulative ACK can skip them.
     reserved_below: Number,
     deliveries: VecDeque<UnsettledDelivery>,
 }
@@ -165,8 +164,8 @@ impl Unsettled {
         self.deliveries.capacity() * size_of::<UnsettledDelivery>()
     }
 
-    /// Returns the number of deliveries that did not come from a work queue. This is all or none of the deliveries,
-    /// because a subscription is either to a work queue or not.
+    /// Returns the number of deliveries that did not come from a work queue. It is 0 for a subscription to a work
+    /// queue, and the number of all deliveries otherwise.
     pub(super) fn broadcasts(&self) -> usize {
         let is_queue = self.deliveries.front().is_some_and(|delivered| delivered.tag != 0);
         if is_queue { 0 } else { self.deliveries.len() }
@@ -190,7 +189,7 @@ impl Unsettled {
         self.position(number).map_or(DeliveryLookup::NotFound, |at| self.lookup(at))
     }
 
-    /// Finds the oldest unsettled delivery of a message. If there is none, finds the oldest reserved one.
+    /// Finds the oldest unsettled delivery of a message. If all are reserved, finds the oldest reserved delivery.
     pub(super) fn by_message(&self, id: &str) -> DeliveryLookup {
         work::add_visits(self.deliveries.len());
         let message = fingerprint(id);
@@ -202,7 +201,7 @@ impl Unsettled {
         }
     }
 
-    /// Returns whether there is an unsettled or reserved delivery of this message from a queue.
+    /// Returns whether the list has a delivery of this message from a queue.
     pub(super) fn has_queue_delivery(&self, id: &str) -> bool {
         work::add_visits(self.deliveries.len());
         let message = fingerprint(id);
@@ -221,8 +220,8 @@ impl Unsettled {
         self.deliveries.binary_search_by_key(&number, |delivered| delivered.number).ok()
     }
 
-    /// Removes the deliveries that an ACK or NACK of the delivery at index `at` settles, and returns the tags of those
-    /// that came from a queue. Reserved deliveries stay in the list.
+    /// Removes the deliveries that an ACK or NACK of the delivery at index `at` settles. Returns the tags of those that
+    /// came from a queue. Reserved deliveries stay in the list.
     pub(super) fn settle(&mut self, at: usize, scope: AckScope) -> Vec<Tag> {
         // `VecDeque::remove` moves the elements on the shorter side of the removed one.
         work::add_visits(at.min(self.deliveries.len() - at));
@@ -233,8 +232,8 @@ impl Unsettled {
                 work::add_visits(at - from);
                 let (reserved, settled): (Vec<_>, Vec<_>) =
                     self.deliveries.drain(from..=at).partition(|delivered| delivered.reserved.is_some());
-                // Puts the reserved deliveries back. The deliveries before `from` are rotated to the back in the
-                // meantime, because inserting is cheap only at the ends of the list.
+                // Put the reserved deliveries back. Inserting is cheap only at the ends of the list. Rotate the
+                // deliveries before `from` to the back, insert at the front, and rotate again.
                 self.deliveries.rotate_left(from);
                 reserved.into_iter().rev().for_each(|delivered| self.deliveries.push_front(delivered));
                 self.deliveries.rotate_right(from);
@@ -254,8 +253,8 @@ impl Unsettled {
         self.deliveries.partition_point(|delivered| delivered.number < self.reserved_below).min(at)
     }
 
-    /// Reserves for a transaction the deliveries that an ACK or NACK of the delivery at index `at` would settle, and
-    /// returns their numbers.
+    /// Reserves deliveries for a transaction, and returns their numbers. These are the deliveries that an ACK or NACK
+    /// of the delivery at index `at` would settle.
     pub(super) fn reserve(&mut self, at: usize, scope: AckScope, serial: TransactionSerial) -> Vec<Number> {
         let mut from = at;
         if scope == AckScope::Cumulative {
@@ -273,8 +272,7 @@ impl Unsettled {
             .collect()
     }
 
-    /// Releases the reservations of an aborted transaction, in one pass for all of its frames. The order of the
-    /// deliveries does not change.
+    /// Releases the reservations of an aborted transaction in one pass. The order of the deliveries does not change.
     pub(super) fn release_reserved(&mut self, serial: TransactionSerial) {
         work::add_visits(self.deliveries.len());
         for delivered in self.deliveries.iter_mut().filter(|delivered| delivered.reserved == Some(serial)) {
@@ -290,15 +288,15 @@ impl Unsettled {
         positions.map(|at| self.deliveries[at].tag).filter(|&tag| tag != 0).collect()
     }
 
-    /// Removes the deliveries that a committed transaction reserved, in one pass for all of its frames.
+    /// Removes the deliveries that a committed transaction has reserved, in one pass.
     pub(super) fn settle_reserved(&mut self, serial: TransactionSerial) {
         work::add_visits(self.deliveries.len());
         self.deliveries.retain(|delivered| delivered.reserved != Some(serial));
         self.shrink_if_empty();
     }
 
-    /// Returns the tag of the oldest delivery that is neither settled nor reserved: a client that processes deliveries
-    /// in order is processing this one. Returns `None` if there is no such delivery or if it did not come from a queue.
+    /// Returns the tag of the oldest delivery that is not reserved. A client that processes deliveries in order is
+    /// processing this one. Returns `None` if no such delivery exists, or if it did not come from a queue.
     pub(super) fn oldest(&self) -> Option<Tag> {
         let oldest = self.deliveries.iter().find(|delivered| delivered.reserved.is_none())?;
         (oldest.tag != 0).then_some(oldest.tag)
@@ -310,7 +308,7 @@ impl Unsettled {
         self.deliveries.iter().filter_map(|delivered| delivered.reserved)
     }
 
-    /// Frees the memory of a list that a burst of deliveries has made large and that is empty now.
+    /// Frees the memory of an empty list that a burst of deliveries has made large.
     fn shrink_if_empty(&mut self) {
         if self.deliveries.is_empty() && self.deliveries.capacity() > IDLE_DELIVERIES {
             self.deliveries = VecDeque::new();

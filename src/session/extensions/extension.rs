@@ -1,9 +1,9 @@
-//! A known extension header.
+//! The type of a row in the table of extension headers.
 
 use crate::destination::DestinationKind;
 use stompbox_frames::stomp::Command;
 
-/// A row of the table: an extension header, and its treatment on some commands.
+/// A row of the table: an extension header, and its treatment in frames with some commands.
 #[derive(Debug)]
 pub(super) struct Extension {
     pub(super) name: &'static str,
@@ -18,33 +18,33 @@ pub(super) struct Extension {
     pub(super) text: &'static str,
 }
 
-/// The treatment of a header whose value requests a feature.
+/// The treatment of a header that requests a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Treatment {
     /// Stompbox implements the header.
     Honoured,
-    /// A SUBSCRIBE with the header is rejected. A SEND with the header causes a warning, or is rejected with
-    /// `strict-headers`.
+    /// A SUBSCRIBE with the header is rejected. A SEND with the header causes a warning. With `strict-headers`, it is
+    /// rejected.
     Unsupported,
-    /// The header causes a warning, but is never rejected because many clients send it by default.
+    /// The header causes a warning. It is never rejected, because many clients send it by default.
     WarnOnly,
-    /// The header is ignored, without a disadvantage for the sender.
+    /// The header is ignored. The sender has no disadvantage.
     Ignored,
 }
 
-/// The values of a header that request a feature. An empty value never does.
+/// The values of a header that request a feature. An empty value requests none.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Condition {
     /// Every value that is not empty.
     Always,
     /// Every value except these, ignoring case.
     Unless(&'static [&'static str]),
-    /// Every value except these, ignoring case, if the destination is a work queue. No value for other destinations.
+    /// For a work queue, every value except these, ignoring case. For other destinations, no value.
     OfQueueUnless(&'static [&'static str]),
-    /// Every value that is the destination of a temporary queue.
+    /// Every destination of a temporary queue.
     TempQueue,
-    /// `ANYCAST` for a topic, user or presence destination, `MULTICAST` for a queue or a service, and any other value
-    /// for every destination.
+    /// `ANYCAST` for a topic, user or presence destination. `MULTICAST` for a queue or a service. Any other value for
+    /// every destination.
     OtherRouting,
 }
 

@@ -1,13 +1,12 @@
 //! Extension headers of RabbitMQ, ActiveMQ, Artemis, Apollo and Spring, and how Stompbox treats them.
 //!
-//! Stompbox must not confirm a frame with RECEIPT and silently ignore a header that requests a feature. Each known
-//! header is therefore honoured, rejected, ignored with a warning, or harmless. [`table`] is the only place that lists
-//! these headers.
+//! Stompbox must not send RECEIPT for a frame and silently ignore a header that requests a feature. Each known header
+//! is therefore honoured, rejected, ignored with a warning, or harmless. [`table`] is the only place that lists these
+//! headers.
 //!
-//! A SUBSCRIBE with a header that changes its meaning is rejected with ERROR. On SEND, such a header is ignored, and a
-//! warning is logged once per connection, because many libraries set such headers on every message. With
-//! `strict-headers` the SEND is rejected instead. A header whose value does not request the feature, such as
-//! `durable:false`, is harmless everywhere.
+//! The session rejects a SUBSCRIBE with an unsupported header. It ignores such a header on SEND, because many libraries
+//! set it on every message. It then logs a warning once per connection. With `strict-headers`, it rejects the SEND
+//! instead. A value that does not request the feature, such as `durable:false`, is harmless everywhere.
 
 mod extension;
 #[cfg(test)]
@@ -23,7 +22,8 @@ use stompbox_frames::stomp::{Command, Frame};
 use table::TABLE;
 
 impl Session {
-    /// Rejects a SEND or SUBSCRIBE with a header that requests an unsupported feature, or logs a warning.
+    /// Rejects a SEND or SUBSCRIBE with a header that requests an unsupported feature, or requests a warning in the
+    /// log.
     pub(super) fn check_extensions(
         &mut self,
         frame: &Frame,
@@ -74,8 +74,8 @@ fn known(frame: &Frame) -> impl Iterator<Item = (usize, &'static Extension)> {
     })
 }
 
-/// Returns whether any header that needs a check has the first byte and the length of `name`. If not, the table need
-/// not be searched.
+/// Returns whether any header that needs a check has the first byte and the length of `name`. Otherwise a search of the
+/// table is not necessary.
 #[inline]
 fn may_be_known(name: &[u8]) -> bool {
     let lengths = name.first().and_then(|first| LENGTHS.get(usize::from(*first)));

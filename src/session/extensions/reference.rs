@@ -6,15 +6,15 @@ use std::borrow::Cow;
 use std::fmt::Write;
 use stompbox_frames::stomp::Command;
 
-/// Returns the section of `web/docs/compatibility.md` about extension headers as Markdown, including its heading.
+/// Returns the section about extension headers of `web/docs/compatibility.md`, including its heading.
 pub fn markdown() -> String {
     let mut text = String::from(
         "## Headers of other brokers\n\n\
          Clients that were written for RabbitMQ, ActiveMQ, Artemis, Apollo or Spring may set headers that STOMP does not \
-         define. Stompbox knows these. A rejected SUBSCRIBE gets an ERROR that names the header and, if there is one, \
-         the alternative. An ignored header on SEND causes a WARN in the log, once per connection and at most once a \
-         minute for each header. With `strict-headers` such a SEND gets an ERROR, except for `persistent`. Other \
-         headers are forwarded to receivers.\n\n\
+         define. Stompbox knows the headers in this table. A rejected SUBSCRIBE gets an ERROR that names the header and \
+         the alternative, if there is one. An ignored header on SEND causes a WARN in the log. It is logged once per \
+         connection, and at most once a minute for each header. With `strict-headers`, such a SEND gets an ERROR, \
+         except for `persistent`. Other headers are forwarded to receivers.\n\n\
          | header | on | known from | what Stompbox does |\n|---|---|---|---|\n",
     );
     let is_alike = |one: &Extension, other: &Extension| {

@@ -1,19 +1,20 @@
-//! The table of extension headers. It is the only place that lists them, and the source of the table in the
-//! documentation.
+//! The table of extension headers, which is also the source of the table in the documentation. No other file lists
+//! these headers.
 
 use super::extension::{Condition, Extension, Treatment};
 use stompbox_frames::stomp::Command;
 
-/// Every value except those that turn a boolean header off.
+/// Every value except those that switch a boolean header off.
 const IF_ON: Condition = Condition::Unless(&["false", "0", "no", "off"]);
 
 const DURABLE: &str = "durable subscriptions are not supported. /queue/NAME stores messages while no client \
-                       is subscribed: use a separate queue for each subscriber.";
+                       is subscribed. Use a separate queue for each subscriber.";
 const ONE_CONSUMER: &str = "the consumers of a queue share its messages. For one consumer at a time, let \
-                            only one client subscribe; for strict order, use prefetch-count:1.";
+                            only one client subscribe. For strict order, use prefetch-count:1.";
 const NO_LOCAL: &str = "a session also receives its own messages. Send an id of the sender in a header of \
                         your own, and drop your own messages in the client.";
-const REPLAY: &str = "a topic stores no messages for later subscribers. Use /queue/NAME, which does.";
+const REPLAY: &str = "a topic stores no messages for later subscribers. Use /queue/NAME, which stores \
+                      messages.";
 const QUEUE_LIMITS: &str = "all queues have the same limits. The operator sets queue-messages-max and \
                             queue-bytes-max.";
 const DEAD_LETTERS: &str = "messages that exceed max-deliveries go to /queue/dead.NAME. Subscribe there.";
@@ -21,8 +22,7 @@ const EXPIRY: &str = "messages do not expire. Send the expiry time in a header o
                       the receivers.";
 const DELAY: &str = "messages are delivered immediately. Send the message when it is due.";
 const ORDER: &str = "queues are first in, first out. Use a separate queue for urgent messages.";
-const GROUPS: &str = "a queue distributes its messages without regard to groups. Use a separate queue for \
-                      each group.";
+const GROUPS: &str = "a queue ignores the groups of its messages. Use a separate queue for each group.";
 const RETAIN: &str = "topics retain no messages. Send the state again, or request it from a service under \
                       /app/.";
 const LAST_VALUE: &str = "a queue keeps every message, not only the last one of each key.";
@@ -35,7 +35,7 @@ const PRIORITIES: &str = "all consumers of a queue have the same priority.";
 const ROUTING: &str = "the prefix decides: /queue/NAME is for one consumer, /topic/NAME for all subscribers.";
 const BODIES: &str = "bodies are forwarded unchanged. Convert them in the client.";
 const BROWSE: &str = "queues cannot be browsed. Subscribe with ack:client-individual and UNSUBSCRIBE \
-                      without an ACK: the messages return to the queue.";
+                      without an ACK. The messages then return to the queue.";
 const MEMORY_ONLY: &str = "queues are kept completely in memory. The operator limits them with queue-messages-max \
                      and queue-bytes-max.";
 const ONE_NODE: &str = "there is only one node, which stores all queues.";
@@ -64,8 +64,8 @@ extensions! {
     "x-prefetch-count" [Subscribe] "RabbitMQ" Honoured Condition::Always, COUNT;
     "prefetch_count" [Subscribe] "RabbitMQ" Honoured Condition::Always, COUNT;
     "activemq.prefetchSize" [Subscribe] "ActiveMQ" Honoured Condition::Always, COUNT;
-    "credit" [Subscribe] "Apollo" Honoured Condition::Always, "`COUNT` is like prefetch-count; `COUNT,BYTES` also limits the bytes that wait for their ACK, unless BYTES is 0. Each message counts its body, its headers and about 200 bytes.";
-    "consumer-window-size" [Subscribe] "Artemis" Honoured Condition::Always, "the maximum number of bytes that wait for their ACK; 0: one message at a time; -1: only the limits of the broker apply. Each message counts its body, its headers and about 200 bytes.";
+    "credit" [Subscribe] "Apollo" Honoured Condition::Always, "`COUNT` is like prefetch-count. `COUNT,BYTES` also limits the bytes that wait for their ACK. BYTES 0 means no limit in bytes. Each message counts its body, its headers and about 200 bytes.";
+    "consumer-window-size" [Subscribe] "Artemis" Honoured Condition::Always, "the maximum number of bytes that wait for their ACK. 0 means one message at a time. -1 means that only the limits of the broker apply. Each message counts its body, its headers and about 200 bytes.";
     "reply-to" [Send] "RabbitMQ, ActiveMQ, Apollo" Honoured Condition::Always, "`/temp-queue/NAME` becomes an address that receivers can send to.";
     "requeue" [Nack] "RabbitMQ" Honoured Condition::Always, "`false` sends the message to the dead letter queue at once.";
 
@@ -144,7 +144,7 @@ extensions! {
     "_AMQ_DUPL_ID" [Send] "Artemis" Unsupported Condition::Always, DUPLICATES;
     "user-id" [Send] "RabbitMQ" Unsupported Condition::Always, SENDER;
     "JMSXUserID" [Send] "ActiveMQ, Artemis" Unsupported Condition::Always, SENDER;
-    "JMSReplyTo" [Send] "ActiveMQ, Artemis" Unsupported Condition::TempQueue, "it is forwarded unchanged. Use reply-to instead: Stompbox replaces /temp-queue/NAME in it by an address to which receivers can send.";
+    "JMSReplyTo" [Send] "ActiveMQ, Artemis" Unsupported Condition::TempQueue, "it is forwarded unchanged. Use reply-to instead. In reply-to, Stompbox replaces /temp-queue/NAME with an address to which receivers can send.";
     "JMSDeliveryMode" [Send] "ActiveMQ, Artemis" Unsupported Condition::OfQueueUnless(&["NON_PERSISTENT", "1"]), IN_MEMORY;
     "persistent" [Send] "RabbitMQ, ActiveMQ, Artemis, Apollo" WarnOnly Condition::OfQueueUnless(&["false", "0", "no", "off"]), IN_MEMORY;
 

@@ -1,7 +1,7 @@
 //! Permission checks of a session, renewal of its token, and non-fatal errors.
 //!
-//! A rejected frame ends the session, as STOMP requires. If the client sent `soft-errors:true` on CONNECT, a rejected
-//! SEND, SUBSCRIBE, UNSUBSCRIBE, ACK or NACK leaves the session open, and the client gets the text of the ERROR as a
+//! A rejected frame ends the session, as STOMP requires. A client can send `soft-errors:true` on CONNECT. A rejected
+//! SEND, SUBSCRIBE, UNSUBSCRIBE, ACK or NACK then leaves the session open. The client gets the text of the ERROR as a
 //! MESSAGE of `/user/queue/errors`.
 
 use crate::auth::{Credentials, LoginError, Principal, Secret, bare_token};
@@ -21,7 +21,7 @@ use stompbox_frames::stomp::{Command, Frame, Headers};
 pub(super) const ERRORS: &str = "/user/queue/errors";
 /// The CONNECT header that requests `soft-errors`.
 pub(super) const SOFT_ERRORS: &str = "soft-errors";
-/// Headers that may contain the new token. Without any of them, the body is the token.
+/// Headers that may contain the new token. If the frame has none of them, the body is the token.
 const TOKEN_HEADERS: [&str; 4] = ["Authorization", "authorization", "passcode", "access_token"];
 
 /// Returns whether a rejected frame with this command leaves the session open if the client requested `soft-errors`.
@@ -31,8 +31,7 @@ pub(super) fn may_be_soft(command: Command) -> bool {
 }
 
 impl Session {
-    /// Returns the owner of this session's user destinations: the authenticated user, or the session itself if it has
-    /// no user.
+    /// Returns the owner of this session's user destinations: its user, or the session itself if it has no user.
     pub fn owner(&self) -> Owner {
         match &self.principal.name {
             Some(name) => Owner::user(name),
@@ -51,7 +50,7 @@ impl Session {
         self.state == State::Closed
     }
 
-    /// Rejects the operation if the permissions do not allow it.
+    /// Rejects the operation if the permission rules deny it.
     pub(super) fn check_permission(
         &self,
         verb: Verb,
@@ -69,7 +68,7 @@ impl Session {
         }
     }
 
-    /// Rejects a SEND to the destination of error reports, which only the broker may use.
+    /// Rejects a SEND to the destination of error reports. Only the broker may send to it.
     pub(super) fn check_not_error_queue(&self, destination: &str) -> Result<(), Rejection> {
         if destination != ERRORS {
             return Ok(());
@@ -78,7 +77,7 @@ impl Session {
         Err(Rejection::denied(Verb::Send, destination, denied))
     }
 
-    /// Returns the rejection of a subscription to another user's destination, which no rule can allow.
+    /// Returns the rejection of a subscription to another user's destination. No rule can allow such a subscription.
     pub(super) fn foreign_destination(&self, destination: &str) -> Rejection {
         let denied = AccessDenied { rule: "no client may subscribe to destinations of another user".into() };
         Rejection::denied(Verb::Subscribe, destination, denied)
@@ -92,8 +91,8 @@ impl Session {
         }
     }
 
-    /// Handles a change of the principal, for example of its roles. `None` means that the user was removed or its
-    /// passcode was changed, and ends the session.
+    /// Handles a change of the principal, for example of its roles. `None` ends the session: the user was removed or
+    /// has a new passcode.
     pub fn update_principal(&mut self, principal: Option<Principal>, actions: &mut Vec<Action>) {
         if self.state != State::Connected {
             return;
@@ -150,7 +149,7 @@ impl Session {
         self.transactions.record_check(!is_allowed);
     }
 
-    // ---- renewal ----
+    // ---- token renewal ----
 
     /// Handles a SEND to `/auth/refresh`, which renews the token.
     pub(super) fn renew_token(
@@ -203,7 +202,8 @@ impl Session {
 
     // ---- non-fatal errors (`soft-errors`) ----
 
-    /// Answers a rejected frame: with an error report if `soft-errors` applies to the frame, else with ERROR and close.
+    /// Answers a rejected frame. If `soft-errors` applies to the frame, sends an error report. Otherwise sends ERROR
+    /// and closes.
     pub(super) fn reject(
         &mut self,
         command: Command,
@@ -231,9 +231,8 @@ impl Session {
         self.report(receipt, &rejection, actions);
     }
 
-    /// Handles the rejection of an action by the broker. `about` is the rejected action. If the client requested
-    /// `soft-errors` and `about` is not [`RejectedAction::Other`], the session undoes the action and sends an error
-    /// report. Otherwise it sends ERROR and closes.
+    /// Handles the rejection of the action `about` by the broker. If the client requested `soft-errors`, undoes the
+    /// action and sends an error report. Otherwise, and for [`RejectedAction::Other`], sends ERROR and closes.
     pub fn action_rejected(
         &mut self,
         about: RejectedAction,
@@ -261,7 +260,7 @@ impl Session {
         self.release_receipts(actions);
     }
 
-    /// Sends the contents of the ERROR as a MESSAGE to this session alone, and leaves the session open.
+    /// Sends the contents of the ERROR as a MESSAGE to this session only. Leaves the session open.
     fn report(&mut self, receipt: Option<Receipt>, rejection: &Rejection, actions: &mut Vec<Action>) {
         self.log_denied(rejection, actions);
         self.report_texts(receipt, rejection.texts(), rejection.extra.clone(), actions);
@@ -279,8 +278,7 @@ impl Session {
         let mut extra: Vec<(&'static str, Box<str>)> =
             vec![("message", error.summary.into()), ("content-type", "text/plain".into())];
         extra.extend(receipt.map(|receipt| ("receipt-id", receipt)));
-        // `destination` is the header of this MESSAGE itself, so the destination of the rejected frame is named
-        // `refused`.
+        // `destination` is the destination of this MESSAGE. The header `refused` contains that of the rejected frame.
         extra
             .extend(about.map(|(name, value)| (if name == "destination" { "refused" } else { name }, value)));
         let body = error.detail.as_bytes().to_vec().into();
@@ -294,7 +292,7 @@ impl Session {
         }));
     }
 
-    /// Emits an action that logs the rule that denied a request.
+    /// If a permission rule denied the request, emits an action that logs the rule.
     pub(super) fn log_denied(&self, rejection: &Rejection, actions: &mut Vec<Action>) {
         if let Some((verb, denied)) = &rejection.denied {
             let destination = rejection.extra.as_ref().map_or("", |(_, value)| value).into();

@@ -1,20 +1,20 @@
-//! ACK and NACK.
+//! The handlers of ACK and NACK.
 //!
 //! | version | headers that identify the delivery                                        |
 //! |---------|---------------------------------------------------------------------------|
 //! | 1.2     | `id` (the MESSAGE's `ack`, or its `message-id`), else as in 1.1           |
 //! | 1.1     | `message-id` (or `id` with the same value), optionally `subscription`     |
-//! | 1.0     | as in 1.1; there is no NACK                                               |
+//! | 1.0     | as in 1.1, but without NACK                                               |
 //!
-//! Deliveries in auto mode need no acknowledgement, and the session does not record them. An ACK or NACK that fits no
-//! unsettled delivery may therefore belong to such a delivery, and then has no effect. The session assumes this in
-//! three cases:
+//! Deliveries in auto mode need no acknowledgement, and the session does not record them. An ACK or NACK may therefore
+//! be for such a delivery if it fits no unsettled delivery. It then has no effect. The session assumes this in three
+//! cases:
 //!
-//! - The header `subscription` names a subscription in auto mode, and no subscription has an unsettled delivery of a
+//! - The header `subscription` names a subscription in auto mode. No subscription has an unsettled delivery from a
 //!   queue with that `message-id`.
 //! - The header `subscription` is missing, and all subscriptions are in auto mode.
-//! - The frame is an ACK without the header `subscription`. Its id has the form of this broker's message IDs, no
-//!   subscription has an unsettled delivery with that ID, and at least one subscription is in auto mode.
+//! - The frame is an ACK without the header `subscription`. Its id has the form of this broker's message IDs. No
+//!   subscription has an unsettled delivery with that ID. At least one subscription is in auto mode.
 
 use super::send::frame_bytes;
 use crate::outbound_queue::Key;
@@ -30,7 +30,7 @@ use stompbox_frames::stomp::{Command, Frame, Version};
 
 /// The target of an ACK or a NACK.
 enum AckTarget {
-    /// An unsettled delivery.
+    /// An unsettled delivery of the subscription `key`, at index `at`.
     Delivery { key: Key, at: usize, scope: AckScope },
     /// A delivery in auto mode, which was settled when it was written.
     Auto,
@@ -38,8 +38,7 @@ enum AckTarget {
 
 /// The identifier of a delivery in a frame.
 enum DeliveryName<'a> {
-    /// The header `id` of STOMP 1.2. It is the `ack` of the MESSAGE, or its `message-id`, which some clients send
-    /// instead.
+    /// The header `id` of STOMP 1.2. It is the `ack` of the MESSAGE. Some clients send its `message-id` instead.
     Ack(Cow<'a, str>),
     Message(Cow<'a, str>),
 }
@@ -135,8 +134,8 @@ impl Session {
         })
     }
 
-    /// Returns the subscription that has an unsettled or reserved delivery of this message from a queue. There is at
-    /// most one, because a queue delivers a message to one subscription only.
+    /// Returns the subscription that has an unsettled or reserved delivery of this message from a queue. A queue
+    /// delivers a message to one subscription only.
     fn subscription_with_queue_delivery(&self, id: &str) -> Option<&Subscription> {
         work::add_visits(self.subscriptions.len());
         self.subscriptions.iter().find(|one| one.unsettled.has_queue_delivery(id))
@@ -168,8 +167,8 @@ impl Session {
         delivery_name.ok_or_else(|| Rejection::missing(frame.command, required_header))
     }
 
-    /// Finds a delivery by its `ack` value. If `id` is not an `ack` value of a subscription of this session, it is
-    /// treated as a `message-id`.
+    /// Finds a delivery by its `ack` value. Treats `id` as a `message-id` if it is not an `ack` value of a subscription
+    /// of this session.
     fn by_ack(
         &self,
         command: Command,
@@ -187,7 +186,7 @@ impl Session {
     }
 
     /// Finds a delivery by its `message-id` in the given subscription. If `subscription` is `None`, searches all
-    /// subscriptions, and rejects the frame unless exactly one has an unsettled delivery of the message.
+    /// subscriptions. Rejects the frame if no subscription or more than one has an unsettled delivery of the message.
     fn by_message(
         &self,
         command: Command,
@@ -234,13 +233,13 @@ impl Session {
         }
     }
 
-    /// Returns a hint for the body of an ERROR. It explains the two kinds of identifiers in STOMP 1.2, and is empty in
-    /// other versions.
+    /// Returns a hint for the body of an ERROR. It explains the two kinds of identifiers in STOMP 1.2. In other
+    /// versions, it is empty.
     fn hint(&self) -> &'static str {
         match self.version {
             Version::V1_2 => {
-                " In STOMP 1.2 the header id is the header ack of the MESSAGE, or its header message-id if only one \
-                 delivery has this message-id."
+                " In STOMP 1.2, copy the header ack of the MESSAGE into the header id. If only one delivery has the \
+                 message-id, the header id may contain the message-id."
             }
             Version::V1_0 | Version::V1_1 => "",
         }

@@ -1,4 +1,4 @@
-//! CONNECT and CONNECTED.
+//! The handler of CONNECT, and the answer CONNECTED.
 
 use super::access::SOFT_ERRORS;
 use crate::auth::{Credentials, Principal, Secret};
@@ -11,12 +11,12 @@ use stompbox_frames::stomp::{Command, Frame, HeartBeat, Version, encode};
 
 /// Headers that may contain the name of the client program.
 const AGENT_HEADERS: [&str; 2] = ["user-agent", "agent"];
-/// Shortest heartbeat interval of the broker in milliseconds. Shorter configured intervals are raised to it.
+/// Shortest heartbeat interval of the broker, in milliseconds. The session raises shorter configured intervals to it.
 const HEART_BEAT_MIN: u32 = 500;
 
 impl Session {
-    /// Returns the negotiated maximum interval between two writes to the client, or `None` if the broker need not send
-    /// heartbeats.
+    /// Returns the negotiated maximum interval between two writes to the client. Returns `None` if the broker need not
+    /// send heartbeats.
     pub fn heartbeat_interval(&self) -> Option<Duration> {
         self.timers.heartbeat_interval()
     }
@@ -64,8 +64,7 @@ impl Session {
         let own = own.to_string();
         let mut headers =
             vec![("version", self.version.as_str()), ("session", &self.id), ("server", self.options.server)];
-        // STOMP 1.0 has no heartbeats: a 1.0 client that reads this header would wait for heartbeats that are never
-        // sent.
+        // STOMP 1.0 has no heartbeats. A 1.0 client that reads this header would wait for heartbeats in vain.
         if self.version > Version::V1_0 {
             headers.push(("heart-beat", &own));
         }
@@ -75,13 +74,13 @@ impl Session {
     }
 }
 
-/// Removes leading spaces in version 1.0, because many 1.0 clients write `login: alice`. The decoder keeps the spaces,
-/// because it does not know the version before CONNECT is handled.
+/// Removes leading spaces in version 1.0, because many 1.0 clients write `login: alice`. The decoder keeps the spaces
+/// of CONNECT, because it does not know the version yet.
 fn without_padding(value: &str, version: Version) -> &str {
     if version == Version::V1_0 { value.trim_start_matches(' ') } else { value }
 }
 
-/// Returns the `heart-beat` header of CONNECT, or 0,0 in version 1.0, which has no heartbeats.
+/// Returns the `heart-beat` header of CONNECT. Returns 0,0 in version 1.0, which has no heartbeats.
 fn heart_beat(frame: &Frame, version: Version) -> Result<HeartBeat, Rejection> {
     match frame.header("heart-beat") {
         Some(value) if version > Version::V1_0 => {
@@ -95,7 +94,7 @@ fn at_least_the_minimum(milliseconds: u32) -> u32 {
     if milliseconds == 0 { 0 } else { milliseconds.max(HEART_BEAT_MIN) }
 }
 
-/// Returns whether CONNECTED can contain the name. Headers of CONNECTED are never escaped.
+/// Returns whether CONNECTED can contain the name. The encoder does not escape headers of CONNECTED.
 fn is_literal(name: &str) -> bool {
     !name.contains(['\n', '\r', '\0'])
 }

@@ -11,7 +11,7 @@ use crate::session::temp::TempQueues;
 use stompbox_frames::stomp::{Command, encode};
 
 impl Session {
-    /// Returns the `message` of the ERROR that ended the session.
+    /// Returns the header `message` of the ERROR that ended the session.
     pub fn error_summary(&self) -> Option<&str> {
         self.rare.as_ref()?.error.as_deref()
     }
@@ -23,16 +23,15 @@ impl Session {
         let name = subscription.map_or("", |subscription| subscription.name().text());
         let waiting = subscription.map_or(0, |subscription| subscription.unsettled.len());
         format!(
-            "{waiting} deliveries of the subscription {} wait for an ACK or NACK. unsettled-max allows no more. \
+            "{waiting} deliveries of the subscription {} wait for an ACK or NACK. The limit unsettled-max is reached. \
              The broker dropped the messages that it had not sent. Acknowledge messages as they are handled, subscribe \
              with ack:auto, or raise unsettled-max.",
             Quoted(name)
         )
     }
 
-    /// Ends the session with ERROR and close. Called when the broker or the connection task rejects an action or ends
-    /// the connection. For [`Closing::Limit`], also emits [`Action::Limit`]. Has no effect if the session is closed
-    /// already.
+    /// Ends the session with ERROR and close. The caller uses it when it rejects an action or ends the connection. For
+    /// [`Closing::Limit`], also emits [`Action::Limit`]. Has no effect if the session is closed already.
     pub fn close_with_error(
         &mut self,
         receipt: Option<Receipt>,
@@ -43,8 +42,8 @@ impl Session {
         self.write_error(receipt, error, None, closing, actions);
     }
 
-    /// Handles DISCONNECT. Its RECEIPT is the last one, so the session stays open until all earlier receipts are
-    /// complete.
+    /// Handles DISCONNECT. Its RECEIPT must be the last one. The session therefore stays open until all earlier
+    /// receipts are complete.
     pub(super) fn disconnect(&mut self, receipt: Option<Receipt>, actions: &mut Vec<Action>) {
         self.receipt(receipt, actions);
         if self.receipts.is_empty() {
@@ -97,9 +96,9 @@ impl Session {
         actions.push(Action::Close(closing));
     }
 
-    /// Ends the session: it handles no further frame and emits no further action. If the client is lost
+    /// Ends the session. It then handles no further frame and emits no further action. If the client is lost
     /// ([`Closing::is_lost`]), returns the oldest unsettled delivery of each subscription to a work queue. The client
-    /// was processing this delivery, unless it has not been written yet. A second call returns nothing.
+    /// was processing this delivery if the broker has written it. A second call returns nothing.
     pub fn finish(&mut self, closing: Closing) -> Vec<(Key, Tag)> {
         let oldest = |one: &Subscription| one.unsettled.oldest().map(|tag| (one.key, tag));
         let lost = match closing.is_lost() {

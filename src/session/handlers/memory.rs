@@ -1,4 +1,4 @@
-//! Memory accounting of a session, and its long-running work, which is split into portions.
+//! The memory that a session uses, and its long-running work, which it does in portions.
 
 use crate::session::machine::Session;
 use crate::session::transactions::{Discarded, Transactions};
@@ -23,12 +23,12 @@ impl Session {
     }
 
     /// Returns the memory in bytes that the session itself uses for subscriptions and temporary queues. The broker uses
-    /// memory for them in addition.
+    /// additional memory for them.
     pub fn subscription_bytes(&self) -> usize {
         self.subscriptions.bytes() + self.temps.bytes()
     }
 
-    /// Returns the memory in bytes of open transactions, without the frames that are parked in them.
+    /// Returns the memory in bytes of open transactions, without their parked frames.
     pub fn transaction_bytes(&self) -> usize {
         self.transactions.open_bytes()
     }
@@ -57,8 +57,8 @@ impl Session {
     }
 
     /// Returns whether parked frames must be checked against new rules, or discarded frames must be freed. If so, the
-    /// caller must call [`Session::run_deferred_step`] until this function returns `false`, before it handles the next
-    /// frame.
+    /// caller must call [`Session::run_deferred_step`] before it handles the next frame. It repeats this until this
+    /// function returns `false`.
     pub fn has_deferred_work(&self) -> bool {
         self.transactions.has_unchecked() || self.has_discarded()
     }

@@ -66,7 +66,7 @@ impl Session {
         (transaction.map(Box::from), frame.header("destination").map(Box::from))
     }
 
-    /// Ends the session because the received bytes are not a valid frame.
+    /// Ends the session, because the received bytes are not a valid frame.
     pub fn malformed(&mut self, error: &DecodeError, actions: &mut Vec<Action>) {
         if self.state != State::Leaving {
             let receipt = error.receipt.as_deref().map(Receipt::from);
@@ -96,8 +96,8 @@ impl Session {
         }
     }
 
-    /// Reports that an action is done. Its RECEIPT, with the headers `extra`, is sent when all earlier receipts are
-    /// complete.
+    /// Completes a receipt, because its action is done. Sends the RECEIPT with the headers `extra` when all earlier
+    /// receipts are complete.
     pub fn complete(&mut self, receipt: Option<Receipt>, extra: &[(&str, &str)], actions: &mut Vec<Action>) {
         let Some(receipt) = receipt else { return };
         if self.state == State::Closed {
@@ -108,8 +108,8 @@ impl Session {
         self.release_receipts(actions);
     }
 
-    /// Sends the completed receipts that are not preceded by a pending receipt. Ends a session in the state `Leaving`
-    /// when no receipt is left.
+    /// Sends the completed receipts up to the first pending one. Ends a session in the state `Leaving` when no receipt
+    /// is left.
     fn release_receipts(&mut self, actions: &mut Vec<Action>) {
         while let Some(frame) = self.receipts.pop() {
             actions.push(Action::Write(frame));
@@ -119,8 +119,8 @@ impl Session {
         }
     }
 
-    /// Decides what to do with a delivery that is about to be written. For [`DeliveryAction::Write`] appends the start
-    /// of the MESSAGE, with the headers of this subscription, to `prefix`.
+    /// Decides what to do with a delivery before it is written. For [`DeliveryAction::Write`], appends the start of the
+    /// MESSAGE to `prefix`, with the headers of this subscription.
     pub fn deliver(&mut self, delivery: &Delivery, prefix: &mut BytesMut) -> DeliveryAction {
         let (version, ack_prefix, unsettled_max) =
             (self.version, self.ack_prefix, self.options.unsettled_max);
@@ -129,8 +129,7 @@ impl Session {
             let mut buffer = AckIdBuffer::default();
             let mut ack = None;
             if let AckMode::Client(_) = subscription.mode {
-                // For a work queue (tag != 0), the prefetch limit of the consumer bounds the unsettled deliveries
-                // instead.
+                // The prefetch limit of the consumer bounds the unsettled deliveries of a work queue (tag != 0).
                 if delivery.tag == 0 && subscription.unsettled.len() >= unsettled_max {
                     return DeliveryAction::UnsettledCountExceeded;
                 }

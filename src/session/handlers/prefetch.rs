@@ -1,14 +1,14 @@
-//! Prefetch limits of a SUBSCRIBE. Several brokers have defined headers for them.
+//! The prefetch limits of a SUBSCRIBE. Several brokers have different headers for them.
 
 use crate::session::errors::Rejection;
 use crate::session::machine::Session;
 use stompbox_frames::stomp::Frame;
 
-/// Headers whose value is a number of messages.
+/// Headers that contain a number of messages.
 const COUNTS: [&str; 4] = ["prefetch-count", "x-prefetch-count", "prefetch_count", "activemq.prefetchSize"];
 /// The header of Apollo: `COUNT` or `COUNT,BYTES`.
 const CREDIT: &str = "credit";
-/// The header of Artemis: a number of bytes. 0 means one message at a time, -1 no limit.
+/// The header of Artemis: a number of bytes. 0 means one message at a time. -1 means no limit.
 const WINDOW: &str = "consumer-window-size";
 
 const COUNT_EXPECTED: &str = "a whole number from 1 to 4294967295";
@@ -31,7 +31,7 @@ struct PrefetchLimit<'a, T> {
     value: &'a str,
 }
 
-/// The limit that all headers of a frame agree on. Different limits are rejected.
+/// The limit that all headers of a frame must agree on.
 struct PrefetchLimits<'a, T>(Option<PrefetchLimit<'a, T>>);
 
 impl<'a, T: PartialEq> PrefetchLimits<'a, T> {
@@ -50,7 +50,7 @@ impl<'a, T: PartialEq> PrefetchLimits<'a, T> {
 }
 
 impl Session {
-    /// Returns the prefetch limits that a SUBSCRIBE requests. If it has several prefetch headers, they must agree.
+    /// Returns the prefetch limits that a SUBSCRIBE requests. Rejects the frame if two headers set different limits.
     pub(super) fn prefetch(&self, frame: &Frame) -> Result<Prefetch, Rejection> {
         let values: Vec<_> = COUNTS
             .into_iter()
@@ -94,8 +94,8 @@ impl Session {
         Ok(Prefetch { bytes: bytes.0.map(|limit| limit.amount), ..self.default_prefetch(count) })
     }
 
-    /// Returns the limit `requested`, in messages, or the broker's default if it is `None`. The result is at least 1
-    /// and at most `unsettled-max`, and has no limit in bytes.
+    /// Returns the limit `requested` in messages, or the broker's default if it is `None`. The result is at least 1 and
+    /// at most `unsettled-max`. It has no limit in bytes.
     pub(super) fn default_prefetch(&self, requested: Option<u32>) -> Prefetch {
         let max = u32::try_from(self.options.unsettled_max).unwrap_or(u32::MAX);
         Prefetch { count: requested.unwrap_or(self.options.prefetch_count).min(max).max(1), bytes: None }

@@ -1,4 +1,4 @@
-//! RECEIPT frames.
+//! Sends RECEIPT frames in the order of the frames that request them.
 
 use crate::session::action::{Action, Receipt};
 use crate::session::machine::Session;
@@ -6,7 +6,7 @@ use bytes::Bytes;
 use stompbox_frames::stomp::{Command, encode};
 
 impl Session {
-    /// Sends the RECEIPT of a frame that is complete, or queues it if earlier receipts are still pending.
+    /// Sends the RECEIPT of a complete frame. If earlier receipts are still pending, queues the RECEIPT.
     pub(super) fn receipt(&mut self, receipt: Option<Receipt>, actions: &mut Vec<Action>) {
         let Some(receipt) = receipt else { return };
         let frame = self.encode_receipt(&receipt, &[]);
@@ -17,7 +17,7 @@ impl Session {
         }
     }
 
-    /// Registers a receipt as pending, and returns it for the action that will complete it.
+    /// Registers a receipt as pending. Returns it for the action that completes it.
     pub(super) fn register_receipt(&mut self, receipt: &mut Option<Receipt>) -> Option<Receipt> {
         let receipt = receipt.take()?;
         self.receipts.push_pending(receipt.clone());

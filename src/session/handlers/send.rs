@@ -1,4 +1,4 @@
-//! SEND: its target, the permission check, and the headers with which the broker describes the sender.
+//! The handler of SEND: finds the target, checks the permission, and adds the headers that describe the sender.
 
 use crate::destination::{
     Address, AddressOwner, Destination, DestinationKind, Owner, Selector, UserPath, recipients,
@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use stompbox_frames::message::is_same_name;
 use stompbox_frames::stomp::Frame;
 
-/// Path of the user destination to which a service replies if the SEND has no `reply-to`.
+/// Path of the user destination for replies of services to a SEND without `reply-to`.
 const REPLIES: &str = "queue/replies";
 
 /// The target of a SEND, and the `destination` that the MESSAGE shows.
@@ -63,8 +63,8 @@ impl Session {
         Ok(())
     }
 
-    /// Rejects a header line `to` longer than `header-bytes-max` unless the SEND goes to `/users/`. For `/users/` the
-    /// broker reads the header and removes it, so no receiver gets such a long line.
+    /// Rejects a header line `to` of more than `header-bytes-max` bytes, except for a SEND to `/users/`. The broker
+    /// removes the header from such a SEND, so no receiver gets the long line.
     fn check_recipients(&self, frame: &Frame, route: &Route, bytes: usize) -> Result<(), Rejection> {
         let max = self.options.header_bytes_max;
         if bytes <= max || matches!(route.to, SendTarget::Users(..)) {
@@ -78,8 +78,8 @@ impl Session {
         }
     }
 
-    /// Checks the permission for a SEND and returns its target, or `None` if the SEND renews the token. The last
-    /// destination is cached, because most clients send to the same destination repeatedly.
+    /// Checks the permission for a SEND and returns its target. Returns `None` if the SEND renews the token. Caches the
+    /// last destination, because most clients send to the same destination repeatedly.
     fn route(&mut self, frame: &Frame) -> Result<Option<Route>, Rejection> {
         let text = required(frame, "destination")?;
         if let Some(destination) = self.access_cache.last(&text) {
@@ -110,8 +110,7 @@ impl Session {
         Ok(Some(Route { to: SendTarget::One(destination), display_destination: display_destination(&path) }))
     }
 
-    /// Routes a SEND to `/users/…`. The permissions are checked for every recipient, and one denied recipient rejects
-    /// the whole SEND.
+    /// Routes a SEND to `/users/…`. Checks the permission for each recipient. If one is denied, rejects the whole SEND.
     fn route_to_many(&self, frame: &Frame, path: UserPath) -> Result<Route, Rejection> {
         let to = frame.header("to").filter(|to| !to.is_empty()).ok_or_else(Rejection::to_missing)?;
         if to.len() > self.options.to_bytes_max {
@@ -136,7 +135,8 @@ impl Session {
         Ok(Route { display_destination: display_destination(&path), to: SendTarget::Users(owners, path) })
     }
 
-    /// Replaces this session's own name of a temporary queue by the queue's address. Other destinations stay the same.
+    /// Replaces this session's own name of a temporary queue with the queue's address. Returns other destinations
+    /// unchanged.
     fn resolve(&self, text: &str, destination: Destination) -> Result<Destination, Rejection> {
         match TempDestination::of(&destination) {
             TempDestination::Address | TempDestination::Other => Ok(destination),
@@ -147,16 +147,15 @@ impl Session {
         }
     }
 
-    /// Returns the ID of the session that the header `session` selects as the only receiver. A SEND to `/users/…` with
-    /// this header is rejected.
+    /// Returns the ID of the session that the header `session` selects as the only receiver. Rejects a SEND to
+    /// `/users/…` with this header.
     fn selected_session(&self, frame: &Frame, route: &Route) -> Result<Option<Box<str>>, Rejection> {
         let Some(session) = frame.header("session") else { return Ok(None) };
         match &route.to {
             SendTarget::One(destination) if destination.kind() == DestinationKind::User => {
                 Ok(Some(session.into()))
             }
-            // For other destinations, only the broker may set this header, as it does `user-name`. The client's value
-            // is removed.
+            // For other destinations, only the broker may set this header. It removes the value of the client.
             SendTarget::One(_) => Ok(None),
             SendTarget::Users(..) => Err(Rejection::session_elsewhere(&route.display_destination)),
         }
@@ -164,10 +163,10 @@ impl Session {
 
     /// Returns the headers that the broker sets:
     ///
-    /// - `user-name` for messages to users and services, and with `show-sender` for all messages;
-    /// - `session` for messages to services;
-    /// - `reply-to` for messages to services, and for all messages whose `reply-to` names a temporary queue of this
-    ///   session: the address of the reply.
+    /// - `user-name` for messages to users and services. With `show-sender`, for all messages.
+    /// - `session` for messages to services.
+    /// - `reply-to`, the address of the reply, for messages to services. Also for other messages if the client's
+    ///   `reply-to` names a temporary queue of this session.
     fn broker_headers(
         &mut self,
         to: &SendTarget,
@@ -181,8 +180,8 @@ impl Session {
         let mut extra = Vec::new();
         let reply_to = frame.header("reply-to");
         if let Some(reply) = reply_to.as_deref().filter(|reply| reply.starts_with('/')) {
-            // Rejects an ActiveMQ form here. If the broker forwarded it, the receiver's answer would be rejected, and
-            // the receiver could not see the cause.
+            // Reject an ActiveMQ form here. Otherwise the broker would reject the receiver's answer, and the receiver
+            // could not see the cause.
             reject_activemq_forms(reply).map_err(Rejection::reply_to)?;
         }
         let reply_to = match (kind, reply_to) {
@@ -203,9 +202,9 @@ impl Session {
     }
 
     /// Returns the address for a `reply-to` that names a temporary queue of this session. Opens the queue and
-    /// subscribes to it if necessary: the client expects an answer, so it need not send a SUBSCRIBE. Returns `None` if
-    /// the value is already an address, which is then forwarded unchanged. In a message to a service, the address must
-    /// belong to this session, because a service replies only to the sender.
+    /// subscribes to it if necessary, so that the client need not send a SUBSCRIBE. Returns `None` if the value is
+    /// already an address. The broker then forwards it unchanged. A service replies only to the sender. In a message to
+    /// a service, the address must therefore belong to this session.
     fn temp_queue_reply_to(
         &mut self,
         text: &str,
@@ -227,8 +226,9 @@ impl Session {
         Ok(self.temps.get(name).map(|temp| temp.address.as_str().into()))
     }
 
-    /// Returns the address to which a service replies, so that only this session receives the reply. Rejects any other
-    /// `reply-to`: a service may have more permissions than its clients, and a client must not be able to use them.
+    /// Returns the address to which a service replies. Only this session receives the reply. Rejects any other
+    /// `reply-to`, because a service may have more permissions than its clients. A client must not use them through the
+    /// service.
     fn user_reply_to(&self, text: Option<&str>) -> Result<Box<str>, Rejection> {
         let path = match text {
             None => return Ok(format!("/user/{}/{REPLIES}", Owner::session(&self.id).as_str()).into()),
@@ -247,20 +247,20 @@ fn display_destination(path: &UserPath) -> Box<str> {
     format!("/user/{}", path.as_str()).into()
 }
 
-/// Returns the size of a frame for the limits of a transaction: the bytes of its header lines and its body.
+/// Returns the size of a frame for the limits of a transaction: its header lines and its body, in bytes.
 pub(super) fn frame_bytes(frame: &Frame) -> usize {
     let lines = frame.headers.iter().map(|(name, value)| name.len() + ":".len() + value.len() + "\n".len());
     lines.sum::<usize>() + frame.body.len()
 }
 
-/// Returns a copy without the header `to`, whose name may be in any case, because recipients must not see each other.
+/// Returns a copy without the header `to`, in upper or lower case, because recipients must not see each other.
 fn without_recipients(frame: &Frame) -> Frame {
     let lines: Vec<_> = frame.headers.iter().filter(|(name, _)| !is_same_name(name, "to")).collect();
     let headers = lines.iter().map(|(name, value)| (&**name, &**value)).collect();
     Frame { command: frame.command, headers, body: frame.body.clone() }
 }
 
-/// Returns a copy that keeps no other memory alive. A received frame is a slice of a larger read buffer.
+/// Returns a copy in its own memory. A received frame is a slice of a read buffer, which it would keep alive.
 fn compact(frame: &Frame) -> Frame {
     let lines: Vec<_> = frame.headers.iter().collect();
     let headers = lines.iter().map(|(name, value)| (&**name, &**value)).collect();

@@ -1,4 +1,4 @@
-//! SUBSCRIBE and UNSUBSCRIBE.
+//! The handlers of SUBSCRIBE and UNSUBSCRIBE.
 
 use super::prefetch::Prefetch;
 use crate::destination::{Address, AddressOwner, Destination, DestinationKind, Owner, Selector};
@@ -19,9 +19,9 @@ struct SubscribeRequest<'a> {
     destination: &'a str,
     mode: AckMode,
     prefetch: Prefetch,
-    /// For presence destinations: whether all user names are reported.
+    /// Whether a presence report contains all user names. For presence destinations only.
     names: bool,
-    /// The name that this session uses for the temporary queue, if the destination is one.
+    /// This session's own name of the temporary queue. `None` for other destinations.
     temp: Option<&'a str>,
     /// Whether the session subscribes because of a `reply-to`, not because of a SUBSCRIBE.
     implicit: bool,
@@ -70,8 +70,8 @@ impl Session {
         self.begin_subscription(&request, &selector, receipt, actions)
     }
 
-    /// Subscribes to the temporary queue of a `reply-to:/temp-queue/NAME`. The `id` of the subscription is the
-    /// destination.
+    /// Subscribes to the temporary queue of a `reply-to:/temp-queue/NAME`. The subscription has the destination as its
+    /// `id`.
     pub(super) fn subscribe_implicitly(
         &mut self,
         destination: &str,
@@ -108,8 +108,8 @@ impl Session {
                 self.subscriptions.find(SubscriptionName::Id(&id))
             }
         };
-        // An unknown subscription is not an error. It may have ended already, for example because a component of a web
-        // page was unmounted twice.
+        // An unknown subscription is not an error. It may have ended already, for example if a component of a web page
+        // was unmounted twice.
         let Some(key) = subscription.map(|subscription| subscription.key) else {
             self.receipt(receipt.take(), actions);
             return Ok(());
@@ -119,8 +119,8 @@ impl Session {
         Ok(())
     }
 
-    /// Checks that the name is not in use and that the limits allow one more subscription. The subscription `replaced`
-    /// does not count, because it ends before the new one begins.
+    /// Checks that the name is not in use, and that the limits allow one more subscription. The subscription `replaced`
+    /// does not count, because it ends before.
     fn check_capacity(&self, request: &SubscribeRequest<'_>, replaced: Option<Key>) -> Result<(), Rejection> {
         let existing = self.subscriptions.find(request.name());
         if existing.is_some_and(|subscription| Some(subscription.key) != replaced) {
@@ -193,7 +193,7 @@ impl Session {
         Ok(address)
     }
 
-    /// Returns the implicit subscription to a temporary queue. An explicit SUBSCRIBE replaces it.
+    /// Returns the implicit subscription to a temporary queue. A SUBSCRIBE replaces it.
     fn implicit_subscription(&self, temp: Option<&str>) -> Option<Key> {
         self.temps.get(temp?)?.implicit
     }
@@ -215,7 +215,7 @@ impl Session {
         path.selector(&owner).map_err(Rejection::destination)
     }
 
-    /// Removes a subscription from the session. The broker requeues its unsettled deliveries.
+    /// Removes a subscription from the session.
     pub(super) fn end_subscription(&mut self, key: Key) {
         let Some(subscription) = self.subscriptions.remove(key) else { return };
         self.transactions.mark_subscription_ended(&subscription);
@@ -224,13 +224,13 @@ impl Session {
         }
     }
 
-    /// Checks the length of an identifier that the client chose and the broker stores.
+    /// Checks the length of an identifier that the client chooses and the broker stores.
     pub(super) fn check_id(&self, header: &str, id: &str) -> Result<(), Rejection> {
         let max = self.options.id_bytes_max;
         if id.len() > max { Err(Rejection::id_bytes(header, id.len(), max)) } else { Ok(()) }
     }
 
-    /// Replaces the stored selector by an equal one from the broker, so that both share the text of the destination.
+    /// Replaces the stored selector with an equal one from the broker. Both then share the text of the destination.
     pub fn share_selector(&mut self, key: Key, selector: Selector) {
         self.subscriptions.change(key, |subscription| {
             if let Some(own) = &mut subscription.selector {
@@ -240,8 +240,8 @@ impl Session {
     }
 }
 
-/// Returns the name that the session uses for a temporary queue, or `None` for other destinations. Rejects the address
-/// of a temporary queue, because clients cannot subscribe to addresses.
+/// Returns the session's own name of a temporary queue. Returns `None` for other destinations. Rejects the address of a
+/// temporary queue, because clients cannot subscribe to addresses.
 fn temp_queue_name(selector: &Selector) -> Result<Option<&str>, Rejection> {
     let Selector::Exact(destination) = selector else { return Ok(None) };
     match TempDestination::of(destination) {

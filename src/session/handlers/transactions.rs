@@ -1,4 +1,4 @@
-//! BEGIN, COMMIT and ABORT.
+//! The handlers of BEGIN, COMMIT and ABORT.
 
 use crate::outbound_queue::Key;
 use crate::session::action::{Action, CommitOperation, Receipt, Settle};
@@ -54,9 +54,9 @@ impl Session {
         Ok(())
     }
 
-    /// Returns the step that COMMIT applies in the broker for a parked frame, or `None` for an acknowledgement of topic
-    /// messages, which the broker does not track. If the frame settles deliveries, adds the key of their subscription
-    /// to `keys`.
+    /// Returns the step that COMMIT applies in the broker for a parked frame. Returns `None` for an acknowledgement of
+    /// topic messages, which the broker does not track. If the frame settles deliveries, adds the key of their
+    /// subscription to `keys`.
     fn step(&self, parked: TransactionFrame, keys: &mut BTreeSet<Key>) -> Option<CommitOperation> {
         match parked {
             TransactionFrame::Publish(publish) => Some(CommitOperation::Publish(publish)),

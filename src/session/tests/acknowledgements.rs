@@ -2,9 +2,9 @@
 
 use super::*;
 
-/// Returns a peer with four subscriptions, each with three deliveries: keys 1 (client), 2 (client-individual) and 3
-/// (auto) are subscriptions to a queue, key 4 (client) to a topic. Message IDs are `KEY.NUMBER`, tags are 10 × key +
-/// number.
+/// Returns a peer with four subscriptions, each with three deliveries. Message IDs are `KEY.NUMBER`, and tags are 10 ×
+/// key + number. The subscriptions to a queue have the keys 1 (client), 2 (client-individual) and 3 (auto). The
+/// subscription to a topic has the key 4 (client).
 fn delivered(version: Version) -> Peer {
     let mut peer = Peer::connected(version);
     peer.send(
@@ -125,7 +125,7 @@ fn ack_naming_another_subscription_is_rejected_and_names_both() {
         (Version::V1_2, "ACK message-id:1.1 subscription:i", "1.1", "\"i\""),
         (Version::V1_1, "ACK message-id:1.1 subscription:i", "1.1", "\"i\""),
         (Version::V1_1, "NACK message-id:2.1 subscription:t", "2.1", "\"t\""),
-        // The same holds for a subscription in auto mode, although its own deliveries need no ACK.
+        // The same is true for a subscription in auto mode, although its own deliveries need no ACK.
         (Version::V1_2, "ACK id:1.1 subscription:a", "1.1", "\"a\""),
         (Version::V1_2, "ACK message-id:1.1 subscription:a", "1.1", "\"a\""),
         (Version::V1_1, "ACK message-id:1.1 subscription:a", "1.1", "\"a\""),
@@ -251,7 +251,7 @@ fn ack_value_of_another_session_is_rejected() {
             peer.deliver(1, 8, "job-b");
             peer.send(&format!("{command} id:{stale}{transaction}")).expect_error("nothing to settle");
             assert!(
-                peer.detail.contains("In STOMP 1.2 the header id is the header ack of the MESSAGE"),
+                peer.detail.contains("In STOMP 1.2, copy the header ack of the MESSAGE into the header id"),
                 "{}",
                 peer.detail
             );
@@ -303,7 +303,7 @@ fn id_may_be_an_unambiguous_message_id_in_1_2() {
     peer.deliver(2, 3, "same");
     peer.send("ACK id:same").expect_error("ambiguous message-id");
     assert!(
-        peer.detail.contains("In STOMP 1.2 the header id is the header ack of the MESSAGE"),
+        peer.detail.contains("In STOMP 1.2, copy the header ack of the MESSAGE into the header id"),
         "{}",
         peer.detail
     );

@@ -1,4 +1,4 @@
-//! Tests of headers of other brokers: honoured, rejected, warned about or harmless.
+//! Tests of the headers of other brokers.
 
 use super::*;
 

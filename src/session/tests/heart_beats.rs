@@ -1,4 +1,4 @@
-//! Tests of heartbeats.
+//! Tests of heartbeats and of their intervals.
 
 use super::*;
 

@@ -35,7 +35,7 @@ const NOT_SETTLED: [&str; 4] = [
     "transaction cannot be committed",
 ];
 
-/// A client with its session, and the actions that the test has not checked yet.
+/// A simulated client with its session, and the actions that the test has not checked yet.
 pub(super) struct Peer {
     pub(super) session: Session,
     decoder: Decoder,
@@ -85,7 +85,7 @@ impl Peer {
         peer
     }
 
-    /// Creates a connected, authenticated peer of version 1.2. It has the role `role` unless this is empty.
+    /// Creates a connected, authenticated peer of version 1.2. It has the role `role`, or no role if `role` is empty.
     pub(super) fn user(name: &str, role: &str) -> Peer {
         let mut peer = Peer::new(Options::default());
         peer.send("CONNECT accept-version:1.2");
@@ -94,7 +94,7 @@ impl Peer {
         peer
     }
 
-    /// Creates a connected peer of version 1.2 with the default options as changed by `limit`.
+    /// Creates a connected peer of version 1.2. `limit` changes its default options.
     pub(super) fn limited(limit: impl FnOnce(&mut Options)) -> Peer {
         let mut options = Options::default();
         limit(&mut options);
@@ -118,7 +118,7 @@ impl Peer {
         self.raw(&format!("{token}\n\n{}\0", body.replace('_', " ")))
     }
 
-    /// Sends bytes without a change.
+    /// Sends bytes unchanged.
     pub(super) fn raw(&mut self, text: &str) -> &mut Peer {
         self.decoder.feed(text.as_bytes());
         self.session.note_input(self.now);

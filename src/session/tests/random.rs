@@ -41,7 +41,7 @@ fn event() -> impl Strategy<Value = Event> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum DeliveryState {
     Unsettled,
-    /// Reserved by the transaction with this index in the model.
+    /// The transaction with this index in the model has reserved the delivery.
     Reserved(usize),
     Removed,
 }
@@ -60,7 +60,7 @@ struct Subscribed {
     topic: bool,
     mode: usize,
     active: bool,
-    /// Number of deliveries so far that the client has to settle.
+    /// Number of deliveries up to now that the client has to settle.
     count: usize,
 }
 
@@ -86,7 +86,7 @@ struct Model {
     /// The index of a delivery is a part of its message ID.
     deliveries: Vec<Delivered>,
     transactions: Vec<OpenTransaction>,
-    /// Every requested receipt, with whether its action is complete and whether it was sent.
+    /// The requested receipts. The values say whether the action is complete and whether the receipt was sent.
     receipts: Vec<(String, bool, bool)>,
     leaving: bool,
     closed: bool,
@@ -104,7 +104,8 @@ impl Model {
         self.transactions.iter().position(|one| one.active && one.name == name).ok_or(MustReject)
     }
 
-    /// Returns the action that the session must emit for the frame, or an empty text if the frame is complete at once.
+    /// Returns the action that the session must emit for the frame. Returns an empty text if the frame is complete at
+    /// once.
     fn expected_action(&mut self, event: &Event, version: Version) -> Result<String, MustReject> {
         match *event {
             Event::Subscribe { id, .. } if self.subscription(id).is_some() => Err(MustReject),
@@ -173,7 +174,7 @@ impl Model {
         let mut active = self.subscriptions.iter().filter(|one| one.active).peekable();
         let all_auto = active.peek().is_some() && active.all(|one| one.mode == 0);
         if if version == Version::V1_1 { now == Some(0) } else { all_auto } {
-            // Either the ID now belongs to a subscription in auto mode, or the frame names no subscription and all
+            // The ID now belongs to a subscription in auto mode. Or the frame names no subscription, and all
             // subscriptions are in auto mode.
             return transaction.map_or(Ok(0), |name| self.transaction(name)).map(|_| String::new());
         }
@@ -369,7 +370,7 @@ proptest! {
                     deliver(&mut peer, &mut model, subscription);
                 }
                 Event::Complete { index } => complete(&mut peer, &mut model, index),
-                // A rejected frame ends the session. Most frames that would be rejected are left out, so that some
+                // A rejected frame ends the session. Leave out most frames that the session would reject, so that some
                 // sessions become long.
                 Event::Deliver { .. } => {}
                 Event::Settle { .. } if model.deliveries.is_empty() => {}
@@ -433,7 +434,7 @@ proptest! {
 }
 
 impl Model {
-    /// Returns whether the frame would probably be accepted. This is a guess: the model decides later whether it is.
+    /// Returns whether the session would probably accept the frame. This is a guess. The model decides later.
     fn is_probably_accepted(&self, event: &Event, version: Version) -> bool {
         match *event {
             Event::Subscribe { id, .. } => self.subscription(id).is_none(),

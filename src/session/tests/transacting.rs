@@ -3,8 +3,9 @@
 use super::*;
 use bytes::Bytes;
 
-/// Returns a peer with three subscriptions, each with three deliveries: keys 1 (client, tags 10, 11, 12) and 2
-/// (client-individual, tags 20, 21, 22) are subscriptions to a queue, key 3 (client) to a topic.
+/// Returns a peer with three subscriptions, each with three deliveries. The first one is to a queue, in client mode,
+/// with the key 1 and the tags 10, 11, 12. The second one is to a queue, in client-individual mode, with the key 2 and
+/// the tags 20, 21, 22. The third one is to a topic, in client mode, with the key 3.
 fn delivered(options: Options) -> Peer {
     let mut peer = Peer::connected_with(Version::V1_2, options);
     peer.send(
@@ -22,7 +23,7 @@ fn delivered(options: Options) -> Peer {
     peer
 }
 
-/// Returns a peer as [`delivered`] does, with the open transaction `t`.
+/// Returns the same peer as [`delivered`], with the open transaction `t`.
 fn with_transaction() -> Peer {
     let mut peer = delivered(Options::default());
     peer.send("BEGIN transaction:t receipt:b").expect("RECEIPT receipt-id:b");

@@ -160,7 +160,7 @@ fn send_to_app_with_a_foreign_reply_to_is_rejected() {
             .expect_error("reply-to is not yours");
     }
     alice().send("SEND destination:/app/a reply-to:nowhere").expect_error("invalid destination");
-    // In a message to other clients `reply-to` is an ordinary header.
+    // In a message to other clients, `reply-to` is an ordinary header.
     alice().send("SEND destination:/topic/a reply-to:/topic/x").expect("publish /topic/a");
 }
 

@@ -130,7 +130,7 @@ on_each_wire! {
         }
         bystander.publish("/topic/a", "one too many");
         let error = client.expect_error(&[("message", "slow consumer")]);
-        let text = "5 deliveries of the subscription \"1\" wait for an ACK or NACK. unsettled-max allows no more.";
+        let text = "5 deliveries of the subscription \"1\" wait for an ACK or NACK. The limit unsettled-max is reached.";
         assert!(error.text().starts_with(text) && error.text().contains("unsettled-max"), "{error:?}");
         assert!(!error.text().contains("Read faster"), "{error:?}");
         assert_eq!(broker.limit_hits("unsettled-max"), 1);

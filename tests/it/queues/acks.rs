@@ -163,7 +163,7 @@ on_each_wire! {
             assert_eq!(broker.metric("queue_messages"), 0);
             client.send(&format!("ACK\nid:{}\nreceipt:5\n\n\0", message.expect_header("message-id")));
             let error = client.expect_error(&[("message", "nothing to settle"), ("receipt-id", "5")]);
-            assert!(error.text().contains("In STOMP 1.2 the header id is the header ack of the MESSAGE"), "{error:?}");
+            assert!(error.text().contains("In STOMP 1.2, copy the header ack of the MESSAGE into the header id"), "{error:?}");
             assert!(error.text().contains("After a reconnect, wait until the MESSAGE is delivered again."), "{error:?}");
         }
     }

@@ -407,7 +407,7 @@ on_each_wire! {
                 for _ in 0..3 {
                     again.send(&format!("{command}\nid:{}\nreceipt:5\n\n\0", kept.expect_header("ack")));
                     let error = again.expect_error(&[("message", "nothing to settle"), ("receipt-id", "5")]);
-                    let hint = "In STOMP 1.2 the header id is the header ack of the MESSAGE";
+                    let hint = "In STOMP 1.2, copy the header ack of the MESSAGE into the header id";
                     assert!(error.text().contains(hint), "{error:?}");
                     again = broker.connect(wire);
                     again.subscribe("s", "/queue/jobs", "ack:client\nprefetch-count:1\n");
