@@ -1,5 +1,5 @@
 //! Counts the instructions that each frame and each message takes, under valgrind:
-//! `cargo bench -p stompbox-frames` (needs valgrind and `gungraun-runner`).
+//! `cargo bench -p stompbox-frames`. The command needs valgrind and `gungraun-runner`.
 
 #![allow(missing_docs, unreachable_pub)]
 
@@ -27,7 +27,7 @@ fn send() -> Vec<u8> {
     encode::frame(Command::Send, Version::V1_2, &HEADERS, &[b'x'; 256]).to_vec()
 }
 
-/// Returns a decoder that has decoded a frame, so that the benchmark does not include one-time setup.
+/// Returns a decoder that has decoded a frame before, so that the benchmark does not include one-time setup.
 fn decoder() -> Decoder {
     let mut decoder = Decoder::new(LIMITS);
     decoder.set_version(Version::V1_2);

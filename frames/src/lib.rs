@@ -1,9 +1,9 @@
-//! Wire formats of the broker. Everything is pure: no I/O, no clock, no log, no task.
+//! Wire formats of the broker. All code is pure: no I/O, no clock, no log, no task.
 //!
-//! - [`stomp`] finds, parses and encodes STOMP 1.0, 1.1 and 1.2 frames;
-//! - [`message`] encodes a MESSAGE once, for all its subscribers;
-//! - [`sockjs`] quotes text for SockJS clients and parses what they send;
-//! - [`websocket`] writes the header of a WebSocket frame from server to client.
+//! - [`stomp`] finds, parses and encodes frames of STOMP 1.0, 1.1 and 1.2.
+//! - [`message`] encodes a MESSAGE once for all its subscribers.
+//! - [`sockjs`] quotes text for SockJS clients, and parses the strings that they send.
+//! - [`websocket`] writes the header of a WebSocket frame from a server to a client.
 
 #![warn(missing_docs)]
 

@@ -1,22 +1,22 @@
-//! A message to many subscribers, encoded once and shared by all of them.
+//! A message to many subscribers. It is encoded once, and all subscribers share it.
 //!
-//! On the wire a MESSAGE consists of a small prefix that differs per delivery (`MESSAGE`, `subscription`, `ack`,
-//! `redelivered`, `delivery-count`) and a tail that is the same for all receivers:
+//! On the wire, a MESSAGE consists of a small prefix and a tail. Only the prefix differs between deliveries:
 //!
 //! ```text
-//! tail = destination LF message-id LF *( extra LF ) *( header LF ) content-length LF LF body NUL LF
+//! prefix = MESSAGE LF [ subscription LF ] [ ack LF ] [ redelivered LF delivery-count LF ]
+//! tail   = destination LF message-id LF *( extra LF ) *( header LF ) content-length LF LF body NUL LF
 //! ```
 //!
-//! The primary tail is the one for STOMP 1.2 clients. It is written when the message is created, and contains all of
-//! the message's data. The tail for STOMP 1.0 or 1.1 is translated from the primary tail when the first client of that
-//! version receives the message, and only if the two tails differ. A message whose headers need no escapes has one tail
-//! for all versions.
+//! The primary tail is for STOMP 1.2 clients. It is written when the message is created, and contains all data of the
+//! message. Some messages need another tail for STOMP 1.0 or 1.1. It is translated from the primary tail when the first
+//! client of that version receives the message. A message with headers that need no escapes has one tail for all
+//! versions.
 //!
 //! For SockJS clients, a tail is quoted as a part of a JSON string. A quoted copy is created when the first client
-//! needs it. There is one for each tail and [`Quoting`].
+//! needs it. Each tail can have one copy for each [`Quoting`].
 //!
-//! The message stores a translated or quoted copy only if the caller provides a guard that accounts for the memory of
-//! the copy. Otherwise each client that needs the copy gets its own.
+//! The message stores a copy only if the caller provides a guard that accounts for its memory. Otherwise, each client
+//! that needs the copy gets its own.
 
 mod copies;
 mod reserved;
@@ -35,18 +35,18 @@ use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 use tail::{EscapesUsed, Layout, TailLines, assemble, translate};
 
-/// The contents of a message.
+/// The contents of a message before it is encoded.
 #[derive(Debug)]
 pub struct Parts<'a> {
-    /// The message ID, unique across restarts and nodes. It must not contain a byte that needs an escape.
+    /// The message ID, unique across restarts of the broker. It should contain no byte that needs an escape.
     pub id: &'a str,
-    /// The destination, as given in SEND.
+    /// The value of the header `destination` of the MESSAGE, without escapes.
     pub destination: &'a str,
-    /// The headers of the SEND. Headers that only the broker may set ([`RESERVED`]) are dropped.
+    /// The headers of the SEND. The message leaves out reserved headers ([`RESERVED`]) and repeated headers.
     pub headers: &'a Headers,
-    /// Headers that the broker adds. Each replaces the headers of the same name in `headers`.
+    /// Headers that the broker adds. Each replaces the headers with the same name in `headers`.
     pub extra: &'a [(&'a str, &'a str)],
-    /// The body, unchanged.
+    /// The body, which the message contains unchanged.
     pub body: &'a [u8],
 }
 
@@ -63,7 +63,8 @@ pub fn is_same_name(one: &str, other: &str) -> bool {
     tail::folded(one) == tail::folded(other)
 }
 
-/// A message. Cloning it copies a pointer. The guard `G` (for example, a memory charge) is dropped with the last clone.
+/// An encoded message. Cloning it copies a pointer. The message drops its guard `G`, for example a memory charge, with
+/// the last clone.
 #[derive(Debug)]
 pub struct Message<G = ()> {
     shared: Arc<Shared<G>>,
@@ -71,28 +72,27 @@ pub struct Message<G = ()> {
 
 #[derive(Debug)]
 struct Shared<G> {
-    /// The tail in the format of 1.2.
+    /// The tail for STOMP 1.2.
     primary: Bytes,
     layout: Layout,
     escapes: EscapesUsed,
-    /// The message ID and the destination without escapes. `None` if the tail already contains both without
-    /// escapes.
+    /// The message ID and the destination without escapes. `None` if the primary tail contains both without escapes.
     unescaped: Option<Box<(String, String)>>,
-    /// Tails for STOMP 1.1 and 1.0. Unset for most messages, because most need only the primary tail.
+    /// Tails for STOMP 1.1 and 1.0. Unset for most messages, because they need only the primary tail.
     translated: OnceLock<Box<Copies<G, 2>>>,
     is_text: OnceLock<bool>,
-    /// The primary tail as part of a JSON string, one for each [`Quoting`]. Unset until a SockJS client receives the
-    /// message.
+    /// The primary tail as a part of a JSON string, with one copy for each [`Quoting`]. Unset until a SockJS client
+    /// receives the message.
     quoted: OnceLock<Box<Copies<G, QUOTINGS>>>,
     /// Quoted forms of the tails for STOMP 1.1 and 1.0. Few clients use these versions.
     quoted_translated: OnceLock<Box<Copies<G, { 2 * QUOTINGS }>>>,
     guard: G,
 }
 
-/// Number of quoted forms of one tail.
+/// Number of quoted copies that one tail can have.
 const QUOTINGS: usize = Quoting::ALL.len();
 
-/// Selects one of a message's tails.
+/// Identifies one of the tails of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TailKind {
     Primary,
@@ -107,14 +107,15 @@ impl<G> Clone for Message<G> {
 }
 
 impl<G> Message<G> {
-    /// Bytes that a message takes in addition to its primary tail: the shared block and its two reference counts.
+    /// Bytes that a message takes in addition to its primary tail. They are for the shared block and its two reference
+    /// counts.
     pub const OVERHEAD_BYTES: usize = size_of::<Shared<G>>() + 2 * size_of::<usize>();
 
-    /// Bytes allocated for the unescaped message ID and destination, in addition to their text: the boxed pair, and
-    /// rounding by the allocator.
+    /// Bytes for the unescaped message ID and destination, in addition to their text. They are for the boxed pair, and
+    /// for rounding by the allocator.
     const UNESCAPED_BYTES: usize = size_of::<(String, String)>() + 32;
 
-    /// Encodes the message. `guard` is called with the number of bytes that the message will hold.
+    /// Encodes a message. Calls `guard` with the number of bytes that the message takes.
     pub fn new(parts: Parts<'_>, guard: impl FnOnce(usize) -> G) -> Message<G> {
         let Parts { id, destination, headers, extra, body } = parts;
         let mut lines = TailLines::default();
@@ -122,7 +123,8 @@ impl<G> Message<G> {
         Message::assembled(id, destination, extra, &lines, body, guard)
     }
 
-    /// Creates a copy of the message for another destination. `extra` replaces or adds headers. Used for dead letters.
+    /// Creates a copy of the message with another ID and destination, for dead letters. `extra` replaces or adds
+    /// headers. Calls `guard` with the number of bytes that the copy takes.
     pub fn readdressed(
         &self,
         id: &str,
@@ -172,9 +174,9 @@ impl<G> Message<G> {
 
     /// Returns the tail for a client of `version`: the headers, a blank line, the body, NUL and LF.
     ///
-    /// A tail that differs from the primary one is created at first use. `guard` is then called with the message's own
-    /// guard and the number of bytes that the copy will hold. If `guard` returns a guard, the message stores the copy;
-    /// otherwise the copy belongs to the caller.
+    /// Creates a tail that differs from the primary tail at its first use. Then calls `guard` with the message's own
+    /// guard and the number of bytes that the copy takes. If `guard` returns a guard, the message stores the copy.
+    /// Otherwise, the copy belongs to the caller.
     pub fn tail(&self, version: Version, guard: impl FnOnce(&G, usize) -> Option<G>) -> Cow<'_, Bytes> {
         let shared = &*self.shared;
         let slot = match self.tail_kind(version) {
@@ -186,11 +188,11 @@ impl<G> Message<G> {
         Copies::get_or_make(&shared.translated, slot, make, |bytes| guard(&shared.guard, bytes))
     }
 
-    /// Returns the quoted tail for a SockJS client of `version`. It lacks the last LF, because the string of a SockJS
-    /// message ends in NUL. Bytes of the body that are not UTF-8 are replaced by U+FFFD.
+    /// Returns the quoted tail for a SockJS client of `version`. The tail lacks the last LF, because the string of a
+    /// SockJS message ends in NUL. In the body, U+FFFD replaces bytes that are not UTF-8.
     ///
-    /// The tail is quoted at first use, once for each tail and quoting. `guard` decides whether the message keeps the
-    /// copy, as in [`tail`](Message::tail).
+    /// Quotes a tail at its first use, once for each quoting. `guard` decides whether the message stores the copy, as
+    /// in [`tail`](Message::tail).
     pub fn quoted_tail(
         &self,
         version: Version,
@@ -207,13 +209,13 @@ impl<G> Message<G> {
             TailKind::V1_1 => 0,
             TailKind::V1_0 => 1,
         };
-        // The unquoted tail is not kept: clients behind SockJS need only the quoted form.
+        // Do not store the unquoted tail: SockJS clients need only the quoted copy.
         let make = || quoted_copy(quoting, &translate(&shared.primary, &shared.layout, version));
         let slot = version_index * QUOTINGS + quoting as usize;
         Copies::get_or_make(&shared.quoted_translated, slot, make, guard)
     }
 
-    /// Returns which tail `version` needs.
+    /// Returns the tail that clients of `version` need.
     fn tail_kind(&self, version: Version) -> TailKind {
         match (version, self.shared.escapes) {
             (Version::V1_2, _) | (_, EscapesUsed::None) | (Version::V1_1, EscapesUsed::Common) => {
@@ -224,12 +226,12 @@ impl<G> Message<G> {
         }
     }
 
-    /// Returns whether the tail is valid UTF-8, so that it may be sent as text.
+    /// Returns whether the tail is valid UTF-8. If so, it may be sent as a WebSocket text message.
     pub fn is_text(&self) -> bool {
         *self.shared.is_text.get_or_init(|| std::str::from_utf8(self.body()).is_ok())
     }
 
-    /// Returns the message ID.
+    /// Returns the message ID, without escapes.
     pub fn id(&self) -> &str {
         match &self.shared.unescaped {
             Some(unescaped) => &unescaped.0,
@@ -237,7 +239,7 @@ impl<G> Message<G> {
         }
     }
 
-    /// Returns the destination, as given in SEND.
+    /// Returns the destination, without escapes.
     pub fn destination(&self) -> &str {
         match &self.shared.unescaped {
             Some(unescaped) => &unescaped.1,
@@ -245,13 +247,12 @@ impl<G> Message<G> {
         }
     }
 
-    /// Returns the body.
+    /// Returns the body, without the NUL after it.
     pub fn body(&self) -> &[u8] {
         &self.shared.primary[self.shared.layout.body(self.shared.primary.len())]
     }
 
-    /// Returns the number of bytes that the message holds: those of its primary tail and
-    /// [`OVERHEAD_BYTES`](Self::OVERHEAD_BYTES).
+    /// Returns the size of the primary tail plus [`OVERHEAD_BYTES`](Self::OVERHEAD_BYTES), in bytes.
     pub fn size(&self) -> usize {
         self.shared.primary.len() + Self::OVERHEAD_BYTES
     }
@@ -269,17 +270,16 @@ impl<G> Message<G> {
 /// The headers that differ between deliveries of one message.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DeliveryHeaders<'a> {
-    /// The `id` of the SUBSCRIBE. A STOMP 1.0 subscription may have none.
+    /// The `id` of the SUBSCRIBE. `None` for a STOMP 1.0 subscription without an `id`.
     pub subscription: Option<&'a str>,
-    /// The value of the `ack` header, for STOMP 1.2 subscriptions with `ack:client` or `ack:client-individual`.
+    /// The value of the `ack` header. For STOMP 1.2 subscriptions with `ack:client` or `ack:client-individual` only.
     pub ack: Option<&'a str>,
-    /// How many times the message was sent to a consumer, including this time. If 2 or more, the headers
-    /// `redelivered:true` and `delivery-count` are sent.
+    /// The number of deliveries of the message to consumers, including this one. From 2 on, the MESSAGE has the headers
+    /// `redelivered:true` and `delivery-count`.
     pub count: u32,
 }
 
-/// Appends the first part of a MESSAGE frame: the command and the headers of this delivery. The tail must follow
-/// directly.
+/// Appends the prefix of a MESSAGE frame: the command and the headers of this delivery. The tail must follow directly.
 pub fn prefix(out: &mut BytesMut, version: Version, delivery: DeliveryHeaders<'_>) {
     out.extend_from_slice(b"MESSAGE\n");
     if let Some(subscription) = delivery.subscription {

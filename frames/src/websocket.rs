@@ -1,21 +1,25 @@
-//! The header of an unfragmented, unmasked WebSocket frame, as a server sends it (RFC 6455, section 5.2).
+//! The header of an unfragmented, unmasked WebSocket frame from a server (RFC 6455, section 5.2).
 
 use bytes::{BufMut, BytesMut};
 
-/// The type of a frame.
+/// The type of a frame (RFC 6455, section 11.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Opcode {
+    /// A message of UTF-8 text.
     Text,
+    /// A message of bytes.
     Binary,
+    /// The first step of closing the connection, with an optional code and reason.
     Close,
+    /// A request for a pong with the same payload.
     Ping,
+    /// The answer to a ping.
     Pong,
 }
 
 const FINAL: u8 = 0x80;
-/// The largest length that is written into the second byte. The values 126 and 127 of that byte mean that the length
-/// follows in 2 or 8 bytes.
+/// The largest length that the second byte can contain. Its values 126 and 127 mean that the length follows in 2 or 8
+/// bytes.
 const SHORT_MAX: usize = 125;
 
 /// The length of the longest header, in bytes.

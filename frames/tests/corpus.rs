@@ -1,13 +1,13 @@
-//! Decodes files of input from a peer in `corpus/good` and `corpus/bad`, at every split, and compares the result with
-//! the listing next to each file. The name of a file begins with the version it is read in: `v12-….stomp`.
+//! Decodes the files in `corpus/good` and `corpus/bad`, at every split. Compares the result with the listing next to
+//! each file. A file contains input from a peer. Its name begins with its STOMP version: `v12-….stomp`.
 //!
-//! With `STOMPBOX_BLESS=1` in the environment, listings are written instead of compared. Review the difference.
+//! With `STOMPBOX_BLESS=1` in the environment, the test writes the listings instead. Review the difference.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use stompbox_frames::stomp::{Decoder, Limits, Version};
 
-/// Small limits keep the files that reach or exceed them small.
+/// The limits are small, so that the files that reach or exceed them are small, too.
 const LIMITS: Limits =
     Limits { frame_bytes_max: 512, header_count_max: 8, header_bytes_max: 64, to_bytes_max: 0 };
 
@@ -40,7 +40,7 @@ fn case(path: PathBuf) -> Case {
     Case { path, version, bytes }
 }
 
-/// Decodes the pieces in order, and returns the frames and the error as text.
+/// Decodes the pieces in order. Returns the frames and the error as text.
 fn listing(version: Version, pieces: &[&[u8]]) -> String {
     let mut decoder = Decoder::new(LIMITS);
     decoder.set_version(version);

@@ -1,5 +1,5 @@
-//! Decodes arbitrary bytes in each version, split at arbitrary positions. Checks that decoding does not panic,
-//! returns the same frames or the same error for every split, and never buffers more than one frame.
+//! Decodes arbitrary bytes in one of the versions, split at arbitrary positions. Checks that decoding does not panic
+//! and never buffers more than one frame. Checks that it returns the same frames or the same error for every split.
 //!
 //! The last four bytes of the input select the version, the limits and the splits, so that each file of the corpus
 //! can be a seed.

@@ -1,5 +1,5 @@
-//! Quotes arbitrary text, whole and in two parts, and checks that unquoting returns it. Unquotes arbitrary text, and
-//! checks that quoting the result again does not change it.
+//! Quotes arbitrary text, whole and in two parts. Checks that unquoting returns the text. Unquotes arbitrary text.
+//! Checks that quoting and unquoting the result again does not change it.
 
 #![no_main]
 

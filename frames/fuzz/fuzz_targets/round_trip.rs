@@ -1,4 +1,4 @@
-//! Encodes an arbitrary frame and decodes it again. Checks that only characters change that the version cannot
+//! Encodes an arbitrary frame and decodes it again. Checks that only those characters change that the version cannot
 //! represent.
 
 #![no_main]

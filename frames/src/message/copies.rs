@@ -1,4 +1,4 @@
-//! Translated and quoted copies of a message's tail. A copy is created when the first client needs it, and stored if
+//! Translated and quoted copies of a message's tail. A copy is created when the first client needs it. It is stored if
 //! the caller provides a guard for its memory.
 
 use crate::sockjs::{Quoting, quote};
@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-/// A set of up to `N` copies.
+/// A set of at most `N` copies, created on demand.
 #[derive(Debug)]
 pub(super) struct Copies<G, const N: usize> {
     slots: [OnceLock<CachedCopy<G>>; N],
@@ -19,7 +19,7 @@ struct CachedCopy<G> {
     _guard: G,
 }
 
-// Not derived: a derived implementation would require `G: Default`.
+// A derived implementation would require `G: Default`.
 impl<G, const N: usize> Default for Copies<G, N> {
     fn default() -> Self {
         Copies { slots: std::array::from_fn(|_| OnceLock::new()) }
@@ -27,12 +27,12 @@ impl<G, const N: usize> Default for Copies<G, N> {
 }
 
 impl<G, const N: usize> Copies<G, N> {
-    /// Bytes that are charged for a copy in addition to its contents: the size of the block with all slots. The copies
-    /// in one block share it, but each is charged for the whole block. The estimate is too high, which is safe.
+    /// Bytes to charge for a copy in addition to its contents: the size of the block with all slots. All copies in a
+    /// block share it, but each one is charged for the whole block. The estimate is too high, which is safe.
     const OVERHEAD_BYTES: usize = size_of::<Self>();
 
-    /// Returns the copy in `slot`. If the slot is empty, creates a copy with `make`, and calls `guard` with the number
-    /// of bytes that the copy holds. If `guard` returns a guard, the copy is stored; otherwise it belongs to the
+    /// Returns the copy in `slot`. If the slot is empty, creates a copy with `make`. Then calls `guard` with the number
+    /// of bytes that the copy takes. If `guard` returns a guard, stores the copy. Otherwise, the copy belongs to the
     /// caller.
     pub(super) fn get_or_make(
         copies: &OnceLock<Box<Self>>,
@@ -59,7 +59,7 @@ impl<G, const N: usize> Copies<G, N> {
 /// Returns `tail` quoted, without its last LF, in an allocation of exactly its size.
 pub(super) fn quoted_copy(quoting: Quoting, tail: &[u8]) -> Bytes {
     let text = tail.strip_suffix(b"\n").unwrap_or(tail);
-    // Reserves one eighth more than the text for escapes. JSON often has more escapes, and makes the buffer grow.
+    // Reserve one eighth more than the text, for escapes. JSON often has more escapes, so that the buffer grows.
     let mut out = BytesMut::with_capacity(text.len() + text.len() / 8 + 32);
     quote(quoting, text, &mut out);
     Bytes::from(Vec::from(out).into_boxed_slice())

@@ -1,8 +1,8 @@
 //! The list of reserved header names.
 
-/// Headers of a SEND that are not copied to the MESSAGE. Some are set by the broker, the others are meant for the
-/// broker. The latter include credentials: some clients send them with every frame, and other clients must not see
-/// them. Names are compared as in [`is_reserved`](super::is_reserved).
+/// Headers of a SEND that a MESSAGE does not contain. The broker sets some of them itself. The others are for the
+/// broker only. These include credentials, which some clients send with every frame, and which other clients must not
+/// see. [`is_reserved`](super::is_reserved) compares names with this list.
 pub const RESERVED: &[&str] = &[
     "destination",
     "message-id",

@@ -55,16 +55,16 @@ impl Layout {
 /// The kinds of escape sequences in a primary tail. They determine whether STOMP 1.0 and 1.1 need a tail of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EscapesUsed {
-    /// No escapes: all versions share the tail.
+    /// No escapes. All versions share the tail.
     None,
-    /// Only escapes that 1.1 also defines: 1.0 needs a different tail.
+    /// Only escapes that 1.1 also defines. 1.0 needs a different tail.
     Common,
-    /// Escaped carriage returns, which only 1.2 defines: 1.0 and 1.1 need different tails.
+    /// Escaped carriage returns, which only 1.2 defines. 1.0 and 1.1 need different tails.
     CarriageReturn,
 }
 
 impl EscapesUsed {
-    /// Determines the escapes in the header lines of a tail.
+    /// Returns the kinds of escapes in the header lines of a tail.
     pub(super) fn of(head: &[u8]) -> EscapesUsed {
         let mut escapes = EscapesUsed::None;
         let mut at = 0;
@@ -80,21 +80,21 @@ impl EscapesUsed {
     }
 }
 
-/// A header line to be written into a tail.
+/// A header line for a tail.
 #[derive(Clone, Debug)]
 pub(super) struct TailLine<'a> {
     raw: RawHeader<'a>,
     encoding: LineEncoding,
 }
 
-/// The encoding of a received header line, compared with the encoding that STOMP 1.2 uses.
+/// The encoding of a received header line, compared with its STOMP 1.2 encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LineEncoding {
-    /// The line is exactly as STOMP 1.2 writes it.
+    /// The line is in the STOMP 1.2 encoding.
     Canonical,
-    /// The line differs, and backslashes in it begin escapes.
+    /// The line is in another encoding. Backslashes in it begin escapes.
     Escaped,
-    /// The line differs, and backslashes in it are literal.
+    /// The line is in another encoding. Backslashes in it are literal.
     Literal,
 }
 
@@ -102,17 +102,17 @@ enum LineEncoding {
 #[derive(Debug, Default)]
 pub(super) struct TailLines<'a> {
     lines: SmallVec<[TailLine<'a>; 16]>,
-    /// Whether any of the lines may contain a backslash when it is written as in STOMP 1.2.
+    /// Whether any of the lines may contain a backslash in the STOMP 1.2 encoding.
     may_escape: bool,
 }
 
 impl<'a> TailLines<'a> {
-    /// Returns whether any of the lines may contain a backslash when it is written as in STOMP 1.2.
+    /// Returns whether any of the lines may contain a backslash in the STOMP 1.2 encoding.
     pub(super) fn may_escape(&self) -> bool {
         self.may_escape
     }
 
-    /// Adds the headers of a SEND, except reserved ones and those that `extra` replaces.
+    /// Adds the headers of a SEND, except reserved headers and those that `extra` replaces.
     #[inline]
     pub(super) fn add_send(&mut self, headers: &'a Headers, extra: &[(&str, &str)]) {
         let (plain, escaped) = (headers.is_plain(), headers.is_escaped());
@@ -140,8 +140,8 @@ impl<'a> TailLines<'a> {
         self.may_escape = true;
     }
 
-    /// Removes all but the first header of each name. Compares names without decoding their escapes, because all names
-    /// of one frame are encoded in the same way.
+    /// Removes repeated headers. The first header of each name stays. Compares names without decoding their escapes,
+    /// because all names of one frame have the same encoding.
     #[inline]
     fn remove_duplicates(&mut self) {
         const FEW: usize = 16;
@@ -163,7 +163,7 @@ impl<'a> TailLines<'a> {
 }
 
 impl RawHeader<'_> {
-    /// Returns whether the STOMP 1.2 encoding of this header equals the received line.
+    /// Returns whether the received line is the STOMP 1.2 encoding of this header.
     fn is_canonical(&self, escaped: bool) -> bool {
         match escaped {
             true => memchr(b'\r', self.name).or_else(|| memchr2(b':', b'\r', self.value)),
@@ -216,7 +216,7 @@ pub(super) fn assemble(
     body: &[u8],
 ) -> (Bytes, Layout) {
     const FIXED: usize = "destination:\nmessage-id:\ncontent-length:\n\n".len() + END.len();
-    // Extra headers with these names are left out: some receivers would use the duplicate instead of the first header.
+    // Leave out extra headers with these names. Some receivers would use the duplicate instead of the first header.
     let is_fixed = |name: &str| [DESTINATION, MESSAGE_ID, CONTENT_LENGTH].contains(&name);
     let extra = || extra.iter().filter(|(name, _)| !is_fixed(name));
     let size = FIXED
@@ -247,7 +247,7 @@ pub(super) fn assemble(
     (out.freeze(), layout)
 }
 
-/// Returns a copy of a primary tail with its headers written as `version` requires.
+/// Returns a copy of a primary tail with its headers in the encoding of `version`.
 pub(super) fn translate(primary: &Bytes, layout: &Layout, version: Version) -> Bytes {
     let dialect = Dialect::of(version, false);
     let mut out = BytesMut::with_capacity(primary.len());
@@ -274,8 +274,8 @@ fn raw_headers(head: &[u8]) -> impl Iterator<Item = RawHeader<'_>> {
     })
 }
 
-/// A hash index of [`RESERVED`] by first letter and length, with few collisions. The index stores row numbers, which
-/// count from 1; 0 means no row.
+/// A hash index of [`RESERVED`] by first letter and length, with few collisions. It stores row numbers, counted from 1.
+/// 0 means no row.
 struct Index {
     first: [u8; 1024],
     next: [u8; RESERVED.len() + 1],
@@ -295,14 +295,14 @@ static INDEX: Index = {
 };
 
 impl Index {
-    /// Returns the key of a name, which does not depend on the case of the name.
+    /// Returns the key of a name. It does not depend on the case of the name.
     const fn key(first: u8, length: usize) -> usize {
         ((first & 0x1f) as usize) << 5 | (length & 0x1f)
     }
 }
 
-/// Returns whether the name is one of [`RESERVED`], as [`super::is_reserved`] compares names. `escaped` tells whether
-/// backslashes begin escapes. `simple` tells that the name is known to be ASCII without a backslash.
+/// Returns whether the name is one of [`RESERVED`], with the rules of [`super::is_reserved`]. `escaped` means that
+/// backslashes begin escapes. `simple` means that the name is known to be ASCII without a backslash.
 #[inline]
 pub(super) fn is_reserved(name: &[u8], escaped: bool, simple: bool) -> bool {
     match is_trimmed_ascii(name, simple) {
@@ -316,7 +316,8 @@ fn is_reserved_ascii(name: &[u8]) -> bool {
     RESERVED.iter().any(|reserved| reserved.as_bytes() == name) || is_reserved_ignoring_case(name)
 }
 
-/// Returns whether the name is one of [`RESERVED`], ignoring case. Called only for names that do not match exactly.
+/// Returns whether the name is one of [`RESERVED`], ignoring case. This is the slow path for a name without an exact
+/// match.
 #[inline]
 fn is_reserved_ignoring_case(name: &[u8]) -> bool {
     let Some(first) = name.first() else { return false };
@@ -344,8 +345,8 @@ fn is_replaced(name: &[u8], escaped: bool, simple: bool, extra: &[(&str, &str)])
     }
 }
 
-/// Returns whether the name needs no trimming and no decoding, so that [`folded`] would only change the case of ASCII
-/// letters.
+/// Returns whether the name needs no trimming and no decoding. For such a name, [`folded`] only changes the case of
+/// ASCII letters.
 #[inline]
 fn is_trimmed_ascii(name: &[u8], simple: bool) -> bool {
     let is_letter = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
@@ -355,12 +356,12 @@ fn is_trimmed_ascii(name: &[u8], simple: bool) -> bool {
 }
 
 /// Trims the name and removes differences of case, as many receivers do before they compare names. Converts to upper
-/// case and then to lower case: some non-ASCII letters become an ASCII letter only in upper case (`\u{17f}` becomes S,
-/// `\u{131}` becomes I), others only in lower case (`\u{212a}` becomes k).
+/// case and then to lower case, because each conversion turns some non-ASCII letters into ASCII letters. In upper case,
+/// `\u{17f}` becomes S and `\u{131}` becomes I. In lower case, `\u{212a}` becomes k.
 #[cold]
 pub(super) fn folded(name: &str) -> String {
     let blank = |char: char| char.is_whitespace() || char.is_control() || char == '\u{feff}';
-    // `\u{130}` (capital I with a dot) becomes `i` and a combining dot. Some receivers convert it to `i`, so the dot is
-    // removed.
+    // The capital I with a dot (`\u{130}`) becomes `i` and a combining dot. Remove the dot, because some receivers
+    // convert the letter to `i`.
     name.trim_matches(blank).to_uppercase().to_lowercase().replace('\u{307}', "")
 }

@@ -1,13 +1,13 @@
-//! The name of the JavaScript function that the response calls in the page: query parameter `c` of the SockJS
+//! The name of the JavaScript function that a response calls in the page. It is the query parameter `c` of the SockJS
 //! transports htmlfile and jsonp.
 
 use thiserror::Error;
 
-/// A function name that is safe in a script: one or more characters of `[a-zA-Z0-9-_.]`.
+/// A function name that is safe in a script. It consists of one or more characters of `[a-zA-Z0-9-_.]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Callback(String);
 
-/// An error in the callback parameter. The broker sends its text as the body of a response with status 500.
+/// An error in the callback parameter. SockJS 0.3.3 prescribes its text as the body of a response with status 500.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 pub enum CallbackError {
     /// The parameter is missing or empty.
@@ -19,8 +19,12 @@ pub enum CallbackError {
 }
 
 impl Callback {
-    /// Parses the value of the parameter, after percent-decoding. `decoded` is empty if the parameter is missing.
-    /// `length_max` is in bytes.
+    /// Parses the percent-decoded value of the parameter. `decoded` is empty if the parameter is missing. `length_max`
+    /// is the maximum length in bytes.
+    ///
+    /// # Errors
+    /// [`CallbackError::Missing`] if `decoded` is empty. [`CallbackError::Invalid`] if the name is too long or contains
+    /// a character that is not allowed.
     pub fn parse(decoded: &str, length_max: usize) -> Result<Callback, CallbackError> {
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         match decoded {
@@ -30,7 +34,7 @@ impl Callback {
         }
     }
 
-    /// Returns the name.
+    /// Returns the name of the function.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! The bytes that a SockJS transport sends before its first frame (the prelude) and around each frame F.
+//! The bytes that a SockJS transport sends around each frame F. The prelude is sent before the first frame.
 //!
 //! | transport | prelude | frame |
 //! |---|---|---|
@@ -12,14 +12,14 @@
 use super::quote::Quoting;
 use bytes::Bytes;
 
-/// The envelope of a transport.
+/// The envelope of a transport: the bytes around its frames, and its quoting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Envelope {
-    /// How text in the transport's frames is quoted.
+    /// The way in which text in the frames of the transport is quoted.
     pub quoting: Quoting,
     prelude: Prelude,
     before: &'static str,
-    /// If present, a frame is preceded by `before`, the callback's name and this text.
+    /// The text between the callback's name and the frame. If present, the callback's name follows `before`.
     before_end: Option<&'static str>,
     after: &'static str,
 }
@@ -31,12 +31,12 @@ enum Prelude {
     Page,
 }
 
-/// POST xhr: one frame in each response.
+/// The envelope of POST xhr. Each response has one frame.
 pub const XHR: Envelope = plain(b"", "\n");
-/// POST xhr_streaming. The prelude is needed because browsers pass nothing to a page before they have received about 2
-/// KiB of the response.
+/// The envelope of POST xhr_streaming. It has a prelude, because browsers first collect about 2 KiB of a response
+/// before they pass it to the page.
 pub const XHR_STREAMING: Envelope = plain(&STREAMING_PRELUDE, "\n");
-/// GET eventsource: each frame is an event.
+/// The envelope of GET eventsource. Each frame is an event.
 pub const EVENTSOURCE: Envelope = Envelope {
     quoting: Quoting::JsonPercent,
     prelude: Prelude::Fixed(b"\r\n"),
@@ -44,7 +44,7 @@ pub const EVENTSOURCE: Envelope = Envelope {
     before_end: None,
     after: "\r\n\r\n",
 };
-/// GET htmlfile: each frame is a script in a page.
+/// The envelope of GET htmlfile. Each frame is a script in a page.
 pub const HTMLFILE: Envelope = Envelope {
     quoting: Quoting::JsonTwice,
     prelude: Prelude::Page,
@@ -52,7 +52,7 @@ pub const HTMLFILE: Envelope = Envelope {
     before_end: None,
     after: "\");\n</script>\r\n",
 };
-/// GET jsonp: one frame in each response, as a script.
+/// The envelope of GET jsonp. Each response has one frame, as a script.
 pub const JSONP: Envelope = Envelope {
     quoting: Quoting::JsonTwice,
     prelude: Prelude::Fixed(b""),
@@ -60,7 +60,7 @@ pub const JSONP: Envelope = Envelope {
     before_end: Some("(\""),
     after: "\");\r\n",
 };
-/// GET websocket: each frame is a text message.
+/// The envelope of GET websocket. Each frame is a text message.
 pub const WEBSOCKET: Envelope = plain(b"", "");
 
 const fn plain(prelude: &'static [u8], after: &'static str) -> Envelope {
@@ -79,7 +79,7 @@ const STREAMING_PRELUDE: [u8; 2049] = {
     prelude
 };
 
-/// The page of htmlfile, in two parts: the text before and after the callback's name.
+/// The page of htmlfile in two parts: the text before the callback's name, and the text after it.
 const PAGE: [&str; 2] = [
     r#"<!doctype html>
 <html><head>
@@ -95,14 +95,14 @@ const PAGE: [&str; 2] = [
     window.onload = function() {c.stop();};
   </script>"#,
 ];
-/// Minimum size of the page, to which it is padded with spaces. Browsers run no script of a page before they have
-/// received 1 KiB.
+/// Minimum size of the page in bytes. A shorter page is padded with spaces. Browsers run no script of a page until they
+/// have received 1 KiB.
 const PAGE_BYTES: usize = 1025;
 const PAGE_END: &str = "\r\n\r\n";
 
 impl Envelope {
-    /// Returns the bytes before the first frame, which may be empty. Send them as a chunk of their own. `callback` is
-    /// the name of a [`Callback`](super::Callback), and is used only for htmlfile.
+    /// Returns the bytes before the first frame, which may be empty. Send them as a separate chunk. `callback` is the
+    /// name of a [`Callback`](super::Callback). Only htmlfile uses it.
     pub fn prelude(&self, callback: &str) -> Bytes {
         match self.prelude {
             Prelude::Fixed(bytes) => Bytes::from_static(bytes),
@@ -113,8 +113,7 @@ impl Envelope {
         }
     }
 
-    /// Returns the bytes before a frame. `callback` is the name of a [`Callback`](super::Callback), and is used only
-    /// for jsonp.
+    /// Returns the bytes before a frame. `callback` is the name of a [`Callback`](super::Callback). Only jsonp uses it.
     pub fn before(&self, callback: &str) -> Bytes {
         match self.before_end {
             None => Bytes::from_static(self.before.as_bytes()),

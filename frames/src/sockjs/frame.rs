@@ -1,40 +1,40 @@
-//! SockJS frames.
+//! The frames that a SockJS server sends.
 //!
 //! ```text
 //! frame = "o" | "h" | "a[" string *( "," string ) "]" | "c[" code "," string "]"
 //! ```
 //!
-//! [`Frame`] does not include the array frame (`a[…]`), which carries messages. The caller writes [`ARRAY_OPEN`],
-//! quoted strings and [`ARRAY_CLOSE`], so that it need not first copy the parts of a string into one buffer.
+//! [`Frame`] does not include the array frame `a[…]`, which contains messages. The caller writes [`ARRAY_OPEN`], quoted
+//! strings and [`ARRAY_CLOSE`]. It therefore need not copy the parts of a string into one buffer.
 
 use super::quote::{Quoting, quote};
 use crate::stomp::encode::decimal;
 use bytes::BytesMut;
 
-/// The beginning of an array frame. The strings follow, each in [`Quoting::quotation_mark`]s, with `,` between two
-/// strings.
+/// The beginning of an array frame. The strings follow, with a `,` between two strings. Each string is in
+/// [`Quoting::quotation_mark`]s.
 pub const ARRAY_OPEN: &[u8] = b"a[";
-/// The end of an array frame.
+/// The end of an array frame, after its strings.
 pub const ARRAY_CLOSE: &[u8] = b"]";
 
-/// A frame without messages.
+/// A SockJS frame without messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frame<'a> {
     /// The SockJS session is open. This is the first frame.
     Open,
-    /// A heartbeat, sent when there is nothing else to send.
+    /// A heartbeat. It shows the client that the connection is alive.
     Heartbeat,
     /// The SockJS session is closed. This is the last frame.
     Close {
-        /// Close code: 1000 and 3000–4999 are for applications, all other codes for the protocol.
+        /// The close code. 1000 and 3000 to 4999 are for applications. All other codes are for the protocol.
         code: u16,
-        /// Reason, which the client's application can read.
+        /// The reason. The application of the client can read it.
         reason: &'a str,
     },
 }
 
 impl Frame<'_> {
-    /// Appends the frame, quoted for an envelope with `quoting`.
+    /// Appends the frame. Quotes its text with `quoting`, which depends on the transport.
     pub fn write(&self, quoting: Quoting, out: &mut BytesMut) {
         match *self {
             Frame::Open => out.extend_from_slice(b"o"),

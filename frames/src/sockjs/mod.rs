@@ -1,7 +1,7 @@
-//! SockJS 0.3.3: the contents of responses and WebSocket messages, and the payloads of requests.
+//! SockJS 0.3.3: the contents of responses and of WebSocket messages, and the payloads of requests.
 //!
-//! Text is quoted character by character ([`quote()`]). The [`Envelope`] of the transport encloses each [`Frame`]. A
-//! [`Payload`] holds the strings that a client sent.
+//! [`quote()`] quotes text character by character. The [`Envelope`] of the transport encloses each [`Frame`]. A
+//! [`Payload`] contains the strings that a client sent.
 
 pub mod callback;
 pub mod envelope;

@@ -1,4 +1,4 @@
-//! Payloads that a client sends: a JSON array of strings, as the body of a request or as a WebSocket message.
+//! The payload of a request body or WebSocket message of a SockJS client: a JSON array of strings.
 
 use memchr::{memchr, memchr2};
 use percent_encoding::percent_decode;
@@ -7,31 +7,34 @@ use std::borrow::Cow;
 use std::fmt;
 use thiserror::Error;
 
-/// The strings of one request.
+/// The strings of one request or WebSocket message.
 ///
-/// All strings are in one buffer. Each string is preceded by its length in unsigned LEB128 (seven bits in a byte, the
-/// lowest first; the high bit is set if more bytes follow). However many strings there are, the buffer takes at most a
-/// few bytes more than the JSON.
+/// All strings are in one buffer, each after its length. The length is in unsigned LEB128: seven bits in a byte, the
+/// lowest bits first. The high bit of a byte means that more bytes follow. For any number of strings, the buffer takes
+/// at most a few bytes more than the JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Payload {
     buffer: Vec<u8>,
     count: usize,
 }
 
-/// An error in a payload. The broker sends its text as the body of a response with status 500.
+/// An error in a payload. SockJS 0.3.3 prescribes its text as the body of a response with status 500.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 pub enum PayloadError {
     /// The payload is empty or not an array.
     #[error("Payload expected.")]
     Expected,
-    /// The payload is not valid JSON, or the array contains something other than strings.
+    /// The payload is not valid JSON, or the array contains a value that is not a string.
     #[error("Broken JSON encoding.")]
     Broken,
 }
 
-/// Parses a JSON array of strings: the body of xhr_send, or the result of [`form`] for the body of jsonp_send.
+/// Parses a JSON array of strings: the body of xhr_send, or the result of [`form`] for the body of jsonp_send. Escapes
+/// of unpaired surrogates become U+FFFD.
 ///
-/// Escapes of unpaired surrogates become U+FFFD.
+/// # Errors
+/// [`PayloadError::Expected`] if the body is empty or is JSON other than an array. [`PayloadError::Broken`] if the body
+/// is not JSON, or if the array contains a value that is not a string.
 pub fn array(json: &[u8]) -> Result<Payload, PayloadError> {
     if json.is_empty() {
         return Err(PayloadError::Expected);
@@ -42,7 +45,10 @@ pub fn array(json: &[u8]) -> Result<Payload, PayloadError> {
     })
 }
 
-/// Parses a WebSocket message: an empty one, a JSON array of strings, or one JSON string.
+/// Parses a WebSocket message: an empty message, a JSON array of strings, or one JSON string.
+///
+/// # Errors
+/// [`PayloadError::Broken`] for any other message.
 pub fn message(json: &[u8]) -> Result<Payload, PayloadError> {
     match first_non_space(json) {
         None if json.is_empty() => Ok(Payload::default()),
@@ -51,8 +57,11 @@ pub fn message(json: &[u8]) -> Result<Payload, PayloadError> {
     }
 }
 
-/// Returns the JSON in the body of jsonp_send. This is the field `d` if `content_type` is the type of a form, and
-/// otherwise the whole body.
+/// Returns the JSON in the body of jsonp_send. If `content_type` is the type of a form, this is the field `d`.
+/// Otherwise, it is the whole body.
+///
+/// # Errors
+/// [`PayloadError::Expected`] if the form has no field `d` or an empty one.
 pub fn form<'a>(body: &'a [u8], content_type: Option<&str>) -> Result<Cow<'a, [u8]>, PayloadError> {
     const FORM: &str = "application/x-www-form-urlencoded";
     let media_type = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
@@ -69,7 +78,7 @@ pub fn form<'a>(body: &'a [u8], content_type: Option<&str>) -> Result<Cow<'a, [u
     }
 }
 
-/// Decodes `%HH` to a byte and `+` to a space. A `%` without two hexadecimal digits is kept.
+/// Decodes `%HH` to a byte and `+` to a space. Keeps a `%` that is not before two hexadecimal digits.
 fn decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
     if memchr2(b'%', b'+', bytes).is_none() {
         return Cow::Borrowed(bytes);
@@ -85,7 +94,7 @@ fn decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
 }
 
 impl Payload {
-    /// Returns the strings in order, as UTF-8.
+    /// Returns the strings in their order. Each one is valid UTF-8.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = &self.buffer[..];
         std::iter::from_fn(move || {
@@ -104,12 +113,12 @@ impl Payload {
         self.count
     }
 
-    /// Returns whether there is no string.
+    /// Returns whether the payload has no strings.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// Returns the memory of the payload in bytes.
+    /// Returns the memory of the payload's buffer, in bytes.
     pub fn bytes(&self) -> usize {
         self.buffer.capacity()
     }
@@ -129,8 +138,8 @@ impl Payload {
         self.buffer.extend_from_slice(string.as_bytes());
     }
 
-    /// Appends a string in WTF-8, in which unpaired surrogates are encoded in three bytes each. Replaces each surrogate
-    /// by U+FFFD.
+    /// Appends a string in WTF-8, in which an unpaired surrogate takes three bytes. Replaces each surrogate with
+    /// U+FFFD.
     fn push_wtf8(&mut self, string: &[u8]) {
         self.push_length(string.len());
         let mut from = 0;
@@ -145,7 +154,7 @@ impl Payload {
     }
 }
 
-/// This bit is set in every byte of a length except the last.
+/// The high bit of a byte of a length. It is set in all bytes except the last one.
 const CONTINUATION_BIT: u8 = 0x80;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,15 +163,15 @@ enum Shape {
     OneString,
 }
 
-/// Parses an array of strings or one string, depending on `shape`. Returns `None` for any other input.
+/// Parses an array of strings or one string, depending on `shape`. Returns `None` for other input.
 ///
 /// The JSON parser accepts unpaired surrogates only when it deserializes bytes. It then also accepts control
-/// characters, which are not valid JSON. So bytes are deserialized only if the parser has rejected the input as text,
-/// and `is_json` has accepted it.
+/// characters, which are not valid JSON. Bytes are therefore deserialized only in one case: the parser rejects the
+/// input as text, but `is_json` accepts it.
 fn read(json: &[u8], shape: Shape) -> Option<Payload> {
     let json = std::str::from_utf8(json).ok()?;
-    // The length of a string takes no more bytes than the two quotation marks in the JSON if the string is shorter than
-    // 16 KiB. The addends cover longer strings.
+    // The length of a string below 16 KiB takes at most two bytes, like the quotation marks in the JSON. The addends
+    // are for longer strings.
     let bytes_max = json.len() + (json.len() >> 20) + 4;
     let whole = |encoding| {
         let mut payload = Payload { buffer: Vec::with_capacity(bytes_max), count: 0 };
@@ -183,8 +192,8 @@ fn read(json: &[u8], shape: Shape) -> Option<Payload> {
         .or_else(|| is_json(json.as_bytes()).then(|| whole(StringEncoding::Wtf8)).flatten())
 }
 
-/// Returns whether the input is JSON, however deeply nested: the parser keeps the open brackets on the heap, not on the
-/// stack.
+/// Returns whether the input is JSON, with any depth of nesting. The parser keeps the open brackets on the heap, not on
+/// the stack.
 fn is_json(json: &[u8]) -> bool {
     std::str::from_utf8(json).is_ok_and(|json| serde_json::from_str::<IgnoredAny>(json).is_ok())
 }

@@ -1,5 +1,5 @@
-//! Quoting of a message's text for a SockJS frame. Each character is quoted by itself, so quoting a text in pieces
-//! gives the same result as quoting it whole.
+//! Quoting of a message's text for a SockJS frame. Each character is quoted separately. Quoting a text in pieces
+//! therefore gives the same result as quoting the whole text.
 
 use bytes::BytesMut;
 use percent_encoding::percent_decode;
@@ -8,20 +8,20 @@ use std::borrow::Cow;
 /// The way in which text is quoted in a frame. It depends on the transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Quoting {
-    /// As a JSON string: xhr, xhr_streaming, websocket.
+    /// As a JSON string, for xhr, xhr_streaming and websocket.
     Plain,
-    /// As a JSON string with `%` as `%25`, because clients percent-decode it: eventsource.
+    /// As a JSON string with `%` as `%25`, for eventsource. Its clients percent-decode the string.
     JsonPercent,
-    /// As a JSON string inside a JavaScript string: htmlfile, jsonp. It contains no `<`, so that no text can end the
-    /// enclosing script element.
+    /// As a JSON string inside a JavaScript string, for htmlfile and jsonp. It contains no `<`, so that no text can end
+    /// the enclosing script element.
     JsonTwice,
 }
 
 impl Quoting {
-    /// Every quoting, in the order of their discriminants.
+    /// All quotings, in the order of their discriminants.
     pub const ALL: [Quoting; 3] = [Quoting::Plain, Quoting::JsonPercent, Quoting::JsonTwice];
 
-    /// Returns the quotation mark around a string.
+    /// Returns the quotation mark before and after a string.
     pub fn quotation_mark(self) -> &'static [u8] {
         match self {
             Quoting::Plain | Quoting::JsonPercent => b"\"",
@@ -32,12 +32,12 @@ impl Quoting {
 
 /// Classes of UTF-8 bytes for [`quote`].
 mod class {
-    /// Needs no escape.
+    /// The byte needs no escape.
     pub(super) const PLAIN: u8 = 0;
-    /// The last of the classes for bytes with an escape of their own. Class N, from 1 to this, is for row N - 1 of
+    /// The last of the classes for bytes with their own escape. Class N, from 1 to this class, is for row N - 1 of
     /// [`super::ESCAPES`].
     pub(super) const ESCAPE_MAX: u8 = 9;
-    /// A control character without an escape of its own.
+    /// A control character without its own escape.
     pub(super) const CONTROL: u8 = 10;
     /// The first byte of a character that may need an escape.
     pub(super) const CANDIDATE: u8 = 11;
@@ -45,8 +45,8 @@ mod class {
     pub(super) const ASTRAL: u8 = 12;
 }
 
-/// Bytes with an escape of their own, and their escape in each quoting. An empty escape means that the quoting does not
-/// escape the byte.
+/// Bytes with their own escape, and the escape in each quoting. An empty escape means that the quoting does not escape
+/// the byte.
 const ESCAPES: [(u8, [&[u8]; 3]); 9] = [
     (b'"', [b"\\\"", b"\\\"", b"\\\\\\\""]),
     (b'\\', [b"\\\\", b"\\\\", b"\\\\\\\\"]),
@@ -59,7 +59,7 @@ const ESCAPES: [(u8, [&[u8]; 3]); 9] = [
     (b'<', [b"", b"", b"\\u003c"]),
 ];
 
-/// An escape, padded to a fixed size so that it is copied in one step, and its length without the padding.
+/// An escape with padding, and its length without the padding. Because of the fixed size, it is copied in one step.
 type Padded = ([u8; 8], usize);
 
 static PADDED: [[Padded; ESCAPES.len()]; 3] = [padded(0), padded(1), padded(2)];
@@ -101,7 +101,7 @@ const fn classes(quoting: usize) -> [u8; 256] {
     classes
 }
 
-/// Appends `text` quoted, without quotation marks. Sequences that are not valid UTF-8 become U+FFFD.
+/// Appends `text` quoted, without quotation marks. Invalid UTF-8 sequences become U+FFFD.
 pub fn quote(quoting: Quoting, text: &[u8], out: &mut BytesMut) {
     out.reserve(text.len());
     match std::str::from_utf8(text) {
@@ -120,7 +120,7 @@ pub fn quote(quoting: Quoting, text: &[u8], out: &mut BytesMut) {
 fn quote_valid(quoting: Quoting, text: &str, out: &mut BytesMut) {
     let bytes = text.as_bytes();
     let classes = &CLASSES[quoting as usize];
-    // The bytes from `from` up to `at` need no escape. They have not been appended yet.
+    // The bytes from `from` to `at` need no escape and are not appended yet.
     let (mut from, mut at) = (0, 0);
     loop {
         at = plain_end(bytes, at, quoting);
@@ -147,8 +147,8 @@ fn quote_valid(quoting: Quoting, text: &str, out: &mut BytesMut) {
     out.extend_from_slice(&bytes[from..]);
 }
 
-/// Appends the first `length` bytes. JSON has many short runs: copying a chunk of fixed size and truncating it is
-/// faster than copying exactly that many bytes.
+/// Appends the first `length` bytes. JSON has many short runs. For a short run, copying a chunk of fixed size and
+/// truncating it is faster than copying `length` bytes.
 fn append_run(bytes: &[u8], length: usize, out: &mut BytesMut) {
     const SHORT_MAX: usize = 16;
     match bytes.first_chunk::<SHORT_MAX>() {
@@ -161,8 +161,8 @@ fn append_run(bytes: &[u8], length: usize, out: &mut BytesMut) {
     }
 }
 
-/// Returns the index of the first byte from `at` on that is not plain. Looks at eight bytes at a time, and uses the
-/// table only if one of them may need an escape.
+/// Returns the index of the first byte from `at` on that is not plain. Examines eight bytes at a time. Uses the table
+/// only if one of them may need an escape.
 fn plain_end(bytes: &[u8], mut at: usize, quoting: Quoting) -> usize {
     let classes = &CLASSES[quoting as usize];
     let special = |byte: &u8| classes[usize::from(*byte)] != class::PLAIN;
@@ -180,8 +180,8 @@ fn plain_end(bytes: &[u8], mut at: usize, quoting: Quoting) -> usize {
     bytes[at..].iter().position(special).map_or(bytes.len(), |stop| at + stop)
 }
 
-/// Returns the length of the blocks at the beginning of `bytes` that contain only ASCII characters without an escape.
-/// The loop over a block has no early exit, so that the compiler vectorizes it.
+/// Returns the total length of the plain blocks at the beginning of `bytes`. A plain block has only ASCII characters
+/// without an escape. The loop over a block has no early exit, so that the compiler vectorizes it.
 fn plain_blocks(bytes: &[u8], quoting: Quoting) -> usize {
     const BLOCK: usize = 32;
     let extra = extra_escape(quoting);
@@ -192,13 +192,13 @@ fn plain_blocks(bytes: &[u8], quoting: Quoting) -> usize {
     blocks.iter().take_while(is_plain).count() * BLOCK
 }
 
-/// Returns the index of the first of eight bytes, lowest first, that is a control character, is not ASCII, or has an
-/// escape of its own.
+/// Returns the index of the first byte that is a control character, is not ASCII, or has its own escape. The lowest
+/// byte is the first of the eight bytes.
 fn first_candidate(bytes: u64, quoting: Quoting) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x80 * ONES;
     // The subtraction sets the high bit of an ASCII byte that is less than the subtrahend. Only such a byte borrows
-    // from the next higher byte. So the borrow can falsify only bytes after a candidate, and the first candidate is
+    // from the next higher byte. The borrow can therefore change only bytes after a candidate. The first candidate is
     // always right.
     let is = |byte: u8| (bytes ^ (u64::from(byte) * ONES)).wrapping_sub(ONES);
     let is_control = bytes.wrapping_sub(0x20 * ONES);
@@ -206,8 +206,8 @@ fn first_candidate(bytes: u64, quoting: Quoting) -> Option<usize> {
     (candidate != 0).then(|| candidate.trailing_zeros() as usize / 8)
 }
 
-/// Returns the byte that only this quoting escapes. [`Quoting::Plain`] has no such byte, and tests for the quotation
-/// mark twice.
+/// Returns the byte that only this quoting escapes. [`Quoting::Plain`] has no such byte, and returns the quotation
+/// mark.
 fn extra_escape(quoting: Quoting) -> u8 {
     match quoting {
         Quoting::Plain => b'"',
@@ -216,8 +216,8 @@ fn extra_escape(quoting: Quoting) -> u8 {
     }
 }
 
-/// Returns whether these three bytes encode a character that some proxies and browsers change: U+200C–200F, 2028–202F,
-/// 2060–206F, FFF0–FFFF.
+/// Returns whether these three bytes encode a character that some proxies and browsers change. These are U+200C–200F,
+/// 2028–202F, 2060–206F and FFF0–FFFF.
 fn needs_escape(bytes: [u8; 3]) -> bool {
     matches!(
         bytes,
@@ -225,7 +225,7 @@ fn needs_escape(bytes: [u8; 3]) -> bool {
     )
 }
 
-/// Appends `\uXXXX`, or two of them for a character above U+FFFF.
+/// Appends the escape `\uXXXX`. Appends two escapes for a character above U+FFFF.
 fn write_unicode_escape(quoting: Quoting, char: char, out: &mut BytesMut) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let escape: &[u8] = if quoting == Quoting::JsonTwice { b"\\\\u" } else { b"\\u" };
@@ -235,7 +235,7 @@ fn write_unicode_escape(quoting: Quoting, char: char, out: &mut BytesMut) {
     }
 }
 
-/// Reverses [`quote`]: returns the text without quotation marks, or `None` if `quoted` is not valid.
+/// Returns the text that [`quote`] has quoted. `quoted` is without quotation marks. Returns `None` if it is not valid.
 pub fn unquote(quoting: Quoting, quoted: &[u8]) -> Option<String> {
     match quoting {
         Quoting::Plain => unquote_json(quoted),

@@ -1,4 +1,5 @@
-//! Finds a whole frame in a stream of bytes, under limits, before it is parsed.
+//! Finds the end of each frame in a stream of bytes, before the frame is parsed. Checks the [`Limits`] of the frame:
+//! its size, the number of its header lines, and the length of each line.
 //!
 //! ```text
 //! stream = *( *( EOL / NUL ) frame )
@@ -11,12 +12,13 @@
 //!  Command ------> Headers(LF...) ---------------> Body -------------------------------------> found
 //!                       |                                                                       ^
 //!                       +-----------------------------------------------------------------------+
-//!                         NUL where a line would begin: a frame without a body may leave out its blank line
+//!                         NUL at the beginning of a line: a frame without a body may lack the blank line
 //! ```
-//! The end of a frame whose command allows no body is found from the bytes after the blank line, not from
-//! `content-length`, because some clients copy the headers of a MESSAGE into the ACK for it. The position is kept
-//! between calls. However the stream is split, each byte is examined once, and an error is reported at the first byte
-//! that causes it.
+//!
+//! If the command allows no body, the scanner ignores `content-length`, because some clients copy the headers of a
+//! MESSAGE into its ACK. It then expects only line ends before the NUL. The scanner keeps its position between calls.
+//! It examines each byte once, and reports an error at the first byte that causes it. Both hold for every split of the
+//! stream.
 
 use super::command::Command;
 use super::delimiters::Delimiters;
@@ -27,30 +29,31 @@ use super::version::Version;
 use memchr::memchr;
 
 const CONTENT_LENGTH: &[u8] = b"content-length:";
-/// Byte offsets of the parts of a whole frame, from its command.
+
+/// Byte offsets of the parts of a whole frame. The command is at offset 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) command: Command,
     /// Start of the first header line.
     pub(super) headers: usize,
-    /// Start of the body: after the blank line, or after the headers if the blank line is missing.
+    /// Start of the body. This is after the blank line, or after the headers if the blank line is missing.
     pub(super) body: usize,
-    /// End of the body. Line ends after a command without a body are not part of it.
+    /// End of the body. If the command allows no body, line ends before the NUL do not belong to the body.
     pub(super) body_end: usize,
     /// Offset of the NUL that ends the frame.
     pub(super) nul: usize,
 }
 
-/// State of the search for the end of one frame.
+/// The search for the end of one frame.
 #[derive(Debug, Default)]
 pub(super) struct Boundary {
     phase: Phase,
-    /// Number of bytes that need not be examined again.
+    /// Number of bytes that have been examined.
     scanned: usize,
-    /// Start of the current line; all lines before it are complete. After the blank line, this is the start of the
+    /// Start of the current line. All lines before it are complete. After the blank line, this is the start of the
     /// body.
     line: usize,
-    /// Offset of the first colon of the current line. If this is less than `line`, no colon has been found yet.
+    /// Offset of the first colon of the current line. If it is less than `line`, the line has no colon yet.
     colon: usize,
     /// Start of the first header line, or 0 until the command line is complete.
     headers: usize,
@@ -58,7 +61,7 @@ pub(super) struct Boundary {
     command_end: usize,
     command: Option<Command>,
     spans: HeaderSpans,
-    /// Start and end of the value of the first `content-length`.
+    /// Start and end of the value of the first header `content-length`.
     content_length: Option<(usize, usize)>,
     #[cfg(test)]
     examined: usize,
@@ -72,12 +75,12 @@ enum Phase {
     NulTerminated(Command),
     /// The body has this many bytes.
     Counted(Command, usize),
-    /// No body is allowed: only line ends may precede the NUL.
+    /// The command allows no body. Only line ends may precede the NUL.
     Bodyless(Command),
 }
 
-/// Returns the number of padding bytes (line ends and NULs) at the beginning of `input`. A CR at the end of `input`
-/// does not count, because its LF may still arrive.
+/// Returns the number of padding bytes at the beginning of `input`. Padding consists of line ends and NULs. A CR at the
+/// end of `input` does not count, because its LF may still arrive.
 pub(super) fn padding(input: &[u8]) -> usize {
     let mut at = 0;
     loop {
@@ -90,7 +93,7 @@ pub(super) fn padding(input: &[u8]) -> usize {
 }
 
 impl Boundary {
-    /// Returns how many bytes of the input of `find` are complete lines, including the command line.
+    /// Returns the number of bytes in complete lines of the frame, including the command line.
     pub(super) fn complete_lines_bytes(&self) -> usize {
         self.line
     }
@@ -100,7 +103,8 @@ impl Boundary {
         &self.spans
     }
 
-    /// Searches for the end of the frame at the beginning of `input`. Between calls `input` may only grow.
+    /// Searches for the end of the frame at the beginning of `input`. Between calls, `input` may only grow. Returns
+    /// `None` if the end has not arrived.
     #[inline]
     pub(super) fn find(
         &mut self,
@@ -123,7 +127,7 @@ impl Boundary {
         }
     }
 
-    /// Examines the lines that have arrived, and returns whether the headers end in them.
+    /// Examines the lines that have arrived. Returns whether the headers end in them.
     #[inline]
     fn head(
         &mut self,
@@ -156,7 +160,7 @@ impl Boundary {
         }
     }
 
-    /// Processes the command line, whose LF is at `end`.
+    /// Processes the command line. `end` is the offset of its LF.
     #[inline]
     fn command_line(&mut self, input: &[u8], end: usize) -> Result<(), FrameError> {
         if end > COMMAND_BYTES_MAX {
@@ -165,8 +169,8 @@ impl Boundary {
         self.command_end = end - usize::from(input[..end].ends_with(b"\r"));
         let name = &input[..self.command_end];
         self.command = Command::from_wire(name);
-        // If an unknown command is a word, reads on: the frame may have a `receipt` header. Anything else is another
-        // protocol.
+        // If an unknown command is a word, read on, because the frame may have a `receipt` header. Other bytes belong
+        // to another protocol.
         if self.command.is_none() && !name.iter().all(u8::is_ascii_alphabetic) {
             return Err(FrameError::UnknownCommand { quoted: quote(name) });
         }
@@ -175,7 +179,7 @@ impl Boundary {
         Ok(())
     }
 
-    /// Processes a header line, whose LF is at `end`, and returns whether it is the blank line.
+    /// Processes a header line. `end` is the offset of its LF. Returns whether it is the blank line.
     #[inline]
     fn header_line(&mut self, input: &[u8], end: usize, limits: &Limits) -> Result<bool, FrameError> {
         let line = &input[self.line..end];
@@ -200,8 +204,9 @@ impl Boundary {
         Ok(false)
     }
 
-    /// Processes a NUL at `at`. A NUL at the beginning of a line ends a frame without a body and without the blank
-    /// line. If the NUL is inside a line, or if `content-length` announces a body, the frame is incomplete.
+    /// Processes a NUL at `at` before the end of the headers. At the beginning of a line, a NUL ends a frame that has
+    /// no body and no blank line. The frame is incomplete if the NUL is inside a line, or if `content-length` announces
+    /// a body.
     #[cold]
     fn nul_in_head(
         &mut self,
@@ -224,7 +229,7 @@ impl Boundary {
         }
     }
 
-    /// Returns the offset before which the current line and its LF must end.
+    /// Returns the offset before which the current line, with its LF, must end.
     fn search_end(&self, input: &[u8], limits: &Limits, frame_max: usize) -> usize {
         self.line_end_max(input, limits).min(frame_max)
     }
@@ -235,8 +240,8 @@ impl Boundary {
         self.line.saturating_add(longest).saturating_add(1)
     }
 
-    /// Returns the error for a line that has no LF within the limits. `nul` is the offset of the NUL if the search
-    /// found one first.
+    /// Returns the error for a line that has no LF within the limits. `nul` is the offset of the NUL if the line
+    /// contains one.
     #[cold]
     fn unterminated_line(
         &self,
@@ -270,8 +275,8 @@ impl Boundary {
         FramePosition { line: self.spans.len() + 1, byte: self.line + 1 }
     }
 
-    /// Determines how the body ends. Called at the end of the headers, so that a `content-length` above the limit is
-    /// rejected before the body is buffered.
+    /// Determines how the body ends. The caller does this at the end of the headers. A `content-length` above the limit
+    /// is therefore rejected before the body is buffered.
     #[inline(always)]
     fn body_phase(&self, input: &[u8], frame_max: usize, version: Version) -> Result<Phase, FrameError> {
         let Some(command) = self.command else {
@@ -337,7 +342,7 @@ impl Boundary {
         }
     }
 
-    /// Finds the NUL of a frame without a body. Only line ends may precede the NUL.
+    /// Finds the NUL of a frame whose command allows no body. Only line ends may precede the NUL.
     #[inline]
     fn bodyless_end(
         &mut self,
@@ -351,7 +356,7 @@ impl Boundary {
         }
     }
 
-    /// Skips line ends and expects the NUL after them.
+    /// Skips line ends, and expects the NUL after them.
     #[cold]
     fn skip_line_ends(
         &mut self,
@@ -437,8 +442,7 @@ mod tests {
         assert_eq!(find(bytes, &WIDE), Ok(Some(expected)));
     }
 
-    /// Checks a frame that is exactly at each limit, one that is a byte or line below it, and one that is a byte or
-    /// line above it.
+    /// For each limit, checks frames at the limit, one byte or line below it, and one byte or line above it.
     #[test]
     fn every_limit_is_inclusive() {
         let send =

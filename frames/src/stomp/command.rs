@@ -1,27 +1,42 @@
-//! STOMP commands: the first line of a frame.
+//! STOMP commands. A command is the first line of a frame.
 
-/// A client or server command of STOMP 1.0, 1.1 or 1.2. Commands are case-sensitive.
+/// A client or server command of STOMP 1.0, 1.1 or 1.2. Names of commands are case-sensitive. The clauses are sections
+/// of the STOMP 1.2 specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
 pub enum Command {
+    /// CONNECT of a client: opens a session (section "Connecting").
     Connect,
+    /// STOMP of a client: the same as CONNECT, from version 1.1 on (section "CONNECT or STOMP Frame").
     Stomp,
+    /// SEND of a client: sends a message to a destination (section "SEND").
     Send,
+    /// SUBSCRIBE of a client: requests the messages of a destination (section "SUBSCRIBE").
     Subscribe,
+    /// UNSUBSCRIBE of a client: ends a subscription (section "UNSUBSCRIBE").
     Unsubscribe,
+    /// ACK of a client: confirms that a message is processed (section "ACK").
     Ack,
+    /// NACK of a client: rejects a message, from version 1.1 on (section "NACK").
     Nack,
+    /// BEGIN of a client: opens a transaction (section "BEGIN").
     Begin,
+    /// COMMIT of a client: applies all frames of a transaction (section "COMMIT").
     Commit,
+    /// ABORT of a client: discards all frames of a transaction (section "ABORT").
     Abort,
+    /// DISCONNECT of a client: ends the session (section "DISCONNECT").
     Disconnect,
+    /// CONNECTED of a server: accepts CONNECT (section "CONNECTED Frame").
     Connected,
+    /// MESSAGE of a server: delivers a message to a subscription (section "MESSAGE").
     Message,
+    /// RECEIPT of a server: confirms that a frame is processed (section "RECEIPT").
     Receipt,
+    /// ERROR of a server: reports an error, before the server closes the connection (section "ERROR").
     Error,
 }
 
-/// Properties of a command.
+/// The properties of a command.
 struct Row {
     command: Command,
     wire: &'static str,
@@ -41,7 +56,7 @@ const fn with_body(command: Command, wire: &'static str) -> Row {
     Row { command, wire, may_have_body: true, is_literal: false }
 }
 
-/// Rows in the order of the enum, so that a command is its own index.
+/// The rows are in the order of the enum, so that a command is the index of its row.
 const TABLE: [Row; 15] = [
     literal(Command::Connect, "CONNECT"),
     literal(Command::Stomp, "STOMP"),
@@ -60,7 +75,7 @@ const TABLE: [Row; 15] = [
     with_body(Command::Error, "ERROR"),
 ];
 
-/// Bit set of the commands that may have a body.
+/// A bit set of the commands that may have a body.
 const WITH_BODY: u32 = {
     let (mut bits, mut index) = (0, 0);
     while index < TABLE.len() {
@@ -79,10 +94,10 @@ const _: () = {
 };
 
 impl Command {
-    /// Returns the command with this name, or `None` if the name is unknown.
+    /// Returns the command with this name. Returns `None` if no command has the name.
     #[inline]
     pub fn from_wire(name: &[u8]) -> Option<Command> {
-        // A match compiles to a test of the length and one comparison, faster than a search in the table.
+        // A match compiles to a test of the length and one comparison. This is faster than a search in the table.
         Some(match name {
             b"CONNECT" => Command::Connect,
             b"STOMP" => Command::Stomp,
@@ -103,23 +118,25 @@ impl Command {
         })
     }
 
-    /// Returns whether some command begins with these bytes.
+    /// Returns whether the name of a command begins with these bytes.
     pub fn may_begin_with(start: &[u8]) -> bool {
         TABLE.iter().any(|row| row.wire.as_bytes().starts_with(start))
     }
 
-    /// Returns the name of the command, as in a frame.
+    /// Returns the name of the command in capital letters, as in a frame.
     pub fn as_str(self) -> &'static str {
         TABLE[self as usize].wire
     }
 
-    /// Returns whether frames with this command may have a body. Only SEND, MESSAGE and ERROR may.
+    /// Returns whether frames with this command may have a body. Only SEND, MESSAGE and ERROR may have one (STOMP 1.2,
+    /// section "Body").
     #[inline]
     pub fn may_have_body(self) -> bool {
         WITH_BODY >> self as u32 & 1 == 1
     }
 
-    /// Returns whether the headers of frames with this command are literal (never escaped): CONNECT, STOMP, CONNECTED.
+    /// Returns whether headers of frames with this command are literal, without escapes. They are for CONNECT, STOMP
+    /// and CONNECTED (STOMP 1.2, section "Value Encoding").
     pub fn is_literal(self) -> bool {
         TABLE[self as usize].is_literal
     }

@@ -1,9 +1,11 @@
 //! Decodes a stream of bytes into frames.
 //!
-//! [`boundary`](super::boundary) finds the end of a frame and enforces the limits. Then the bytes of the frame are
-//! split off the buffer, frozen and parsed: the headers and body of the frame are slices of these bytes.
+//! [`boundary`](super::boundary) finds the end of a frame and checks the limits, such as the maximum size of a frame.
+//! The decoder then splits the bytes of the frame off the buffer and parses them. The headers and the body of the frame
+//! are slices of these bytes.
 //!
-//! The head of a frame is the part before its body: the command line, the header lines and the blank line.
+//! The head of a frame is the part before its body. It consists of the command line, the header lines and the blank
+//! line.
 
 use super::boundary::{Boundary, Span, padding};
 use super::decode_error::DecodeError;
@@ -17,21 +19,21 @@ use super::version::Version;
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::{memchr, memchr_iter, memchr2};
 
-/// Decodes the frames of one connection.
+/// A decoder for the frames of one connection.
 #[derive(Debug)]
 pub struct Decoder {
     limits: Limits,
     version: Version,
     buffer: BytesMut,
-    /// Number of bytes that earlier frames take in the allocation of `buffer`.
+    /// Number of bytes of earlier frames in the allocation of `buffer`.
     earlier_bytes: usize,
     boundary: Boundary,
     failed: Option<Box<DecodeError>>,
 }
 
 impl Decoder {
-    /// Creates a decoder for a connection whose version is not negotiated yet. It decodes the escapes of STOMP 1.2, but
-    /// takes the headers of CONNECT and STOMP frames literally.
+    /// Creates a decoder for a connection without a negotiated version. It decodes the escapes of STOMP 1.2. It takes
+    /// the headers of CONNECT and STOMP frames literally.
     pub fn new(limits: Limits) -> Decoder {
         Decoder {
             limits,
@@ -43,18 +45,20 @@ impl Decoder {
         }
     }
 
-    /// Sets the escapes and rules of the negotiated version, for frames not yet returned by `next`.
+    /// Sets the negotiated version, which determines the escapes. It applies to all frames that [`next`](Decoder::next)
+    /// has not returned yet.
     pub fn set_version(&mut self, version: Version) {
         self.version = version;
     }
 
-    /// Sets the limits for frames not yet returned by `next`.
+    /// Sets the limits. They apply to all frames that [`next`](Decoder::next) has not returned yet.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
     }
 
-    /// Adds received bytes. After each call, call `next` until it returns `None`: then the buffer never exceeds the
-    /// limits of one frame plus the length of `input`.
+    /// Adds received bytes. After each call, call [`next`](Decoder::next) until it returns `None` or an error. The
+    /// buffer then never exceeds the maximum size of a frame plus the length of `input`. After an error, this function
+    /// ignores `input`.
     pub fn feed(&mut self, input: &[u8]) {
         if self.failed.is_some() {
             return;
@@ -62,7 +66,7 @@ impl Decoder {
         if !self.buffer.is_empty() {
             return self.buffer.extend_from_slice(input);
         }
-        // Skips heartbeats before allocating, so that they take no memory on an idle connection.
+        // Skip heartbeats before the allocation, so that an idle connection takes no memory.
         let skip = padding(input);
         if skip < input.len() {
             self.buffer = BytesMut::from(&input[skip..]);
@@ -70,8 +74,10 @@ impl Decoder {
         }
     }
 
-    /// Returns the next whole frame, or `None` if more bytes are needed. After an error, every call returns the same
-    /// error.
+    /// Returns the next whole frame. Returns `None` if more bytes are necessary.
+    ///
+    /// # Errors
+    /// The stream is not valid STOMP, or a frame exceeds a limit. All later calls return the same error.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Option<Frame>, DecodeError> {
         if let Some(error) = &self.failed {
@@ -91,7 +97,7 @@ impl Decoder {
             }
             Ok(Some(span)) => {
                 let mut bytes = self.split_off(&span);
-                // The frame is created first and filled in place, because moving its header lines is costly.
+                // Create the frame first and fill it in place, because moving its header lines is costly.
                 let mut frame =
                     Frame { command: span.command, headers: Headers::default(), body: Bytes::new() };
                 if let Err(error) =
@@ -111,17 +117,17 @@ impl Decoder {
         }
     }
 
-    /// Returns the number of buffered bytes. If it is 0, no frame has begun and no memory is held.
+    /// Returns the number of buffered bytes. 0 means that no frame has begun, and that the decoder holds no memory.
     pub fn buffered(&self) -> usize {
         self.buffer.len()
     }
 
-    /// Returns whether the buffer contains a frame, whole or in part, that `next` has not returned yet.
+    /// Returns whether the buffer contains a whole or partial frame.
     pub fn in_progress(&self) -> bool {
         self.buffered() > 0
     }
 
-    /// Drops padding between frames, and frees the buffer if nothing else is in it.
+    /// Drops the padding before a frame. If the buffer contains only padding, frees it.
     fn skip_padding(&mut self) {
         match padding(&self.buffer) {
             0 => {}
@@ -145,8 +151,8 @@ impl Decoder {
         bytes.freeze()
     }
 
-    /// Moves the beginning of a frame into an allocation of its own if earlier frames take more than half of the shared
-    /// one. Otherwise a single byte after a large frame would keep all of that frame's memory.
+    /// Moves the beginning of a frame into a new allocation if earlier frames take more than half of the old one.
+    /// Otherwise one byte after a large frame would keep all memory of that frame.
     fn unshare(&mut self) {
         if self.earlier_bytes > self.buffer.len() {
             self.buffer = BytesMut::from(&*self.buffer);
@@ -154,7 +160,7 @@ impl Decoder {
         }
     }
 
-    /// Puts the decoder into its failed state. `lines` are complete lines of the frame, beginning with the command
+    /// Puts the decoder into its failed state. `lines` are the complete lines of the frame, beginning with the command
     /// line.
     fn fail(&mut self, error: FrameError, lines: &[u8]) -> DecodeError {
         self.buffer = BytesMut::new();
@@ -206,7 +212,7 @@ fn parse(
 }
 
 /// Returns whether the head is ASCII without backslashes and CRs, like most heads. The loop has no early exit, so that
-/// the compiler generates comparisons of sixteen bytes at once.
+/// the compiler compares sixteen bytes at once.
 #[inline]
 fn is_simple(head: &[u8]) -> bool {
     const HIGHEST: u128 = u128::from_ne_bytes([0x80; 16]);
@@ -226,8 +232,8 @@ fn is_simple(head: &[u8]) -> bool {
     u128::from_ne_bytes(seen) & HIGHEST == 0
 }
 
-/// An invalid byte in a header line, with its offset in the head. `Escape` also has the byte after the backslash, if
-/// any.
+/// An invalid byte in a header line, with its offset in the head. `Escape` also has the byte after the backslash.
+/// `None` means the end of the name or value.
 enum InvalidByte {
     CarriageReturn(usize),
     Escape(usize, Option<u8>),
@@ -244,7 +250,7 @@ impl InvalidByte {
     }
 }
 
-/// Checks bytes in header lines: 1.2 allows a CR only at the end of a line; 1.1 and 1.2 allow a backslash only in
+/// Checks bytes in header lines. 1.2 allows a CR only at the end of a line. 1.1 and 1.2 allow a backslash only in
 /// escape sequences.
 fn check(head: &[u8], lines: &HeaderLines, dialect: Dialect, version: Version) -> Result<(), InvalidByte> {
     for line in lines {
@@ -266,7 +272,7 @@ fn check(head: &[u8], lines: &HeaderLines, dialect: Dialect, version: Version) -
     Ok(())
 }
 
-/// Skips spaces before values: many STOMP 1.0 clients and servers write `name: value`.
+/// Skips spaces before values, because many STOMP 1.0 clients and servers write `name: value`.
 fn strip_leading_spaces(head: &[u8], lines: &mut HeaderLines) {
     for line in lines {
         let value = &head[line.value as usize..line.value_end as usize];
@@ -279,7 +285,7 @@ fn position(head: &[u8], at: usize) -> FramePosition {
     FramePosition { line: memchr_iter(b'\n', &head[..at]).count(), byte: at + 1 }
 }
 
-/// Returns the first `receipt` in complete lines of a frame, beginning with the command line.
+/// Returns the first `receipt` in the complete lines of a frame. The first line is the command line.
 fn receipt(lines: &[u8], version: Version) -> Option<String> {
     let value = lines.split(|byte| *byte == b'\n').skip(1).find_map(|line| line.strip_prefix(b"receipt:"))?;
     let value = std::str::from_utf8(value.strip_suffix(b"\r").unwrap_or(value)).ok()?;

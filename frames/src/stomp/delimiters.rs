@@ -1,7 +1,7 @@
-//! Finds the bytes that delimit the parts of a frame's head, a block at a time.
+//! Finds the bytes that delimit the parts of a frame's head. Examines the head in blocks.
 //!
-//! Header lines are short. A search that is fast over kilobytes, such as that of `memchr`, would spend more time on its
-//! setup than on the line. Here each block of bytes is compared as a whole, even if it contains the end of a line. Each
+//! Header lines are short. A search that is fast over kilobytes, such as `memchr`, takes more time for its setup than
+//! for a line. This search compares each block of bytes as a whole, even if it contains the end of a line. Each
 //! delimiter then costs only a count of trailing zeros.
 
 use memchr::memchr3;
@@ -9,17 +9,17 @@ use memchr::memchr3;
 /// Number of bytes that are compared together.
 const BLOCK: usize = 32;
 
-/// Number of consecutive blocks without a delimiter after which `memchr3` searches for the next one.
+/// Number of consecutive blocks without a delimiter, after which `memchr3` searches for the next delimiter.
 const SHORT_LINE_BLOCKS: usize = 2;
 
-/// Iterator over the offsets of all LFs, NULs and colons.
+/// An iterator over the offsets of all LFs, NULs and colons.
 pub(super) struct Delimiters<'a> {
     bytes: &'a [u8],
     /// The bytes after the current block.
     rest: &'a [u8],
     /// Offset of the current block.
     block: usize,
-    /// Delimiters in the current block that have not been returned yet. Each bit stands for a byte.
+    /// A bit for each byte of the current block: whether it is a delimiter that was not returned yet.
     delimiters: u32,
 }
 
@@ -29,7 +29,7 @@ impl<'a> Delimiters<'a> {
         Delimiters { bytes, rest: bytes, block: 0, delimiters: 0 }
     }
 
-    /// Advances to the next block with a delimiter, and returns whether there is one.
+    /// Advances to the next block with a delimiter. Returns whether such a block exists.
     #[inline]
     fn advance(&mut self) -> bool {
         let mut blocks_left = SHORT_LINE_BLOCKS;
@@ -74,7 +74,7 @@ impl Iterator for Delimiters<'_> {
     }
 }
 
-/// Returns a bit for each byte that is a delimiter; the lowest bit is for the first byte.
+/// Returns a bit for each byte: whether it is a delimiter. The lowest bit is for the first byte.
 #[inline]
 fn delimiters(block: &[u8; BLOCK]) -> u32 {
     // The multiplication collects the lowest bit of each of the eight bytes in the highest byte.
@@ -86,7 +86,7 @@ fn delimiters(block: &[u8; BLOCK]) -> u32 {
     gathered.rev().fold(0, |delimiters, byte| delimiters << 8 | byte as u32)
 }
 
-/// Writes 1 for each delimiter and 0 for any other byte. Not inlined, so that the code around it does not keep the
+/// Writes 1 for each delimiter and 0 for each other byte. It is not inlined: the code around it would prevent the
 /// compiler from vectorizing the comparisons.
 #[inline(never)]
 fn compare(block: &[u8; BLOCK], flags: &mut [u8; BLOCK]) {
@@ -95,7 +95,7 @@ fn compare(block: &[u8; BLOCK], flags: &mut [u8; BLOCK]) {
     }
 }
 
-/// Returns `rest` from its first delimiter on. This is the faster search for a long line.
+/// Returns `rest` from its first delimiter on. For a long line, this search is faster.
 #[cold]
 fn skip_to_delimiter(rest: &[u8]) -> &[u8] {
     let next = memchr3(b'\n', 0, b':', rest).unwrap_or(rest.len());

@@ -1,19 +1,20 @@
-//! Encodes headers and a body into frames.
+//! Encodes frames and header lines.
 
 use super::command::Command;
 use super::escape::{self, Dialect, HeaderPart};
 use super::version::Version;
 use bytes::{Bytes, BytesMut};
 
-/// Appends `name:value LF`, escaped for `version`. Characters that the version cannot represent become spaces, but a
-/// colon in a STOMP 1.0 name becomes an underscore. An empty name, which no version allows, becomes an underscore too.
+/// Appends the header line `name:value LF` with the escapes of `version` (STOMP 1.2, section "Value Encoding"). A
+/// character that the version cannot represent becomes a space. In STOMP 1.0, a colon in a name becomes an underscore.
+/// An empty name, which no version allows, also becomes an underscore.
 pub fn header(out: &mut BytesMut, version: Version, name: &str, value: &str) {
     line(out, Dialect::of(version, false), name, value);
 }
 
-/// Encodes a whole frame: `COMMAND LF headers LF body NUL LF`. The headers of CONNECTED are not escaped. Adds
-/// `content-length` if there is a body, and drops any `content-length` in `headers`. A transport with its own framing
-/// can cut off the last byte, which is the LF after the NUL.
+/// Encodes a whole frame: `COMMAND LF headers LF body NUL LF`. Does not escape the headers of CONNECT, STOMP and
+/// CONNECTED. Drops a `content-length` in `headers`. If the body is not empty, adds the header `content-length`. A
+/// transport with its own framing can cut off the last byte, which is the LF after the NUL.
 pub fn frame(command: Command, version: Version, headers: &[(&str, &str)], body: &[u8]) -> Bytes {
     let dialect = Dialect::of(version, command.is_literal());
     let lines = headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>();
@@ -34,7 +35,7 @@ pub fn frame(command: Command, version: Version, headers: &[(&str, &str)], body:
     out.freeze()
 }
 
-/// The end of a frame.
+/// The end of a frame: NUL and LF.
 pub(crate) const END: &[u8] = b"\0\n";
 
 pub(crate) fn line(out: &mut BytesMut, dialect: Dialect, name: &str, value: &str) {

@@ -1,4 +1,4 @@
-//! Escapes in header names and values (STOMP 1.1 and 1.2, "Value Encoding").
+//! Escapes in header names and values (STOMP 1.1 and 1.2, section "Value Encoding").
 //!
 //! | sequence | 1.0     | 1.1   | 1.2   | CONNECT, STOMP, CONNECTED |
 //! |----------|---------|-------|-------|---------------------------|
@@ -16,7 +16,7 @@ use std::borrow::Cow;
 /// The escaping rules of a header line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
-    /// No escapes: 1.0, and the frames of the handshake in every version.
+    /// No escapes. For version 1.0, and for CONNECT, STOMP and CONNECTED in all versions.
     Literal,
     /// The escapes of 1.1.
     V1_1,
@@ -31,7 +31,7 @@ pub(crate) enum HeaderPart {
     Value,
 }
 
-/// For each escape sequence: the letter after the backslash, the character that the sequence represents, and the first
+/// The escape sequences. Each row has the letter after the backslash, the character that it represents, and the first
 /// dialect that defines it.
 const SEQUENCES: [(u8, u8, Dialect); 4] = [
     (b'\\', b'\\', Dialect::V1_1),
@@ -41,7 +41,7 @@ const SEQUENCES: [(u8, u8, Dialect); 4] = [
 ];
 
 impl Dialect {
-    /// Returns the dialect of headers in `version`. `literal` tells whether the command has literal headers.
+    /// Returns the dialect of headers in `version`. `literal` means that the command has literal headers.
     pub(crate) fn of(version: Version, literal: bool) -> Dialect {
         match version {
             _ if literal => Dialect::Literal,
@@ -61,7 +61,7 @@ impl Dialect {
     }
 }
 
-/// Checks the escape sequences. Returns the offset of the first backslash that does not begin a sequence of `dialect`.
+/// Checks the escape sequences. The error is the offset of the first backslash that begins no sequence of `dialect`.
 pub(crate) fn check(dialect: Dialect, wire: &[u8]) -> Result<(), usize> {
     let mut at = 0;
     while let Some(next) = memchr(b'\\', &wire[at..]) {
@@ -75,8 +75,8 @@ pub(crate) fn check(dialect: Dialect, wire: &[u8]) -> Result<(), usize> {
     Ok(())
 }
 
-/// Decodes the escape sequences, in one pass from left to right. `wire` must have passed [`check`] for 1.1 or 1.2. The
-/// dialect need not be known, because sequences of 1.1 mean the same in 1.2.
+/// Decodes the escape sequences in one pass from left to right. `wire` must have passed [`check`] for 1.1 or 1.2. The
+/// dialect does not matter, because the sequences of 1.1 have the same meaning in 1.2.
 pub(crate) fn unescape(wire: &str) -> Cow<'_, str> {
     let Some(first) = memchr(b'\\', wire.as_bytes()) else { return Cow::Borrowed(wire) };
     let mut text = String::with_capacity(wire.len());
@@ -94,8 +94,8 @@ pub(crate) fn unescape(wire: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// Returns `true` only if `text` needs no escape or replacement in any dialect. Tests eight bytes at a time, and may
-/// therefore return `false` for text with control characters that need none.
+/// Returns `true` only if `text` needs no escape and no replacement in any dialect. Tests eight bytes at a time. It may
+/// therefore return `false` for text with other control characters.
 #[inline]
 pub(crate) fn needs_no_escape(text: &[u8]) -> bool {
     let Some(last) = text.last_chunk() else {
@@ -105,8 +105,8 @@ pub(crate) fn needs_no_escape(text: &[u8]) -> bool {
     words.iter().chain([last]).fold(0, |seen, word| seen | special_bits(u64::from_le_bytes(*word))) == 0
 }
 
-/// Sets the highest bit of a byte of the result if the byte of `word` is below 0x10, a colon or a backslash. A
-/// subtraction may borrow from the byte above such a byte, and may thus set its bit too.
+/// Sets the highest bit of each byte that is below 0x10, a colon or a backslash in `word`. A subtraction may borrow
+/// from the byte above such a byte. It may then also set the bit of that byte.
 #[inline]
 fn special_bits(word: u64) -> u64 {
     const fn repeat(byte: u8) -> u64 {
@@ -119,7 +119,7 @@ fn special_bits(word: u64) -> u64 {
     (below_16 | colons | backslashes) & repeat(0x80)
 }
 
-/// Appends `text`, escaped. Characters that `dialect` cannot represent are replaced.
+/// Appends `text` with escapes. Replaces characters that `dialect` cannot represent.
 #[inline]
 pub(crate) fn put(out: &mut BytesMut, dialect: Dialect, part: HeaderPart, text: &str) {
     match needs_no_escape(text.as_bytes()) {
@@ -157,17 +157,17 @@ fn length_escaped(dialect: Dialect, part: HeaderPart, text: &str) -> usize {
     text.len() + text.as_bytes().iter().filter(escaped).count()
 }
 
-/// Maps each byte to what is written for it: 0 if it is unchanged, a space or an underscore if it is replaced by one,
-/// or the letter of its escape.
+/// Maps each byte to its encoding. 0 means that the byte stays unchanged. A space or an underscore replaces the byte.
+/// Another value is the letter of its escape.
 type Table = [u8; 256];
-/// The table for values of 1.2. It is nonzero for every byte that any dialect changes in a name or value.
+/// The table for values of 1.2. It is nonzero for each byte that any dialect changes in a name or in a value.
 static VALUE_1_2: Table = table(Dialect::V1_2, HeaderPart::Value);
 const SPACE: u8 = b' ';
 const UNDERSCORE: u8 = b'_';
 
 const fn table(dialect: Dialect, part: HeaderPart) -> Table {
     let mut table = [0; 256];
-    // No version can represent NUL, because many clients take the first NUL for the end of the frame.
+    // No version can represent NUL. Many clients take the first NUL for the end of the frame.
     table[0] = SPACE;
     table[b'\n' as usize] = SPACE;
     table[b'\r' as usize] = SPACE;

@@ -1,20 +1,23 @@
-//! A received frame.
+//! The type of a received frame.
 
 use super::command::Command;
 use super::headers::Headers;
 use bytes::Bytes;
 
-/// A received frame. Headers and body are slices of one block of received bytes.
+/// A received frame. Its headers and its body are slices of one block of received bytes.
 #[derive(Clone, Debug)]
-#[allow(missing_docs)]
 pub struct Frame {
+    /// The command.
     pub command: Command,
+    /// The header lines.
     pub headers: Headers,
+    /// The body, without the NUL after it. Empty for commands that allow no body.
     pub body: Bytes,
 }
 
 impl Frame {
-    /// Returns the unescaped value of the first header with this name.
+    /// Returns the value of the first header with this name, without escapes. `name` is compared with names without
+    /// escapes. Repeated headers do not count (STOMP 1.2, section "Repeated Header Entries").
     pub fn header(&self, name: &str) -> Option<std::borrow::Cow<'_, str>> {
         self.headers.get(name)
     }

@@ -11,12 +11,12 @@ use std::fmt;
 pub(super) struct FramePosition {
     /// Number of the header line, counted from 1.
     pub(super) line: usize,
-    /// Number of a byte in the frame, counted from 1: the byte that is wrong, or the first byte of the line.
+    /// Number of a byte in the frame, counted from 1. This is the invalid byte, or the first byte of the line.
     pub(super) byte: usize,
 }
 
-/// An error in a frame. Input appears in it only through [`quote`]. Header values may be secrets, so the only one that
-/// may appear is that of `content-length`.
+/// An error in a frame. It contains input only in the form that [`quote`] returns. Header values may be secrets. The
+/// only header value in an error is that of `content-length`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum FrameError {
     CommandTooLong { quoted: String },
@@ -41,7 +41,7 @@ pub(super) enum FrameError {
 /// Maximum number of input bytes that an error shows.
 const QUOTED_BYTES_MAX: usize = 32;
 
-/// Quotes the first bytes of `input` (at most [`QUOTED_BYTES_MAX`]) for an error text, as valid UTF-8 without control
+/// Quotes at most [`QUOTED_BYTES_MAX`] bytes of `input` for an error text. The result is valid UTF-8 without control
 /// characters.
 pub(super) fn quote(input: &[u8]) -> String {
     let cut = &input[..input.len().min(QUOTED_BYTES_MAX)];
@@ -66,7 +66,7 @@ impl fmt::Display for FramePosition {
 }
 
 impl FrameError {
-    /// Converts the error to the public type. `limits` are those that were in force when the error was found.
+    /// Converts the error to the public type. `limits` are the limits in force when the error was found.
     pub(super) fn into_error(self, limits: &Limits, receipt: Option<String>) -> DecodeError {
         DecodeError { summary: self.summary(), detail: self.detail(limits), limit: self.limit(), receipt }
     }

@@ -1,16 +1,16 @@
 //! Parses the header block of a whole frame, with nom.
 //!
 //! ```text
-//! block  = *( header EOL ) [ EOL ]         ; a frame without a body may leave its blank line out
+//! block  = *( header EOL ) [ EOL ]         ; a frame without a body may lack the blank line
 //! header = name ":" value
 //! name   = 1*( any byte but LF and ":" )
 //! value  = *( any byte but LF )          ; ":" is tolerated, a CR before the LF belongs to the EOL
 //! EOL    = [CR] LF
 //! ```
 //!
-//! The search for the end of the frame ([`boundary`](super::boundary)) has already found the ends of lines and names,
-//! so they are not searched for again. Only the structure is checked here. [`decode`](super::decode) checks UTF-8,
-//! escapes and stray CRs, and only if the head contains a byte that could make them invalid.
+//! The search for the end of the frame ([`boundary`](super::boundary)) has already found the ends of lines and names.
+//! This module checks only the structure of the lines. [`decode`](super::decode) checks UTF-8, escapes and stray CRs,
+//! if the head contains a byte that could make them invalid.
 
 use nom::bytes::take;
 use nom::character::char;
@@ -20,20 +20,19 @@ use nom::sequence::{preceded, terminated};
 use nom::{Err, IResult, Parser};
 use smallvec::SmallVec;
 
-/// Offsets of the colon and the LF of one header line, relative to the head. The search for the end of the frame finds
-/// them.
+/// Offsets of the colon and of the LF of one header line in the head. The search for the end of the frame finds them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HeaderSpan {
-    /// Offset of the first colon; equal to `end` if there is none.
+    /// Offset of the first colon. Equal to `end` if the line has no colon.
     pub(super) colon: u32,
     /// Offset of the LF.
     pub(super) end: u32,
 }
 
-/// The header lines of a block, as found by the search for the end of the frame.
+/// The header lines of a block. The search for the end of the frame finds them.
 pub(super) type HeaderSpans = SmallVec<[HeaderSpan; 8]>;
 
-/// Byte offsets of the name and value of one header line in the head.
+/// Byte offsets of the name and of the value of one header line in the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HeaderLine {
     pub(crate) name: u32,
@@ -50,7 +49,7 @@ pub(crate) type HeaderLines = SmallVec<[HeaderLine; 8]>;
 pub(super) enum HeaderLineError {
     NoColon,
     EmptyName,
-    /// An error of nom's own parsers. It only ends the loop over the header lines, so it is never the final error.
+    /// An error of nom's own parsers. It ends the loop over the header lines, and is never the final error.
     Other,
 }
 
@@ -73,8 +72,8 @@ impl<'a> ParseError<&'a [u8]> for HeaderError<'a> {
 
 type Parsed<'a, T> = IResult<&'a [u8], T, HeaderError<'a>>;
 
-/// Parses the block from the offset `headers` to the end of `head`, and appends its lines to `lines`. On error, returns
-/// the reason and the offset of the invalid line in `head`.
+/// Parses the block from the offset `headers` to the end of `head`. Appends its lines to `lines`. The error is the
+/// reason and the offset of the invalid line in `head`.
 #[inline]
 pub(super) fn lines(
     head: &[u8],
@@ -102,12 +101,12 @@ fn block<'a>(
         Some(span) => header(input, head.len() - input.len(), *span),
         None => Err(Err::Error(HeaderError { rest: input, reason: HeaderLineError::Other })),
     };
-    // Pushes each line directly into `lines`. An accumulator that holds the lines would be moved for every line.
+    // Push each line directly into `lines`. If the accumulator contained the lines, it would be moved for each line.
     let push = |(), line| lines.push(line);
     terminated(fold_many0(terminated(header, eol), || (), push), blank_line).parse(&head[headers..])
 }
 
-/// Parses `header = name ":" value`; the line begins at offset `at` of the head.
+/// Parses `header = name ":" value`. The line begins at offset `at` of the head.
 #[inline]
 fn header(input: &[u8], at: usize, span: HeaderSpan) -> Parsed<'_, HeaderLine> {
     let (colon, end) = (span.colon as usize, span.end as usize);
@@ -153,8 +152,8 @@ fn eol(input: &[u8]) -> Parsed<'_, char> {
     }
 }
 
-/// Parses a decimal number, or returns `None` if any byte is not a digit or there is none. A number that exceeds
-/// `usize` becomes `usize::MAX`.
+/// Parses a decimal number. Returns `None` if the input is empty or has a byte that is not a digit. A number that
+/// exceeds `usize` becomes `usize::MAX`.
 pub(super) fn digits(input: &[u8]) -> Option<usize> {
     if input.is_empty() {
         return None;

@@ -8,11 +8,12 @@ use bytes::{Bytes, BytesMut};
 use memchr::memchr;
 use std::borrow::Cow;
 
-/// The headers of one frame: its head (valid UTF-8) and the offsets of each name and value in it. Values are unescaped
-/// on access. If a name is repeated, the first header counts.
+/// The header lines of one frame. The type contains the head of the frame as valid UTF-8, and the offsets of its names
+/// and values. It decodes escapes on access. If a name is repeated, only the first header counts (STOMP 1.2, section
+/// "Repeated Header Entries").
 #[derive(Clone, Debug, Default)]
 pub struct Headers {
-    /// The bytes of the head, valid UTF-8.
+    /// The bytes of the head. They are valid UTF-8.
     pub(super) head: Bytes,
     /// Offsets of the lines in the head.
     pub(super) lines: HeaderLines,
@@ -21,10 +22,10 @@ pub struct Headers {
     pub(super) absent_bytes: AbsentBytes,
 }
 
-/// Bytes that are known not to occur in the headers.
+/// The bytes that do not occur in the headers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum AbsentBytes {
-    /// Nothing is known.
+    /// Any byte may occur.
     #[default]
     Any,
     /// Backslashes and CRs do not occur.
@@ -38,46 +39,47 @@ pub(super) enum AbsentBytes {
 pub(crate) struct RawHeader<'a> {
     pub(crate) name: &'a [u8],
     pub(crate) value: &'a [u8],
-    /// The whole line (name, colon, value and LF), if nothing else is between these parts.
+    /// The whole line, if it consists only of name, colon, value and LF.
     pub(crate) line: Option<&'a [u8]>,
 }
 
 impl Headers {
-    /// Returns the unescaped value of the first header called `name`. `name` is compared with unescaped names.
+    /// Returns the value of the first header called `name`, without escapes. `name` is compared with names without
+    /// escapes.
     pub fn get(&self, name: &str) -> Option<Cow<'_, str>> {
         let line = self.lines.iter().find(|line| self.is_called(line, name))?;
         Some(self.text(line.value, line.value_end))
     }
 
-    /// Returns the number of bytes that the offsets of the lines take on the heap: 0 for up to eight headers, and at
-    /// least 16 bytes for each header if there are more.
+    /// Returns the number of bytes that the offsets of the lines take on the heap. For up to eight headers, this is 0.
+    /// For more headers, it is at least 16 bytes for each header.
     pub fn index_bytes(&self) -> usize {
         if self.lines.spilled() { self.lines.capacity() * size_of::<HeaderLine>() } else { 0 }
     }
 
-    /// Returns every line in the order received, unescaped, including repeated headers.
+    /// Returns the name and the value of each line in the order received, without escapes. Includes repeated headers.
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> + '_ {
         self.lines
             .iter()
             .map(|line| (self.text(line.name, line.name_end), self.text(line.value, line.value_end)))
     }
 
-    /// Returns the name of every line in the order received. Escapes are not decoded.
+    /// Returns the name of each line in the order received. Does not decode escapes.
     pub fn names(&self) -> impl Iterator<Item = &[u8]> {
         self.lines.iter().map(|line| self.bytes(line.name, line.name_end))
     }
 
-    /// Returns the number of header lines.
+    /// Returns the number of header lines, including repeated headers.
     pub fn len(&self) -> usize {
         self.lines.len()
     }
 
-    /// Returns whether there is no header line.
+    /// Returns whether the frame has no header lines.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
 
-    /// Returns every line as received.
+    /// Returns the name and the value of each line as received.
     #[inline]
     pub(crate) fn raw(&self) -> impl Iterator<Item = RawHeader<'_>> {
         self.lines.iter().map(|line| {
@@ -123,13 +125,13 @@ impl Headers {
     }
 }
 
-/// Returns a name or value as text, and decodes its escapes if `escaped` is true.
+/// Returns a name or value as text. Decodes its escapes if `escaped` is true.
 pub(crate) fn text(raw: &[u8], escaped: bool) -> Cow<'_, str> {
     let raw = std::str::from_utf8(raw).expect("the head is UTF-8, and names and values end at ASCII bytes");
     if escaped { unescape(raw) } else { Cow::Borrowed(raw) }
 }
 
-/// Creates headers without a received frame, for messages that the broker itself sends.
+/// Creates headers for a message that the broker itself sends. The pairs are names and values without escapes.
 impl<'a> FromIterator<(&'a str, &'a str)> for Headers {
     fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(pairs: I) -> Headers {
         let mut block = BytesMut::new();

@@ -1,25 +1,26 @@
-//! The `heart-beat` header.
+//! The header `heart-beat`.
 
-/// The value of `heart-beat:can,wants`, in milliseconds. In either number, 0 means that the sender cannot or does not
-/// want it.
+/// The value of a header `heart-beat:can,wants` (STOMP 1.2, section "Heart-beating").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct HeartBeat {
-    /// Interval at which the sender of the header can send data, in milliseconds.
+    /// Interval at which the sender of the header can send data, in milliseconds. 0 means that it cannot send
+    /// heartbeats.
     pub can: u32,
-    /// Interval at which the sender of the header wants to receive data, in milliseconds.
+    /// Interval at which the sender of the header wants to receive data, in milliseconds. 0 means that it wants no
+    /// heartbeats.
     pub wants: u32,
 }
 
 impl HeartBeat {
-    /// Parses a value such as `10000,10000`: two numbers of digits only, with optional spaces around each. Returns
-    /// `None` for any other value. A number that exceeds `u32` (49 days) becomes `u32::MAX`.
+    /// Parses a value such as `10000,10000`. It must be two numbers of digits, with optional spaces around each number.
+    /// Returns `None` for other values. A number that exceeds `u32` (49 days) becomes `u32::MAX`.
     pub fn parse(value: &str) -> Option<HeartBeat> {
         let (can, wants) = value.split_once(',')?;
         Some(HeartBeat { can: milliseconds(can)?, wants: milliseconds(wants)? })
     }
 
-    /// Returns the interval at which this side (`self`) sends to `peer`, in milliseconds, or 0 if it sends no
-    /// heartbeats.
+    /// Returns the interval at which this side (`self`) must send data to `peer`, in milliseconds. Returns 0 if it need
+    /// not send heartbeats.
     pub fn sends_to(self, peer: HeartBeat) -> u32 {
         if self.can == 0 || peer.wants == 0 { 0 } else { self.can.max(peer.wants) }
     }

@@ -1,21 +1,22 @@
-//! Limits on one frame.
+//! The limits on one frame. The search for the end of the frame checks them.
 
-/// Limits on one frame. Each is checked before memory is spent on the part that it limits.
+/// The limits on one frame. The decoder checks each limit before it uses memory for the part that it limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Maximum size of a whole frame in bytes, from the command to the NUL. Values above `u32::MAX` count as
-    /// `u32::MAX`.
+    /// Maximum size of a whole frame in bytes, from the command to the NUL (`frame-bytes-max`). Values above `u32::MAX`
+    /// count as `u32::MAX`.
     pub frame_bytes_max: usize,
-    /// Maximum number of header lines of a frame.
+    /// Maximum number of header lines of a frame (`header-count-max`).
     pub header_count_max: usize,
-    /// Maximum length of one header line (name, colon and value) in bytes.
+    /// Maximum length of one header line in bytes (`header-bytes-max`). Name, colon and value count.
     pub header_bytes_max: usize,
-    /// Maximum length of a `to` line, which lists many users, in bytes. Applies only if it exceeds `header_bytes_max`.
+    /// Maximum length in bytes of a header line `to`, which lists many users (`to-bytes-max`). Applies only if it
+    /// exceeds `header_bytes_max`.
     pub to_bytes_max: usize,
 }
 
 impl Limits {
-    /// Returns the maximum length of the header line that begins with `line`.
+    /// Returns the maximum length of the header line that begins with `line`, in bytes.
     #[inline]
     pub(super) fn line_bytes_max(&self, line: &[u8]) -> usize {
         if line.starts_with(TO_PREFIX) {
@@ -26,7 +27,7 @@ impl Limits {
     }
 }
 
-/// Maximum length of a command line in bytes. Every STOMP command is shorter. The first lines of other protocols are
+/// Maximum length of a command line in bytes. All STOMP commands are shorter. The first lines of other protocols are
 /// often longer.
 pub(super) const COMMAND_BYTES_MAX: usize = 32;
 

@@ -1,4 +1,4 @@
-//! STOMP frames: finding their boundaries, decoding and encoding them.
+//! STOMP frames: the search for their end, the decoder and the encoder.
 
 pub mod boundary;
 pub mod command;

@@ -1,16 +1,18 @@
 //! STOMP versions and their negotiation.
 
-/// A version of STOMP. Versions are ordered.
+/// A version of STOMP. Lower versions are less than higher ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs)]
 pub enum Version {
+    /// STOMP 1.0. It has no escapes and no heartbeats.
     V1_0,
+    /// STOMP 1.1. It adds escapes, heartbeats and NACK.
     V1_1,
+    /// STOMP 1.2. It adds the escape of the carriage return, and the header `ack` of MESSAGE.
     V1_2,
 }
 
 impl Version {
-    /// Every version, the lowest first.
+    /// All versions. The lowest version is the first.
     pub const ALL: [Version; 3] = [Version::V1_0, Version::V1_1, Version::V1_2];
 
     /// Returns `"1.0"`, `"1.1"` or `"1.2"`.
@@ -22,10 +24,11 @@ impl Version {
         }
     }
 
-    /// Returns the highest supported version in `accept`, the value of `accept-version`. A client without this header
-    /// supports only STOMP 1.0. Returns `None` if there is no common version.
+    /// Returns the highest supported version in `accept`, the value of the header `accept-version` (STOMP 1.2, section
+    /// "Protocol Negotiation"). A client without this header supports only STOMP 1.0. Returns `None` if `accept`
+    /// contains no supported version.
     ///
-    /// The order of the versions is irrelevant. Unknown versions and spaces around a version are ignored.
+    /// The order of the versions does not matter. Unknown versions and spaces around a version are ignored.
     pub fn negotiate(accept: Option<&str>) -> Option<Version> {
         let Some(accept) = accept else { return Some(Version::V1_0) };
         let offered = |version: &Version| accept.split(',').any(|offer| offer.trim() == version.as_str());

@@ -74,7 +74,7 @@ impl Hash {
         Ok(Hash { text: "dummy".into(), params, salt: salt.into(), output: output.into() })
     }
 
-    /// Returns whether this is the hash of `passcode`. Slow by design. To check a login, call [`Verifier::verify`],
+    /// Returns whether this is the hash of `passcode`. Slow by design. Logins are checked with `Verifier::verify`,
     /// which calls this function on a hashing thread.
     pub(crate) fn matches(&self, passcode: &str, memory: &mut Memory) -> Result<bool, HashError> {
         let blocks = self.params.block_count();

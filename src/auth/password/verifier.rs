@@ -148,7 +148,7 @@ pub(crate) mod tests {
     }
 
     impl Slow {
-        /// Creates a verifier for which `sesame` matches every hash and no other passcode matches any.
+        /// Creates a verifier in which only the passcode `sesame` matches. It matches every hash.
         pub(crate) fn verifier(threads: usize, cached_max: usize) -> (Verifier, Slow) {
             let (proceed, wait) = mpsc::channel();
             let (begun, wait) = (Arc::new(AtomicUsize::new(0)), Mutex::new(wait));

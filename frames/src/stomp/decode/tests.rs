@@ -1,4 +1,4 @@
-//! Tests of decoding.
+//! Tests of the decoder with whole and split input.
 
 use super::*;
 use crate::stomp::{Command, encode};
@@ -357,8 +357,8 @@ fn error_never_shows_a_header_value() {
     }
 }
 
-/// Returns a header name or value of these tests as a client of `version` receives it, with the replacements of
-/// characters that the version cannot represent.
+/// Returns a header name or value of these tests as a client of `version` receives it. Replaces characters that the
+/// version cannot represent.
 fn representable(version: Version, text: &str, is_name: bool) -> String {
     match version {
         Version::V1_2 => text.to_owned(),

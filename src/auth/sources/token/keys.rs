@@ -81,9 +81,11 @@ impl Key {
         }
         // A public key must not serve as a shared secret. Everyone who knows the public key could sign tokens.
         if secret.contains("-----BEGIN ") {
-            return Err("jwt-secret: the value is a key in PEM: expected a shared secret. For a public key, \
+            return Err(
+                "jwt-secret: the value is a key in PEM: expected a shared secret. For a public key, \
                  use jwt-key-file."
-                .into());
+                    .into(),
+            );
         }
         Ok(Key::new(None, HMAC, DecodingKey::from_secret(secret.as_bytes())))
     }

@@ -124,7 +124,7 @@ impl Tokens {
             return Ok(fixed);
         }
         let (found, missing) = self.check_key_sets(signed, FetchReason::Lookup).await;
-        // No key has the key ID of the token. Fetch the sets again, because the key may be new.
+        // If no key has the key ID of the token, fetch the sets again, because the key may be new.
         let is_new = signed.kid.is_some() && found == Fit::NoKey;
         let (found, missing) = if is_new {
             self.check_key_sets(signed, FetchReason::UnknownKey).await
