@@ -11,8 +11,8 @@ use self::login_result::{
 };
 use self::pending::{Pending, Progress, ProgressReceiver};
 use self::shared::Shared;
+use super::address_limiter::AddressLimiter;
 use super::credentials::{Credentials, Handshake, bare_token};
-use super::gate::Gates;
 use super::keyed_digest::Key;
 use super::login_error::{Cause, LoginError};
 use super::options::Options;
@@ -78,7 +78,7 @@ impl Authenticator {
                 options,
                 sources,
                 permits: Semaphore::new(permits),
-                gates: Gates::new(CHECKS_PER_ADDRESS),
+                address_limiter: AddressLimiter::new(CHECKS_PER_ADDRESS),
                 throttle: Mutex::new(throttle),
                 key: Key::random(),
                 in_progress: Arc::default(),

@@ -3,10 +3,10 @@
 //! An [`Authenticator`] limits the concurrent checks and tries one [`Source`] of users after the other. To add an
 //! authentication method, implement [`Source`] in a new file and create it in `sources::source`.
 
+mod address_limiter;
 mod authenticator;
 mod claims;
 mod credentials;
-mod gate;
 pub mod http_client;
 mod keyed_digest;
 mod login_error;

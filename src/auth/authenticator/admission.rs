@@ -3,8 +3,8 @@
 use super::login_result::Checked;
 use super::pending::Pending;
 use super::shared::Shared;
+use crate::auth::address_limiter::AddressPermit;
 use crate::auth::credentials::Credentials;
-use crate::auth::gate::GatePermit;
 use crate::auth::throttle::{Attempt, DRAW_WINDOW, Outcome, Throttle, Ticket, network};
 use parking_lot::Mutex;
 use std::net::IpAddr;
@@ -23,7 +23,7 @@ pub(super) struct AdmittedLogin<'a> {
     throttle: &'a Mutex<Throttle>,
     /// `None` for a login without a passcode, which cannot be a guess.
     ticket: Option<Ticket>,
-    _gate_permit: Option<GatePermit<'a>>,
+    _address_permit: Option<AddressPermit<'a>>,
     _permit: SemaphorePermit<'a>,
 }
 
@@ -57,14 +57,19 @@ impl Shared {
     ) -> Result<AdmittedLogin<'_>, Checked> {
         let throttle = &self.throttle;
         let Some((name, passcode)) = credentials.login() else {
-            return Ok(AdmittedLogin { throttle, ticket: None, _gate_permit: None, _permit: self.permit()? });
+            return Ok(AdmittedLogin {
+                throttle,
+                ticket: None,
+                _address_permit: None,
+                _permit: self.permit()?,
+            });
         };
         let address = credentials.handshake.address;
         let attempt = throttle.lock().attempt(address, name, passcode);
         let (mut drawn_slot, mut deadline) = (None, None);
         loop {
-            let gate_permit = tokio::select! {
-                gate_permit = self.enter_gate(address, &attempt) => gate_permit,
+            let address_permit = tokio::select! {
+                address_permit = self.acquire_address_permit(address, &attempt) => address_permit,
                 () = pending.abandoned() => return Err(Checked::Abandoned),
             };
             let permit = self.permit()?;
@@ -76,13 +81,13 @@ impl Shared {
                     return Ok(AdmittedLogin {
                         throttle,
                         ticket: Some(ticket),
-                        _gate_permit: gate_permit,
+                        _address_permit: address_permit,
                         _permit: permit,
                     });
                 }
                 Err(delayed) => delayed,
             };
-            drop((gate_permit, permit));
+            drop((address_permit, permit));
             pending.set_delayed(true);
             let deadline = *deadline.get_or_insert(now + WAIT_MAX);
             let is_late = delayed.slot > deadline;
@@ -100,10 +105,14 @@ impl Shared {
 
     /// Waits until fewer than [`CHECKS_PER_ADDRESS`] logins of the address are being checked. A login that the throttle
     /// knows ([`Throttle::is_known`]) does not wait.
-    async fn enter_gate(&self, address: Option<IpAddr>, attempt: &Attempt) -> Option<GatePermit<'_>> {
+    async fn acquire_address_permit(
+        &self,
+        address: Option<IpAddr>,
+        attempt: &Attempt,
+    ) -> Option<AddressPermit<'_>> {
         let is_known = self.throttle.lock().is_known(attempt);
         match address.filter(|_| !is_known) {
-            Some(address) => Some(self.gates.enter(network(address)).await),
+            Some(address) => Some(self.address_limiter.acquire(network(address)).await),
             None => None,
         }
     }

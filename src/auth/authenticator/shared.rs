@@ -1,7 +1,7 @@
 //! The state of an authenticator.
 
 use super::pending::LoginsInProgress;
-use crate::auth::gate::Gates;
+use crate::auth::address_limiter::AddressLimiter;
 use crate::auth::keyed_digest::Key;
 use crate::auth::options::Options;
 use crate::auth::source::Source;
@@ -16,7 +16,7 @@ pub(super) struct Shared {
     pub(super) options: Options,
     pub(super) sources: Vec<Arc<dyn Source>>,
     pub(super) permits: Semaphore,
-    pub(super) gates: Gates,
+    pub(super) address_limiter: AddressLimiter,
     pub(super) throttle: Mutex<Throttle>,
     pub(super) key: Key,
     pub(super) in_progress: Arc<LoginsInProgress>,

@@ -242,7 +242,7 @@ async fn login_queued_at_its_address_is_not_checked_after_its_client_has_left() 
     gate.open.add_permits(5000);
     settle().await;
     assert!(authenticator.shared.in_progress.lock().is_empty());
-    assert_eq!((gate.checks(), authenticator.shared.gates.len()), (CHECKS_PER_ADDRESS, 0));
+    assert_eq!((gate.checks(), authenticator.shared.address_limiter.len()), (CHECKS_PER_ADDRESS, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -274,7 +274,7 @@ async fn correct_logins_in_a_storm_from_one_address_are_not_delayed() {
     assert_eq!(gate.checks(), CHECKS_PER_ADDRESS, "as many as one address may have at a time");
     gate.open.add_permits(2000);
     assert!(tasks.join_all().await.iter().all(|answer| *answer == (0, true)));
-    assert_eq!(authenticator.shared.gates.len(), 0);
+    assert_eq!(authenticator.shared.address_limiter.len(), 0);
 }
 
 #[tokio::test(start_paused = true)]
