@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 /// The future of a [`Source`]'s decision.
-pub type Check<'a> = Pin<Box<dyn Future<Output = Decision> + Send + 'a>>;
+pub type DecisionFuture<'a> = Pin<Box<dyn Future<Output = Decision> + Send + 'a>>;
 
 /// The decision of a source on credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// Checks credentials. The time and the steps of the check must not depend on whether the user name exists. The
     /// authenticator ensures the same for the texts that the client gets. If [`Source::is_timed`] returns true, the
     /// authenticator drops the future after `auth-timeout`.
-    fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a>;
+    fn check<'a>(&'a self, credentials: &'a Credentials) -> DecisionFuture<'a>;
 
     /// Returns whether a check reads tokens. If no source reads tokens, logins that differ only in a token share one
     /// check.

@@ -8,7 +8,7 @@ use crate::auth::name::Names;
 use crate::auth::password::passcode::Passcode;
 use crate::auth::principal::Principal;
 use crate::auth::secret::Secret;
-use crate::auth::source::Check;
+use crate::auth::source::DecisionFuture;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -55,7 +55,7 @@ impl Source for Gate {
         "gate"
     }
 
-    fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
+    fn check<'a>(&'a self, credentials: &'a Credentials) -> DecisionFuture<'a> {
         Box::pin(async move {
             self.checks.fetch_add(1, Ordering::SeqCst);
             self.checked.notify_one();

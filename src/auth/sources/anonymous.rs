@@ -2,7 +2,7 @@
 
 use crate::auth::credentials::Credentials;
 use crate::auth::principal::Principal;
-use crate::auth::source::{Check, Decision, Source};
+use crate::auth::source::{Decision, DecisionFuture, Source};
 
 /// Accepts clients that send no credentials. If no other source is configured, accepts every client as anonymous. It
 /// then ignores logins, because no source can check them.
@@ -21,7 +21,7 @@ impl Source for Anonymous {
         false
     }
 
-    fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
+    fn check<'a>(&'a self, credentials: &'a Credentials) -> DecisionFuture<'a> {
         let is_accepted = self.is_alone || credentials.is_empty();
         let decision = if is_accepted { Decision::Known(Principal::anonymous()) } else { Decision::Unknown };
         Box::pin(std::future::ready(decision))

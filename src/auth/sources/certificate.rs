@@ -3,7 +3,7 @@
 use crate::auth::credentials::{Certificate, Credentials};
 use crate::auth::name;
 use crate::auth::principal::Principal;
-use crate::auth::source::{Check, Decision, Source};
+use crate::auth::source::{Decision, DecisionFuture, Source};
 
 /// The part of a certificate that is the user name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -78,7 +78,7 @@ impl Source for Certificates {
         false
     }
 
-    fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
+    fn check<'a>(&'a self, credentials: &'a Credentials) -> DecisionFuture<'a> {
         Box::pin(std::future::ready(self.find(credentials)))
     }
 }

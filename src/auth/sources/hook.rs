@@ -15,7 +15,7 @@ use crate::auth::credentials::Credentials;
 use crate::auth::http_client::{Client, HttpResponse, Url};
 use crate::auth::now::Now;
 use crate::auth::principal::Principal;
-use crate::auth::source::{Check, Decision, Source};
+use crate::auth::source::{Decision, DecisionFuture, Source};
 use crate::auth::{claims, name};
 use cache::Cache;
 use options::Options;
@@ -77,7 +77,7 @@ impl Source for Hook {
         NAME
     }
 
-    fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
+    fn check<'a>(&'a self, credentials: &'a Credentials) -> DecisionFuture<'a> {
         match HookRequest::of(credentials) {
             Some(request) => Box::pin(self.decide(request)),
             None => Box::pin(std::future::ready(Decision::Unknown)),

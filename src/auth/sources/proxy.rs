@@ -3,7 +3,7 @@
 use crate::auth::credentials::Credentials;
 use crate::auth::name;
 use crate::auth::principal::Principal;
-use crate::auth::source::{Check, Decision, Source};
+use crate::auth::source::{Decision, DecisionFuture, Source};
 
 /// A source that accepts the user that a proxy names in the handshake. The HTTP layer reads the name only from trusted
 /// proxies.
@@ -38,7 +38,7 @@ impl Source for Proxy {
         false
     }
 
-    fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
+    fn check<'a>(&'a self, credentials: &'a Credentials) -> DecisionFuture<'a> {
         Box::pin(std::future::ready(self.find(credentials)))
     }
 }

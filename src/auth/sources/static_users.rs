@@ -3,7 +3,7 @@
 use crate::auth::credentials::Credentials;
 use crate::auth::password::passcode::Passcode;
 use crate::auth::principal::Principal;
-use crate::auth::source::{Check, Decision, Source};
+use crate::auth::source::{Decision, DecisionFuture, Source};
 use std::collections::HashMap;
 use std::sync::Arc;
 use subtle::Choice;
@@ -53,7 +53,7 @@ impl Source for StaticUsers {
         false
     }
 
-    fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
+    fn check<'a>(&'a self, credentials: &'a Credentials) -> DecisionFuture<'a> {
         Box::pin(std::future::ready(self.find(credentials)))
     }
 }

@@ -20,7 +20,7 @@ use crate::auth::http_client::{Client, Url};
 use crate::auth::now::Now;
 use crate::auth::password::hash_pool::cores;
 use crate::auth::principal::Principal;
-use crate::auth::source::{Check, Decision, Source};
+use crate::auth::source::{Decision, DecisionFuture, Source};
 use key_file::KeyFile;
 use key_url::{FetchReason, KeyUrl};
 use keys::{Fit, Key};
@@ -186,7 +186,7 @@ impl Source for Tokens {
         SourceKind::Token.as_str()
     }
 
-    fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
+    fn check<'a>(&'a self, credentials: &'a Credentials) -> DecisionFuture<'a> {
         match credentials.token() {
             Some(token) => Box::pin(self.decide(token)),
             None => Box::pin(std::future::ready(Decision::Unknown)),

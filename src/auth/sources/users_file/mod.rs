@@ -9,7 +9,7 @@ use crate::auth::name::Names;
 use crate::auth::password::passcode::Passcode;
 use crate::auth::password::verifier::Verifier;
 use crate::auth::principal::Principal;
-use crate::auth::source::{AccountState, Check, Decision, Source};
+use crate::auth::source::{AccountState, Decision, DecisionFuture, Source};
 use crate::auth::throttle::network;
 use contents::{FileFingerprint, Users};
 use parking_lot::{Mutex, RwLock};
@@ -143,7 +143,7 @@ impl Source for UsersFile {
         false
     }
 
-    fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
+    fn check<'a>(&'a self, credentials: &'a Credentials) -> DecisionFuture<'a> {
         Box::pin(self.decide(credentials))
     }
 
