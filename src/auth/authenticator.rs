@@ -13,7 +13,7 @@ use self::pending::{Pending, Progress, ProgressReceiver};
 use self::shared::Shared;
 use super::address_limiter::AddressLimiter;
 use super::credentials::{Credentials, Handshake, bare_token};
-use super::keyed_digest::Key;
+use super::keyed_digest::DigestKey;
 use super::login_error::{Cause, LoginError};
 use super::options::Options;
 use super::principal::Principal;
@@ -80,7 +80,7 @@ impl Authenticator {
                 permits: Semaphore::new(permits),
                 address_limiter: AddressLimiter::new(CHECKS_PER_ADDRESS),
                 throttle: Mutex::new(throttle),
-                key: Key::random(),
+                key: DigestKey::random(),
                 in_progress: Arc::default(),
             }),
             budget: Budget::new(usize::MAX),

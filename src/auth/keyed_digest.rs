@@ -7,17 +7,17 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 
 /// A random key. `Debug` does not show it.
-pub(super) struct Key([u8; 64]);
+pub(super) struct DigestKey([u8; 64]);
 
 /// A digest that represents a secret in a map. It reveals nothing about the secret. Collisions are practically
 /// impossible.
 pub(super) type Digest = [u8; 32];
 
-impl Key {
-    pub(super) fn random() -> Key {
+impl DigestKey {
+    pub(super) fn random() -> DigestKey {
         let mut key = [0; 64];
         getrandom::fill(&mut key).expect("the system has a source of randomness");
-        Key(key)
+        DigestKey(key)
     }
 
     /// Returns the digest of everything that `value` hashes.
@@ -28,7 +28,7 @@ impl Key {
     }
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for DigestKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
@@ -52,11 +52,11 @@ mod tests {
 
     #[test]
     fn digests_differ_by_key_and_by_field_boundaries() {
-        let key = Key::random();
+        let key = DigestKey::random();
         assert_eq!(key.digest(&("a", "bc")), key.digest(&("a", "bc")));
         assert_ne!(key.digest(&("a", "bc")), key.digest(&("ab", "c")));
         assert_ne!(key.digest(&Some("")), key.digest(&None::<&str>));
-        assert_ne!(key.digest(&"a"), Key::random().digest(&"a"));
+        assert_ne!(key.digest(&"a"), DigestKey::random().digest(&"a"));
         assert_eq!(format!("{key:?}"), "***");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::pending::LoginsInProgress;
 use crate::auth::address_limiter::AddressLimiter;
-use crate::auth::keyed_digest::Key;
+use crate::auth::keyed_digest::DigestKey;
 use crate::auth::options::Options;
 use crate::auth::source::Source;
 use crate::auth::throttle::Throttle;
@@ -18,7 +18,7 @@ pub(super) struct Shared {
     pub(super) permits: Semaphore,
     pub(super) address_limiter: AddressLimiter,
     pub(super) throttle: Mutex<Throttle>,
-    pub(super) key: Key,
+    pub(super) key: DigestKey,
     pub(super) in_progress: Arc<LoginsInProgress>,
 }
 

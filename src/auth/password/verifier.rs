@@ -3,7 +3,7 @@
 use super::fair_queue::ClientKey;
 use super::hash::{Hash, HashError, Memory};
 use super::hash_pool::HashPool;
-use crate::auth::keyed_digest::{Digest, Key};
+use crate::auth::keyed_digest::{Digest, DigestKey};
 use crate::auth::secret::Secret;
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
@@ -25,7 +25,7 @@ const ABORTED: &str = "the check was aborted";
 /// A check in the queue is completed even if its client has disconnected. When the client tries again, its success is
 /// cached. Without this, many clients with a short time limit could repeat their logins forever.
 pub(crate) struct Verifier {
-    key: Key,
+    key: DigestKey,
     matches: Arc<Matches>,
     pool: Arc<HashPool>,
     /// The successes, by the digest of name, passcode and hash. The digest changes with the hash of the user.
@@ -59,7 +59,7 @@ impl Verifier {
         let pool = Arc::new(HashPool::new(threads, waiting_max));
         let successes =
             Cache::builder().max_capacity(cached_max as u64).eviction_policy(EvictionPolicy::lru());
-        Verifier { key: Key::random(), matches, pool, successes: successes.build() }
+        Verifier { key: DigestKey::random(), matches, pool, successes: successes.build() }
     }
 
     /// Returns whether `hash` is the hash of `passcode`. `name` is only a part of the key in the cache.

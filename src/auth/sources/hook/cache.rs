@@ -1,6 +1,6 @@
 //! A cache of the responses in which a hook accepts a user. It stores keyed digests of requests, but no secrets.
 
-use crate::auth::keyed_digest::{Digest, Key};
+use crate::auth::keyed_digest::{Digest, DigestKey};
 use crate::auth::principal::Principal;
 use moka::Expiry;
 use moka::policy::EvictionPolicy;
@@ -13,7 +13,7 @@ const ENTRIES_MAX: u64 = 10_000;
 /// The principals that the hook has accepted, by the digests of the requests.
 #[derive(Debug)]
 pub(super) struct Cache {
-    key: Key,
+    key: DigestKey,
     principals: moka::future::Cache<Digest, Principal>,
 }
 
@@ -25,7 +25,7 @@ impl Cache {
             .eviction_policy(EvictionPolicy::lru())
             .time_to_live(time)
             .expire_after(PrincipalExpiry);
-        Cache { key: Key::random(), principals: principals.build() }
+        Cache { key: DigestKey::random(), principals: principals.build() }
     }
 
     pub(super) fn digest(&self, request: &impl Hash) -> Digest {
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn response_ends_at_the_expiry_of_its_principal() {
-        let (key, now) = (Key::random(), Instant::now());
+        let (key, now) = (DigestKey::random(), Instant::now());
         let digest = key.digest(&1);
         let mut principal = alice(None);
         assert_eq!(PrincipalExpiry.expire_after_create(&digest, &principal, now), None);
