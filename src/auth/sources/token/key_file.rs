@@ -1,6 +1,6 @@
 //! A key set in a file. The broker reads the file again when it has changed.
 
-use super::keys::{Key, parse_set};
+use super::keys::{VerificationKey, parse_set};
 use crate::auth::http_client::RESPONSE_BYTES_MAX;
 use parking_lot::Mutex;
 use std::fs::File;
@@ -21,7 +21,7 @@ pub(super) struct KeyFile {
 
 #[derive(Debug)]
 struct State {
-    keys: Arc<[Key]>,
+    keys: Arc<[VerificationKey]>,
     fingerprint: Option<FileFingerprint>,
     checked_at: Instant,
     is_invalid: bool,
@@ -40,7 +40,7 @@ impl KeyFile {
     }
 
     /// Returns the keys in the file. If the file is invalid now, returns its last valid keys.
-    pub(super) fn keys(&self) -> Arc<[Key]> {
+    pub(super) fn keys(&self) -> Arc<[VerificationKey]> {
         let mut state = self.state.lock();
         if state.checked_at.elapsed() >= CHECK_INTERVAL {
             state.checked_at = Instant::now();

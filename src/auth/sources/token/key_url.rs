@@ -1,7 +1,7 @@
 //! A key set at a URL. The first login that needs it fetches it. Later logins fetch it again when it is old or lacks a
 //! key.
 
-use super::keys::{Key, parse_set};
+use super::keys::{VerificationKey, parse_set};
 use crate::auth::http_client::{Client, Url};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    keys: Option<(Arc<[Key]>, Instant)>,
+    keys: Option<(Arc<[VerificationKey]>, Instant)>,
     /// Time at which the last fetch began or failed.
     tried_at: Option<Instant>,
     /// Time at which the last fetch because of an unknown key began.
@@ -71,7 +71,7 @@ impl KeyUrl {
 
     /// Returns the keys. Returns `None` if no fetch has succeeded. All callers wait for the same fetch. The fetch
     /// continues even if their futures are dropped.
-    pub(super) async fn keys(&self, reason: FetchReason) -> Option<Arc<[Key]>> {
+    pub(super) async fn keys(&self, reason: FetchReason) -> Option<Arc<[VerificationKey]>> {
         let running = {
             let mut state = self.shared.state.lock();
             let plan = state.plan(reason, self.shared.refresh, Instant::now());
@@ -123,7 +123,7 @@ impl State {
 }
 
 impl Shared {
-    async fn fetch(&self) -> Result<Arc<[Key]>, String> {
+    async fn fetch(&self) -> Result<Arc<[VerificationKey]>, String> {
         let response = self.client.get(&self.url, self.timeout).await?;
         if response.status != 200 {
             return Err(format!("the response has status {}", response.status));
@@ -131,7 +131,7 @@ impl Shared {
         parse_set(&response.body)
     }
 
-    fn settle(&self, fetched: Result<Arc<[Key]>, String>) {
+    fn settle(&self, fetched: Result<Arc<[VerificationKey]>, String>) {
         let mut state = self.state.lock();
         match fetched {
             Ok(keys) => {

@@ -31,7 +31,7 @@ const ED25519: &[Algorithm] = &[Algorithm::EdDSA];
 
 /// A key that verifies signatures. `Debug` shows no secret.
 #[derive(Debug)]
-pub(super) struct Key {
+pub(super) struct VerificationKey {
     kid: Option<Box<str>>,
     algorithms: Box<[Algorithm]>,
     decoding: DecodingKey,
@@ -52,7 +52,7 @@ pub(super) enum Fit {
 
 impl Fit {
     /// Returns the best result of `keys`. Ignores key IDs.
-    pub(super) fn of<'a>(keys: impl Iterator<Item = &'a Key>, signed: &Signed<'_>) -> Fit {
+    pub(super) fn of<'a>(keys: impl Iterator<Item = &'a VerificationKey>, signed: &Signed<'_>) -> Fit {
         let mut fit = Fit::NoKey;
         for key in keys {
             fit = fit.max(key.fit(signed));
@@ -64,15 +64,15 @@ impl Fit {
     }
 
     /// Returns the best result of the keys of a set. If the token has a key ID, tries only keys with this ID.
-    pub(super) fn of_set(keys: &[Key], signed: &Signed<'_>) -> Fit {
+    pub(super) fn of_set(keys: &[VerificationKey], signed: &Signed<'_>) -> Fit {
         let kid = signed.kid.as_deref();
         Fit::of(keys.iter().filter(|key| kid.is_none() || key.kid.as_deref() == kid), signed)
     }
 }
 
-impl Key {
+impl VerificationKey {
     /// Creates a key from a shared secret.
-    pub(super) fn from_secret(secret: &Secret) -> Result<Key, String> {
+    pub(super) fn from_secret(secret: &Secret) -> Result<VerificationKey, String> {
         let secret = secret.reveal();
         if secret.len() < SECRET_BYTES_MIN {
             return Err(format!(
@@ -87,22 +87,25 @@ impl Key {
                     .into(),
             );
         }
-        Ok(Key::new(None, HMAC, DecodingKey::from_secret(secret.as_bytes())))
+        Ok(VerificationKey::new(None, HMAC, DecodingKey::from_secret(secret.as_bytes())))
     }
 
     /// Parses all public keys of a PEM file.
-    pub(super) fn from_pem(text: &str) -> Result<Vec<Key>, String> {
+    pub(super) fn from_pem(text: &str) -> Result<Vec<VerificationKey>, String> {
         let starts: Vec<usize> = text.match_indices("-----BEGIN ").map(|(at, _)| at).collect();
         let ends = starts.iter().skip(1).copied().chain([text.len()]);
-        let keys: Result<Vec<Key>, _> =
-            starts.iter().zip(ends).map(|(start, end)| Key::from_block(&text[*start..end])).collect();
+        let keys: Result<Vec<VerificationKey>, _> = starts
+            .iter()
+            .zip(ends)
+            .map(|(start, end)| VerificationKey::from_block(&text[*start..end]))
+            .collect();
         match keys {
             Ok(keys) if keys.is_empty() => Err("no key found: expected a public key in PEM".to_owned()),
             keys => keys.map_err(str::to_owned),
         }
     }
 
-    fn from_block(block: &str) -> Result<Key, &'static str> {
+    fn from_block(block: &str) -> Result<VerificationKey, &'static str> {
         let label = block.trim_start_matches("-----BEGIN ").split("-----").next().unwrap_or_default();
         match label {
             "PUBLIC KEY" | "RSA PUBLIC KEY" => {}
@@ -121,11 +124,11 @@ impl Key {
         if algorithms == HMAC {
             return Err("the key is not a public key");
         }
-        Ok(Key::new(None, algorithms, decoding))
+        Ok(VerificationKey::new(None, algorithms, decoding))
     }
 
     /// Parses a key of a set.
-    fn from_jwk(json: &Value) -> Result<Key, &'static str> {
+    fn from_jwk(json: &Value) -> Result<VerificationKey, &'static str> {
         let jwk: Jwk = serde_json::from_value(json.clone()).map_err(|_| "malformed")?;
         let common = &jwk.common;
         if matches!(&common.public_key_use, Some(other) if *other != PublicKeyUse::Signature) {
@@ -142,11 +145,11 @@ impl Key {
             return Err("alg does not match the type of the key");
         }
         let decoding = DecodingKey::from_jwk(&jwk).map_err(|_| "malformed")?;
-        Ok(Key::new(common.key_id.as_deref(), &algorithms, decoding))
+        Ok(VerificationKey::new(common.key_id.as_deref(), &algorithms, decoding))
     }
 
-    fn new(kid: Option<&str>, algorithms: &[Algorithm], decoding: DecodingKey) -> Key {
-        Key { kid: kid.map(Box::from), algorithms: algorithms.into(), decoding }
+    fn new(kid: Option<&str>, algorithms: &[Algorithm], decoding: DecodingKey) -> VerificationKey {
+        VerificationKey { kid: kid.map(Box::from), algorithms: algorithms.into(), decoding }
     }
 
     fn fit(&self, signed: &Signed<'_>) -> Fit {
@@ -162,7 +165,7 @@ impl Key {
 
 /// Parses a key set (RFC 7517). Ignores keys that cannot verify tokens, because a set may contain keys for other
 /// purposes.
-pub(super) fn parse_set(json: &[u8]) -> Result<Arc<[Key]>, String> {
+pub(super) fn parse_set(json: &[u8]) -> Result<Arc<[VerificationKey]>, String> {
     let set: Value =
         serde_json::from_slice(json).map_err(|_| "invalid JSON: expected a key set (JWKS)".to_owned())?;
     let list = set
@@ -174,7 +177,7 @@ pub(super) fn parse_set(json: &[u8]) -> Result<Arc<[Key]>, String> {
     }
     let mut keys = Vec::new();
     for json in list {
-        match Key::from_jwk(json) {
+        match VerificationKey::from_jwk(json) {
             Ok(key) => keys.push(key),
             Err(reason) => tracing::debug!(reason, "ignored a key of a key set"),
         }

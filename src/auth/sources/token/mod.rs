@@ -23,7 +23,7 @@ use crate::auth::principal::Principal;
 use crate::auth::source::{Decision, DecisionFuture, Source};
 use key_file::KeyFile;
 use key_url::{FetchReason, KeyUrl};
-use keys::{Fit, Key};
+use keys::{Fit, VerificationKey};
 use options::{Jwks, Options};
 use reason::Reason;
 use signed::Signed;
@@ -34,7 +34,7 @@ use tokio::sync::Semaphore;
 #[derive(Debug)]
 pub struct Tokens {
     options: Options,
-    fixed: Vec<Key>,
+    fixed: Vec<VerificationKey>,
     key_sets: Vec<KeySet>,
     /// Permits for verifying a signature, one for each core. Verifying runs on the threads that run connections. It can
     /// take several hundred microseconds.
@@ -69,13 +69,17 @@ impl Tokens {
     /// option.
     pub fn new(options: Options, client: Client) -> Result<Tokens, String> {
         install_provider();
-        let mut fixed = options.secrets.iter().map(Key::from_secret).collect::<Result<Vec<Key>, _>>()?;
+        let mut fixed = options
+            .secrets
+            .iter()
+            .map(VerificationKey::from_secret)
+            .collect::<Result<Vec<VerificationKey>, _>>()?;
         for path in &options.key_files {
             let text = key_file::read(path).and_then(|bytes| {
                 String::from_utf8(bytes)
                     .map_err(|_| "the file is not UTF-8: expected a key in PEM".to_owned())
             });
-            let keys = text.and_then(|text| Key::from_pem(&text));
+            let keys = text.and_then(|text| VerificationKey::from_pem(&text));
             fixed.extend(keys.map_err(|error| format!("jwt-key-file: {}: {error}", path.display()))?);
         }
         let key_sets = options
@@ -173,7 +177,7 @@ impl KeySet {
         }
     }
 
-    async fn keys(&self, reason: FetchReason) -> Result<Arc<[Key]>, &Url> {
+    async fn keys(&self, reason: FetchReason) -> Result<Arc<[VerificationKey]>, &Url> {
         match self {
             KeySet::File(file) => Ok(file.keys()),
             KeySet::Url(url) => url.keys(reason).await.ok_or_else(|| url.url()),
