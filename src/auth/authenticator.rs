@@ -21,7 +21,7 @@ use super::secret::Secret;
 use super::source::{AccountState, Decision, Source};
 use super::sources;
 use super::sources::kind::SourceKind;
-use super::throttle::{Outcome, Throttle};
+use super::throttle::{CheckOutcome, Throttle};
 use crate::budget::{Budget, Charge};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -270,9 +270,9 @@ impl Shared {
         };
         let checked = self.check_sources(credentials, purpose).await;
         let outcome = match &checked {
-            Checked::Known(principal) if proves_passcode(credentials, principal) => Outcome::Correct,
-            Checked::Rejected(_) | Checked::Unknown => Outcome::Wrong,
-            _ => Outcome::Unknown,
+            Checked::Known(principal) if proves_passcode(credentials, principal) => CheckOutcome::Correct,
+            Checked::Rejected(_) | Checked::Unknown => CheckOutcome::Wrong,
+            _ => CheckOutcome::Unknown,
         };
         let answer_at = admitted.settle(outcome);
         (checked, answer_at)

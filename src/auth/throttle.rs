@@ -124,7 +124,7 @@ enum AttemptKind {
 
 /// The result of a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum CheckOutcome {
     /// The passcode is correct.
     Correct,
     /// The passcode is wrong.
@@ -266,14 +266,14 @@ impl Throttle {
     }
 
     /// Counts the result of a login.
-    pub(super) fn settle(&mut self, ticket: &Ticket, outcome: Outcome, now: Instant) {
+    pub(super) fn settle(&mut self, ticket: &Ticket, outcome: CheckOutcome, now: Instant) {
         let attempt = ticket.attempt;
         self.end_check(attempt);
         match outcome {
-            Outcome::Correct => self.reset_failures(attempt),
-            Outcome::Wrong => self.record_failure(attempt, ticket.kind, now),
-            Outcome::Unknown if ticket.kind == AttemptKind::Guess => self.undo_guess(attempt),
-            Outcome::Unknown => {}
+            CheckOutcome::Correct => self.reset_failures(attempt),
+            CheckOutcome::Wrong => self.record_failure(attempt, ticket.kind, now),
+            CheckOutcome::Unknown if ticket.kind == AttemptKind::Guess => self.undo_guess(attempt),
+            CheckOutcome::Unknown => {}
         }
     }
 

@@ -5,7 +5,7 @@ use super::pending::Pending;
 use super::shared::Shared;
 use crate::auth::address_limiter::AddressPermit;
 use crate::auth::credentials::Credentials;
-use crate::auth::throttle::{Attempt, DRAW_WINDOW, Outcome, Throttle, Ticket, network};
+use crate::auth::throttle::{Attempt, CheckOutcome, DRAW_WINDOW, Throttle, Ticket, network};
 use parking_lot::Mutex;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -29,17 +29,17 @@ pub(super) struct AdmittedLogin<'a> {
 
 impl AdmittedLogin<'_> {
     /// Counts the result. For a wrong passcode, returns the earliest time for the answer.
-    pub(super) fn settle(mut self, outcome: Outcome) -> Option<Instant> {
+    pub(super) fn settle(mut self, outcome: CheckOutcome) -> Option<Instant> {
         let ticket = self.ticket.take()?;
         self.throttle.lock().settle(&ticket, outcome, Instant::now());
-        (outcome == Outcome::Wrong).then_some(ticket.answer_at)
+        (outcome == CheckOutcome::Wrong).then_some(ticket.answer_at)
     }
 }
 
 impl Drop for AdmittedLogin<'_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            self.throttle.lock().settle(&ticket, Outcome::Unknown, Instant::now());
+            self.throttle.lock().settle(&ticket, CheckOutcome::Unknown, Instant::now());
         }
     }
 }

@@ -34,7 +34,7 @@ impl Simulation {
 
     /// Checks a login and waits for its answer. If the login has to wait for a slot, it takes the first one as soon as
     /// it opens.
-    fn login(&mut self, address: &str, name: &str, passcode: &str, outcome: Outcome) -> Waits {
+    fn login(&mut self, address: &str, name: &str, passcode: &str, outcome: CheckOutcome) -> Waits {
         let (attempt, began) = (self.attempt(address, name, passcode), self.now);
         let mut drawn_slot = None;
         let ticket = loop {
@@ -48,20 +48,20 @@ impl Simulation {
         };
         let checked = (self.now - began).as_millis();
         self.throttle.settle(&ticket, outcome, self.now);
-        if outcome == Outcome::Wrong {
+        if outcome == CheckOutcome::Wrong {
             self.now = self.now.max(ticket.answer_at);
         }
         Waits(checked, (self.now - began).as_millis())
     }
 
     fn wrong(&mut self, address: &str, name: &str, passcode: &str) -> u128 {
-        let Waits(_, answered) = self.login(address, name, passcode, Outcome::Wrong);
+        let Waits(_, answered) = self.login(address, name, passcode, CheckOutcome::Wrong);
         answered
     }
 
     /// Returns the milliseconds that a correct login waits until it is checked.
     fn correct(&mut self, address: &str, name: &str, passcode: &str) -> u128 {
-        let Waits(checked, _) = self.login(address, name, passcode, Outcome::Correct);
+        let Waits(checked, _) = self.login(address, name, passcode, CheckOutcome::Correct);
         checked
     }
 }
@@ -178,7 +178,9 @@ fn parallel_guesses_wait_for_one_another() {
     }
     assert_eq!(checks, [0, 0, 0, 0, 0, 0, 250, 750, 1750, 3750, 7750, 15_750, 30_750]);
     assert!(simulation.admit("192.0.2.1", "bob", "b").is_ok());
-    tickets.iter().for_each(|ticket| simulation.throttle.settle(ticket, Outcome::Unknown, simulation.now));
+    tickets
+        .iter()
+        .for_each(|ticket| simulation.throttle.settle(ticket, CheckOutcome::Unknown, simulation.now));
     assert_eq!(simulation.throttle.checks.len(), 1, "only the check of bob");
     assert_eq!(simulation.wrong("192.0.2.1", "alice", "x"), 0, "checks without a result are not guesses");
 }
@@ -214,21 +216,25 @@ fn a_login_that_has_to_wait_leaves_no_state() {
     let mut simulation = Simulation::new(1);
     simulation.wrong("192.0.2.1", "alice", "0");
     let ticket = simulation.admit("192.0.2.1", "alice", "1").expect("a slot");
-    simulation.throttle.settle(&ticket, Outcome::Wrong, simulation.now);
+    simulation.throttle.settle(&ticket, CheckOutcome::Wrong, simulation.now);
     for n in 2..100 {
         let delayed = simulation.admit("192.0.2.1", "alice", &format!("{n}")).expect_err("it waits");
         assert_eq!(delayed.slot, ticket.answer_at);
     }
     assert_eq!((simulation.throttle.checks.len(), simulation.throttle.checked_names.len()), (0, 0));
     simulation.now = ticket.answer_at + DRAW_WINDOW;
-    assert_eq!(simulation.login("192.0.2.1", "alice", "2", Outcome::Wrong), Waits(0, 500), "the third guess");
+    assert_eq!(
+        simulation.login("192.0.2.1", "alice", "2", CheckOutcome::Wrong),
+        Waits(0, 500),
+        "the third guess"
+    );
 }
 
 #[test]
 fn check_without_a_result_does_not_count() {
     let mut simulation = Simulation::new(1);
     for n in 0..50 {
-        let waits = simulation.login("192.0.2.1", "alice", &format!("{n}"), Outcome::Unknown);
+        let waits = simulation.login("192.0.2.1", "alice", &format!("{n}"), CheckOutcome::Unknown);
         assert_eq!(waits, Waits(0, 0));
     }
     assert_eq!(simulation.throttle.pairs.len(), 0);
@@ -258,7 +264,7 @@ fn attacked_name_stays_open_to_its_user() {
         for n in 0..1000 {
             let address = format!("198.51.{}.{}", n / 250, n % 250);
             if let Ok(ticket) = simulation.admit(&address, "alice", &format!("{round}-{n}")) {
-                simulation.throttle.settle(&ticket, Outcome::Wrong, simulation.now);
+                simulation.throttle.settle(&ticket, CheckOutcome::Wrong, simulation.now);
             }
         }
     }
@@ -279,7 +285,7 @@ fn address_that_tries_many_names_is_delayed_except_for_known_users() {
     simulation.correct("192.0.2.1", "alice", "a");
     let mut last = Waits(0, 0);
     for n in 0..300 {
-        last = simulation.login("192.0.2.1", &format!("user-{n}"), "123456", Outcome::Wrong);
+        last = simulation.login("192.0.2.1", &format!("user-{n}"), "123456", CheckOutcome::Wrong);
         if n == 99 {
             assert_eq!(last, Waits(0, 0), "a hundred names are not delayed");
             assert_eq!(simulation.correct("192.0.2.1", "bob", "b"), 0);
@@ -295,7 +301,7 @@ fn address_that_tries_many_names_is_delayed_except_for_known_users() {
     assert!(simulation.correct("192.0.2.1", "carol", "c") <= 1000, "carol has not logged in before");
     assert_eq!(simulation.correct("192.0.2.2", "carol", "c"), 0);
     // Correct logins of other names did not erase the counts of the first hundred names.
-    assert_eq!(simulation.login("192.0.2.1", "next", "123456", Outcome::Wrong), Waits(1000, 1000));
+    assert_eq!(simulation.login("192.0.2.1", "next", "123456", CheckOutcome::Wrong), Waits(1000, 1000));
 }
 
 #[test]
@@ -307,7 +313,7 @@ fn memory_of_the_throttle_is_bounded() {
         let ticket = simulation.throttle.admit(attempt, None, simulation.now).expect("all are free");
         simulation.throttle.settle(
             &ticket,
-            if n % 2 == 0 { Outcome::Wrong } else { Outcome::Correct },
+            if n % 2 == 0 { CheckOutcome::Wrong } else { CheckOutcome::Correct },
             simulation.now,
         );
     }
@@ -366,7 +372,7 @@ impl Attack {
                 }
                 Step::Wait { worker, name, attempt, slot } => match throttle.admit(attempt, slot, now) {
                     Ok(ticket) => {
-                        throttle.settle(&ticket, Outcome::Wrong, now);
+                        throttle.settle(&ticket, CheckOutcome::Wrong, now);
                         found[hour].0[name as usize] += 1;
                         found[hour].1 += 1;
                         plan(&mut steps, &mut heap, ticket.answer_at, Step::Guess { worker });
