@@ -9,7 +9,7 @@ use self::admission::CHECKS_PER_ADDRESS;
 use self::login_result::{
     Checked, LoginResult, client_left, failed, not_checked, out_of_memory, result_for_client,
 };
-use self::pending::{Pending, Progress, ProgressReceiver};
+use self::pending::{LoginProgress, Pending, ProgressReceiver};
 use self::shared::Shared;
 use super::address_limiter::AddressLimiter;
 use super::credentials::{Credentials, Handshake, bare_token};
@@ -239,7 +239,7 @@ impl Shared {
             bytes if charge.try_grow(bytes) => {}
             _ => return Err(out_of_memory()),
         }
-        let (progress, receiver) = watch::channel(Progress::default());
+        let (progress, receiver) = watch::channel(LoginProgress::default());
         in_progress.insert(digest, progress.clone());
         let mut pending = Pending::new(self.in_progress.clone(), digest, progress);
         let shared = self.clone();

@@ -9,14 +9,14 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 /// The logins in progress, by the digests of their credentials.
-pub(super) type LoginsInProgress = Mutex<HashMap<Digest, watch::Sender<Progress>>>;
+pub(super) type LoginsInProgress = Mutex<HashMap<Digest, watch::Sender<LoginProgress>>>;
 
 /// Receives the progress of a login, for one of the clients that wait for it.
-pub(super) type ProgressReceiver = watch::Receiver<Progress>;
+pub(super) type ProgressReceiver = watch::Receiver<LoginProgress>;
 
 /// The progress of a login.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Progress {
+pub(super) struct LoginProgress {
     /// Whether the throttle delays the check, or would delay the answer to a wrong passcode. The value is known before
     /// the check begins.
     pub(super) is_delayed: bool,
@@ -27,7 +27,7 @@ pub(super) struct Progress {
 pub(super) struct Pending {
     in_progress: Arc<LoginsInProgress>,
     digest: Digest,
-    progress: watch::Sender<Progress>,
+    progress: watch::Sender<LoginProgress>,
     /// Whether this login was removed from the map. The next equal login then starts a new check.
     is_withdrawn: bool,
 }
@@ -36,7 +36,7 @@ impl Pending {
     pub(super) fn new(
         in_progress: Arc<LoginsInProgress>,
         digest: Digest,
-        progress: watch::Sender<Progress>,
+        progress: watch::Sender<LoginProgress>,
     ) -> Pending {
         Pending { in_progress, digest, progress, is_withdrawn: false }
     }
