@@ -25,7 +25,7 @@ use key_file::KeyFile;
 use key_url::{FetchReason, KeyUrl};
 use keys::{Fit, VerificationKey};
 use options::{Jwks, Options};
-use reason::Reason;
+use reason::RejectReason;
 use signed::Signed;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -51,12 +51,12 @@ enum KeySet {
 /// The reason why a token is not accepted.
 #[derive(Debug)]
 enum TokenError {
-    Invalid(Reason),
+    Invalid(RejectReason),
     KeysUnavailable(String),
 }
 
-impl From<Reason> for TokenError {
-    fn from(reason: Reason) -> TokenError {
+impl From<RejectReason> for TokenError {
+    fn from(reason: RejectReason) -> TokenError {
         TokenError::Invalid(reason)
     }
 }

@@ -1,7 +1,7 @@
 //! Checks the claims of a verified token, and reads the user from them.
 
 use super::options::Options;
-use super::reason::Reason;
+use super::reason::RejectReason;
 use crate::auth::now::Now;
 use crate::auth::principal::Principal;
 use crate::auth::sources::kind::SourceKind;
@@ -20,7 +20,11 @@ const TOKEN_CLAIMS: &[&str] = &["exp", "nbf", "iat", "jti"];
 ///  ─────┼──────────────────────┼─────►
 ///       │ valid from here      │ expired from here
 /// ```
-pub(super) fn check(options: &Options, map: &Map<String, Value>, now: Now) -> Result<Principal, Reason> {
+pub(super) fn check(
+    options: &Options,
+    map: &Map<String, Value>,
+    now: Now,
+) -> Result<Principal, RejectReason> {
     let expires = expiry(options, map, now)?;
     let start = number(map, "nbf", "malformed: nbf is not a number")?;
     if start.is_some_and(|start| now.unix < start - options.leeway.as_secs_f64()) {
@@ -38,7 +42,7 @@ pub(super) fn check(options: &Options, map: &Map<String, Value>, now: Now) -> Re
     })
 }
 
-fn expiry(options: &Options, map: &Map<String, Value>, now: Now) -> Result<Option<Instant>, Reason> {
+fn expiry(options: &Options, map: &Map<String, Value>, now: Now) -> Result<Option<Instant>, RejectReason> {
     match number(map, "exp", "malformed: exp is not a number")? {
         Some(end) => now.until(end + options.leeway.as_secs_f64()).map(Some).ok_or("expired"),
         None if options.require_exp => Err("no expiry time: the claim exp is missing (jwt-require-exp)"),
@@ -46,7 +50,7 @@ fn expiry(options: &Options, map: &Map<String, Value>, now: Now) -> Result<Optio
     }
 }
 
-fn check_issuer(options: &Options, map: &Map<String, Value>) -> Result<(), Reason> {
+fn check_issuer(options: &Options, map: &Map<String, Value>) -> Result<(), RejectReason> {
     if options.issuers.is_empty() {
         return Ok(());
     }
@@ -57,7 +61,7 @@ fn check_issuer(options: &Options, map: &Map<String, Value>) -> Result<(), Reaso
     }
 }
 
-fn check_audience(options: &Options, map: &Map<String, Value>) -> Result<(), Reason> {
+fn check_audience(options: &Options, map: &Map<String, Value>) -> Result<(), RejectReason> {
     if options.audiences.is_empty() {
         return Ok(());
     }
@@ -71,7 +75,7 @@ fn check_audience(options: &Options, map: &Map<String, Value>) -> Result<(), Rea
     if is_for_us { Ok(()) } else { Err("wrong audience") }
 }
 
-fn user_name(value: Option<&Value>) -> Result<Arc<str>, Reason> {
+fn user_name(value: Option<&Value>) -> Result<Arc<str>, RejectReason> {
     match value {
         Some(Value::String(text)) => name::checked(text),
         Some(Value::Number(number)) => name::checked(&number.to_string()),
@@ -80,7 +84,7 @@ fn user_name(value: Option<&Value>) -> Result<Arc<str>, Reason> {
     }
 }
 
-fn number(map: &Map<String, Value>, claim: &str, error: Reason) -> Result<Option<f64>, Reason> {
+fn number(map: &Map<String, Value>, claim: &str, error: RejectReason) -> Result<Option<f64>, RejectReason> {
     match map.get(claim) {
         None => Ok(None),
         Some(value) => value.as_f64().filter(|number| number.is_finite()).map(Some).ok_or(error),

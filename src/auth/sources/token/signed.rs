@@ -1,6 +1,6 @@
 //! A token that is not verified yet: its parts and its header.
 
-use super::reason::Reason;
+use super::reason::RejectReason;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
@@ -24,7 +24,7 @@ pub(super) struct Signed<'a> {
 }
 
 impl<'a> Signed<'a> {
-    pub(super) fn parse(token: &'a str) -> Result<Signed<'a>, Reason> {
+    pub(super) fn parse(token: &'a str) -> Result<Signed<'a>, RejectReason> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err("malformed: longer than 16 KiB");
         }
@@ -52,7 +52,7 @@ impl<'a> Signed<'a> {
     }
 
     /// Returns the claims in the payload. Call this only after the signature is verified.
-    pub(super) fn claims(&self) -> Result<Map<String, Value>, Reason> {
+    pub(super) fn claims(&self) -> Result<Map<String, Value>, RejectReason> {
         object(self.payload).ok_or("malformed: the payload is not a JSON object in base64url")
     }
 }

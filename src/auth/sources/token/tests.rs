@@ -242,7 +242,7 @@ async fn credentials_without_a_token_are_left_to_other_sources() {
 
 const NOW: f64 = 1_800_000_000.0;
 
-fn check_claims(options: &Options, claims: &Value, unix: f64) -> Result<Principal, Reason> {
+fn check_claims(options: &Options, claims: &Value, unix: f64) -> Result<Principal, RejectReason> {
     let map: Map<String, Value> = claims.as_object().unwrap().clone();
     check(options, &map, Now { unix, instant: Instant::now() })
 }
