@@ -171,7 +171,7 @@
 //! | drain time | The maximum time of a stop (`drain-time`). The broker sends waiting messages, and then closes the remaining connections. | [`Server::shut_down`] |
 //! | fan-out | Pushing one message to all subscribers of a topic. | `broker::topics::fan_out` |
 //! | grace period | The time for which publishers wait for a receiver whose outbound queue is more than half full. | [`outbound_queue::OutboundQueue`] |
-//! | handshake | The address, credentials and other facts about a client that are known before CONNECT. | [`auth::Handshake`] |
+//! | handshake | The address, credentials and other facts about a client that are known before CONNECT. | [`auth::ClientHandshake`] |
 //! | member counts | The subscribed users of one topic, the number of sessions of each user, and the changes that watchers have not received yet. | `broker::presence::MemberCounts` |
 //! | multicast | One message for the same user destination of many users (`/users/…`). | [`broker::Multicast`] |
 //! | outbound queue | The bounded queue of deliveries that wait to be written to one connection. | [`outbound_queue::OutboundQueue`] |

@@ -12,7 +12,7 @@ use self::login_result::{
 use self::pending::{LoginProgress, Pending, ProgressReceiver};
 use self::shared::Shared;
 use super::address_limiter::AddressLimiter;
-use super::credentials::{Credentials, Handshake, bare_token};
+use super::credentials::{ClientHandshake, Credentials, bare_token};
 use super::keyed_digest::DigestKey;
 use super::login_error::{Cause, LoginError};
 use super::options::Options;
@@ -139,7 +139,7 @@ impl Authenticator {
     /// The credentials contain no token, or as for [`Authenticator::authenticate`].
     pub async fn renew(&self, credentials: Credentials) -> Result<Principal, LoginError> {
         let address = credentials.handshake.address;
-        let handshake = Arc::new(Handshake { address, ..Handshake::default() });
+        let handshake = Arc::new(ClientHandshake { address, ..ClientHandshake::default() });
         let token_credentials = Credentials { login: None, handshake, ..credentials };
         let bare = |secret: &'_ Option<Secret>| {
             let token = bare_token(secret.as_ref()?.reveal());

@@ -14,7 +14,7 @@ pub struct Credentials {
     /// The header `Authorization` of CONNECT, in full. In a token renewal, the new token.
     pub authorization: Option<Secret>,
     /// The address and credentials of the connection's handshake.
-    pub handshake: Arc<Handshake>,
+    pub handshake: Arc<ClientHandshake>,
 }
 
 /// The client's address and credentials from the handshake of its connection or of its SockJS session. On TCP, only the
@@ -24,7 +24,7 @@ pub struct Credentials {
 /// leave them out for a page of an origin that is not allowed. Otherwise any web page could act in the name of its
 /// reader.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
-pub struct Handshake {
+pub struct ClientHandshake {
     /// Address of the client. Behind trusted proxies, the address that they report.
     pub address: Option<IpAddr>,
     /// Token from `Authorization: Bearer`.
@@ -135,7 +135,7 @@ impl Credentials {
         if !reads_tokens || self.authorized().is_none() {
             self.authorization = None;
         }
-        let Handshake { bearer, query, cookie, .. } = &*self.handshake;
+        let ClientHandshake { bearer, query, cookie, .. } = &*self.handshake;
         if !reads_tokens && (bearer.is_some() || query.is_some() || cookie.is_some()) {
             let handshake = Arc::make_mut(&mut self.handshake);
             (handshake.bearer, handshake.query, handshake.cookie) = (None, None, None);
@@ -144,7 +144,7 @@ impl Credentials {
 
     /// Returns the total length of all texts in the credentials, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        let Handshake { address: _, bearer, basic, query, cookie, proxy, certificate, agent } =
+        let ClientHandshake { address: _, bearer, basic, query, cookie, proxy, certificate, agent } =
             &*self.handshake;
         let secrets = [&self.passcode, &self.authorization, bearer, query, cookie];
         let secrets = secrets.into_iter().flatten().map(|secret| secret.reveal().len());
@@ -186,7 +186,7 @@ impl Credentials {
             return self;
         }
         let address = self.handshake.address;
-        Credentials { handshake: Arc::new(Handshake { address, ..Handshake::default() }), ..self }
+        Credentials { handshake: Arc::new(ClientHandshake { address, ..ClientHandshake::default() }), ..self }
     }
 
     /// Returns whether the client has sent no credentials at all.
@@ -213,11 +213,11 @@ mod tests {
 
     #[test]
     fn token_of_the_connect_frame_has_precedence() {
-        let handshake = Handshake {
+        let handshake = ClientHandshake {
             bearer: secret("h"),
             query: secret("q"),
             cookie: secret("c"),
-            ..Handshake::default()
+            ..ClientHandshake::default()
         };
         let mut credentials = Credentials { handshake: Arc::new(handshake), ..Credentials::default() };
         assert_eq!(credentials.token(), Some("h"));
@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn login_is_read_from_connect_and_else_from_basic() {
         let basic = Some(("basic".to_owned(), Secret::new("b")));
-        let handshake = Arc::new(Handshake { basic, ..Handshake::default() });
+        let handshake = Arc::new(ClientHandshake { basic, ..ClientHandshake::default() });
         let mut credentials = Credentials { handshake, ..Credentials::default() };
         assert_eq!(credentials.login(), Some(("basic", "b")));
         credentials.login = Some("connect".to_owned());
@@ -281,8 +281,12 @@ mod tests {
     fn credentials_of_connect_exclude_those_of_the_handshake() {
         let user = || Some(ProxyUser { name: "erin".to_owned(), roles: Vec::new() });
         let address = Some(IpAddr::from([192, 0, 2, 1]));
-        let handshake =
-            Arc::new(Handshake { address, cookie: secret("c"), proxy: user(), ..Handshake::default() });
+        let handshake = Arc::new(ClientHandshake {
+            address,
+            cookie: secret("c"),
+            proxy: user(),
+            ..ClientHandshake::default()
+        });
         let silent = Credentials { handshake, ..Credentials::default() };
         let login = Some("bob".to_owned());
         for (shown, is_exclusive) in [
@@ -326,11 +330,11 @@ mod tests {
 
     #[test]
     fn tokens_are_dropped_beside_a_login_if_no_source_reads_them() {
-        let handshake = Handshake {
+        let handshake = ClientHandshake {
             bearer: secret("1"),
             query: secret("2"),
             cookie: secret("3"),
-            ..Handshake::default()
+            ..ClientHandshake::default()
         };
         let with = |login: Option<&str>| Credentials {
             login: login.map(str::to_owned),
@@ -351,7 +355,7 @@ mod tests {
     fn size_includes_every_string() {
         let certificate =
             Certificate { common_name: Some("1".to_owned()), alternative_names: vec!["12".to_owned()] };
-        let handshake = Handshake {
+        let handshake = ClientHandshake {
             address: Some(IpAddr::from([192, 0, 2, 1])),
             bearer: secret("1"),
             basic: Some(("1".to_owned(), Secret::new("12"))),
@@ -372,8 +376,12 @@ mod tests {
     #[test]
     fn debug_shows_no_secret() {
         let basic = Some(("basic".to_owned(), Secret::new("sesame")));
-        let handshake =
-            Handshake { basic, bearer: secret("sesame"), query: secret("sesame"), ..Handshake::default() };
+        let handshake = ClientHandshake {
+            basic,
+            bearer: secret("sesame"),
+            query: secret("sesame"),
+            ..ClientHandshake::default()
+        };
         let credentials = Credentials {
             passcode: secret("sesame"),
             handshake: Arc::new(handshake),

@@ -25,7 +25,7 @@ pub use crate::auth::password::passcode::Passcode;
 pub use crate::auth::sources::users_file::check_users_file;
 pub(crate) use crate::auth::sources::users_file::{edit, record};
 pub use authenticator::Authenticator;
-pub use credentials::{Credentials, Handshake, ProxyUser};
+pub use credentials::{ClientHandshake, Credentials, ProxyUser};
 pub(crate) use credentials::{bare_token, is_read_as_token, scheme};
 pub use login_error::{Cause, LoginError};
 pub use name::Names;

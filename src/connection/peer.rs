@@ -1,6 +1,6 @@
 //! An accepted client, before its first STOMP frame.
 
-use crate::auth::Handshake;
+use crate::auth::ClientHandshake;
 use crate::limits::connection_limiter::ConnectionPermit;
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ pub struct Peer {
     /// The connection permit of the client.
     pub permit: ConnectionPermit,
     /// The client's address, credentials and other information, as far as known.
-    pub handshake: Arc<Handshake>,
+    pub handshake: Arc<ClientHandshake>,
 }
 
 impl Peer {
     /// Creates a peer of which only the address is known.
     pub fn unauthenticated(permit: ConnectionPermit) -> Peer {
-        let handshake = Handshake { address: Some(permit.address()), ..Handshake::default() };
+        let handshake = ClientHandshake { address: Some(permit.address()), ..ClientHandshake::default() };
         Peer { permit, handshake: Arc::new(handshake) }
     }
 }

@@ -16,7 +16,7 @@ use self::subscription_map::SubscriptionMap;
 use self::timer::Timer;
 use super::context::{ConnectionContext, random_name};
 use super::executor::pending_commit::PendingCommit;
-use crate::auth::Handshake;
+use crate::auth::ClientHandshake;
 use crate::broker::{SessionRegistration, Subscription, TempQueueHandle};
 use crate::budget::Charge;
 use crate::destination::Destination;
@@ -90,7 +90,7 @@ pub(super) struct Connection<W> {
     /// is shared with other sessions counts in full.
     pub(super) subscription_bytes: usize,
     /// Credentials and other information that the client sent before CONNECT. `None` once the login has begun.
-    pub(super) handshake: Option<Arc<Handshake>>,
+    pub(super) handshake: Option<Arc<ClientHandshake>>,
     /// The registration of the session as online.
     pub(super) registration: Option<SessionRegistration>,
     pub(super) parked_charge: Charge,
@@ -112,7 +112,7 @@ impl<W: Wire> Connection<W> {
         context: Arc<ConnectionContext>,
         wire: W,
         address: IpAddr,
-        handshake: Arc<Handshake>,
+        handshake: Arc<ClientHandshake>,
     ) -> Connection<W> {
         let now = Instant::now();
         let (held_charge, input) =

@@ -1,6 +1,6 @@
 //! Information about the client in the head of a request: its program, its credentials, and the query parameters.
 
-use crate::auth::{Handshake, ProxyUser, Secret, scheme};
+use crate::auth::{ClientHandshake, ProxyUser, Secret, scheme};
 use crate::connection::log::agent::agent_for_log;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -32,8 +32,8 @@ pub(crate) fn handshake(
     address: IpAddr,
     trust: &Trust,
     cookie: Option<&str>,
-) -> Handshake {
-    let mut handshake = Handshake { address: Some(address), ..Handshake::default() };
+) -> ClientHandshake {
+    let mut handshake = ClientHandshake { address: Some(address), ..ClientHandshake::default() };
     let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let of_scheme = |name| authorization.and_then(|text| scheme(text, name));
     handshake.agent =
@@ -99,7 +99,11 @@ mod tests {
     use super::*;
     use hyper::header::{HeaderName, HeaderValue};
 
-    fn handshake_with(headers: &[(&'static str, &'static str)], query: &str, is_own_page: bool) -> Handshake {
+    fn handshake_with(
+        headers: &[(&'static str, &'static str)],
+        query: &str,
+        is_own_page: bool,
+    ) -> ClientHandshake {
         let headers: HeaderMap = headers
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))

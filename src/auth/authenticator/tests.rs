@@ -95,7 +95,7 @@ fn credentials(login: &str, passcode: &str) -> Credentials {
 
 fn from(address: &str, credentials: Credentials) -> Credentials {
     let address: IpAddr = address.parse().expect("an address");
-    let handshake = Handshake { address: Some(address), ..(*credentials.handshake).clone() };
+    let handshake = ClientHandshake { address: Some(address), ..(*credentials.handshake).clone() };
     Credentials { handshake: Arc::new(handshake), ..credentials }
 }
 
@@ -292,7 +292,7 @@ async fn user_names_from_a_source_must_be_valid() {
     let known = authenticator.authenticate(typed).await.expect("bob");
     assert_eq!(known.name.as_deref(), Some("bob"));
     let basic = Some(("Jose\u{301}".to_owned(), Secret::new("sesame")));
-    let handshake = Arc::new(Handshake { basic, ..Handshake::default() });
+    let handshake = Arc::new(ClientHandshake { basic, ..ClientHandshake::default() });
     let known = authenticator.authenticate(Credentials { handshake, ..Credentials::default() }).await;
     assert_eq!(known.expect("by Basic").name.as_deref(), Some("Jos\u{e9}"));
     for number in 0..10 {
@@ -332,7 +332,7 @@ async fn renewal_requires_a_token() {
     let anonymous = Arc::new(crate::auth::sources::anonymous::Anonymous { is_alone: true });
     let authenticator = Authenticator::with_sources(options(10), vec![Gate::new(1000), anonymous]);
     let bare = |text: &str| Some(Secret::new(text));
-    let handshake = Handshake { bearer: bare("good"), ..Handshake::default() };
+    let handshake = ClientHandshake { bearer: bare("good"), ..ClientHandshake::default() };
     let from_handshake = Credentials { handshake: Arc::new(handshake), ..Credentials::default() };
     for (credentials, expected) in [
         (bearer("good"), Ok("mallory")),
@@ -362,8 +362,8 @@ async fn user_names_from_certificates_and_proxies_must_be_valid() {
     let certificate = Certificate { common_name: Some(name.to_owned()), alternative_names: Vec::new() };
     let proxy = ProxyUser { name: name.to_owned(), roles: Vec::new() };
     for (source, handshake) in [
-        ("certificate", Handshake { certificate: Some(certificate), ..Handshake::default() }),
-        ("proxy", Handshake { proxy: Some(proxy), ..Handshake::default() }),
+        ("certificate", ClientHandshake { certificate: Some(certificate), ..ClientHandshake::default() }),
+        ("proxy", ClientHandshake { proxy: Some(proxy), ..ClientHandshake::default() }),
     ] {
         let credentials = Credentials { handshake: Arc::new(handshake), ..Credentials::default() };
         let refused = authenticator.authenticate(credentials).await.expect_err(source);

@@ -86,7 +86,7 @@ impl Source for Certificates {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::credentials::Handshake;
+    use crate::auth::credentials::ClientHandshake;
     use std::sync::Arc;
 
     #[test]
@@ -107,7 +107,8 @@ mod tests {
                 common_name: common_name.map(str::to_owned),
                 alternative_names: others.iter().map(|name| (*name).to_owned()).collect(),
             };
-            let handshake = Arc::new(Handshake { certificate: Some(certificate), ..Handshake::default() });
+            let handshake =
+                Arc::new(ClientHandshake { certificate: Some(certificate), ..ClientHandshake::default() });
             let credentials = Credentials { handshake, ..Credentials::default() };
             let expected = match expected {
                 Ok(name) => Decision::Known(Principal::named(name, "certificate")),

@@ -157,7 +157,7 @@ fn read_accepted(map: &Map<String, Value>, now: Now) -> Result<Decision, &'stati
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::credentials::Handshake;
+    use crate::auth::credentials::ClientHandshake;
     use crate::auth::http_client::RESPONSE_BYTES_MAX;
     use crate::auth::secret::Secret;
     use crate::auth::sources::test_server::{ReceivedRequest, Reply, TestServer};
@@ -209,7 +209,7 @@ mod tests {
         let server = TestServer::open(echo).await;
         let address = Some("192.0.2.1".parse().unwrap());
         let from = |mut credentials: Credentials, address| {
-            credentials.handshake = Arc::new(Handshake { address, ..Handshake::default() });
+            credentials.handshake = Arc::new(ClientHandshake { address, ..ClientHandshake::default() });
             credentials
         };
         let by_token = Credentials { authorization: Some(Secret::new(TOKEN)), ..Credentials::default() };

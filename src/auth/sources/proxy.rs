@@ -46,14 +46,14 @@ impl Source for Proxy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::credentials::{Handshake, ProxyUser};
+    use crate::auth::credentials::{ClientHandshake, ProxyUser};
     use std::sync::Arc;
 
     fn from_proxy(name: &str, roles: &[&str]) -> Credentials {
         let roles = roles.iter().map(|role| (*role).to_owned()).collect();
         let proxy = Some(ProxyUser { name: name.to_owned(), roles });
         Credentials {
-            handshake: Arc::new(Handshake { proxy, ..Handshake::default() }),
+            handshake: Arc::new(ClientHandshake { proxy, ..ClientHandshake::default() }),
             ..Credentials::default()
         }
     }
