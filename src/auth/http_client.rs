@@ -27,13 +27,13 @@ const IDLE_TIME: Duration = Duration::from_secs(30);
 /// An http or https URL without user and password. Neither `Display` nor `Debug` shows the query, which may contain a
 /// secret.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Url(Uri);
+pub struct HttpUrl(Uri);
 
-impl FromStr for Url {
+impl FromStr for HttpUrl {
     type Err = &'static str;
 
     /// Parses a URL. The error does not repeat the text, which may contain a secret.
-    fn from_str(text: &str) -> Result<Url, &'static str> {
+    fn from_str(text: &str) -> Result<HttpUrl, &'static str> {
         let uri: Uri =
             text.parse().map_err(|_| "expected a URL that begins with http://HOST or https://HOST")?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
@@ -42,18 +42,18 @@ impl FromStr for Url {
         if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
             return Err("expected a URL without user and password");
         }
-        Ok(Url(uri))
+        Ok(HttpUrl(uri))
     }
 }
 
-impl fmt::Display for Url {
+impl fmt::Display for HttpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let authority = self.0.authority().map_or("", |authority| authority.as_str());
         write!(f, "{}://{authority}{}", self.0.scheme_str().unwrap_or_default(), self.0.path())
     }
 }
 
-impl fmt::Debug for Url {
+impl fmt::Debug for HttpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
@@ -70,19 +70,19 @@ pub struct HttpResponse {
 
 /// The HTTP client. Cheap to clone. Clones share their idle connections.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub struct HttpClient {
     inner: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
-impl Default for Client {
-    fn default() -> Client {
-        Client::new()
+impl Default for HttpClient {
+    fn default() -> HttpClient {
+        HttpClient::new()
     }
 }
 
-impl Client {
+impl HttpClient {
     /// Creates a client that trusts the certificate authorities in Mozilla's list.
-    pub fn new() -> Client {
+    pub fn new() -> HttpClient {
         // Name the provider explicitly. If another crate enables a second provider, rustls panics when it has to choose
         // one.
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -91,10 +91,10 @@ impl Client {
             .expect("the provider has suites for the default versions")
             .with_webpki_roots()
             .with_no_client_auth();
-        Client::with_tls(tls)
+        HttpClient::with_tls(tls)
     }
 
-    fn with_tls(tls: rustls::ClientConfig) -> Client {
+    fn with_tls(tls: rustls::ClientConfig) -> HttpClient {
         let connector =
             HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
         let inner = legacy::Client::builder(TokioExecutor::new())
@@ -102,14 +102,14 @@ impl Client {
             .pool_idle_timeout(IDLE_TIME)
             .pool_max_idle_per_host(IDLE_MAX)
             .build(connector);
-        Client { inner }
+        HttpClient { inner }
     }
 
     /// Sends a GET request.
     ///
     /// # Errors
     /// No response arrived within `time`, or the response was too large. The text is for the log.
-    pub async fn get(&self, url: &Url, time: Duration) -> Result<HttpResponse, String> {
+    pub async fn get(&self, url: &HttpUrl, time: Duration) -> Result<HttpResponse, String> {
         let request = request(Method::GET, url).body(Full::default());
         self.send(request.map_err(|_| "the request is invalid".to_owned())?, time).await
     }
@@ -117,10 +117,10 @@ impl Client {
     /// Sends a POST request with a JSON body.
     ///
     /// # Errors
-    /// As for [`Client::get`], or `authorization` contains characters that are not allowed in a header.
+    /// As for [`HttpClient::get`], or `authorization` contains characters that are not allowed in a header.
     pub async fn post(
         &self,
-        url: &Url,
+        url: &HttpUrl,
         authorization: Option<&Secret>,
         json: String,
         time: Duration,
@@ -152,7 +152,7 @@ impl Client {
     }
 }
 
-fn request(method: Method, url: &Url) -> hyper::http::request::Builder {
+fn request(method: Method, url: &HttpUrl) -> hyper::http::request::Builder {
     Request::builder()
         .method(method)
         .uri(url.0.clone())
@@ -178,7 +178,7 @@ mod tests {
     const SHORT_TIMEOUT: Duration = Duration::from_millis(50);
     const LONG_TIMEOUT: Duration = Duration::from_secs(30);
 
-    fn url(text: &str) -> Url {
+    fn url(text: &str) -> HttpUrl {
         text.parse().expect("a URL")
     }
 
@@ -196,8 +196,8 @@ mod tests {
             ("https://user:sesame@a/", None),
             ("http://a b/", None),
         ] {
-            let parsed = text.parse::<Url>();
-            assert_eq!(parsed.as_ref().ok().map(Url::to_string).as_deref(), displayed, "{text}");
+            let parsed = text.parse::<HttpUrl>();
+            assert_eq!(parsed.as_ref().ok().map(HttpUrl::to_string).as_deref(), displayed, "{text}");
             assert!(!format!("{parsed:?}").contains("sesame"), "{parsed:?}");
         }
     }
@@ -219,7 +219,7 @@ mod tests {
             )
         })
         .await;
-        let (client, url) = (Client::new(), url(&server.url("/a?b=c")));
+        let (client, url) = (HttpClient::new(), url(&server.url("/a?b=c")));
         let got = client.get(&url, LONG_TIMEOUT).await.expect("a response");
         assert_eq!((got.status.as_u16(), &got.body[..]), (418, b"GET /a b=c   ".as_slice()));
         let secret = Secret::new("Key sesame");
@@ -236,7 +236,7 @@ mod tests {
             _ => Reply::NoResponse,
         })
         .await;
-        let client = Client::new();
+        let client = HttpClient::new();
         assert_eq!(
             client
                 .get(&url(&server.url("/longest")), LONG_TIMEOUT)
@@ -306,7 +306,7 @@ mod tests {
     #[tokio::test]
     async fn tls_certificate_must_be_trusted_and_match_the_name() {
         let (address, certificate) = tls_server().await;
-        let error = Client::new()
+        let error = HttpClient::new()
             .get(&url(&address), LONG_TIMEOUT)
             .await
             .expect_err("the certificate is not trusted");
@@ -319,7 +319,7 @@ mod tests {
             .expect("versions")
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let client = Client::with_tls(tls);
+        let client = HttpClient::with_tls(tls);
         assert_eq!(client.get(&url(&address), LONG_TIMEOUT).await.expect("a response").body, "in private");
         let other = address.replace("localhost", "127.0.0.1");
         let error = client.get(&url(&other), LONG_TIMEOUT).await.expect_err("another name");

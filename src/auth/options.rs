@@ -1,6 +1,6 @@
 //! The options of authentication.
 
-use super::http_client::Url;
+use super::http_client::HttpUrl;
 use super::name::Names;
 use super::password::passcode::Passcode;
 use super::sources::kind::SourceKind;
@@ -38,7 +38,7 @@ pub struct Options {
     /// The settings that determine which tokens are accepted (`jwt-…`).
     pub token: token::options::Options,
     /// URL of the HTTP authentication service (`hook-url`).
-    pub hook_url: Option<Url>,
+    pub hook_url: Option<HttpUrl>,
     /// Settings for requests to the HTTP authentication service (`hook-…`).
     pub hook: hook::options::Options,
     /// Number of successful logins to cache (`auth-cache-max`, 100,000). Repeating a cached login computes no hash.

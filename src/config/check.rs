@@ -2,7 +2,7 @@
 
 use super::listen::Listen;
 use super::sections::Config;
-use crate::auth::http_client::Client;
+use crate::auth::http_client::HttpClient;
 use crate::auth::sources::token::Tokens;
 use crate::auth::{SourceKind, check_users_file};
 use crate::http::policy::forwarded::Proxies;
@@ -116,7 +116,7 @@ fn invalid_name_in_rule(c: &Config) -> Option<String> {
 }
 
 fn invalid_token_keys(c: &Config) -> Option<String> {
-    Tokens::new(c.users.token.clone(), Client::default()).err()
+    Tokens::new(c.users.token.clone(), HttpClient::default()).err()
 }
 
 fn no_trusted_proxy(c: &Config) -> Option<String> {

@@ -12,7 +12,7 @@ mod cache;
 pub(crate) mod options;
 
 use crate::auth::credentials::Credentials;
-use crate::auth::http_client::{Client, HttpResponse, Url};
+use crate::auth::http_client::{HttpClient, HttpResponse, HttpUrl};
 use crate::auth::now::Now;
 use crate::auth::principal::Principal;
 use crate::auth::source::{Decision, DecisionFuture, Source};
@@ -29,16 +29,16 @@ const NAME: &str = "hook";
 /// A source that sends the credentials to an HTTP service.
 #[derive(Debug)]
 pub struct Hook {
-    url: Url,
+    url: HttpUrl,
     options: Options,
-    client: Client,
+    client: HttpClient,
     permits: Semaphore,
     cache: Cache,
 }
 
 impl Hook {
     /// Creates a source that sends requests to `url`.
-    pub fn new(url: Url, options: Options, client: Client) -> Hook {
+    pub fn new(url: HttpUrl, options: Options, client: HttpClient) -> Hook {
         let permits = Semaphore::new(options.parallel_max.clamp(1, Semaphore::MAX_PERMITS));
         let cache = Cache::new(options.cache);
         Hook { url, options, client, permits, cache }
@@ -177,7 +177,7 @@ mod tests {
     fn hook(url: &str, change: impl FnOnce(&mut Options)) -> Hook {
         let mut options = Options { timeout: Duration::from_secs(30), ..Options::default() };
         change(&mut options);
-        Hook::new(url.parse().unwrap(), options, Client::new())
+        Hook::new(url.parse().unwrap(), options, HttpClient::new())
     }
 
     /// Returns the decision as a short text: the name, or a character for the kind of decision and the reason.

@@ -19,7 +19,7 @@ use self::proxy::Proxy;
 use self::static_users::StaticUsers;
 use self::token::Tokens;
 use self::users_file::UsersFile;
-use super::http_client::Client;
+use super::http_client::HttpClient;
 use super::options::Options;
 use super::password::verifier::Verifier;
 use super::source::Source;
@@ -30,7 +30,7 @@ use std::sync::Arc;
 /// # Errors
 /// The options of a source are invalid.
 pub(super) fn sources(options: &Options) -> Result<Vec<Arc<dyn Source>>, String> {
-    let client = Client::default();
+    let client = HttpClient::default();
     let left_out = SourceKind::ALL.into_iter().filter(|kind| !options.order.contains(kind));
     let order = options.order.iter().copied().chain(left_out);
     // Create the anonymous source last: it depends on whether other sources are configured.
@@ -52,7 +52,7 @@ fn source(
     kind: SourceKind,
     options: &Options,
     is_alone: bool,
-    client: &Client,
+    client: &HttpClient,
 ) -> Result<Option<Arc<dyn Source>>, String> {
     let source: Arc<dyn Source> = match kind {
         SourceKind::Proxy if options.proxy => Arc::new(Proxy),

@@ -2,7 +2,7 @@
 //! key.
 
 use super::keys::{VerificationKey, parse_set};
-use crate::auth::http_client::{Client, Url};
+use crate::auth::http_client::{HttpClient, HttpUrl};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,8 +21,8 @@ pub(super) struct KeyUrl {
 
 #[derive(Debug)]
 struct Shared {
-    url: Url,
-    client: Client,
+    url: HttpUrl,
+    client: HttpClient,
     timeout: Duration,
     refresh: Duration,
     state: Mutex<State>,
@@ -60,12 +60,12 @@ struct Plan {
 }
 
 impl KeyUrl {
-    pub(super) fn new(url: Url, client: Client, timeout: Duration, refresh: Duration) -> KeyUrl {
+    pub(super) fn new(url: HttpUrl, client: HttpClient, timeout: Duration, refresh: Duration) -> KeyUrl {
         let state = Mutex::new(State::default());
         KeyUrl { shared: Arc::new(Shared { url, client, timeout, refresh, state }) }
     }
 
-    pub(super) fn url(&self) -> &Url {
+    pub(super) fn url(&self) -> &HttpUrl {
         &self.shared.url
     }
 

@@ -16,7 +16,7 @@ mod tests;
 
 use super::kind::SourceKind;
 use crate::auth::credentials::Credentials;
-use crate::auth::http_client::{Client, Url};
+use crate::auth::http_client::{HttpClient, HttpUrl};
 use crate::auth::now::Now;
 use crate::auth::password::hash_pool::cores;
 use crate::auth::principal::Principal;
@@ -67,7 +67,7 @@ impl Tokens {
     /// # Errors
     /// A secret is too short or is a key in PEM. Or a file cannot be read or contains no usable key. The text names the
     /// option.
-    pub fn new(options: Options, client: Client) -> Result<Tokens, String> {
+    pub fn new(options: Options, client: HttpClient) -> Result<Tokens, String> {
         install_provider();
         let mut fixed = options
             .secrets
@@ -147,7 +147,7 @@ impl Tokens {
     }
 
     /// Returns the best result of the key sets. If no fetch of one of them has succeeded, also returns its URL.
-    async fn check_key_sets(&self, signed: &Signed<'_>, reason: FetchReason) -> (Fit, Option<&Url>) {
+    async fn check_key_sets(&self, signed: &Signed<'_>, reason: FetchReason) -> (Fit, Option<&HttpUrl>) {
         let (mut fit, mut missing) = (Fit::NoKey, None);
         for key_set in &self.key_sets {
             match key_set.keys(reason).await {
@@ -163,7 +163,7 @@ impl Tokens {
 }
 
 impl KeySet {
-    fn open(jwks: &Jwks, options: &Options, client: &Client) -> Result<KeySet, String> {
+    fn open(jwks: &Jwks, options: &Options, client: &HttpClient) -> Result<KeySet, String> {
         match jwks {
             Jwks::File(path) => KeyFile::open(path)
                 .map(KeySet::File)
@@ -177,7 +177,7 @@ impl KeySet {
         }
     }
 
-    async fn keys(&self, reason: FetchReason) -> Result<Arc<[VerificationKey]>, &Url> {
+    async fn keys(&self, reason: FetchReason) -> Result<Arc<[VerificationKey]>, &HttpUrl> {
         match self {
             KeySet::File(file) => Ok(file.keys()),
             KeySet::Url(url) => url.keys(reason).await.ok_or_else(|| url.url()),

@@ -1,6 +1,6 @@
 //! The settings that determine which tokens are accepted.
 
-use crate::auth::http_client::Url;
+use crate::auth::http_client::HttpUrl;
 use crate::auth::secret::Secret;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -12,7 +12,7 @@ pub enum Jwks {
     /// A file. The broker reads it again when it changes.
     File(PathBuf),
     /// A URL. The broker fetches it again when its keys are old or a key is missing.
-    Url(Url),
+    Url(HttpUrl),
 }
 
 impl FromStr for Jwks {

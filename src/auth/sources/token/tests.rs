@@ -160,7 +160,7 @@ async fn signature_checks_are_limited_and_yield_to_the_runtime_first() {
 }
 
 fn open(options: Options) -> Tokens {
-    Tokens::new(options, Client::new()).unwrap()
+    Tokens::new(options, HttpClient::new()).unwrap()
 }
 
 async fn decide(tokens: &Tokens, token: &str) -> Decision {
@@ -400,7 +400,7 @@ fn invalid_keys_are_rejected() {
     let rsa = Issuer::new(Algorithm::RS256);
     let private = KeyPair::generate_for(&PKCS_ED25519).unwrap().serialize_pem();
     let both = [rsa.pem.as_str(), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"].concat();
-    let refused = |options: Options| Tokens::new(options, Client::new()).map(|_| ()).unwrap_err();
+    let refused = |options: Options| Tokens::new(options, HttpClient::new()).map(|_| ()).unwrap_err();
     for (secret, expected) in
         [("short, but sesame", "at least 32 bytes"), (&rsa.pem, "PEM"), ("", "at least 32 bytes")]
     {
