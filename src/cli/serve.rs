@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::config::{ConfigError, Loaded, Setting};
-use crate::permissions::Group;
+use crate::permissions::ClientGroup;
 use crate::server::{Rules, Server, log_discarded_messages};
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -106,11 +106,11 @@ fn log_rules(config: &Config) {
     if !missing.is_empty() {
         let missing = missing.join(" or ");
         match config.clients() {
-            Group::Users => warn!(
+            ClientGroup::Users => warn!(
                 "no permission rule allows users to {missing}. Only clients with the role service can. To allow all \
                  users, add these rules to permission: \"allow send users /topic/**\", \"allow all users /queue/**\""
             ),
-            Group::Anonymous => warn!(
+            ClientGroup::Anonymous => warn!(
                 "no permission rule allows anonymous clients to {missing}. Only anonymous clients can connect. To \
                  allow them, add these rules to permission: \"allow send anonymous /topic/**\", \"allow all anonymous \
                  /queue/**\""

@@ -5,7 +5,7 @@ use crate::auth::SourceKind;
 use crate::destination;
 use crate::http::policy::forwarded::Proxies;
 use crate::http::policy::host_policy::Hosts;
-use crate::permissions::{Group, Permissions, Preset, Rule, Verb};
+use crate::permissions::{ClientGroup, Permissions, Preset, Rule, Verb};
 
 /// The label of the demo's rule in the list of rules.
 const DEMO: &str = "demo";
@@ -29,8 +29,8 @@ impl Config {
     }
 
     /// Returns the clients that can connect: users, or anonymous clients if no source of users is configured.
-    pub(crate) fn clients(&self) -> Group {
-        if self.users.names_users() { Group::Users } else { Group::Anonymous }
+    pub(crate) fn clients(&self) -> ClientGroup {
+        if self.users.names_users() { ClientGroup::Users } else { ClientGroup::Anonymous }
     }
 
     /// Returns the actions that most applications need and that no rule grants to [`Config::clients`]. Rules for

@@ -25,7 +25,7 @@ mod verb;
 pub use access_denied::AccessDenied;
 pub use options::Options;
 pub use preset::Preset;
-pub use rule::{Group, Rule};
+pub use rule::{ClientGroup, Rule};
 pub use verb::Verb;
 
 use crate::auth::Principal;
@@ -89,7 +89,7 @@ impl Permissions {
 
     /// Returns whether the rules may allow `verb` to some clients of the group for some destinations of the family.
     /// Ignores the rules from `origin`. Ignores services, which need no rule.
-    pub fn grants_to_any(&self, group: Group, verb: Verb, kind: DestinationKind, origin: &str) -> bool {
+    pub fn grants_to_any(&self, group: ClientGroup, verb: Verb, kind: DestinationKind, origin: &str) -> bool {
         let mut rules = self.rules.iter().filter(|entry| entry.origin != origin);
         let first = rules.find(|entry| {
             entry.rule.may_grant(group, verb, kind) || entry.rule.denies_all(group, verb, kind)

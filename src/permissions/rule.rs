@@ -39,7 +39,7 @@ pub(super) enum Effect {
 
 /// A group of clients, for checks of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Group {
+pub enum ClientGroup {
     /// Clients with a user name.
     Users,
     /// Clients without a user name.
@@ -105,7 +105,7 @@ impl Rule {
     }
 
     /// Returns whether the rule allows `verb` to some clients of the group for some destinations of the family.
-    pub(super) fn may_grant(&self, group: Group, verb: Verb, kind: DestinationKind) -> bool {
+    pub(super) fn may_grant(&self, group: ClientGroup, verb: Verb, kind: DestinationKind) -> bool {
         self.effect == Effect::Allow
             && self.subject.may_apply_to(group)
             && self.verb.is_none_or(|own| own == verb)
@@ -114,7 +114,7 @@ impl Rule {
 
     /// Returns whether the rule denies `verb` to all clients of the group for all destinations of the family. Later
     /// rules then have no effect on such requests.
-    pub(super) fn denies_all(&self, group: Group, verb: Verb, kind: DestinationKind) -> bool {
+    pub(super) fn denies_all(&self, group: ClientGroup, verb: Verb, kind: DestinationKind) -> bool {
         self.effect == Effect::Deny
             && (self.subject == RuleSubject::Anyone || self.subject == group.subject())
             && self.verb.is_none_or(|own| own == verb)
@@ -146,21 +146,21 @@ impl fmt::Display for Rule {
     }
 }
 
-impl Group {
+impl ClientGroup {
     fn subject(self) -> RuleSubject {
         match self {
-            Group::Users => RuleSubject::Users,
-            Group::Anonymous => RuleSubject::Anonymous,
+            ClientGroup::Users => RuleSubject::Users,
+            ClientGroup::Anonymous => RuleSubject::Anonymous,
         }
     }
 }
 
 impl RuleSubject {
     /// Returns whether the subject can include a client of the group.
-    fn may_apply_to(&self, group: Group) -> bool {
+    fn may_apply_to(&self, group: ClientGroup) -> bool {
         match group {
-            Group::Users => *self != RuleSubject::Anonymous,
-            Group::Anonymous => matches!(self, RuleSubject::Anyone | RuleSubject::Anonymous),
+            ClientGroup::Users => *self != RuleSubject::Anonymous,
+            ClientGroup::Anonymous => matches!(self, RuleSubject::Anyone | RuleSubject::Anonymous),
         }
     }
 
