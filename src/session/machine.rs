@@ -4,7 +4,7 @@ use super::access_cache::AccessCache;
 use super::extensions::warned_headers::WarnedHeaders;
 use super::options::Options;
 use super::receipts::Receipts;
-use super::state::State;
+use super::state::SessionState;
 use super::subscriptions::Subscriptions;
 use super::temp::TempQueues;
 use super::timers::{RateLimiter, Timers};
@@ -25,7 +25,7 @@ type Addresses = dyn Fn() -> String + Send + Sync;
 /// `repr(C)` keeps the order of the fields. The fields that every delivery uses come first.
 #[repr(C)]
 pub struct Session {
-    pub(super) state: State,
+    pub(super) state: SessionState,
     pub(super) version: Version,
     /// Whether the client requested `soft-errors`.
     pub(super) soft_errors: bool,
@@ -43,11 +43,11 @@ pub struct Session {
     pub(super) rate: RateLimiter,
     pub(super) transactions: Transactions,
     pub(super) temps: TempQueues,
-    /// State that few sessions need. `None` until it is used.
+    /// SessionState that few sessions need. `None` until it is used.
     pub(super) rare: Option<Box<RareState>>,
 }
 
-/// State that few sessions need. It is boxed to keep [`Session`] small.
+/// SessionState that few sessions need. It is boxed to keep [`Session`] small.
 #[derive(Debug, Default)]
 pub(super) struct RareState {
     /// The ignored headers for which the session has requested a warning already.
@@ -75,7 +75,7 @@ impl Session {
             access_cache: AccessCache::default(),
             soft_errors: false,
             version: Version::V1_2,
-            state: State::Connecting,
+            state: SessionState::Connecting,
             timers: Timers::new(now),
             rate: RateLimiter::default(),
             receipts: Receipts::default(),

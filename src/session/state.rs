@@ -4,7 +4,7 @@ use stompbox_frames::stomp::HeartBeat;
 
 /// The state of a session. The documentation of [`session`](super) has a diagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum SessionState {
     /// The session waits for CONNECT.
     Connecting,
     /// CONNECT was received, and the caller is checking the credentials.

@@ -11,7 +11,7 @@ use crate::session::action::{Action, Publish, Receipt, RejectedAction, SendTarge
 use crate::session::closing::Closing;
 use crate::session::errors::{ErrorReply, Rejection};
 use crate::session::machine::Session;
-use crate::session::state::State;
+use crate::session::state::SessionState;
 use crate::work;
 use std::sync::Arc;
 use std::time::Instant;
@@ -42,12 +42,12 @@ impl Session {
     /// Returns whether the credentials of this session, such as its token, have expired.
     pub fn is_expired(&self, now: Instant) -> bool {
         self.principal.expires.is_some_and(|expires| expires <= now)
-            && matches!(self.state, State::Connected | State::Leaving)
+            && matches!(self.state, SessionState::Connected | SessionState::Leaving)
     }
 
     /// Returns whether the session has ended.
     pub fn is_closed(&self) -> bool {
-        self.state == State::Closed
+        self.state == SessionState::Closed
     }
 
     /// Rejects the operation if the permission rules deny it.
@@ -86,7 +86,7 @@ impl Session {
     /// Sets new permission rules and checks the subscriptions and the parked frames against them.
     pub fn set_permissions(&mut self, permissions: Arc<Permissions>, actions: &mut Vec<Action>) {
         self.permissions = Some(permissions);
-        if self.state == State::Connected {
+        if self.state == SessionState::Connected {
             self.recheck_subscriptions(actions);
         }
     }
@@ -94,7 +94,7 @@ impl Session {
     /// Handles a change of the principal, for example of its roles. `None` ends the session: the user was removed or
     /// has a new passcode.
     pub fn update_principal(&mut self, principal: Option<Principal>, actions: &mut Vec<Action>) {
-        if self.state != State::Connected {
+        if self.state != SessionState::Connected {
             return;
         }
         match principal {
@@ -182,7 +182,7 @@ impl Session {
         receipt: Option<Receipt>,
         actions: &mut Vec<Action>,
     ) {
-        if self.state != State::Connected {
+        if self.state != SessionState::Connected {
             return;
         }
         match result {
@@ -213,7 +213,7 @@ impl Session {
         actions: &mut Vec<Action>,
     ) {
         let is_soft = self.soft_errors
-            && self.state == State::Connected
+            && self.state == SessionState::Connected
             && may_be_soft(command)
             && rejection.closing != Closing::Limit("frames-per-second-max");
         if !is_soft {
@@ -241,7 +241,7 @@ impl Session {
         closing: Closing,
         actions: &mut Vec<Action>,
     ) {
-        if !self.soft_errors || self.state != State::Connected || about == RejectedAction::Other {
+        if !self.soft_errors || self.state != SessionState::Connected || about == RejectedAction::Other {
             return self.close_with_error(receipt, error, closing, actions);
         }
         if let Closing::Limit(option) = closing {

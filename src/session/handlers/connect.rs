@@ -5,7 +5,7 @@ use crate::auth::{Credentials, Principal, Secret};
 use crate::session::action::Action;
 use crate::session::errors::Rejection;
 use crate::session::machine::Session;
-use crate::session::state::State;
+use crate::session::state::SessionState;
 use std::time::{Duration, Instant};
 use stompbox_frames::stomp::{Command, Frame, HeartBeat, Version, encode};
 
@@ -30,7 +30,7 @@ impl Session {
         let version = Version::negotiate(accepted.as_deref()).ok_or_else(Rejection::no_common_version)?;
         let peer = heart_beat(frame, version)?;
         self.version = version;
-        self.state = State::Authenticating { peer };
+        self.state = SessionState::Authenticating { peer };
         self.soft_errors = frame.header(SOFT_ERRORS).is_some_and(|value| value.trim() == "true");
         let value = |name| frame.header(name).map(|value| without_padding(&value, version).to_owned());
         let secret = |name| value(name).map(|text| Secret::new(&text));
@@ -57,7 +57,7 @@ impl Session {
             can: at_least_the_minimum(self.options.heart_beat.can),
             wants: at_least_the_minimum(self.options.heart_beat.wants),
         };
-        self.state = State::Connected;
+        self.state = SessionState::Connected;
         self.principal = principal;
         self.timers.start_heartbeats(own, peer, self.options.heart_beat_tolerance, now);
 

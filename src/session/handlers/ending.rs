@@ -5,7 +5,7 @@ use crate::session::action::{Action, Receipt};
 use crate::session::closing::Closing;
 use crate::session::errors::{ErrorReply, Quoted, Rejection};
 use crate::session::machine::Session;
-use crate::session::state::State;
+use crate::session::state::SessionState;
 use crate::session::subscriptions::{Subscription, Subscriptions};
 use crate::session::temp::TempQueues;
 use stompbox_frames::stomp::{Command, encode};
@@ -49,7 +49,7 @@ impl Session {
         if self.receipts.is_empty() {
             return self.close(Closing::Disconnected, actions);
         }
-        self.state = State::Leaving;
+        self.state = SessionState::Leaving;
         self.drop_resources();
     }
 
@@ -73,7 +73,7 @@ impl Session {
         closing: Closing,
         actions: &mut Vec<Action>,
     ) {
-        if self.state == State::Closed {
+        if self.state == SessionState::Closed {
             return;
         }
         if let Closing::Limit(option) = closing {
@@ -105,7 +105,7 @@ impl Session {
             true => self.subscriptions.iter().filter_map(oldest).collect(),
             false => Vec::new(),
         };
-        self.state = State::Closed;
+        self.state = SessionState::Closed;
         self.drop_resources();
         self.receipts.clear();
         lost

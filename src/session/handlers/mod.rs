@@ -16,7 +16,7 @@ use super::closing::Closing;
 use super::errors::{ErrorReply, Rejection};
 use super::machine::Session;
 use super::receipts::requested;
-use super::state::State;
+use super::state::SessionState;
 use super::subscriptions::{AckMode, Subscription};
 use super::timers::HeartbeatEvent;
 use super::unsettled::{AckId, AckIdBuffer};
@@ -39,17 +39,17 @@ impl Session {
         if receipt_fits.is_err() {
             receipt = None;
         }
-        if self.is_expired(now) && self.state == State::Connected {
+        if self.is_expired(now) && self.state == SessionState::Connected {
             return self.fail(receipt, &Rejection::expired(), actions);
         }
         let command = frame.command;
         let (transaction, destination) = self.transaction_and_destination(&frame);
         let handled = match self.state {
-            State::Connected if receipt_fits.is_err() => receipt_fits,
-            State::Connecting => self.connect(&frame, actions),
-            State::Authenticating { .. } => Err(Rejection::while_authenticating(frame.command)),
-            State::Connected => self.handle_connected(frame, &mut receipt, now, actions),
-            State::Leaving | State::Closed => Ok(()),
+            SessionState::Connected if receipt_fits.is_err() => receipt_fits,
+            SessionState::Connecting => self.connect(&frame, actions),
+            SessionState::Authenticating { .. } => Err(Rejection::while_authenticating(frame.command)),
+            SessionState::Connected => self.handle_connected(frame, &mut receipt, now, actions),
+            SessionState::Leaving | SessionState::Closed => Ok(()),
         };
         if let Err(rejection) = handled {
             self.reject(command, (transaction.as_deref(), destination), receipt, rejection, actions);
@@ -68,7 +68,7 @@ impl Session {
 
     /// Ends the session, because the received bytes are not a valid frame.
     pub fn malformed(&mut self, error: &DecodeError, actions: &mut Vec<Action>) {
-        if self.state != State::Leaving {
+        if self.state != SessionState::Leaving {
             let receipt = error.receipt.as_deref().map(Receipt::from);
             self.fail(receipt, &Rejection::undecodable(error), actions);
         }
@@ -82,7 +82,7 @@ impl Session {
         now: Instant,
         actions: &mut Vec<Action>,
     ) {
-        let State::Authenticating { peer } = self.state else { return };
+        let SessionState::Authenticating { peer } = self.state else { return };
         match result {
             Ok(principal) => {
                 self.permissions = Some(permissions);
@@ -100,7 +100,7 @@ impl Session {
     /// receipts are complete.
     pub fn complete(&mut self, receipt: Option<Receipt>, extra: &[(&str, &str)], actions: &mut Vec<Action>) {
         let Some(receipt) = receipt else { return };
-        if self.state == State::Closed {
+        if self.state == SessionState::Closed {
             return;
         }
         let frame = self.encode_receipt(&receipt, extra);
@@ -114,7 +114,7 @@ impl Session {
         while let Some(frame) = self.receipts.pop() {
             actions.push(Action::Write(frame));
         }
-        if self.state == State::Leaving && self.receipts.is_empty() {
+        if self.state == SessionState::Leaving && self.receipts.is_empty() {
             self.close(Closing::Disconnected, actions);
         }
     }
@@ -167,29 +167,31 @@ impl Session {
     /// Returns the time at which [`Session::expire`] must be called.
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {
-            State::Connecting => self.timers.connect_deadline(&self.options),
-            State::Connected => {
+            SessionState::Connecting => self.timers.connect_deadline(&self.options),
+            SessionState::Connected => {
                 [self.timers.heartbeat_deadline(), self.principal.expires].into_iter().flatten().min()
             }
-            State::Authenticating { .. } | State::Leaving | State::Closed => None,
+            SessionState::Authenticating { .. } | SessionState::Leaving | SessionState::Closed => None,
         }
     }
 
     /// Handles heartbeats and timeouts that are due.
     pub fn expire(&mut self, now: Instant, actions: &mut Vec<Action>) {
         match self.state {
-            State::Connecting => {
+            SessionState::Connecting => {
                 if let Some(expired) = self.timers.expired_timeout(&self.options, now) {
                     self.fail(None, &Rejection::connect_timeout(expired), actions);
                 }
             }
-            State::Connected if self.is_expired(now) => self.fail(None, &Rejection::expired(), actions),
-            State::Connected => match self.timers.poll_heartbeat(now) {
+            SessionState::Connected if self.is_expired(now) => {
+                self.fail(None, &Rejection::expired(), actions)
+            }
+            SessionState::Connected => match self.timers.poll_heartbeat(now) {
                 Some(HeartbeatEvent::Send) => actions.push(Action::HeartBeat),
                 Some(HeartbeatEvent::Lost) => self.close(Closing::HeartbeatLost, actions),
                 None => {}
             },
-            State::Authenticating { .. } | State::Leaving | State::Closed => {}
+            SessionState::Authenticating { .. } | SessionState::Leaving | SessionState::Closed => {}
         }
     }
 
