@@ -46,7 +46,7 @@ impl<'a> SubscriptionName<'a> {
 
 /// A subscription of the session.
 #[derive(Debug)]
-pub(super) struct Subscription {
+pub(super) struct SessionSubscription {
     pub(super) key: Key,
     /// The `id`. In STOMP 1.0, `None` if the destination is the name of the subscription.
     pub(super) id: Option<Box<str>>,
@@ -61,7 +61,7 @@ pub(super) struct Subscription {
     pub(super) unsettled: Unsettled,
 }
 
-impl Subscription {
+impl SessionSubscription {
     /// Returns the name by which the client refers to the subscription.
     pub(super) fn name(&self) -> SubscriptionName<'_> {
         match &self.id {
@@ -84,7 +84,7 @@ const SMALL: usize = 16;
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
     /// The subscriptions in ascending order of their keys.
-    list: Vec<Subscription>,
+    list: Vec<SessionSubscription>,
     /// The keys in ascending order of the names of their subscriptions.
     names: Vec<Key>,
     last_key: Key,
@@ -102,7 +102,7 @@ impl Subscriptions {
 
     /// Returns the memory in bytes of the lists, and of the names of subscriptions and temporary queues.
     pub(super) fn bytes(&self) -> usize {
-        allocation(self.list.capacity() * size_of::<Subscription>())
+        allocation(self.list.capacity() * size_of::<SessionSubscription>())
             + allocation(self.names.capacity() * size_of::<Key>())
             + self.texts_bytes as usize
     }
@@ -122,7 +122,7 @@ impl Subscriptions {
         self.unsettled_bytes
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Subscription> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &SessionSubscription> {
         self.list.iter()
     }
 
@@ -134,7 +134,7 @@ impl Subscriptions {
 
     /// Adds a subscription. Its key must be the last result of [`Subscriptions::next_key`], and its name must not be in
     /// use.
-    pub(super) fn insert(&mut self, subscription: Subscription) {
+    pub(super) fn insert(&mut self, subscription: SessionSubscription) {
         if let Err(at) = self.name_position(subscription.name()) {
             grow(&mut self.names);
             self.names.insert(at, subscription.key);
@@ -145,7 +145,7 @@ impl Subscriptions {
         }
     }
 
-    pub(super) fn remove(&mut self, key: Key) -> Option<Subscription> {
+    pub(super) fn remove(&mut self, key: Key) -> Option<SessionSubscription> {
         let at = self.index(key)?;
         if let Ok(name_position) = self.name_position(self.list[at].name()) {
             self.names.remove(name_position);
@@ -157,12 +157,16 @@ impl Subscriptions {
         Some(subscription)
     }
 
-    pub(super) fn get(&self, key: Key) -> Option<&Subscription> {
+    pub(super) fn get(&self, key: Key) -> Option<&SessionSubscription> {
         self.index(key).map(|at| &self.list[at])
     }
 
     /// Applies `act` to a subscription and updates the counted memory. `act` must not change the name.
-    pub(super) fn change<T>(&mut self, key: Key, act: impl FnOnce(&mut Subscription) -> T) -> Option<T> {
+    pub(super) fn change<T>(
+        &mut self,
+        key: Key,
+        act: impl FnOnce(&mut SessionSubscription) -> T,
+    ) -> Option<T> {
         let at = self.index(key)?;
         let subscription = &mut self.list[at];
         let before = subscription.unsettled.held_bytes();
@@ -171,14 +175,17 @@ impl Subscriptions {
         Some(result)
     }
 
-    pub(super) fn find(&self, name: SubscriptionName<'_>) -> Option<&Subscription> {
+    pub(super) fn find(&self, name: SubscriptionName<'_>) -> Option<&SessionSubscription> {
         self.name_position(name).ok().and_then(|at| self.get(self.names[at]))
     }
 
     /// Returns the subscription that a STOMP 1.0 UNSUBSCRIBE without an `id` ends. This is the subscription to
     /// `destination` that has no `id`, or else the only subscription to `destination`. Rejects the frame if there are
     /// several.
-    pub(super) fn find_by_destination(&self, destination: &str) -> Result<Option<&Subscription>, Rejection> {
+    pub(super) fn find_by_destination(
+        &self,
+        destination: &str,
+    ) -> Result<Option<&SessionSubscription>, Rejection> {
         if let Some(subscription) = self.find(SubscriptionName::Destination(destination)) {
             return Ok(Some(subscription));
         }

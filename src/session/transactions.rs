@@ -3,7 +3,7 @@
 use super::action::{Disposition, Publish, SendTarget};
 use super::errors::Rejection;
 use super::options::Options;
-use super::subscriptions::Subscription;
+use super::subscriptions::SessionSubscription;
 use super::unsettled::{Number, TransactionSerial};
 use crate::budget::allocation;
 use crate::destination::Owner;
@@ -196,7 +196,7 @@ impl Transactions {
 
     /// Marks the transactions that have reserved deliveries of this subscription. They cannot be committed, because the
     /// broker requeues the deliveries.
-    pub(super) fn mark_subscription_ended(&mut self, subscription: &Subscription) {
+    pub(super) fn mark_subscription_ended(&mut self, subscription: &SessionSubscription) {
         let serials: BTreeSet<TransactionSerial> = subscription.unsettled.reserved_by().collect();
         for serial in serials {
             let affected =

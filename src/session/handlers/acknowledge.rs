@@ -21,7 +21,7 @@ use crate::outbound_queue::Key;
 use crate::session::action::{Action, Disposition, Receipt, Settle};
 use crate::session::errors::Rejection;
 use crate::session::machine::Session;
-use crate::session::subscriptions::{AckMode, Subscription, SubscriptionName};
+use crate::session::subscriptions::{AckMode, SessionSubscription, SubscriptionName};
 use crate::session::transactions::TransactionFrame;
 use crate::session::unsettled::{AckId, AckScope, DeliveryLookup};
 use crate::work;
@@ -136,7 +136,7 @@ impl Session {
 
     /// Returns the subscription that has an unsettled or reserved delivery of this message from a queue. A queue
     /// delivers a message to one subscription only.
-    fn subscription_with_queue_delivery(&self, id: &str) -> Option<&Subscription> {
+    fn subscription_with_queue_delivery(&self, id: &str) -> Option<&SessionSubscription> {
         work::add_visits(self.subscriptions.len());
         self.subscriptions.iter().find(|one| one.unsettled.has_queue_delivery(id))
     }
@@ -147,7 +147,8 @@ impl Session {
         if command == Command::Nack || !self.is_message_id(id) {
             return self.subscriptions.len() > 0 && self.subscriptions.iter().all(is_auto);
         }
-        let has_delivery = |one: &Subscription| one.unsettled.by_message(id) != DeliveryLookup::NotFound;
+        let has_delivery =
+            |one: &SessionSubscription| one.unsettled.by_message(id) != DeliveryLookup::NotFound;
         self.subscriptions.iter().any(is_auto) && !self.subscriptions.iter().any(has_delivery)
     }
 
@@ -173,7 +174,7 @@ impl Session {
         &self,
         command: Command,
         id: &str,
-        subscription: Option<&Subscription>,
+        subscription: Option<&SessionSubscription>,
     ) -> Result<AckTarget, Rejection> {
         let parsed = AckId::parse(self.ack_prefix, id);
         match parsed.and_then(|AckId { key, number }| Some((self.subscriptions.get(key)?, number))) {
@@ -191,7 +192,7 @@ impl Session {
         &self,
         command: Command,
         id: &str,
-        subscription: Option<&Subscription>,
+        subscription: Option<&SessionSubscription>,
     ) -> Result<AckTarget, Rejection> {
         if let Some(subscription) = subscription {
             return match subscription.unsettled.by_message(id) {
@@ -219,7 +220,7 @@ impl Session {
         &self,
         command: Command,
         id: &str,
-        subscription: &Subscription,
+        subscription: &SessionSubscription,
         found: DeliveryLookup,
     ) -> Result<AckTarget, Rejection> {
         match (found, subscription.mode) {
@@ -246,7 +247,7 @@ impl Session {
     }
 }
 
-fn is_auto(subscription: &Subscription) -> bool {
+fn is_auto(subscription: &SessionSubscription) -> bool {
     subscription.mode == AckMode::Auto
 }
 

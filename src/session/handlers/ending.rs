@@ -6,7 +6,7 @@ use crate::session::closing::Closing;
 use crate::session::errors::{ErrorReply, Quoted, Rejection};
 use crate::session::machine::Session;
 use crate::session::state::SessionState;
-use crate::session::subscriptions::{Subscription, Subscriptions};
+use crate::session::subscriptions::{SessionSubscription, Subscriptions};
 use crate::session::temp::TempQueues;
 use stompbox_frames::stomp::{Command, encode};
 
@@ -100,7 +100,7 @@ impl Session {
     /// ([`Closing::is_lost`]), returns the oldest unsettled delivery of each subscription to a work queue. The client
     /// was processing this delivery if the broker has written it. A second call returns nothing.
     pub fn finish(&mut self, closing: Closing) -> Vec<(Key, Tag)> {
-        let oldest = |one: &Subscription| one.unsettled.oldest().map(|tag| (one.key, tag));
+        let oldest = |one: &SessionSubscription| one.unsettled.oldest().map(|tag| (one.key, tag));
         let lost = match closing.is_lost() {
             true => self.subscriptions.iter().filter_map(oldest).collect(),
             false => Vec::new(),

@@ -17,7 +17,7 @@ use super::errors::{ErrorReply, Rejection};
 use super::machine::Session;
 use super::receipts::requested;
 use super::state::SessionState;
-use super::subscriptions::{AckMode, Subscription};
+use super::subscriptions::{AckMode, SessionSubscription};
 use super::timers::HeartbeatEvent;
 use super::unsettled::{AckId, AckIdBuffer};
 use crate::auth::{LoginError, Principal};
@@ -125,7 +125,7 @@ impl Session {
         let (version, ack_prefix, unsettled_max) =
             (self.version, self.ack_prefix, self.options.unsettled_max);
         let is_full = self.subscriptions.unsettled_bytes() >= self.options.subscription_bytes_max;
-        let deliver = |subscription: &mut Subscription| {
+        let deliver = |subscription: &mut SessionSubscription| {
             let mut buffer = AckIdBuffer::default();
             let mut ack = None;
             if let AckMode::Client(_) = subscription.mode {

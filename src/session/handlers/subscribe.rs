@@ -7,7 +7,7 @@ use crate::permissions::Verb;
 use crate::session::action::{Action, Receipt, Subscribe};
 use crate::session::errors::{Rejection, required};
 use crate::session::machine::Session;
-use crate::session::subscriptions::{AckMode, Subscription, SubscriptionName};
+use crate::session::subscriptions::{AckMode, SessionSubscription, SubscriptionName};
 use crate::session::temp::TempDestination;
 use crate::session::unsettled::Unsettled;
 use stompbox_frames::stomp::{Frame, Version};
@@ -150,7 +150,7 @@ impl Session {
             self.temps.subscribed(name, key, request.implicit);
         }
         let checked_selector = request.temp.is_none().then(|| selector.clone());
-        self.subscriptions.insert(Subscription {
+        self.subscriptions.insert(SessionSubscription {
             key,
             selector: checked_selector,
             id: request.id.map(Box::from),

@@ -277,6 +277,6 @@ fn many_subscriptions_are_found_by_id_and_by_key() {
 #[test]
 fn idle_session_with_one_subscription_takes_little_memory() {
     // Heap memory in addition to the session: a list with one subscription, one key, and two short texts.
-    let heap = size_of::<super::subscriptions::Subscription>() + size_of::<Key>() + 2 * 40;
+    let heap = size_of::<super::subscriptions::SessionSubscription>() + size_of::<Key>() + 2 * 40;
     assert!(size_of::<Session>() + heap < 700, "{} + {heap}", size_of::<Session>());
 }
