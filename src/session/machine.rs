@@ -43,11 +43,11 @@ pub struct Session {
     pub(super) rate: RateLimiter,
     pub(super) transactions: Transactions,
     pub(super) temps: TempQueues,
-    /// SessionState that few sessions need. `None` until it is used.
+    /// State that few sessions need. `None` until it is used.
     pub(super) rare: Option<Box<RareState>>,
 }
 
-/// SessionState that few sessions need. It is boxed to keep [`Session`] small.
+/// State that few sessions need. It is boxed to keep [`Session`] small.
 #[derive(Debug, Default)]
 pub(super) struct RareState {
     /// The ignored headers for which the session has requested a warning already.
