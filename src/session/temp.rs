@@ -13,7 +13,7 @@ const ADDRESS_MARK: char = '~';
 
 /// A temporary queue. It is open until the session ends.
 #[derive(Debug)]
-pub(super) struct TempQueue {
+pub(super) struct SessionTempQueue {
     pub(super) address: Destination,
     /// Number of this session's subscriptions to the queue.
     pub(super) subscribers: usize,
@@ -26,11 +26,11 @@ pub(super) struct TempQueue {
 /// The temporary queues of a session, by the session's own names.
 #[derive(Debug, Default)]
 pub(super) struct TempQueues {
-    by_name: BTreeMap<Box<str>, TempQueue>,
+    by_name: BTreeMap<Box<str>, SessionTempQueue>,
 }
 
 impl TempQueues {
-    pub(super) fn get(&self, name: &str) -> Option<&TempQueue> {
+    pub(super) fn get(&self, name: &str) -> Option<&SessionTempQueue> {
         self.by_name.get(name)
     }
 
@@ -49,7 +49,8 @@ impl TempQueues {
 
     /// Opens a queue with the given address, for the subscription `opener`.
     pub(super) fn open(&mut self, name: &str, address: Destination, opener: Key) {
-        self.by_name.insert(name.into(), TempQueue { address, subscribers: 0, implicit: None, opener });
+        self.by_name
+            .insert(name.into(), SessionTempQueue { address, subscribers: 0, implicit: None, opener });
     }
 
     /// Removes the queue that was opened for the rejected subscription `key`, and returns its name.
@@ -62,7 +63,7 @@ impl TempQueues {
 
     /// Returns the memory of the map in bytes, without the names.
     pub(super) fn bytes(&self) -> usize {
-        btree_allocation(self.by_name.len(), size_of::<(Box<str>, TempQueue)>())
+        btree_allocation(self.by_name.len(), size_of::<(Box<str>, SessionTempQueue)>())
     }
 
     /// Records that a subscription to the queue has begun.
