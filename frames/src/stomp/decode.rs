@@ -1,17 +1,17 @@
 //! Decodes a stream of bytes into frames.
 //!
-//! [`boundary`](super::boundary) finds the end of a frame and checks the limits, such as the maximum size of a frame.
-//! The decoder then splits the bytes of the frame off the buffer and parses them. The headers and the body of the frame
-//! are slices of these bytes.
+//! [`frame_scanner`](super::frame_scanner) finds the end of a frame and checks the limits, such as the maximum size of
+//! a frame. The decoder then splits the bytes of the frame off the buffer and parses them. The headers and the body of
+//! the frame are slices of these bytes.
 //!
 //! The head of a frame is the part before its body. It consists of the command line, the header lines and the blank
 //! line.
 
-use super::boundary::{Boundary, Span, padding};
 use super::decode_error::DecodeError;
 use super::escape::{self, Dialect, unescape};
 use super::frame::Frame;
 use super::frame_error::{FrameError, FramePosition};
+use super::frame_scanner::{FrameScanner, FrameSpan, padding};
 use super::grammar::{self, HeaderLineError, HeaderLines, HeaderSpan};
 use super::headers::{AbsentBytes, Headers};
 use super::limits::Limits;
@@ -27,7 +27,7 @@ pub struct Decoder {
     buffer: BytesMut,
     /// Number of bytes of earlier frames in the allocation of `buffer`.
     earlier_bytes: usize,
-    boundary: Boundary,
+    scanner: FrameScanner,
     failed: Option<Box<DecodeError>>,
 }
 
@@ -40,7 +40,7 @@ impl Decoder {
             version: Version::V1_2,
             buffer: BytesMut::new(),
             earlier_bytes: 0,
-            boundary: Boundary::default(),
+            scanner: FrameScanner::default(),
             failed: None,
         }
     }
@@ -90,7 +90,7 @@ impl Decoder {
         if self.buffer.is_empty() {
             return Ok(None);
         }
-        match self.boundary.find(&self.buffer, &self.limits, self.version) {
+        match self.scanner.find(&self.buffer, &self.limits, self.version) {
             Ok(None) => {
                 self.unshare();
                 Ok(None)
@@ -101,18 +101,18 @@ impl Decoder {
                 let mut frame =
                     Frame { command: span.command, headers: Headers::default(), body: Bytes::new() };
                 if let Err(error) =
-                    parse(&bytes, &span, self.boundary.spans(), self.version, &mut frame.headers)
+                    parse(&bytes, &span, self.scanner.spans(), self.version, &mut frame.headers)
                 {
                     return Err(self.fail(error, &bytes[..span.body]));
                 }
-                self.boundary = Boundary::default();
+                self.scanner = FrameScanner::default();
                 frame.headers.head = bytes.split_to(span.body);
                 frame.body = bytes;
                 Ok(Some(frame))
             }
             Err(error) => {
                 let bytes = std::mem::take(&mut self.buffer);
-                Err(self.fail(error, &bytes[..self.boundary.complete_lines_bytes()]))
+                Err(self.fail(error, &bytes[..self.scanner.complete_lines_bytes()]))
             }
         }
     }
@@ -138,7 +138,7 @@ impl Decoder {
 
     /// Takes a whole frame, without its NUL, out of the buffer, and drops the padding after it.
     #[inline]
-    fn split_off(&mut self, span: &Span) -> Bytes {
+    fn split_off(&mut self, span: &FrameSpan) -> Bytes {
         let rest = span.nul + 1 + padding(&self.buffer[span.nul + 1..]);
         if rest == self.buffer.len() {
             let mut bytes = std::mem::take(&mut self.buffer);
@@ -164,7 +164,7 @@ impl Decoder {
     /// line.
     fn fail(&mut self, error: FrameError, lines: &[u8]) -> DecodeError {
         self.buffer = BytesMut::new();
-        self.boundary = Boundary::default();
+        self.scanner = FrameScanner::default();
         let error = error.into_error(&self.limits, receipt(lines, self.version));
         self.failed = Some(Box::new(error.clone()));
         error
@@ -175,7 +175,7 @@ impl Decoder {
 #[inline]
 fn parse(
     bytes: &[u8],
-    span: &Span,
+    span: &FrameSpan,
     spans: &[HeaderSpan],
     version: Version,
     headers: &mut Headers,

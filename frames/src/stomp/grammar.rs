@@ -8,9 +8,9 @@
 //! EOL    = [CR] LF
 //! ```
 //!
-//! The search for the end of the frame ([`boundary`](super::boundary)) has already found the ends of lines and names.
-//! This module checks only the structure of the lines. [`decode`](super::decode) checks UTF-8, escapes and stray CRs,
-//! if the head contains a byte that could make them invalid.
+//! The search for the end of the frame ([`frame_scanner`](super::frame_scanner)) has already found the ends of lines
+//! and names. This module checks only the structure of the lines. [`decode`](super::decode) checks UTF-8, escapes and
+//! stray CRs, if the head contains a byte that could make them invalid.
 
 use nom::bytes::take;
 use nom::character::char;

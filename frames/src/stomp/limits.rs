@@ -1,4 +1,4 @@
-//! The limits on one frame. The search for the end of the frame checks them.
+//! The limits on one frame. [`frame_scanner`](super::frame_scanner) checks them.
 
 /// The limits on one frame. The decoder checks each limit before it uses memory for the part that it limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,5 @@
 //! STOMP frames: the search for their end, the decoder and the encoder.
 
-pub mod boundary;
 pub mod command;
 pub mod decode;
 mod decode_error;
@@ -9,6 +8,7 @@ pub mod encode;
 pub(crate) mod escape;
 pub mod frame;
 mod frame_error;
+pub mod frame_scanner;
 pub(crate) mod grammar;
 pub mod headers;
 pub mod heartbeat;

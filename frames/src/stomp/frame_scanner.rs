@@ -32,7 +32,7 @@ const CONTENT_LENGTH: &[u8] = b"content-length:";
 
 /// Byte offsets of the parts of a whole frame. The command is at offset 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Span {
+pub(super) struct FrameSpan {
     pub(super) command: Command,
     /// Start of the first header line.
     pub(super) headers: usize,
@@ -46,7 +46,7 @@ pub(super) struct Span {
 
 /// The search for the end of one frame.
 #[derive(Debug, Default)]
-pub(super) struct Boundary {
+pub(super) struct FrameScanner {
     phase: Phase,
     /// Number of bytes that have been examined.
     scanned: usize,
@@ -92,7 +92,7 @@ pub(super) fn padding(input: &[u8]) -> usize {
     }
 }
 
-impl Boundary {
+impl FrameScanner {
     /// Returns the number of bytes in complete lines of the frame, including the command line.
     pub(super) fn complete_lines_bytes(&self) -> usize {
         self.line
@@ -111,7 +111,7 @@ impl Boundary {
         input: &[u8],
         limits: &Limits,
         version: Version,
-    ) -> Result<Option<Span>, FrameError> {
+    ) -> Result<Option<FrameSpan>, FrameError> {
         if input == b"\r" {
             return Ok(None);
         }
@@ -307,7 +307,7 @@ impl Boundary {
         input: &[u8],
         frame_max: usize,
         command: Command,
-    ) -> Result<Option<Span>, FrameError> {
+    ) -> Result<Option<FrameSpan>, FrameError> {
         let to = frame_max.min(input.len());
         let from = self.scanned.min(to);
         let nul = match &input[from..to] {
@@ -331,7 +331,7 @@ impl Boundary {
         input: &[u8],
         command: Command,
         length: usize,
-    ) -> Result<Option<Span>, FrameError> {
+    ) -> Result<Option<FrameSpan>, FrameError> {
         let nul = self.line + length;
         match input.get(nul) {
             None => Ok(None),
@@ -349,7 +349,7 @@ impl Boundary {
         input: &[u8],
         frame_max: usize,
         command: Command,
-    ) -> Result<Option<Span>, FrameError> {
+    ) -> Result<Option<FrameSpan>, FrameError> {
         match input.get(self.line) {
             Some(0) if self.line < frame_max => Ok(Some(self.span(command, self.line))),
             _ => self.skip_line_ends(input, frame_max, command),
@@ -363,14 +363,14 @@ impl Boundary {
         input: &[u8],
         frame_max: usize,
         command: Command,
-    ) -> Result<Option<Span>, FrameError> {
+    ) -> Result<Option<FrameSpan>, FrameError> {
         let to = frame_max.min(input.len());
         let mut at = self.scanned;
         loop {
             match input[at.min(to)..to] {
                 [0, ..] => {
                     self.mark_examined(at + 1);
-                    return Ok(Some(Span { body_end: self.line, ..self.span(command, at) }));
+                    return Ok(Some(FrameSpan { body_end: self.line, ..self.span(command, at) }));
                 }
                 [b'\n', ..] => at += 1,
                 [b'\r', b'\n', ..] => at += 2,
@@ -383,8 +383,8 @@ impl Boundary {
         }
     }
 
-    fn span(&self, command: Command, nul: usize) -> Span {
-        Span { command, headers: self.headers, body: self.line, body_end: nul, nul }
+    fn span(&self, command: Command, nul: usize) -> FrameSpan {
+        FrameSpan { command, headers: self.headers, body: self.line, body_end: nul, nul }
     }
 
     /// Records that all bytes before `to` have been examined.
@@ -413,8 +413,8 @@ mod tests {
         to_bytes_max: 0,
     };
 
-    fn find(bytes: &[u8], limits: &Limits) -> Result<Option<Span>, FrameError> {
-        Boundary::default().find(bytes, limits, Version::V1_2)
+    fn find(bytes: &[u8], limits: &Limits) -> Result<Option<FrameSpan>, FrameError> {
+        FrameScanner::default().find(bytes, limits, Version::V1_2)
     }
 
     #[test]
@@ -438,7 +438,7 @@ mod tests {
     #[test]
     fn span_gives_the_positions_of_the_parts() {
         let bytes = b"SEND\r\nx:y\r\n\r\nbody\0MORE";
-        let expected = Span { command: Command::Send, headers: 6, body: 13, body_end: 17, nul: 17 };
+        let expected = FrameSpan { command: Command::Send, headers: 6, body: 13, body_end: 17, nul: 17 };
         assert_eq!(find(bytes, &WIDE), Ok(Some(expected)));
     }
 
@@ -544,12 +544,12 @@ mod tests {
         let open = format!("SEND\n{}\n{}\0", header.repeat(10), "b".repeat(20_000)).into_bytes();
         let counted = format!("SEND\n{header}content-length:20000\n\n{}\0", "b".repeat(20_000)).into_bytes();
         for bytes in [open, counted] {
-            let mut boundary = Boundary::default();
+            let mut scanner = FrameScanner::default();
             for end in 1..bytes.len() {
-                assert_eq!(boundary.find(&bytes[..end], &WIDE, Version::V1_2), Ok(None));
+                assert_eq!(scanner.find(&bytes[..end], &WIDE, Version::V1_2), Ok(None));
             }
-            assert!(matches!(boundary.find(&bytes, &WIDE, Version::V1_2), Ok(Some(_))));
-            assert!(boundary.examined <= bytes.len(), "{} of {}", boundary.examined, bytes.len());
+            assert!(matches!(scanner.find(&bytes, &WIDE, Version::V1_2), Ok(Some(_))));
+            assert!(scanner.examined <= bytes.len(), "{} of {}", scanner.examined, bytes.len());
         }
     }
 }
