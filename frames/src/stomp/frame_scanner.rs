@@ -16,9 +16,8 @@
 //! ```
 //!
 //! If the command allows no body, the scanner ignores `content-length`, because some clients copy the headers of a
-//! MESSAGE into its ACK. It then expects only line ends before the NUL. The scanner keeps its position between calls.
-//! It examines each byte once, and reports an error at the first byte that causes it. Both hold for every split of the
-//! stream.
+//! MESSAGE into its ACK. It then expects only line ends before the NUL. The scanner keeps its position between calls,
+//! and examines each byte once. It reports an error at the first byte that causes it.
 
 use super::command::Command;
 use super::delimiters::Delimiters;
@@ -50,8 +49,7 @@ pub(super) struct FrameScanner {
     phase: Phase,
     /// Number of bytes that have been examined.
     scanned: usize,
-    /// Start of the current line. All lines before it are complete. After the blank line, this is the start of the
-    /// body.
+    /// Start of the current line. After the blank line, this is the start of the body.
     line: usize,
     /// Offset of the first colon of the current line. If it is less than `line`, the line has no colon yet.
     colon: usize,
@@ -103,8 +101,7 @@ impl FrameScanner {
         &self.spans
     }
 
-    /// Searches for the end of the frame at the beginning of `input`. Between calls, `input` may only grow. Returns
-    /// `None` if the end has not arrived.
+    /// Searches for the end of the frame at the beginning of `input`. Between calls, `input` may only grow.
     #[inline]
     pub(super) fn find(
         &mut self,
@@ -169,8 +166,7 @@ impl FrameScanner {
         self.command_end = end - usize::from(input[..end].ends_with(b"\r"));
         let name = &input[..self.command_end];
         self.command = Command::from_wire(name);
-        // If an unknown command is a word, read on, because the frame may have a `receipt` header. Other bytes belong
-        // to another protocol.
+        // After an unknown word, read on: the frame may have a `receipt`. Other bytes belong to another protocol.
         if self.command.is_none() && !name.iter().all(u8::is_ascii_alphabetic) {
             return Err(FrameError::UnknownCommand { quoted: quote(name) });
         }
@@ -204,9 +200,8 @@ impl FrameScanner {
         Ok(false)
     }
 
-    /// Processes a NUL at `at` before the end of the headers. At the beginning of a line, a NUL ends a frame that has
-    /// no body and no blank line. The frame is incomplete if the NUL is inside a line, or if `content-length` announces
-    /// a body.
+    /// Processes a NUL at `at` in the head. At the beginning of a line, it ends a frame without a blank line and a
+    /// body. It is an error inside a line, or if `content-length` announces a body.
     #[cold]
     fn nul_in_head(
         &mut self,
