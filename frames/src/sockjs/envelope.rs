@@ -130,22 +130,22 @@ impl Envelope {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sockjs::Frame;
+    use crate::sockjs::SockJsFrame;
     use bytes::BytesMut;
 
     #[test]
     fn frames_are_wrapped_in_the_envelope_of_their_transport() {
-        let close = Frame::Close { code: 3000, reason: "Go away!" };
+        let close = SockJsFrame::Close { code: 3000, reason: "Go away!" };
         let cases = [
             (XHR, close, "c[3000,\"Go away!\"]\n"),
-            (XHR_STREAMING, Frame::Heartbeat, "h\n"),
-            (EVENTSOURCE, Frame::Heartbeat, "data: h\r\n\r\n"),
+            (XHR_STREAMING, SockJsFrame::Heartbeat, "h\n"),
+            (EVENTSOURCE, SockJsFrame::Heartbeat, "data: h\r\n\r\n"),
             (EVENTSOURCE, close, "data: c[3000,\"Go away!\"]\r\n\r\n"),
-            (HTMLFILE, Frame::Heartbeat, "<script>\np(\"h\");\n</script>\r\n"),
+            (HTMLFILE, SockJsFrame::Heartbeat, "<script>\np(\"h\");\n</script>\r\n"),
             (HTMLFILE, close, "<script>\np(\"c[3000,\\\"Go away!\\\"]\");\n</script>\r\n"),
-            (JSONP, Frame::Open, "/**/_jp.a1(\"o\");\r\n"),
+            (JSONP, SockJsFrame::Open, "/**/_jp.a1(\"o\");\r\n"),
             (JSONP, close, "/**/_jp.a1(\"c[3000,\\\"Go away!\\\"]\");\r\n"),
-            (WEBSOCKET, Frame::Open, "o"),
+            (WEBSOCKET, SockJsFrame::Open, "o"),
         ];
         for (envelope, frame, expected) in cases {
             let mut out = BytesMut::new();
@@ -196,7 +196,7 @@ mod tests {
         let mut out = BytesMut::new();
         let reason = "</script><script>alert(1)</script><!--";
         out.extend_from_slice(&HTMLFILE.before(""));
-        Frame::Close { code: 3000, reason }.write(HTMLFILE.quoting, &mut out);
+        SockJsFrame::Close { code: 3000, reason }.write(HTMLFILE.quoting, &mut out);
         out.extend_from_slice(&HTMLFILE.after());
         let text = std::str::from_utf8(&out).expect("UTF-8");
         assert_eq!(text.matches('<').count(), 2, "{text}");

@@ -4,8 +4,8 @@
 //! frame = "o" | "h" | "a[" string *( "," string ) "]" | "c[" code "," string "]"
 //! ```
 //!
-//! [`Frame`] does not include the array frame `a[…]`, which contains messages. The caller writes [`ARRAY_OPEN`], quoted
-//! strings and [`ARRAY_CLOSE`]. It therefore need not copy the parts of a string into one buffer.
+//! [`SockJsFrame`] does not include the array frame `a[…]`, which contains messages. The caller writes [`ARRAY_OPEN`],
+//! quoted strings and [`ARRAY_CLOSE`]. It therefore need not copy the parts of a string into one buffer.
 
 use super::quote::{Quoting, quote};
 use crate::stomp::encode::decimal;
@@ -19,7 +19,7 @@ pub const ARRAY_CLOSE: &[u8] = b"]";
 
 /// A SockJS frame without messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Frame<'a> {
+pub enum SockJsFrame<'a> {
     /// The SockJS session is open. This is the first frame.
     Open,
     /// A heartbeat. It shows the client that the connection is alive.
@@ -33,13 +33,13 @@ pub enum Frame<'a> {
     },
 }
 
-impl Frame<'_> {
+impl SockJsFrame<'_> {
     /// Appends the frame. Quotes its text with `quoting`, which depends on the transport.
     pub fn write(&self, quoting: Quoting, out: &mut BytesMut) {
         match *self {
-            Frame::Open => out.extend_from_slice(b"o"),
-            Frame::Heartbeat => out.extend_from_slice(b"h"),
-            Frame::Close { code, reason } => {
+            SockJsFrame::Open => out.extend_from_slice(b"o"),
+            SockJsFrame::Heartbeat => out.extend_from_slice(b"h"),
+            SockJsFrame::Close { code, reason } => {
                 out.extend_from_slice(b"c[");
                 decimal(out, usize::from(code));
                 out.extend_from_slice(b",");
@@ -59,15 +59,18 @@ mod tests {
     #[test]
     fn frames_are_written_in_the_quoting_of_their_envelope() {
         let cases = [
-            (Frame::Open, ["o"; 3]),
-            (Frame::Heartbeat, ["h"; 3]),
+            (SockJsFrame::Open, ["o"; 3]),
+            (SockJsFrame::Heartbeat, ["h"; 3]),
             (
-                Frame::Close { code: 3000, reason: "Go away!" },
+                SockJsFrame::Close { code: 3000, reason: "Go away!" },
                 [r#"c[3000,"Go away!"]"#, r#"c[3000,"Go away!"]"#, r#"c[3000,\"Go away!\"]"#],
             ),
-            (Frame::Close { code: 1002, reason: "" }, [r#"c[1002,""]"#, r#"c[1002,""]"#, r#"c[1002,\"\"]"#]),
             (
-                Frame::Close { code: 65535, reason: "50%\"\u{2028}</script>" },
+                SockJsFrame::Close { code: 1002, reason: "" },
+                [r#"c[1002,""]"#, r#"c[1002,""]"#, r#"c[1002,\"\"]"#],
+            ),
+            (
+                SockJsFrame::Close { code: 65535, reason: "50%\"\u{2028}</script>" },
                 [
                     r#"c[65535,"50%\"\u2028</script>"]"#,
                     r#"c[65535,"50%25\"\u2028</script>"]"#,

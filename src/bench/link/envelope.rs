@@ -94,7 +94,7 @@ pub(super) fn take_frame(frame: &[u8], is_open: &mut bool, decoder: &mut Decoder
 mod tests {
     use super::*;
     use stompbox_frames::sockjs::envelope::{EVENTSOURCE, HTMLFILE, JSONP, XHR, XHR_STREAMING};
-    use stompbox_frames::sockjs::{ARRAY_CLOSE, ARRAY_OPEN, Frame, quote};
+    use stompbox_frames::sockjs::{ARRAY_CLOSE, ARRAY_OPEN, SockJsFrame, quote};
     use stompbox_frames::stomp::Limits;
 
     const LIMITS: Limits = Limits {
@@ -121,7 +121,7 @@ mod tests {
             array.extend_from_slice(mark);
             array.extend_from_slice(ARRAY_CLOSE);
             let mut open = bytes::BytesMut::new();
-            Frame::Open.write(envelope.quoting, &mut open);
+            SockJsFrame::Open.write(envelope.quoting, &mut open);
             let whole = |frame: &[u8]| [&envelope.before("_jp.a"), frame, &envelope.after()].concat();
             let wire = [&envelope.prelude("_jp.a")[..], &whole(&open), &whole(&array)].concat();
             for step in [1, 2, 5, 64, wire.len()] {

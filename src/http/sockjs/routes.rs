@@ -4,7 +4,7 @@ use super::options::SockJsTransport;
 use bytes::{Bytes, BytesMut};
 use hyper::Method;
 use stompbox_frames::sockjs::envelope::{EVENTSOURCE, HTMLFILE, JSONP, XHR, XHR_STREAMING};
-use stompbox_frames::sockjs::{ARRAY_CLOSE, ARRAY_OPEN, Envelope, Frame, Quoting};
+use stompbox_frames::sockjs::{ARRAY_CLOSE, ARRAY_OPEN, Envelope, Quoting, SockJsFrame};
 
 const SCRIPT: &str = "application/javascript; charset=UTF-8";
 const HTML: &str = "text/html; charset=UTF-8";
@@ -185,7 +185,7 @@ impl ResponseFormat {
     }
 
     /// Returns `frame` in the envelope of the transport.
-    pub(super) fn encode(&self, frame: &Frame<'_>) -> Bytes {
+    pub(super) fn encode(&self, frame: &SockJsFrame<'_>) -> Bytes {
         let mut encoded = BytesMut::with_capacity(self.before.len() + self.after.len() + 64);
         encoded.extend_from_slice(&self.before);
         frame.write(self.quoting, &mut encoded);

@@ -27,7 +27,7 @@ use std::future::poll_fn;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
-use stompbox_frames::sockjs::{Frame, Quoting};
+use stompbox_frames::sockjs::{Quoting, SockJsFrame};
 
 /// Maximum number of input bytes that wait for the application. A single larger request is accepted if no others wait.
 const INBOUND_BYTES_MAX: usize = 64 * 1024;
@@ -88,12 +88,12 @@ impl SharedSession {
         initial_chunks.retain(|chunk| !chunk.is_empty());
         let mut state = self.state.lock();
         let first = match state.lifecycle.attach(now) {
-            AttachOutcome::First => Some(format.encode(&Frame::Open)),
+            AttachOutcome::First => Some(format.encode(&SockJsFrame::Open)),
             AttachOutcome::Next => None,
             AttachOutcome::Rejected(close) => {
                 drop(state);
                 initial_chunks
-                    .push_back(format.encode(&Frame::Close { code: close.code, reason: close.reason }));
+                    .push_back(format.encode(&SockJsFrame::Close { code: close.code, reason: close.reason }));
                 return (None, initial_chunks);
             }
         };
@@ -303,7 +303,7 @@ impl SharedSession {
             return;
         }
         state.lifecycle.close(close, now);
-        let frame = Frame::Close { code: close.code, reason: close.reason };
+        let frame = SockJsFrame::Close { code: close.code, reason: close.reason };
         let last = ResponseChunk::from(state.format.encode(&frame));
         let body_waker = state.slot.as_mut().and_then(|slot| {
             slot.chunks.push_back((last, true));
@@ -350,7 +350,7 @@ impl Registered for SharedSession {
             None => {}
             Some(Due::Gone) => self.remove(state),
             Some(Due::Heartbeat) => {
-                let heartbeat = state.format.encode(&Frame::Heartbeat);
+                let heartbeat = state.format.encode(&SockJsFrame::Heartbeat);
                 // While the response takes a batch, a heartbeat is unnecessary and would only queue.
                 let slot = state.slot.as_mut().filter(|slot| slot.chunks.is_empty());
                 let body_waker =

@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use std::io;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use stompbox_frames::sockjs::{ARRAY_CLOSE, ARRAY_OPEN, Frame, Quoting, payload, quote};
+use stompbox_frames::sockjs::{ARRAY_CLOSE, ARRAY_OPEN, Quoting, SockJsFrame, payload, quote};
 use stompbox_frames::websocket::{Opcode, head};
 
 /// The WebSocket close code and reason for a client that has sent invalid JSON. No SockJS close frame precedes them.
@@ -61,7 +61,7 @@ fn parse_piece(
     Ok(())
 }
 
-fn write_text(frame: &Frame<'_>, out: &mut OutputBuffer) {
+fn write_text(frame: &SockJsFrame<'_>, out: &mut OutputBuffer) {
     let mut encoded = BytesMut::new();
     frame.write(QUOTING, &mut encoded);
     message(Opcode::Text, &encoded, out);
@@ -77,7 +77,7 @@ impl<S: ByteStream> Wire for SocketWire<S> {
     }
 
     fn open(&mut self, out: &mut OutputBuffer) {
-        write_text(&Frame::Open, out);
+        write_text(&SockJsFrame::Open, out);
     }
 
     fn set_authenticated(&mut self, heartbeat_interval: Option<Duration>) {
@@ -103,7 +103,7 @@ impl<S: ByteStream> Wire for SocketWire<S> {
         self.wrote_at = now;
         // Pending output serves as a heartbeat.
         if out.pending() == 0 {
-            write_text(&Frame::Heartbeat, out);
+            write_text(&SockJsFrame::Heartbeat, out);
         }
     }
 
@@ -150,7 +150,7 @@ impl<S: ByteStream> Wire for SocketWire<S> {
         if self.socket.has_ended() {
             return self.socket.write_close(NORMAL, out);
         }
-        write_text(&Frame::Close { code: close_info.code, reason: close_info.reason }, out);
+        write_text(&SockJsFrame::Close { code: close_info.code, reason: close_info.reason }, out);
         self.socket.write_close(NORMAL, out);
     }
 
