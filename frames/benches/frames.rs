@@ -6,7 +6,7 @@
 use bytes::{Bytes, BytesMut};
 use gungraun::{library_benchmark, library_benchmark_group, main};
 use std::hint::black_box;
-use stompbox_frames::message::{DeliveryHeaders, Message, Parts, prefix};
+use stompbox_frames::message::{DeliveryHeaders, Message, MessageParts, prefix};
 use stompbox_frames::sockjs::payload::{Payload, PayloadError, array};
 use stompbox_frames::sockjs::{Quoting, quote};
 use stompbox_frames::stomp::{Command, Decoder, Frame, Headers, Limits, Version, encode};
@@ -82,7 +82,8 @@ fn headers_with_escapes() -> (Headers, Vec<u8>) {
 }
 
 fn message((headers, body): &(Headers, Vec<u8>)) -> Message {
-    let parts = Parts { id: "n-1-1234", destination: "/topic/prices.eur.usd", headers, extra: &[], body };
+    let parts =
+        MessageParts { id: "n-1-1234", destination: "/topic/prices.eur.usd", headers, extra: &[], body };
     Message::new(parts, |_| ())
 }
 
@@ -121,7 +122,7 @@ fn text() -> (Vec<u8>, BytesMut) {
     let headers = [("content-type", "application/json")].into_iter().collect();
     let body = r#"{"symbol":"EUR/USD","bid":1.0843,"ask":1.0845}"#.repeat(3);
     let message = |body: &str| -> Message {
-        let parts = Parts {
+        let parts = MessageParts {
             id: "n-1-1234",
             destination: "/topic/prices.eur.usd",
             headers: &headers,

@@ -37,7 +37,7 @@ use tail::{EscapesUsed, Layout, TailLines, assemble, translate};
 
 /// The contents of a message before it is encoded.
 #[derive(Debug)]
-pub struct Parts<'a> {
+pub struct MessageParts<'a> {
     /// The message ID, unique across restarts of the broker. It should contain no byte that needs an escape.
     pub id: &'a str,
     /// The value of the header `destination` of the MESSAGE, without escapes.
@@ -116,8 +116,8 @@ impl<G> Message<G> {
     const UNESCAPED_BYTES: usize = size_of::<(String, String)>() + 32;
 
     /// Encodes a message. Calls `guard` with the number of bytes that the message takes.
-    pub fn new(parts: Parts<'_>, guard: impl FnOnce(usize) -> G) -> Message<G> {
-        let Parts { id, destination, headers, extra, body } = parts;
+    pub fn new(parts: MessageParts<'_>, guard: impl FnOnce(usize) -> G) -> Message<G> {
+        let MessageParts { id, destination, headers, extra, body } = parts;
         let mut lines = TailLines::default();
         lines.add_send(headers, extra);
         Message::assembled(id, destination, extra, &lines, body, guard)

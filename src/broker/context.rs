@@ -10,7 +10,7 @@ use crate::budget::{Budget, Reservation};
 use crate::metrics::Metrics;
 use crate::outbound_queue::Message;
 use std::sync::Arc;
-use stompbox_frames::message::Parts;
+use stompbox_frames::message::MessageParts;
 
 /// The option that sets the byte budget.
 const MEMORY_OPTION: &str = "memory-bytes-max";
@@ -106,7 +106,8 @@ impl BrokerContext {
 
     fn message_charged_to(&self, budget: &Arc<Budget>, content: Content<'_>) -> Message {
         let Content { destination_header, headers, extra, body } = content;
-        let parts = Parts { id: &self.ids.next(), destination: destination_header, headers, extra, body };
+        let parts =
+            MessageParts { id: &self.ids.next(), destination: destination_header, headers, extra, body };
         Message::new(parts, |bytes| budget.charge(bytes))
     }
 }

@@ -276,7 +276,7 @@ mod tests {
     use super::*;
     use crate::budget::Budget;
     use crate::wire::Tail;
-    use stompbox_frames::message::Parts;
+    use stompbox_frames::message::MessageParts;
     use stompbox_frames::stomp::{Headers, Version};
 
     const fn mark(tag: Tag) -> Option<AwaitedWrite> {
@@ -356,8 +356,13 @@ mod tests {
     fn large_chunk_keeps_its_message_until_written_and_is_charged_once() {
         let budget = Budget::new(usize::MAX);
         let headers = Headers::default();
-        let parts =
-            Parts { id: "1", destination: "/topic/a", headers: &headers, extra: &[], body: &[b'x'; 3000] };
+        let parts = MessageParts {
+            id: "1",
+            destination: "/topic/a",
+            headers: &headers,
+            extra: &[],
+            body: &[b'x'; 3000],
+        };
         let message = Message::new(parts, |bytes| budget.charge(bytes));
         let tail = message.tail(Version::V1_2, |_, _| None).into_owned();
         let mut out = OutputBuffer::default();
@@ -379,7 +384,7 @@ mod tests {
         for (memory, stores_messages) in [(usize::MAX, true), (5500, false)] {
             let budget = Budget::new(memory);
             let headers: Headers = [("x", "\r")].into_iter().collect();
-            let parts = Parts {
+            let parts = MessageParts {
                 id: "1",
                 destination: "/topic/a",
                 headers: &headers,

@@ -20,7 +20,7 @@ use stompbox::destination::{Address, Destination, Owner, Selector, UserPath};
 use stompbox::outbound_queue::{Delivery, OutboundQueue};
 use stompbox::permissions::{AccessDenied, Permissions, Preset, Rule, Verb};
 use stompbox::session::{Action, Session};
-use stompbox_frames::message::{Message, Parts};
+use stompbox_frames::message::{Message, MessageParts};
 use stompbox_frames::stomp::{Decoder, Frame, Headers, Limits};
 
 const HOT: &str = "/topic/hot";
@@ -125,7 +125,8 @@ fn publish_to_users(
 fn outbound_queue(deliveries: usize) -> (Arc<OutboundQueue>, Vec<Delivery>, Vec<Delivery>, Instant) {
     let fixture = Fixture::new();
     let headers = Headers::default();
-    let parts = Parts { id: "n-1", destination: HOT, headers: &headers, extra: &[], body: &[b'x'; 128] };
+    let parts =
+        MessageParts { id: "n-1", destination: HOT, headers: &headers, extra: &[], body: &[b'x'; 128] };
     let message = Message::new(parts, |bytes| fixture.charge(bytes));
     let deliveries = vec![Delivery { message, key: 1, count: 1, tag: 0 }; deliveries];
     let (outbound_queue, mut batch) = (fixture.standalone_queue(), Vec::with_capacity(deliveries.len()));

@@ -6,7 +6,7 @@
 use arbitrary::Arbitrary;
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
-use stompbox_frames::message::{DeliveryHeaders, Message, Parts, is_reserved, is_same_name, prefix};
+use stompbox_frames::message::{DeliveryHeaders, Message, MessageParts, is_reserved, is_same_name, prefix};
 use stompbox_frames::stomp::{Decoder, Frame, Limits, Version};
 
 #[derive(Arbitrary, Debug)]
@@ -33,7 +33,7 @@ fuzz_target!(|input: Input| {
         .filter(|(name, _)| !is_reserved(name))
         .map(|(name, value)| (&**name, &**value))
         .collect();
-    let parts = Parts {
+    let parts = MessageParts {
         id: "n-1",
         destination: &input.destination,
         headers: &send.headers,

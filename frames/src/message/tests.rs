@@ -14,7 +14,7 @@ fn headers(pairs: &[(&str, &str)]) -> Headers {
 
 fn message(destination: &str, user: &[(&str, &str)], extra: &[(&str, &str)], body: &[u8]) -> Message {
     let headers = headers(user);
-    Message::new(Parts { id: "n-1", destination, headers: &headers, extra, body }, |_| ())
+    Message::new(MessageParts { id: "n-1", destination, headers: &headers, extra, body }, |_| ())
 }
 
 /// Returns the tail that the message stores.
@@ -246,7 +246,7 @@ fn versions_that_share_a_tail_share_its_quoted_form() {
 fn each_quoted_form_has_one_guard_that_lives_as_long_as_the_message() {
     let guard = Arc::new(());
     let headers = headers(&[("x", "1:2")]);
-    let parts = Parts { id: "1", destination: "/a", headers: &headers, extra: &[], body: b"x" };
+    let parts = MessageParts { id: "1", destination: "/a", headers: &headers, extra: &[], body: b"x" };
     let message = Message::new(parts, |_| guard.clone());
     let mut reported = Vec::new();
     for version in Version::ALL.into_iter().chain(Version::ALL) {
@@ -273,7 +273,7 @@ fn message_that_is_never_quoted_takes_two_pointers_for_quoting() {
 fn each_copy_has_a_guard_of_its_size_that_lives_as_long_as_the_message() {
     let guard = Arc::new(());
     let headers = headers(&[("x", "1:2\r")]);
-    let parts = Parts { id: "1", destination: "/a", headers: &headers, extra: &[], body: b"x" };
+    let parts = MessageParts { id: "1", destination: "/a", headers: &headers, extra: &[], body: b"x" };
     let message = Message::new(parts, |_| guard.clone());
     let mut reported = 0;
     for version in [Version::V1_1, Version::V1_0, Version::V1_2, Version::V1_1] {
@@ -310,7 +310,7 @@ fn copy_without_a_guard_is_not_stored() {
 fn escaped_destination_counts_towards_the_size_of_the_message() {
     let held = |destination: &str| {
         let headers = headers(&[]);
-        let parts = Parts { id: "1", destination, headers: &headers, extra: &[], body: b"" };
+        let parts = MessageParts { id: "1", destination, headers: &headers, extra: &[], body: b"" };
         let mut held = 0;
         let _message: Message<()> = Message::new(parts, |bytes| held = bytes);
         held
@@ -322,7 +322,8 @@ fn escaped_destination_counts_towards_the_size_of_the_message() {
 #[test]
 fn destination_and_id_are_returned_unescaped() {
     let headers = headers(&[]);
-    let parts = Parts { id: "n:1", destination: "/topic/é\\:\n", headers: &headers, extra: &[], body: b"x" };
+    let parts =
+        MessageParts { id: "n:1", destination: "/topic/é\\:\n", headers: &headers, extra: &[], body: b"x" };
     let message: Message = Message::new(parts, |_| ());
     assert_eq!((message.id(), message.destination(), message.body()), ("n:1", "/topic/é\\:\n", &b"x"[..]));
     let again = message.readdressed("n:2", "/queue/dead:x", &[], |_| ());
@@ -343,7 +344,7 @@ fn readdressed_message_keeps_headers_that_are_not_replaced() {
 fn guard_receives_the_size_and_lives_as_long_as_the_last_clone() {
     let guard = Arc::new(());
     let headers = headers(&[]);
-    let parts = Parts { id: "1", destination: "/a", headers: &headers, extra: &[], body: b"x" };
+    let parts = MessageParts { id: "1", destination: "/a", headers: &headers, extra: &[], body: b"x" };
     let mut reported = 0;
     let message = Message::new(parts, |size| {
         reported = size;
@@ -425,7 +426,13 @@ proptest! {
         decoder.set_version(sent_in);
         decoder.feed(&sent);
         let sent = decoder.next().expect("valid").expect("whole");
-        let parts = Parts { id: "n-1", destination: &destination, headers: &sent.headers, extra: &[], body: &body };
+        let parts = MessageParts {
+            id: "n-1",
+            destination: &destination,
+            headers: &sent.headers,
+            extra: &[],
+            body: &body,
+        };
         let message: Message = Message::new(parts, |_| ());
         let mut kept: Vec<(String, String)> = Vec::new();
         for (name, value) in sent.headers.iter() {

@@ -11,7 +11,7 @@ use crate::outbound_queue::{self, Delivery, Key, Label, Message, OutboundQueue};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
-use stompbox_frames::message::Parts;
+use stompbox_frames::message::MessageParts;
 use stompbox_frames::stomp::{Headers, Version};
 
 /// Options with unlimited credit.
@@ -70,7 +70,7 @@ impl Fixture {
     }
 
     pub(in crate::broker) fn message(&self, body: &str) -> Message {
-        let parts = Parts {
+        let parts = MessageParts {
             id: "m-1",
             destination: "/queue/q",
             headers: &Headers::default(),

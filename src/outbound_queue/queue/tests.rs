@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Wake;
 use std::time::Duration;
-use stompbox_frames::message::Parts;
+use stompbox_frames::message::MessageParts;
 use stompbox_frames::stomp::Headers;
 
 /// A waker that counts how often it is woken.
@@ -43,8 +43,13 @@ const GRACE: Duration = Duration::from_secs(5);
 
 fn message(budget: &Arc<Budget>, bytes: usize) -> Message {
     let body = vec![b'x'; bytes];
-    let parts =
-        Parts { id: "n-1", destination: "/topic/t", headers: &Headers::default(), extra: &[], body: &body };
+    let parts = MessageParts {
+        id: "n-1",
+        destination: "/topic/t",
+        headers: &Headers::default(),
+        extra: &[],
+        body: &body,
+    };
     Message::new(parts, |bytes| budget.charge(bytes))
 }
 

@@ -22,7 +22,7 @@ use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use stompbox_frames::message::Parts;
+use stompbox_frames::message::MessageParts;
 use stompbox_frames::stomp::{Command, Decoder, Frame, Headers, HeartBeat, Limits, Version};
 
 pub(super) const VERSIONS: [Version; 3] = [Version::V1_0, Version::V1_1, Version::V1_2];
@@ -304,8 +304,13 @@ impl Peer {
 
 /// Returns a delivery of a message to a subscription.
 pub(super) fn delivery(key: Key, tag: Tag, id: &str, count: u32) -> Delivery {
-    let parts =
-        Parts { id, destination: "/topic/a", headers: &Headers::default(), extra: &[], body: b"hello" };
+    let parts = MessageParts {
+        id,
+        destination: "/topic/a",
+        headers: &Headers::default(),
+        extra: &[],
+        body: b"hello",
+    };
     let budget = Budget::new(1 << 20);
     Delivery { message: Message::new(parts, |bytes| budget.charge(bytes)), key, count, tag }
 }
