@@ -3,14 +3,14 @@
 mod admission;
 mod login_result;
 mod pending;
-mod shared;
+mod state;
 
 use self::admission::CHECKS_PER_ADDRESS;
 use self::login_result::{
     Checked, LoginResult, client_left, failed, not_checked, out_of_memory, result_for_client,
 };
 use self::pending::{LoginProgress, Pending, ProgressReceiver};
-use self::shared::Shared;
+use self::state::AuthenticatorState;
 use super::address_limiter::AddressLimiter;
 use super::credentials::{ClientHandshake, Credentials, bare_token};
 use super::keyed_digest::DigestKey;
@@ -47,7 +47,7 @@ const SMALL_BYTES_MAX: usize = 1024;
 /// throttle counts a wrong passcode. A login that still waits to be checked ends when its last client disconnects.
 #[derive(Clone, Debug)]
 pub struct Authenticator {
-    shared: Arc<Shared>,
+    shared: Arc<AuthenticatorState>,
     /// The byte budget for the credentials of logins in progress.
     budget: Arc<Budget>,
 }
@@ -74,7 +74,7 @@ impl Authenticator {
         let permits = options.auth_waiting_max.clamp(1, Semaphore::MAX_PERMITS);
         let throttle = Throttle::new(options.auth_failures_free, options.auth_cache_max);
         Authenticator {
-            shared: Arc::new(Shared {
+            shared: Arc::new(AuthenticatorState {
                 options,
                 sources,
                 permits: Semaphore::new(permits),
@@ -198,7 +198,7 @@ impl Authenticator {
     }
 }
 
-impl Shared {
+impl AuthenticatorState {
     /// Converts the login to the canonical form that sources and the throttle use. Drops credentials that no source
     /// reads.
     fn canonical(&self, mut credentials: Credentials) -> Credentials {
@@ -222,7 +222,7 @@ impl Shared {
     /// # Errors
     /// A login of more than [`SMALL_BYTES_MAX`] bytes does not fit into the budget.
     fn join(
-        self: &Arc<Shared>,
+        self: &Arc<AuthenticatorState>,
         credentials: Credentials,
         purpose: Purpose,
         mut charge: Charge,

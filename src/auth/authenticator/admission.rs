@@ -2,7 +2,7 @@
 
 use super::login_result::Checked;
 use super::pending::Pending;
-use super::shared::Shared;
+use super::state::AuthenticatorState;
 use crate::auth::address_limiter::AddressPermit;
 use crate::auth::credentials::Credentials;
 use crate::auth::throttle::{Attempt, CheckOutcome, DRAW_WINDOW, Throttle, Ticket, network};
@@ -44,7 +44,7 @@ impl Drop for AdmittedLogin<'_> {
     }
 }
 
-impl Shared {
+impl AuthenticatorState {
     /// Waits until the login may be checked. A login without a passcode is not a guess and does not wait. A waiting
     /// login holds no permit. The wait ends when the last client of the login disconnects.
     ///

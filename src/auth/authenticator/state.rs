@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 /// The state that all clones of an authenticator share.
-pub(super) struct Shared {
+pub(super) struct AuthenticatorState {
     pub(super) options: Options,
     pub(super) sources: Vec<Arc<dyn Source>>,
     pub(super) permits: Semaphore,
@@ -22,9 +22,9 @@ pub(super) struct Shared {
     pub(super) in_progress: Arc<LoginsInProgress>,
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for AuthenticatorState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared")
+        f.debug_struct("AuthenticatorState")
             .field("options", &self.options)
             .field("sources", &self.sources)
             .field("throttle", &self.throttle)
