@@ -37,7 +37,7 @@ const FAMILIES: [DestinationKind; 5] = [
 const NO_TARGETS: [(&str, &str); 3] = [
     (
         "/users/",
-        "the broker checks /user/NAME/… for each user in the header to. Write a rule for /user/NAME/…",
+        "the broker checks /user/NAME/… for each user in the header `to`. Write a rule for /user/NAME/…",
     ),
     ("/temp-queue/", "a session may always use its own temporary queues, and no others"),
     ("/auth/", "a client may always renew its token"),

@@ -135,7 +135,7 @@ fn read_accepted(map: &Map<String, Value>, now: Now) -> Result<Decision, &'stati
     let name = match map.get("name") {
         Some(Value::Null) => return Ok(Decision::Rejected("the response names no user".to_owned())),
         Some(Value::String(name)) => name::checked(name)?,
-        _ => return Err("the response has no name that is a string"),
+        _ => return Err("the member name is missing or is not a string"),
     };
     let expires = match map.get("expires") {
         None | Some(Value::Null) => None,
@@ -251,8 +251,8 @@ mod tests {
             (200, json!({"name": "alice", "unknown": "member"}), "alice"),
             (200, json!({"name": null}), "!the response names no user"),
             (200, json!({"name": "alice", "expires": 1000}), "!expired"),
-            (200, json!({}), "?the response has no name that is a string"),
-            (200, json!({"name": 7}), "?the response has no name that is a string"),
+            (200, json!({}), "?the member name is missing or is not a string"),
+            (200, json!({"name": 7}), "?the member name is missing or is not a string"),
             (200, json!({"name": ""}), "?the name is empty"),
             (200, json!({"name": "a\nb"}), "?the name has a control character"),
             (200, json!({"name": "x".repeat(257)}), "?the name has more than 256 bytes"),

@@ -80,7 +80,7 @@ fn invalid_pattern_of_a_rule_is_rejected_with_the_expected_form() {
         ("allow send anyone #", "or ** alone"),
         (
             "allow send anyone /users/queue/x",
-            "needs no rule, because the broker checks /user/NAME/… for each user in the header to",
+            "needs no rule, because the broker checks /user/NAME/… for each user in the header `to`. Write a rule",
         ),
         ("deny all anyone /temp-queue/**", "needs no rule, because a session may always use its own"),
         ("deny send anyone /auth/refresh", "needs no rule, because a client may always renew its token"),
