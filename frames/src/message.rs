@@ -63,8 +63,8 @@ pub fn is_same_name(one: &str, other: &str) -> bool {
     tail::folded(one) == tail::folded(other)
 }
 
-/// An encoded message. Cloning it copies a pointer. The message drops its guard `G`, for example a memory charge, with
-/// the last clone.
+/// An encoded message. Cloning it copies a pointer. Dropping the last clone drops the guard `G`, such as a memory
+/// charge.
 #[derive(Debug)]
 pub struct Message<G = ()> {
     shared: Arc<Shared<G>>,
@@ -174,8 +174,8 @@ impl<G> Message<G> {
 
     /// Returns the tail for a client of `version`: the headers, a blank line, the body, NUL and LF.
     ///
-    /// Creates a tail that differs from the primary tail at its first use. Then calls `guard` with the message's own
-    /// guard and the number of bytes that the copy takes. If `guard` returns a guard, the message stores the copy.
+    /// If the tail differs from the primary tail, creates it at its first use. Then calls `guard` with the message's
+    /// own guard and the number of bytes that the copy takes. If `guard` returns a guard, the message stores the copy.
     /// Otherwise, the copy belongs to the caller.
     pub fn tail(&self, version: Version, guard: impl FnOnce(&G, usize) -> Option<G>) -> Cow<'_, Bytes> {
         let shared = &*self.shared;

@@ -33,7 +33,8 @@ impl AddressLimiter {
             let mut semaphores = self.semaphores.lock();
             semaphores.entry(address).or_insert_with(|| Arc::new(Semaphore::new(self.checks_max))).clone()
         };
-        // Create the permit before the wait. Dropping it removes the semaphore of a login that is abandoned meanwhile.
+        // Create the permit before the wait. If the login is abandoned meanwhile, dropping the permit removes the
+        // semaphore.
         let mut address_permit = AddressPermit { limiter: self, address, permit: None };
         address_permit.permit = semaphore.acquire_owned().await.ok();
         address_permit

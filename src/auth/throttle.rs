@@ -106,7 +106,7 @@ pub(super) struct Ticket {
 /// The result for a login that has to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Delayed {
-    /// Time at which the next slot opens that the login may try to take.
+    /// Opening time of the next slot that the login may try to take.
     pub(super) slot: Instant,
     /// The counter that delays the login, for the log.
     pub(super) reason: &'static str,

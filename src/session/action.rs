@@ -80,7 +80,7 @@ pub enum Action {
         /// The rule that denies the request, or another reason for the denial.
         denied: AccessDenied,
     },
-    /// Log that the session ignored a header of a SEND that Stompbox does not support.
+    /// Log that the session ignored an unsupported header of a SEND.
     IgnoredHeader {
         /// The name of the header.
         name: &'static str,
@@ -106,7 +106,7 @@ pub struct Publish {
     pub frame: Frame,
     /// The headers that the broker sets. Each replaces a header with the same name in the frame.
     pub extra: Vec<(&'static str, Box<str>)>,
-    /// The ID of the session that alone receives a message to a user. `None` if all sessions of the user receive it.
+    /// The ID of the only session that receives a message to a user. `None` if all sessions of the user receive it.
     pub session: Option<Box<str>>,
     /// The receipt to complete after routing. `None` for a SEND in a transaction.
     pub receipt: Option<Receipt>,

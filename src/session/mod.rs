@@ -35,7 +35,7 @@
 //! - The values of `ack` differ between sessions. A client may keep a value from its previous connection. On the next
 //!   connection, this value settles nothing.
 //!
-//! [`extensions`] handles the headers of other brokers that STOMP does not define.
+//! [`extensions`] handles headers that other brokers use and that STOMP does not define.
 
 mod access_cache;
 mod action;

@@ -19,7 +19,7 @@ pub struct Envelope {
     pub quoting: Quoting,
     prelude: Prelude,
     before: &'static str,
-    /// The text between the callback's name and the frame. If present, the callback's name follows `before`.
+    /// The text between the callback's name and the frame. `None` if the frames need no callback.
     before_end: Option<&'static str>,
     after: &'static str,
 }

@@ -206,8 +206,8 @@ fn first_candidate(bytes: u64, quoting: Quoting) -> Option<usize> {
     (candidate != 0).then(|| candidate.trailing_zeros() as usize / 8)
 }
 
-/// Returns the byte that only this quoting escapes. [`Quoting::Plain`] has no such byte, and returns the quotation
-/// mark.
+/// Returns the byte that only this quoting escapes. For [`Quoting::Plain`], which has no such byte, returns the
+/// quotation mark.
 fn extra_escape(quoting: Quoting) -> u8 {
     match quoting {
         Quoting::Plain => b'"',

@@ -135,8 +135,8 @@ impl Command {
         WITH_BODY >> self as u32 & 1 == 1
     }
 
-    /// Returns whether headers of frames with this command are literal, without escapes. They are for CONNECT, STOMP
-    /// and CONNECTED (STOMP 1.2, section "Value Encoding").
+    /// Returns whether headers of frames with this command are literal, without escapes. This is true for CONNECT,
+    /// STOMP and CONNECTED (STOMP 1.2, section "Value Encoding").
     pub fn is_literal(self) -> bool {
         TABLE[self as usize].is_literal
     }

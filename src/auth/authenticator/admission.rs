@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 /// Maximum number of concurrent checks of logins of one address. The throttle counts a wrong passcode for its address
 /// only when the check is complete. This limit bounds the guesses that the throttle has not counted yet.
 pub(super) const CHECKS_PER_ADDRESS: usize = 256;
-/// Maximum time that a login waits for a slot. If no slot opens in this time, the login fails at its end.
+/// Maximum time that a login waits for a slot. If no slot opens in this time, the login fails.
 const WAIT_MAX: Duration = Duration::from_secs(15);
 
 /// A login that may be checked. If it is dropped before it is settled, the throttle counts no wrong passcode.

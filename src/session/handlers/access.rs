@@ -278,7 +278,8 @@ impl Session {
         let mut extra: Vec<(&'static str, Box<str>)> =
             vec![("message", error.summary.into()), ("content-type", "text/plain".into())];
         extra.extend(receipt.map(|receipt| ("receipt-id", receipt)));
-        // `destination` is the destination of this MESSAGE. The header `refused` contains that of the rejected frame.
+        // `destination` is the destination of this MESSAGE. The header `refused` contains the destination of the
+        // rejected frame.
         extra
             .extend(about.map(|(name, value)| (if name == "destination" { "refused" } else { name }, value)));
         let body = error.detail.as_bytes().to_vec().into();

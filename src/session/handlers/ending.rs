@@ -30,7 +30,7 @@ impl Session {
         )
     }
 
-    /// Ends the session with ERROR and close. The caller uses it when it rejects an action or ends the connection. For
+    /// Ends the session with ERROR and close. For a caller that rejects an action or ends the connection. For
     /// [`Closing::Limit`], also emits [`Action::Limit`]. Has no effect if the session is closed already.
     pub fn close_with_error(
         &mut self,

@@ -57,8 +57,8 @@ impl Session {
     }
 
     /// Returns whether parked frames must be checked against new rules, or discarded frames must be freed. If so, the
-    /// caller must call [`Session::run_deferred_step`] before it handles the next frame. It repeats this until this
-    /// function returns `false`.
+    /// caller must call [`Session::run_deferred_step`] before it handles the next frame. It must repeat the call until
+    /// this function returns `false`.
     pub fn has_deferred_work(&self) -> bool {
         self.transactions.has_unchecked() || self.has_discarded()
     }

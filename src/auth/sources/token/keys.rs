@@ -42,9 +42,9 @@ pub(super) struct VerificationKey {
 pub(super) enum Fit {
     /// No key has the token's key ID (`kid`).
     NoKey,
-    /// No key with this key ID is for the token's algorithm.
+    /// No key with the token's key ID is for its algorithm.
     NoAlgorithm,
-    /// No key with this key ID and algorithm verifies the signature.
+    /// No key with the token's key ID and algorithm verifies its signature.
     NoMatch,
     /// One key verifies the signature.
     Match,

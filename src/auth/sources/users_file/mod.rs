@@ -100,8 +100,8 @@ impl UsersFile {
     async fn decide(&self, credentials: &Credentials) -> Decision {
         let Some((login, passcode)) = credentials.login() else { return Decision::Unknown };
         if login.len() > record::NAME_BYTES_MAX || passcode.len() > Passcode::BYTES_MAX {
-            // No user can have such a name or passcode, so this answer reveals nothing. It keeps long texts out of the
-            // hashing queue.
+            // No user can have such a name or passcode, so this answer reveals nothing. The early answer keeps long
+            // texts out of the hashing queue.
             return Decision::Rejected("the name or the passcode is too long".to_owned());
         }
         let client = credentials.handshake.address.map(network);
