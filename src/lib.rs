@@ -54,7 +54,7 @@
 //! | add a STOMP command or header | `session`, one file for each command; `session/extensions/table.rs` for headers of other brokers |
 //! | execute an action of a session | `connection/executor` |
 //! | add a transport | a [`wire::Wire`] in `wire`; for SockJS a row in `http/sockjs/routes.rs` |
-//! | change how the size of frames is limited | `frames/src/stomp/boundary.rs` |
+//! | change how the size of frames is limited | `frames/src/stomp/frame_scanner.rs` |
 //! | change how the number of connections is limited | `limits/connection_limiter.rs` |
 //! | change which origins and `Host` names are accepted | `http/policy` |
 //! | read cookies and query parameters | `http/client_info.rs` |
