@@ -168,7 +168,7 @@ mod tests {
             ("\u{ff42}ob", "is not in its canonical form \"bob\""),
             ("Jose\u{301}", "is not in its canonical form \"Jos\u{e9}\""),
             ("", "is empty"),
-            ("\u{5d3}a", "mixes writing directions"),
+            ("\u{5d3}a", "mixes left-to-right and right-to-left writing"),
         ] {
             let error = Names::Precis.check(name).expect_err(name);
             assert!(error.contains(what) && error.contains("user-names = any"), "{name:?}: {error}");

@@ -318,7 +318,12 @@ async fn client_gets_a_general_reason_and_the_log_gets_the_exact_one() {
         (credentials("nobody", "x"), "login failed", login, "unknown to all sources of users"),
         (bearer("bad"), "login failed", token, "unknown to all sources of users"),
         (both, "login failed", token, "gate: wrong passcode"),
-        (Credentials::default(), "login failed", "send the headers login and passcode", "no credentials"),
+        (
+            Credentials::default(),
+            "login failed",
+            "Send CONNECT with the headers login and passcode",
+            "no credentials",
+        ),
         (credentials("a", "down"), "login not checked", "Try again later.", "gate: it is down"),
     ] {
         let refused = authenticator.authenticate(credentials).await.expect_err(reason);
@@ -390,7 +395,7 @@ async fn client_cannot_tell_a_wrong_passcode_from_an_unknown_name() {
     let principal = authenticator.authenticate(credentials("alice", "sesame")).await.expect("alice");
     assert_eq!(principal.name.as_deref(), Some("alice"));
     let nameless = authenticator.authenticate(Credentials::default()).await.expect_err("no credentials");
-    assert!(nameless.detail.contains("send the headers login and passcode"));
+    assert!(nameless.detail.contains("Send CONNECT with the headers login and passcode"));
     assert_eq!(
         (authenticator.generation(), authenticator.account_state(&principal)),
         (0, AccountState::Same)
