@@ -51,7 +51,7 @@ fn predict_warning(requested: usize, explicit: bool, open_files: u64) -> Option<
 fn lowered_text(requested: usize, allowed: usize) -> String {
     format!(
         "connections-max is lowered from {requested} to {allowed}: the limit of open files is too low. The broker \
-         reserves {RESERVED} files for itself. Raise the limit with ulimit -n or LimitNOFILE= in a systemd unit"
+         reserves {RESERVED} files for itself. Raise the limit with ulimit -n or LimitNOFILE= in a systemd unit."
     )
 }
 

@@ -72,7 +72,7 @@ async fn run(loaded: Loaded, load: impl Load) -> Result<Instant, String> {
     });
     let signal_name = signals.next().await.name;
     let ends_at = Instant::now() + drain_time;
-    info!(signal = signal_name, ?drain_time, "stopping. A second signal stops the broker at once");
+    info!(signal = signal_name, ?drain_time, "stopping. A second signal stops the broker at once.");
     tokio::spawn(async move {
         let second = signals.next().await;
         warn!(signal = second.name, "stopped at once by the second signal");
@@ -97,10 +97,10 @@ fn log_rules(config: &Config) {
     let (preset, reason) = config.preset();
     info!(
         permissions = preset.as_str(),
-        reason, "default permissions. Run stompbox check-config to see every rule"
+        reason, "default permissions. Run stompbox check-config to see every rule."
     );
     for rule in config.permissions().describe_rules().iter().filter(|line| line.ends_with("(demo)")) {
-        info!(rule, "the demo page adds a permission rule. Set demo = false to remove the page and the rule");
+        info!(rule, "the demo page adds a permission rule. Set demo = false to remove both.");
     }
     let missing = config.not_granted();
     if !missing.is_empty() {
@@ -108,12 +108,12 @@ fn log_rules(config: &Config) {
         match config.clients() {
             ClientGroup::Users => warn!(
                 "no permission rule allows users to {missing}. Only clients with the role service can. To allow all \
-                 users, add these rules to permission: \"allow send users /topic/**\", \"allow all users /queue/**\""
+                 users, add these rules to permission: \"allow send users /topic/**\", \"allow all users /queue/**\"."
             ),
             ClientGroup::Anonymous => warn!(
                 "no permission rule allows anonymous clients to {missing}. Only anonymous clients can connect. To \
                  allow them, add these rules to permission: \"allow send anonymous /topic/**\", \"allow all anonymous \
-                 /queue/**\""
+                 /queue/**\"."
             ),
         }
     }
@@ -126,7 +126,7 @@ async fn reload(rules: &Rules, running: &Loaded, loaded: Result<Loaded, Vec<Conf
         Ok(loaded) => loaded,
         Err(config_errors) => {
             for error in &config_errors {
-                warn!(%error, "reload failed. The previous configuration stays in effect");
+                warn!(%error, "reload failed. The previous configuration stays in effect.");
             }
             return;
         }
@@ -139,7 +139,7 @@ async fn reload(rules: &Rules, running: &Loaded, loaded: Result<Loaded, Vec<Conf
     rules.set_permissions(&config);
     rules.reload_users().await;
     for option in changed(&running.settings, &loaded.settings) {
-        warn!(option, "an option has changed. Restart the broker to apply the change");
+        warn!(option, "an option has changed. Restart the broker to apply the change.");
     }
     if running.config.users.users_file.is_some() {
         info!("permission rules and users file reloaded");

@@ -82,7 +82,7 @@ fn open(
             let ListenAddress { option, listen, .. } = requested;
             tracing::warn!(
                 option, %listen, %address, %error,
-                "this machine does not have one of the addresses of this name. The broker listens at the others"
+                "this machine does not have one of the addresses of this name. The broker listens at the others."
             );
             Ok(opened)
         }

@@ -254,7 +254,7 @@ impl Server {
         if tokio::time::timeout_at(ends_at.into(), self.context.tasks.wait()).await.is_err() {
             tracing::warn!(
                 connections = self.context.tasks.len(),
-                "drain time is over. The broker closes the remaining connections"
+                "drain time is over. The broker closes the remaining connections."
             );
         }
         log_discarded_messages(&self.context.metrics);
@@ -281,7 +281,7 @@ pub(crate) fn log_discarded_messages(metrics: &Metrics) {
     if messages > 0 {
         tracing::warn!(
             messages,
-            "discarding the messages of work queues. The broker keeps these messages only in memory"
+            "discarding the messages of work queues. The broker keeps these messages only in memory."
         );
     }
 }

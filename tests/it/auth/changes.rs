@@ -178,7 +178,7 @@ fn sighup_reloads_the_rules() {
     // The broker logs the names of other changed options. It does not log their values, because some are secrets.
     for option in ["show-sender", "user"] {
         let expected =
-            format!("an option has changed. Restart the broker to apply the change option=\"{option}\"");
+            format!("an option has changed. Restart the broker to apply the change. option=\"{option}\"");
         broker.log_line(|line| line.contains(&expected));
     }
     let log = broker.log();
@@ -200,7 +200,7 @@ fn options_that_need_a_restart_do_not_relax_the_rules() {
     broker.log_line(|line| line.contains("permission rules and users file reloaded"));
     for option in ["users-file", "demo"] {
         let expected =
-            format!("an option has changed. Restart the broker to apply the change option=\"{option}\"");
+            format!("an option has changed. Restart the broker to apply the change. option=\"{option}\"");
         broker.log_line(|line| line.contains(&expected));
     }
     for via in Via::ALL {
@@ -233,7 +233,7 @@ fn sighup_names_each_changed_secret_that_needs_a_restart() {
     broker.signal(Signal::HUP);
     for option in ["user", "jwt-secret", "hook-authorization"] {
         let expected =
-            format!("an option has changed. Restart the broker to apply the change option=\"{option}\"");
+            format!("an option has changed. Restart the broker to apply the change. option=\"{option}\"");
         broker.log_line(|line| line.contains(&expected));
     }
     let log = broker.log();
