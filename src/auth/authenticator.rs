@@ -41,7 +41,7 @@ const SMALL_BYTES_MAX: usize = 1024;
 ///                   throttled? wait, or LoginError ──► permit (auth-waiting-max) ──► one source after the other    │
 ///                                                   or LoginError                 (auth-timeout each)           │
 ///                                                                                              │                │
-///                                              Principal, or LoginError (delayed if repeated), for all clients ◄───┘
+///                                              Principal, or LoginError (delayed if repeated), for all clients ◄┘
 /// ```
 /// A check that has begun is completed even if its clients disconnect. Its source can then cache a success, and the
 /// throttle counts a wrong passcode. A login that still waits to be checked ends when its last client disconnects.
