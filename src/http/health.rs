@@ -12,12 +12,12 @@ pub enum Readiness {
     Draining,
 }
 
-/// Returns the page `/health`. Its status is always 200, because it shows that the process answers.
+/// Returns the page `/health`: always 200, because it shows that the process answers.
 pub fn health() -> Page {
     Page::text(StatusCode::OK, "ok\n")
 }
 
-/// Returns the page `/ready`. Its status is 200 while the broker accepts new clients, and 503 while it is stopping.
+/// Returns the page `/ready`: 200 while the broker accepts new clients, and 503 while it is stopping.
 pub fn ready(readiness: Readiness) -> Page {
     match readiness {
         Readiness::Ready => Page::text(StatusCode::OK, "ready\n"),
