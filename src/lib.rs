@@ -41,7 +41,7 @@
 //! | 4 | (reserved) | storing messages on disk, linking nodes | 0–2 and `broker` |
 //! | 5 | [`wire`] | framing: the trait [`wire::Wire`], TCP, WebSocket, recognition of protocols | 0–3 |
 //! | 5 | [`connection`] | the connection task: reading, writing, `executor` of actions, login, closing | 0–3, `wire` |
-//! | 6 | [`http`] | HTTP: connections, client information, `policy` (hosts, origins, proxies), `sockjs`, pages | 0–5 |
+//! | 6 | [`http`] | HTTP: connections, client information, `policy` (hosts, origins, proxies), `sockjs`, the embedded site | 0–5 |
 //! | 7 | [`config`], [`server`], [`cli`] | options, the running broker, the command | 0–6; `server` also `config`; `cli` also `config`, `server`, `bench` |
 //! | 7 | [`mod@bench`] | the load generator: a client for any broker | `stompbox-frames` |
 //!

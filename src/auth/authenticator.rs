@@ -35,10 +35,10 @@ const SMALL_BYTES_MAX: usize = 1024;
 /// Authenticates clients. Cheap to clone.
 ///
 /// ```text
-///  authenticate ──► equal login in progress? wait with it ───────────────────────────────────────────────────────┐
+///  authenticate ──► equal login in progress? wait with it ──────────────────────────────────────────────────────┐
 ///                      │ no: spawn a task                                                                       │
 ///                      ▼                                                                                        │
-///                   throttled? wait, or LoginError ──► permit (auth-waiting-max) ──► one source after the other    │
+///                   throttled? wait, or LoginError ──► permit (auth-waiting-max) ──► one source after the other │
 ///                                                   or LoginError                 (auth-timeout each)           │
 ///                                                                                              │                │
 ///                                              Principal, or LoginError (delayed if repeated), for all clients ◄┘
@@ -183,7 +183,7 @@ impl Authenticator {
     /// Makes each source check at once whether its data has changed. Cheap if no data has changed.
     ///
     /// # Errors
-    /// Some new data is invalid. The previous data stays in force. The text is for the operator.
+    /// Some new data is invalid. The previous data stays in effect. The text is for the operator.
     pub async fn reload(&self) -> Result<(), String> {
         let shared = self.shared.clone();
         let reload = move || {

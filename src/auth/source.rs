@@ -61,7 +61,7 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// connections.
     ///
     /// # Errors
-    /// The new data is invalid. The previous data stays in force. The text is for the operator.
+    /// The new data is invalid. The previous data stays in effect. The text is for the operator.
     fn reload(&self) -> Result<(), String> {
         Ok(())
     }

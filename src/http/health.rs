@@ -1,6 +1,6 @@
-//! The pages for health checks: `/health` and `/ready`.
+//! The responses of health checks: `/health` and `/ready`.
 
-use super::page::Page;
+use super::text_response::TextResponse;
 use hyper::StatusCode;
 
 /// The state that `/ready` reports.
@@ -12,23 +12,23 @@ pub enum Readiness {
     Draining,
 }
 
-/// Returns the page `/health`: always 200, because it shows that the process answers.
-pub fn health() -> Page {
-    Page::text(StatusCode::OK, "ok\n")
+/// Returns the response of `/health`: always 200, because it shows that the process answers.
+pub fn health() -> TextResponse {
+    TextResponse::plain(StatusCode::OK, "ok\n")
 }
 
-/// Returns the page `/ready`: 200 while the broker accepts new clients, and 503 while it is stopping.
-pub fn ready(readiness: Readiness) -> Page {
+/// Returns the response of `/ready`: 200 while the broker accepts new clients, and 503 while it is stopping.
+pub fn ready(readiness: Readiness) -> TextResponse {
     match readiness {
-        Readiness::Ready => Page::text(StatusCode::OK, "ready\n"),
-        Readiness::Draining => Page::text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+        Readiness::Ready => TextResponse::plain(StatusCode::OK, "ready\n"),
+        Readiness::Draining => TextResponse::plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::page::TEXT;
+    use crate::http::text_response::TEXT;
 
     #[test]
     fn health_and_ready_return_their_status() {

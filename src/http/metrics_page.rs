@@ -1,6 +1,6 @@
 //! The page `/metrics`, and the option that decides which clients may read it (`metrics-from`).
 
-use super::page::Page;
+use super::text_response::TextResponse;
 use crate::budget::Budget;
 use crate::metrics::Metrics;
 use hyper::StatusCode;
@@ -21,18 +21,18 @@ pub enum MetricsFrom {
 
 /// Returns the page `/metrics` with all metrics in the OpenMetrics format. `client` is the address of the client. It is
 /// `None` if a proxy has forwarded the request, because the address is then uncertain.
-pub fn metrics(metrics: &Metrics, budget: &Budget, client: Option<IpAddr>, from: MetricsFrom) -> Page {
+pub fn metrics(metrics: &Metrics, budget: &Budget, client: Option<IpAddr>, from: MetricsFrom) -> TextResponse {
     let is_loopback = client.is_some_and(|client| client.to_canonical().is_loopback());
     match from {
-        MetricsFrom::Off => Page::text(StatusCode::NOT_FOUND, "not found\n"),
-        MetricsFrom::Loopback if !is_loopback => Page::text(
+        MetricsFrom::Off => TextResponse::plain(StatusCode::NOT_FOUND, "not found\n"),
+        MetricsFrom::Loopback if !is_loopback => TextResponse::plain(
             StatusCode::FORBIDDEN,
             "Only clients on this machine may read /metrics. Set metrics-from=any to allow all clients.\n",
         ),
         MetricsFrom::Loopback | MetricsFrom::Any => {
             metrics.memory_used_bytes.set(i64::try_from(budget.used()).unwrap_or(i64::MAX));
             metrics.memory_limit_bytes.set(i64::try_from(budget.bytes_max()).unwrap_or(i64::MAX));
-            Page { status: StatusCode::OK, content_type: OPENMETRICS, body: metrics.render() }
+            TextResponse { status: StatusCode::OK, content_type: OPENMETRICS, body: metrics.render() }
         }
     }
 }
@@ -41,7 +41,7 @@ pub fn metrics(metrics: &Metrics, budget: &Budget, client: Option<IpAddr>, from:
 mod tests {
     use super::*;
 
-    fn metrics_page(from: MetricsFrom, peer: &str) -> Page {
+    fn metrics_page(from: MetricsFrom, peer: &str) -> TextResponse {
         let budget = Budget::new(1000);
         let _charge = budget.charge(7);
         metrics(&Metrics::new(), &budget, peer.parse().ok(), from)

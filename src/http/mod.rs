@@ -15,16 +15,16 @@ pub mod connection;
 pub mod health;
 pub mod metrics_page;
 mod options;
-mod page;
-pub mod pages;
 pub(crate) mod policy;
 mod rejection_log;
 mod router;
 mod server;
 mod service;
+pub mod site;
 pub mod socket;
 pub mod sockjs;
 mod stomp;
+mod text_response;
 
 pub use options::Options;
 pub use server::HttpServer;

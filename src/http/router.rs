@@ -2,7 +2,7 @@
 
 use super::metrics_page::MetricsFrom;
 use super::options::Options;
-use super::pages::SOCKJS_CLIENT;
+use super::site::SOCKJS_CLIENT;
 use hyper::Method;
 
 /// The part of the service that answers a request.

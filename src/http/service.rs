@@ -7,16 +7,16 @@ use super::connection::HttpConnection;
 use super::health::{self, Readiness};
 use super::metrics_page;
 use super::options::Options;
-use super::page::{self, Page};
-use super::pages;
 use super::policy::forwarded::is_forwarded;
 use super::policy::host_policy::check_count;
 use super::policy::origin_error::OriginError;
 use super::policy::origin_policy::RequestKind;
 use super::rejection_log::RejectionLog;
 use super::router::{Handler, Router};
+use super::site;
 use super::sockjs::{Endpoints, RequestContext, is_iframe_page};
 use super::stomp::Stomp;
+use super::text_response::{self, TextResponse};
 use crate::connection::ConnectionContext;
 use crate::wire::websocket::offers_upgrade;
 use futures_util::future::Either;
@@ -92,10 +92,10 @@ impl Service {
                 let error = origins.check(headers, self.request_kind(request)).err()?;
                 self.reject(&error, address)
             }
-            Handler::ClientLibrary => self.file(pages::SOCKJS_CLIENT, request),
-            Handler::Health => page(health::health()),
-            Handler::Ready => page(health::ready(self.readiness())),
-            Handler::Metrics => page(self.metrics(request, address)),
+            Handler::ClientLibrary => self.file(site::SOCKJS_CLIENT, request),
+            Handler::Health => respond(health::health()),
+            Handler::Ready => respond(health::ready(self.readiness())),
+            Handler::Metrics => respond(self.metrics(request, address)),
             Handler::Site if *demo => self.file(request.uri().path(), request),
             Handler::Site => not_found(),
         })
@@ -132,7 +132,7 @@ impl Service {
         plain(StatusCode::FORBIDDEN, format!("{error}\n"))
     }
 
-    fn metrics(&self, request: &Request<Incoming>, address: IpAddr) -> Page {
+    fn metrics(&self, request: &Request<Incoming>, address: IpAddr) -> TextResponse {
         let client_address = (!is_forwarded(request.headers())).then_some(address);
         let context = &self.context;
         let subscriptions = context.broker.subscription_budget().used();
@@ -142,7 +142,7 @@ impl Service {
 
     /// Returns the response with a file of the embedded site, or a response with status 404.
     fn file(&self, path: &str, request: &Request<Incoming>) -> Response<Body> {
-        match pages::page(path, &self.options.ws_path, request.headers(), request.method()) {
+        match site::serve(path, &self.options.ws_path, request.headers(), request.method()) {
             Some(response) => response.map(Body::from),
             None => not_found(),
         }
@@ -153,12 +153,12 @@ impl Service {
     }
 }
 
-fn page(page: Page) -> Response<Body> {
-    response(page.status, page.content_type, page.body)
+fn respond(text: TextResponse) -> Response<Body> {
+    response(text.status, text.content_type, text.body)
 }
 
 fn plain(status: StatusCode, text: String) -> Response<Body> {
-    response(status, page::TEXT, text)
+    response(status, text_response::TEXT, text)
 }
 
 fn response(status: StatusCode, content_type: &'static str, text: String) -> Response<Body> {

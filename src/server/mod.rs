@@ -157,10 +157,10 @@ impl Server {
             destination_bytes_max,
         };
         let mut sockjs = config.sockjs;
-        if sockjs.client_url.is_none() && http::pages::has_sockjs_client() {
+        if sockjs.client_url.is_none() && http::site::has_sockjs_client() {
             // The URL is relative to the page, so that browsers find the script behind a proxy that forwards only
             // `ws-path`.
-            sockjs.client_url = Some(http::pages::SOCKJS_CLIENT[1..].to_owned());
+            sockjs.client_url = Some(http::site::SOCKJS_CLIENT[1..].to_owned());
         }
         let sockjs = Arc::new(Endpoints::new(
             Stomp::new(server.context.clone()),

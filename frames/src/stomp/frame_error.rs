@@ -66,7 +66,7 @@ impl fmt::Display for FramePosition {
 }
 
 impl FrameError {
-    /// Converts the error to the public type. `limits` are the limits in force when the error was found.
+    /// Converts the error to the public type. `limits` are the limits in effect when the error was found.
     pub(super) fn into_error(self, limits: &Limits, receipt: Option<String>) -> DecodeError {
         DecodeError { summary: self.summary(), detail: self.detail(limits), limit: self.limit(), receipt }
     }

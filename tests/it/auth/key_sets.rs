@@ -34,7 +34,7 @@ fn a_changed_key_file_is_reloaded() {
     until(&broker, || {
         let is_accepted = answer(&broker, Via::Tcp, &by_old) == Answer::user("dave");
         assert!(is_accepted, "the previous keys must stay valid");
-        broker.log().contains("cannot read token keys. The previous keys stay in use.")
+        broker.log().contains("cannot read token keys. The previous keys stay in effect.")
     });
     fs::write(&path, key_set(&[&new])).expect("a file");
     until(&broker, || answer(&broker, Via::Tcp, &by_new) == Answer::user("dave"));

@@ -68,7 +68,7 @@ impl State {
                     tracing::warn!(
                         path = %path.display(),
                         error,
-                        "cannot read token keys. The previous keys stay in use."
+                        "cannot read token keys. The previous keys stay in effect."
                     );
                 }
                 self.is_invalid = true;

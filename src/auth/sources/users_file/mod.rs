@@ -29,7 +29,7 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 const ATTEMPTS_MAX: usize = 3;
 
 /// A users file. The source reads it at start and again when it has changed. If the new content is invalid, the
-/// previous users stay in force.
+/// previous users stay in effect.
 ///
 /// ```text
 ///  check ──► 1 s since the last check? ──► other fingerprint? ──► other text? ──► parse ──► new users, generation + 1
@@ -45,7 +45,7 @@ pub(crate) struct UsersFile {
 struct Shared {
     path: PathBuf,
     names: Names,
-    /// The users in force. An error if the file has never been valid.
+    /// The users in effect. An error if the file has never been valid.
     users: RwLock<Result<Arc<Users>, String>>,
     generation: AtomicU64,
     reading: Mutex<Reading>,
@@ -92,7 +92,7 @@ impl UsersFile {
     async fn read_if_due(&self) {
         if self.shared.is_due() {
             let shared = self.shared.clone();
-            // Ignore an error: `read` has logged it, and the previous users stay in force.
+            // Ignore an error: `read` has logged it, and the previous users stay in effect.
             let _ = tokio::task::spawn_blocking(move || shared.read()).await;
         }
     }
@@ -210,7 +210,7 @@ impl Shared {
         let error = format!("{}:{error}", self.path.display());
         let mut users = self.users.write();
         match &mut *users {
-            Ok(_) => warn!("invalid users file: {error}. The previous users stay in force."),
+            Ok(_) => warn!("invalid users file: {error}. The previous users stay in effect."),
             Err(previous) => {
                 warn!("invalid users file: {error}. No user in it can log in. Correct the file.");
                 previous.clone_from(&error);

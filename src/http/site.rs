@@ -44,8 +44,8 @@ static EMBEDDED: LazyLock<EmbeddedSite> = LazyLock::new(embedded);
 
 /// Returns the response for `path`, such as `/` or `/assets/NAME`. Returns `None` if there is no such file. `endpoint`
 /// is the path of the STOMP endpoint (`ws-path`). Other methods than GET and HEAD get status 405.
-pub fn page(path: &str, endpoint: &str, headers: &HeaderMap, method: &Method) -> Option<Response<Bytes>> {
-    EMBEDDED.page(path, endpoint, headers, method)
+pub fn serve(path: &str, endpoint: &str, headers: &HeaderMap, method: &Method) -> Option<Response<Bytes>> {
+    EMBEDDED.serve(path, endpoint, headers, method)
 }
 
 /// Path of the SockJS client library.
@@ -88,7 +88,7 @@ impl EmbeddedSite {
         EmbeddedSite(files.into_iter().collect())
     }
 
-    fn page(
+    fn serve(
         &self,
         path: &str,
         endpoint: &str,
@@ -310,7 +310,7 @@ mod tests {
     }
 
     fn get(path: &str, pairs: &[(HeaderName, &'static str)]) -> Response<Bytes> {
-        site().page(path, "/ws", &header_map(pairs), &Method::GET).expect("an embedded file")
+        site().serve(path, "/ws", &header_map(pairs), &Method::GET).expect("an embedded file")
     }
 
     fn header(response: &Response<Bytes>, name: HeaderName) -> &str {
@@ -349,7 +349,7 @@ mod tests {
         for path in
             ["", "*", "assets/a-1.js", "//", "/assets", "/assets/", "/assets/../index.html", "/Index.html"]
         {
-            assert!(site().page(path, "/ws", &HeaderMap::new(), &Method::GET).is_none(), "{path:?}");
+            assert!(site().serve(path, "/ws", &HeaderMap::new(), &Method::GET).is_none(), "{path:?}");
         }
     }
 
@@ -358,7 +358,7 @@ mod tests {
         for (endpoint, written) in
             [("/stomp", "/stomp"), ("/a\"><script>&'", "/a&quot;&gt;&lt;script&gt;&amp;&#39;")]
         {
-            let response = site().page("/", endpoint, &HeaderMap::new(), &Method::GET).expect("a page");
+            let response = site().serve("/", endpoint, &HeaderMap::new(), &Method::GET).expect("a page");
             assert_eq!(*response.body(), HTML.replace("/ws", written), "{endpoint}");
         }
     }
@@ -366,14 +366,14 @@ mod tests {
     #[test]
     fn etag_of_the_page_depends_on_the_sent_body() {
         let tag = |endpoint| {
-            let response = site().page("/", endpoint, &HeaderMap::new(), &Method::GET).expect("a page");
+            let response = site().serve("/", endpoint, &HeaderMap::new(), &Method::GET).expect("a page");
             header(&response, ETAG).to_owned()
         };
         assert_eq!(tag("/ws"), tag("/ws"));
         assert_ne!(tag("/ws"), tag("/stomp"));
         let empty = EmbeddedSite::new([]);
         let plain = |endpoint| {
-            let response = empty.page("/", endpoint, &HeaderMap::new(), &Method::GET).expect("a page");
+            let response = empty.serve("/", endpoint, &HeaderMap::new(), &Method::GET).expect("a page");
             header(&response, ETAG).to_owned()
         };
         assert_ne!(plain("/ws"), plain("/stomp"));
@@ -452,8 +452,8 @@ mod tests {
     fn head_returns_the_headers_of_get_without_the_body() {
         for path in ["/", "/assets/a-1.js"] {
             let headers = header_map(&[(ACCEPT_ENCODING, "gzip")]);
-            let head = site().page(path, "/ws", &headers, &Method::HEAD).expect("an embedded file");
-            let get = site().page(path, "/ws", &headers, &Method::GET).expect("an embedded file");
+            let head = site().serve(path, "/ws", &headers, &Method::HEAD).expect("an embedded file");
+            let get = site().serve(path, "/ws", &headers, &Method::GET).expect("an embedded file");
             assert_eq!(head.headers(), get.headers(), "{path}");
             assert!(head.body().is_empty() && !get.body().is_empty(), "{path}");
         }
@@ -461,28 +461,28 @@ mod tests {
 
     #[test]
     fn methods_other_than_get_and_head_are_rejected() {
-        let response = site().page("/", "/ws", &HeaderMap::new(), &Method::POST).expect("an answer");
+        let response = site().serve("/", "/ws", &HeaderMap::new(), &Method::POST).expect("an answer");
         assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(header(&response, ALLOW), "GET, HEAD");
-        assert!(site().page("/none", "/ws", &HeaderMap::new(), &Method::POST).is_none());
+        assert!(site().serve("/none", "/ws", &HeaderMap::new(), &Method::POST).is_none());
     }
 
     #[test]
     fn build_without_web_page_explains_how_to_include_it() {
         let empty = EmbeddedSite::new([]);
-        let response = empty.page("/", "/a<b", &HeaderMap::new(), &Method::GET).expect("a page");
+        let response = empty.serve("/", "/a<b", &HeaderMap::new(), &Method::GET).expect("a page");
         assert_eq!(header(&response, CONTENT_TYPE), "text/html; charset=UTF-8");
         let text = std::str::from_utf8(response.body()).expect("valid UTF-8");
         assert!(text.contains(
             "install Node.js 20 or newer with npm. Then run <code>cargo build --release</code> again."
         ));
         assert!(text.contains("<code>/a&lt;b</code>"));
-        assert!(empty.page("/index.html", "/ws", &HeaderMap::new(), &Method::GET).is_none());
+        assert!(empty.serve("/index.html", "/ws", &HeaderMap::new(), &Method::GET).is_none());
     }
 
     #[test]
     fn root_is_served_in_every_build() {
-        let response = page("/", "/ws", &HeaderMap::new(), &Method::GET).expect("a page");
+        let response = serve("/", "/ws", &HeaderMap::new(), &Method::GET).expect("a page");
         assert_eq!(response.status(), StatusCode::OK);
         assert!(response.body().starts_with(b"<!doctype html>"));
     }

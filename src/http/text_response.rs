@@ -1,13 +1,13 @@
-//! A small response that consists of text.
+//! A short response that consists of text, such as the response of a health check.
 
 use hyper::StatusCode;
 
 /// The content type of plain text.
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
-/// A response that consists of text.
+/// A short response that consists of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
+pub struct TextResponse {
     /// The status code of the response.
     pub status: StatusCode,
     /// The value of the header `content-type`.
@@ -16,9 +16,9 @@ pub struct Page {
     pub body: String,
 }
 
-impl Page {
-    /// Creates a page of plain text.
-    pub fn text(status: StatusCode, body: &str) -> Page {
-        Page { status, content_type: TEXT, body: body.to_owned() }
+impl TextResponse {
+    /// Creates a response of plain text.
+    pub fn plain(status: StatusCode, body: &str) -> TextResponse {
+        TextResponse { status, content_type: TEXT, body: body.to_owned() }
     }
 }
