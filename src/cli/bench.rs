@@ -1,7 +1,7 @@
 //! `stompbox bench`: parses the flags and runs a measurement. The flags are not options of the broker.
 
 use super::output::write_text;
-use crate::bench::{Ack, BODY_BYTES_MIN, BenchOutcome, BrokerUrl, Json, Login, Options, Pace, Shape, run};
+use crate::bench::{self, Ack, BODY_BYTES_MIN, BenchOutcome, BrokerUrl, Json, Login, Pace, Shape, run};
 use crate::config::{count, size, time};
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
@@ -218,7 +218,7 @@ impl Flags<'_> {
     }
 }
 
-fn options(matches: &ArgMatches, passcode: Option<String>) -> Result<Options, String> {
+fn options(matches: &ArgMatches, passcode: Option<String>) -> Result<bench::Options, String> {
     let (name, matches) = matches.subcommand().expect("clap requires a shape");
     let row = ROWS.iter().find(|row| row.shape.name() == name).expect("clap accepts no other shape");
     let flags = Flags(matches);
@@ -233,7 +233,7 @@ fn options(matches: &ArgMatches, passcode: Option<String>) -> Result<Options, St
         Some(_) => Pace::Rate(flags.parse("rate", 1, |text| count(text, 1..=1_000_000_000))?),
     };
     let ack = Ack::ALL.into_iter().find(|ack| flags.text("ack") == Some(ack.as_str()));
-    Ok(Options {
+    Ok(bench::Options {
         shape: row.shape,
         url: BrokerUrl::parse(flags.text("url").unwrap_or_default())
             .map_err(|error| format!("--url: {error}"))?,
@@ -271,7 +271,7 @@ pub(super) fn passcode(variables: impl IntoIterator<Item = (OsString, OsString)>
 mod tests {
     use super::*;
 
-    fn parse(arguments: &[&str]) -> Result<Options, String> {
+    fn parse(arguments: &[&str]) -> Result<bench::Options, String> {
         let arguments = ["stompbox bench"].iter().chain(arguments);
         let matches = command().try_get_matches_from(arguments).map_err(|error| error.to_string())?;
         options(&matches, Some("from the environment".to_owned()))

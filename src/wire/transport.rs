@@ -1,4 +1,4 @@
-//! The interface of a transport.
+//! The trait [`Wire`]: the interface of a transport.
 
 use super::ending::{CloseInfo, ReadEnd};
 use super::outgoing_frame::OutgoingFrame;
