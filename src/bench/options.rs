@@ -49,7 +49,6 @@ pub enum Ack {
 }
 
 impl Ack {
-    /// All acknowledgment modes.
     pub const ALL: [Ack; 3] = [Ack::Auto, Ack::Client, Ack::ClientIndividual];
 
     /// Returns the value of the `ack` header in SUBSCRIBE.

@@ -40,7 +40,6 @@ const ROWS: [Row; 8] = [
 ];
 
 impl LinkTransport {
-    /// Returns all transports.
     #[cfg(test)]
     pub fn all() -> impl Iterator<Item = LinkTransport> {
         ROWS.iter().map(|row| row.transport)
@@ -67,11 +66,9 @@ impl LinkTransport {
 /// URL of a broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerUrl {
-    /// The transport.
     pub transport: LinkTransport,
     /// Host name or IP address, without brackets.
     pub host: String,
-    /// Port number.
     pub port: u16,
     /// Path, which is empty for TCP. For SockJS it is the prefix of the endpoint, without a trailing slash.
     pub path: String,

@@ -43,7 +43,7 @@ pub struct Config {
     pub(crate) broker: broker::Options,
     /// Options of the outbound queue of a connection.
     pub(crate) outbound_queue: outbound_queue::Options,
-    /// Options of authentication.
+    /// Options of authentication: the sources of users, and the limits on checking logins.
     pub(crate) users: auth::Options,
     /// The operator's permission rules, and the preset that adds further rules.
     pub(crate) permissions: permissions::Options,

@@ -9,7 +9,7 @@ use super::segment::Segment;
 /// The destination or pattern that a SUBSCRIBE selects.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Selector {
-    /// A single destination.
+    /// One destination, without wildcards.
     Exact(Destination),
     /// All destinations of one family that match a pattern.
     Pattern(Pattern),

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 /// The body of a response.
 pub enum Body {
-    /// A complete body.
+    /// A body that is complete when the response begins. `None` if it is empty, or after it was taken.
     Complete(Option<Bytes>),
     /// The body of a response that is attached to a SockJS session. It continues as long as the session has messages
     /// for it.

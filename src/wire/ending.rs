@@ -5,7 +5,7 @@
 pub enum ReadEnd {
     /// The client closed its side in the way that the transport prescribes.
     Closed,
-    /// The socket failed.
+    /// Reading from the socket failed.
     Failed,
     /// The client violated the protocol of the transport (not STOMP). [`Wire::write_close`](super::Wire::write_close)
     /// reports the violation to the client.

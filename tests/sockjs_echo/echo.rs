@@ -77,7 +77,7 @@ impl Application for Echo {
     }
 }
 
-/// One SockJS session.
+/// A SockJS session that sends each message back to its client.
 struct Conversation<W> {
     wire: W,
     out: OutputBuffer,

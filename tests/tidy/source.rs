@@ -8,7 +8,7 @@ use std::fmt::Display;
 use std::path::Path;
 use std::sync::LazyLock;
 
-/// A source file.
+/// A source file, with its tokens and the paths that it names.
 pub(crate) struct File {
     /// Path relative to the root of the project.
     pub(crate) path: String,

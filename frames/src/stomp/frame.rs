@@ -7,9 +7,9 @@ use bytes::Bytes;
 /// A received frame. Its headers and its body are slices of one block of received bytes.
 #[derive(Clone, Debug)]
 pub struct Frame {
-    /// The command.
+    /// The command: the first line of the frame.
     pub command: Command,
-    /// The header lines.
+    /// The header lines, in the order of the frame.
     pub headers: Headers,
     /// The body, without the NUL after it. Empty for commands that allow no body.
     pub body: Bytes,

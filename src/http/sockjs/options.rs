@@ -19,7 +19,6 @@ pub enum SockJsTransport {
 }
 
 impl SockJsTransport {
-    /// All transports.
     pub const ALL: [SockJsTransport; 6] = [
         SockJsTransport::WebSocket,
         SockJsTransport::XhrStreaming,
@@ -49,7 +48,6 @@ pub struct SockJsTransports(u8);
 impl SockJsTransports {
     /// The set of all transports.
     pub const ALL: SockJsTransports = SockJsTransports(0b11_1111);
-    /// The empty set.
     pub const NONE: SockJsTransports = SockJsTransports(0);
 
     /// Returns this set with `transport` added.

@@ -25,7 +25,7 @@ pub(crate) enum RouteKind {
     },
     /// Sends messages in the request body. If `is_form` is set, the body is a form with the messages in a field.
     Send { is_form: bool },
-    /// Opens a WebSocket.
+    /// Upgrades the request to a WebSocket.
     Socket,
 }
 

@@ -58,7 +58,7 @@ pub(super) enum UploadError {
     TooSlow,
     /// There is not enough memory for the body.
     NoMemory,
-    /// The client disconnected.
+    /// The client disconnected before the body was complete.
     Broken,
 }
 

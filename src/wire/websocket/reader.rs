@@ -18,7 +18,7 @@ const CONTROL_BYTES_MAX: usize = 125;
 pub enum Event<'a> {
     /// A piece of a message. The last piece may be empty.
     Data {
-        /// The payload, unmasked.
+        /// The bytes of the piece, after unmasking.
         payload: &'a [u8],
         /// Whether the message is text, and not binary. All pieces of a text message together are valid UTF-8.
         text: bool,

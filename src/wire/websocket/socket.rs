@@ -19,7 +19,7 @@ const PONG_BACKLOG_BYTES_MAX: usize = 64 * 1024;
 /// A piece of a message from the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Data<'a> {
-    /// The payload, unmasked.
+    /// The bytes of the piece, after unmasking.
     pub payload: &'a [u8],
     /// Whether the message is text, and not binary. All pieces of a text message together are valid UTF-8.
     pub text: bool,

@@ -41,7 +41,7 @@ impl Departure {
     ];
 }
 
-/// A worker's connection.
+/// The connection of a worker, over a socket or by polling.
 enum Worker {
     Socket(Client),
     Polling(Box<Session>),

@@ -10,7 +10,7 @@ use stompbox::http::sockjs::Options;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
-/// Running services.
+/// A server with the SockJS test services. Dropping it stops the server.
 pub(super) struct Service {
     pub(super) address: SocketAddr,
     _runtime: Runtime,

@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-/// A running broker.
+/// A broker process. Dropping the value kills the process.
 pub(crate) struct Broker {
     child: Child,
     /// Lines of the process's stdout. The channel is disconnected when the process has ended.

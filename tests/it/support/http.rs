@@ -5,7 +5,6 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// An HTTP response.
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
@@ -26,7 +25,6 @@ impl Response {
     }
 }
 
-/// An HTTP request.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     line: String,
@@ -112,7 +110,6 @@ impl Http {
         self.stream.write_all(bytes).expect("a request can be sent");
     }
 
-    /// Sends a request.
     #[track_caller]
     pub(crate) fn send_request(&mut self, request: &Request) {
         let bytes = request.encode(self.address);
@@ -205,7 +202,6 @@ pub(crate) fn exchange(address: SocketAddr, request: &[u8]) -> (TcpStream, Respo
     (http.stream, response)
 }
 
-/// Reads one response.
 #[track_caller]
 pub(crate) fn read_response(stream: &mut TcpStream) -> Response {
     let mut response = head(stream);

@@ -194,7 +194,6 @@ pub(crate) fn session_name() -> String {
     format!("session-{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A SockJS session.
 pub(crate) struct Session {
     address: SocketAddr,
     /// Path without the segment of the transport.
@@ -461,7 +460,6 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Opens a WebSocket.
     #[track_caller]
     pub(crate) fn open(address: SocketAddr, path: &str) -> Socket {
         Socket::open_by(address, Request::get(path))

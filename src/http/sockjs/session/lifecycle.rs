@@ -31,7 +31,7 @@ pub struct Delays {
 pub struct CloseFrame {
     /// The close code, which is for programs.
     pub code: u16,
-    /// A human-readable reason.
+    /// The reason, which is for people.
     pub reason: &'static str,
 }
 
@@ -56,7 +56,7 @@ pub enum AttachOutcome {
 pub enum Detached {
     /// The response is complete: a polling request has its answer, or a stream has reached its maximum size.
     Complete,
-    /// The client disconnected.
+    /// The client disconnected before the response was complete.
     Aborted,
 }
 
