@@ -62,7 +62,7 @@ struct UserSessions {
 /// The totals that were reported to watchers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct ReportedTotals {
-    /// Number of users.
+    /// Number of users that are subscribed.
     pub(super) members: usize,
     /// Number of the users' sessions.
     pub(super) sessions: usize,

@@ -29,7 +29,7 @@ pub(crate) enum BacklogLocation {
 pub(crate) enum BackoffScope {
     /// Only this consumer, which may have been removed in the meantime. Other consumers can get the message at once.
     One(ConsumerId),
-    /// All consumers.
+    /// All consumers of the queue.
     All,
 }
 

@@ -258,7 +258,7 @@ impl Receiver {
         Subscriber { outbound_queue: self.outbound_queue.clone(), key: self.key }
     }
 
-    /// Takes all deliveries.
+    /// Takes all deliveries from the outbound queue.
     pub(in crate::broker) fn deliveries(&self) -> Vec<Delivery> {
         drain(&self.outbound_queue)
     }
