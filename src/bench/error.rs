@@ -13,7 +13,7 @@ pub(super) enum BenchError {
     #[error("{address}: {error}")]
     Socket { address: String, error: io::Error },
     #[error("the broker answers {status} to {path}.{} Response: {text}", hint(*status))]
-    Refused { status: u16, path: String, text: String },
+    Rejected { status: u16, path: String, text: String },
     #[error(
         "the broker rejected CONNECT. Check --login and --passcode (or STOMPBOX_BENCH_PASSCODE). If the broker has \
              several virtual hosts, set --vhost. ERROR: {0}"

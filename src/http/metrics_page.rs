@@ -21,7 +21,12 @@ pub enum MetricsFrom {
 
 /// Returns the page `/metrics` with all metrics in the OpenMetrics format. `client` is the address of the client. It is
 /// `None` if a proxy has forwarded the request, because the address is then uncertain.
-pub fn metrics(metrics: &Metrics, budget: &Budget, client: Option<IpAddr>, from: MetricsFrom) -> TextResponse {
+pub fn metrics(
+    metrics: &Metrics,
+    budget: &Budget,
+    client: Option<IpAddr>,
+    from: MetricsFrom,
+) -> TextResponse {
     let is_loopback = client.is_some_and(|client| client.to_canonical().is_loopback());
     match from {
         MetricsFrom::Off => TextResponse::plain(StatusCode::NOT_FOUND, "not found\n"),

@@ -172,9 +172,9 @@ impl Server {
         server.tasks.spawn(tick(server.context.clone(), sockjs.clone()));
         server.tasks.spawn(watch_users(server.context.clone()));
         let stopping = &server.stopping;
-        let refusals = Arc::new(AtomicUsize::new(0));
+        let rejections = Arc::new(AtomicUsize::new(0));
         for listener in listeners.tcp {
-            let service = listen::serve_tcp(server.context.clone(), listener, refusals.clone());
+            let service = listen::serve_tcp(server.context.clone(), listener, rejections.clone());
             server.tasks.spawn(until_stopped(stopping.clone(), service));
         }
         let http = HttpServer::new(server.context.clone(), config.http, sockjs, stopping.clone());

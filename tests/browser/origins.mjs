@@ -18,7 +18,7 @@ const TRANSPORTS = {
   'iframe-xhr-polling': ['iframe.html', 'sockjs.min.js', 'xhr', 'xhr_send'],
   'jsonp-polling': ['jsonp', 'jsonp_send'],
 };
-const REFUSED = /rejected a request \(403\).*option="allowed-origins"/;
+const REJECTED = /rejected a request \(403\).*option="allowed-origins"/;
 
 /** Accepted origins, and the options with which the broker accepts them. */
 const ACCEPTED = [
@@ -43,7 +43,7 @@ for (const { what, name, flags } of ACCEPTED) {
       await two.close();
       assert.deepEqual([...one.view.endpoints].toSorted(), ['info', ...endpoints].toSorted());
       await env.broker.logged(/connection closed reason="disconnected"/, 2);
-      assert.ok(!env.broker.log.some((line) => REFUSED.test(line)), 'no request is rejected');
+      assert.ok(!env.broker.log.some((line) => REJECTED.test(line)), 'no request is rejected');
     });
   }
 }
@@ -77,26 +77,26 @@ test('a page of an unlisted origin is rejected at every endpoint, and the log na
   view.page.on('request', (request) => (requestCount += request.url().startsWith(broker.url) ? 1 : 0));
   view.page.on('websocket', () => requestCount++);
 
-  assert.equal(await view.page.evaluate(tryWebSocket, `ws://${broker.host}/ws`), 'refused');
+  assert.equal(await view.page.evaluate(tryWebSocket, `ws://${broker.host}/ws`), 'rejected');
   for (const transport of Object.keys(TRANSPORTS)) {
     await assert.rejects(new Peer(view).open(broker.url, transport), /closed with 1002/, transport);
   }
   assert.deepEqual(await view.page.evaluate(tryEndpoints, `${broker.url}/ws`), {
-    eventsource: 'refused',
-    xhr: 'refused',
-    jsonp: 'refused',
-    'jsonp without Referer': 'refused',
+    eventsource: 'rejected',
+    xhr: 'rejected',
+    jsonp: 'rejected',
+    'jsonp without Referer': 'rejected',
     received: [],
   });
 
   const metrics = await (await fetch(`${broker.url}/metrics`)).text();
-  const refused = /^stompbox_requests_refused_total\{option="allowed-origins"\} (\d+)$/m.exec(metrics)?.[1];
-  assert.equal(Number(refused), requestCount, `number of rejected requests, out of:\n${view.requests.join('\n')}`);
+  const rejected = /^stompbox_requests_refused_total\{option="allowed-origins"\} (\d+)$/m.exec(metrics)?.[1];
+  assert.equal(Number(rejected), requestCount, `number of rejected requests, out of:\n${view.requests.join('\n')}`);
   for (const endpoint of ['jsonp', 'htmlfile', 'iframe.html', 'jsonp_send']) {
     assert.ok(view.requests.some((request) => request.endsWith(`/${endpoint} 403`)), endpoint);
   }
-  await broker.logged(REFUSED);
-  assert.ok(broker.log.some((line) => REFUSED.test(line) && line.includes(origin)), 'the log names the origin');
+  await broker.logged(REJECTED);
+  assert.ok(broker.log.some((line) => REJECTED.test(line) && line.includes(origin)), 'the log names the origin');
 });
 
 test('a page of an unlisted origin without a referrer cannot frame the page for iframes', async (env) => {
@@ -131,7 +131,7 @@ function tryWebSocket(url) {
   return new Promise((resolve) => {
     const socket = new WebSocket(url);
     socket.onopen = () => resolve('open');
-    socket.onclose = () => resolve('refused');
+    socket.onclose = () => resolve('rejected');
   });
 }
 
@@ -146,7 +146,7 @@ async function tryEndpoints(base) {
     const element = Object.assign(document.createElement(name), attributes);
     const end = new Promise((resolve) => {
       element.onload = () => resolve('loaded');
-      element.onerror = () => resolve('refused');
+      element.onerror = () => resolve('rejected');
     });
     document.body.append(element);
     return end;
@@ -155,10 +155,10 @@ async function tryEndpoints(base) {
   const eventsource = await new Promise((resolve) => {
     const source = new EventSource(`${session}/eventsource`);
     source.onopen = () => resolve('open');
-    source.onerror = () => resolve('refused');
+    source.onerror = () => resolve('rejected');
   });
   const post = { method: 'POST', credentials: 'include' };
-  const xhr = await fetch(`${session}/xhr_streaming`, post).then(String, () => 'refused');
+  const xhr = await fetch(`${session}/xhr_streaming`, post).then(String, () => 'rejected');
   const src = `${session}/jsonp?c=callback`;
   const jsonp = await load('script', { src });
   const withoutReferer = await load('script', { src: `${src}&hidden`, referrerPolicy: 'no-referrer' });

@@ -132,9 +132,12 @@ async fn logins_over_auth_waiting_max_fail() {
     let start = Instant::now();
     for _ in 0..5 {
         let result = tasks.join_next().await.expect("a task").expect("no panic");
-        let refused = result.expect_err("5 logins are in flight");
-        assert_eq!((refused.summary, refused.limit), ("login not checked", Some("auth-waiting-max")));
-        assert!(refused.detail.ends_with("Try again later."), "{}", refused.detail);
+        let failed = result.expect_err("5 logins are in flight");
+        assert_eq!(
+            (failed.summary, failed.limit),
+            ("login not checked", Some("auth-waiting-max"))
+        );
+        assert!(failed.detail.ends_with("Try again later."), "{}", failed.detail);
     }
     assert_eq!(start.elapsed(), Duration::ZERO, "they fail at once");
     gate.open.add_permits(6);
@@ -149,11 +152,14 @@ async fn logins_over_auth_waiting_max_fail() {
 async fn auth_timeout_applies_unless_the_source_has_its_own_queue() {
     let start = Instant::now();
     let authenticator = Authenticator::with_sources(options(10), vec![Gate::new(0)]);
-    let refused =
+    let failed =
         authenticator.authenticate(credentials("a", "sesame")).await.expect_err("the gate is closed");
     assert_eq!(start.elapsed(), Duration::from_secs(10));
-    assert_eq!((refused.summary, &*refused.reason), ("login not checked", "gate: timed out (auth-timeout)"));
-    assert!(refused.detail.ends_with("Try again later."));
+    assert_eq!(
+        (failed.summary, &*failed.reason),
+        ("login not checked", "gate: timed out (auth-timeout)")
+    );
+    assert!(failed.detail.ends_with("Try again later."));
     assert_eq!(authenticator.shared.permits.available_permits(), 10);
     let gate = Arc::new(Gate { is_timed: false, ..Gate::of(0) });
     let authenticator = Authenticator::with_sources(options(10), vec![gate.clone()]);
@@ -186,8 +192,8 @@ async fn equal_logins_share_one_check_that_completes_after_clients_leave() {
     for number in 0..5 {
         waits.push(took(&authenticator, credentials("a", &format!("{number}"))).await);
     }
-    let refused = |wait| (wait, false);
-    assert_eq!(waits, [0, 0, 0, 0, 250].map(refused), "the failure without waiting clients counts once");
+    let failed = |wait| (wait, false);
+    assert_eq!(waits, [0, 0, 0, 0, 250].map(failed), "the failure without waiting clients counts once");
     assert_eq!(authenticator.shared.permits.available_permits(), 10);
 }
 
@@ -283,10 +289,13 @@ async fn user_names_from_a_source_must_be_valid() {
                profile UsernameCasePreserved allows: no spaces, no invisible characters. To accept every name, set \
                user-names = any";
     let authenticator = Authenticator::with_sources(options(10), vec![Gate::new(1000)]);
-    let refused =
+    let failed =
         authenticator.authenticate(credentials("bob ", "sesame")).await.expect_err("the name is invalid");
-    assert_eq!((refused.summary, &*refused.reason, refused.cause), ("login failed", bad, Cause::Credentials));
-    assert!(refused.detail.contains("user-names"), "{}", refused.detail);
+    assert_eq!(
+        (failed.summary, &*failed.reason, failed.cause),
+        ("login failed", bad, Cause::Credentials)
+    );
+    assert!(failed.detail.contains("user-names"), "{}", failed.detail);
     // A login in another form of the same name is converted to that name.
     let typed = credentials("\u{ff42}ob", "sesame");
     let known = authenticator.authenticate(typed).await.expect("bob");
@@ -326,9 +335,12 @@ async fn client_gets_a_general_reason_and_the_log_gets_the_exact_one() {
         ),
         (credentials("a", "down"), "login not checked", "Try again later.", "gate: it is down"),
     ] {
-        let refused = authenticator.authenticate(credentials).await.expect_err(reason);
-        assert_eq!((refused.summary, &*refused.reason, refused.limit), (summary, reason, None));
-        assert!(refused.detail.contains(detail), "{}", refused.detail);
+        let failed = authenticator.authenticate(credentials).await.expect_err(reason);
+        assert_eq!(
+            (failed.summary, &*failed.reason, failed.limit),
+            (summary, reason, None)
+        );
+        assert!(failed.detail.contains(detail), "{}", failed.detail);
     }
 }
 
@@ -352,7 +364,7 @@ async fn renewal_requires_a_token() {
     ] {
         let shown = format!("{credentials:?}");
         let result = authenticator.renew(credentials).await;
-        let result = result.map_err(|refused| refused.reason);
+        let result = result.map_err(|failed| failed.reason);
         let name = result.as_ref().map(|principal| principal.name.as_deref().unwrap_or("anonymous"));
         assert_eq!(name.map_err(String::as_str), expected, "{shown}");
     }
@@ -371,9 +383,9 @@ async fn user_names_from_certificates_and_proxies_must_be_valid() {
         ("proxy", ClientHandshake { proxy: Some(proxy), ..ClientHandshake::default() }),
     ] {
         let credentials = Credentials { handshake: Arc::new(handshake), ..Credentials::default() };
-        let refused = authenticator.authenticate(credentials).await.expect_err(source);
+        let failed = authenticator.authenticate(credentials).await.expect_err(source);
         let reason = format!("{source}: the user name \"bob\\u{{200b}}\" has the character U+200B");
-        assert!(refused.reason.starts_with(&reason), "{}", refused.reason);
+        assert!(failed.reason.starts_with(&reason), "{}", failed.reason);
     }
 }
 
@@ -438,7 +450,11 @@ async fn logins_are_charged_until_they_are_checked_and_not_during_the_delay() {
     assert_eq!(authenticator.shared.permits.available_permits(), 5000, "the answers are delayed");
     assert_eq!(start.elapsed(), Duration::ZERO);
     assert!(
-        tasks.join_all().await.iter().all(|answer| matches!(answer, Err(refused) if refused.limit.is_none()))
+        tasks
+            .join_all()
+            .await
+            .iter()
+            .all(|answer| matches!(answer, Err(failed) if failed.limit.is_none()))
     );
     assert!(start.elapsed() > Duration::ZERO);
 }
@@ -455,9 +471,12 @@ async fn long_logins_over_the_memory_limit_fail_and_short_ones_do_not() {
     }
     for _ in 0..20 {
         let answer = tasks.join_next().await.expect("a task").expect("no panic");
-        let refused = answer.expect_err("ten logins are in flight");
-        assert_eq!((refused.summary, refused.limit), ("login not checked", Some("memory-bytes-max")));
-        assert!(refused.detail.contains("memory-bytes-max"), "{}", refused.detail);
+        let failed = answer.expect_err("ten logins are in flight");
+        assert_eq!(
+            (failed.summary, failed.limit),
+            ("login not checked", Some("memory-bytes-max"))
+        );
+        assert!(failed.detail.contains("memory-bytes-max"), "{}", failed.detail);
     }
     let mut short = Box::pin(authenticator.authenticate(credentials("alice", "sesame")));
     assert!(futures_util::poll!(&mut short).is_pending());

@@ -61,9 +61,9 @@ impl Response {
     }
 
     /// Returns the error for a response with an unexpected status.
-    pub(super) fn refused(&self, path: &str, body: &[u8]) -> BenchError {
+    pub(super) fn rejection(&self, path: &str, body: &[u8]) -> BenchError {
         let text = String::from_utf8_lossy(&body[..body.len().min(200)]).trim().to_owned();
-        BenchError::Refused { status: self.status, path: path.to_owned(), text }
+        BenchError::Rejected { status: self.status, path: path.to_owned(), text }
     }
 
     /// Processes bytes of the head, and returns the bytes after it.

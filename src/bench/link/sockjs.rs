@@ -40,7 +40,7 @@ pub(super) struct Receiving {
     response: Response,
     lines: Lines,
     /// Body of a response with an error status.
-    refusal: Vec<u8>,
+    error_body: Vec<u8>,
     is_open: bool,
     /// Whether the server closes the connection, so that the next request needs a new one.
     pub(super) needs_socket: bool,
@@ -58,7 +58,7 @@ impl Receiving {
             path,
             response: Response::new(),
             lines: Lines::new(url.transport),
-            refusal: Vec::new(),
+            error_body: Vec::new(),
             is_open: false,
             needs_socket: false,
         }
@@ -86,16 +86,16 @@ impl Receiving {
         while !input.is_empty() {
             input = self.response.take_head(input)?;
             let is_fine = self.response.status() == 200;
-            let Receiving { response, lines, is_open, refusal, .. } = self;
+            let Receiving { response, lines, is_open, error_body, .. } = self;
             input = response.take(input, |piece| match is_fine {
                 true => lines.take(piece, |frame| take_frame(frame, is_open, decoder)),
                 false => {
-                    refusal.extend_from_slice(piece);
+                    error_body.extend_from_slice(piece);
                     Ok(())
                 }
             })?;
             if response.is_complete() && !is_fine {
-                return Err(response.refused(&self.path, refusal));
+                return Err(response.rejection(&self.path, error_body));
             }
             if response.is_complete() && response.closes() {
                 self.needs_socket = true;
@@ -205,7 +205,7 @@ impl Sending {
                 Ok(())
             })?;
             if response.is_complete() && ![200, 204].contains(&response.status()) {
-                return Err(response.refused(path, &body));
+                return Err(response.rejection(path, &body));
             }
             Ok(())
         })?;
@@ -265,7 +265,7 @@ mod tests {
             .expect("o");
         assert!(receiving.is_open() && out.len() == 2 * length);
         let gone = b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\ngone";
-        let error = receiving.take(gone, &mut decoder, &mut out).expect_err("refused").to_string();
+        let error = receiving.take(gone, &mut decoder, &mut out).expect_err("rejected").to_string();
         assert!(error.contains("404") && error.ends_with("gone"), "{error}");
     }
 }

@@ -72,7 +72,7 @@ impl WebSocket {
                         return Ok(());
                     }
                     if response.status() != 101 || response.header("sec-websocket-accept") != Some(accept) {
-                        return Err(response.refused(path, input));
+                        return Err(response.rejection(path, input));
                     }
                     self.state = State::Head;
                 }
@@ -239,11 +239,11 @@ mod tests {
     }
 
     #[test]
-    fn refused_upgrade_reports_the_reason() {
+    fn rejected_upgrade_reports_the_reason() {
         let mut out = BytesMut::new();
         let mut socket = WebSocket::open("/ws", "h:1", None, &mut out);
         let result = socket.take(b"HTTP/1.1 403 Forbidden\r\n\r\norigin not allowed\n", &mut out, |_| Ok(()));
-        let error = result.expect_err("refused").to_string();
+        let error = result.expect_err("rejected").to_string();
         assert!(
             error.starts_with("the broker answers 403 to /ws. It") && error.ends_with("origin not allowed"),
             "{error}"

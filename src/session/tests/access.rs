@@ -294,7 +294,7 @@ fn token_is_renewed_by_send_to_auth_refresh() {
 
 #[test]
 fn failed_token_renewal_ends_the_session() {
-    let refused = LoginError {
+    let failed = LoginError {
         summary: "login failed",
         detail: "No.".into(),
         reason: "x".into(),
@@ -302,7 +302,7 @@ fn failed_token_renewal_ends_the_session() {
         limit: None,
     };
     for (result, expected) in [
-        (Err(refused), "ERROR login failed receipt r\nclose Unauthenticated"),
+        (Err(failed), "ERROR login failed receipt r\nclose Unauthenticated"),
         (Ok(Principal::named("bob", "token")), "ERROR token refused receipt r\nclose Unauthenticated"),
         (Ok(Principal::anonymous()), "ERROR token refused receipt r\nclose Unauthenticated"),
     ] {

@@ -21,7 +21,7 @@ fn added_users_are_accepted_and_removed_users_are_disconnected() {
     let directory = UsersDirectory::new("auth-added-and-removed");
     directory.passwd_ok(&["alice"], "alices-passcode");
     let broker = Broker::start(&["--users-file", &directory.users(), NO_THROTTLE]);
-    assert_eq!(Peer::answer(&broker, Via::Tcp, &bob()).refusal(), "login failed");
+    assert_eq!(Peer::answer(&broker, Via::Tcp, &bob()).rejection(), "login failed");
     directory.passwd_ok(&["bob"], "bobs-passcode");
     until(&broker, || Peer::answer(&broker, Via::Tcp, &bob()) == Answer::user("bob"));
     let mut sessions = Via::ALL.map(|via| {
@@ -34,7 +34,7 @@ fn added_users_are_accepted_and_removed_users_are_disconnected() {
     }
     for (via, (alice, _)) in Via::ALL.into_iter().zip(&mut sessions) {
         alice.subscribe("/topic/a");
-        assert_eq!(Peer::answer(&broker, via, &bob()).refusal(), "login failed", "{via:?}");
+        assert_eq!(Peer::answer(&broker, via, &bob()).rejection(), "login failed", "{via:?}");
     }
     // A changed passcode ends the sessions that were opened with the old passcode.
     directory.passwd_ok(&["alice"], "alices-new-passcode");
@@ -204,7 +204,11 @@ fn options_that_need_a_restart_do_not_relax_the_rules() {
         broker.log_line(|line| line.contains(&expected));
     }
     for via in Via::ALL {
-        assert_eq!(Peer::answer(&broker, via, &Credentials::default()).refusal(), "login failed", "{via:?}");
+        assert_eq!(
+            Peer::answer(&broker, via, &Credentials::default()).rejection(),
+            "login failed",
+            "{via:?}"
+        );
         let mut alice = Peer::signed_in(&broker, via, &alice());
         alice.publish("/topic/a", "granted");
         alice.send("SEND\ndestination:/topic/chat.room\n\nx\0");

@@ -18,7 +18,7 @@ fn assert_login_fails_everywhere(broker: &Broker, credentials: &Credentials, mes
             scope.spawn(move || {
                 let answer = Peer::answer(broker, via, credentials);
                 let words = "The broker cannot check the login now. Try again later.";
-                assert_eq!(answer, Answer::Refused(message.to_owned(), words.to_owned()), "{via:?}");
+                assert_eq!(answer, Answer::Rejected(message.to_owned(), words.to_owned()), "{via:?}");
             });
         }
     });
@@ -137,7 +137,7 @@ fn invalid_answers_of_a_hook_accept_no_client() {
     assert_login_fails_everywhere(&broker, &teapot, "login not checked");
     let expired = Credentials::login("grace", "graces-passcode");
     for via in Via::ALL {
-        assert_eq!(Peer::answer(&broker, via, &expired).refusal(), "login failed", "{via:?}");
+        assert_eq!(Peer::answer(&broker, via, &expired).rejection(), "login failed", "{via:?}");
     }
     let reasons = [
         ("hook: the response has status 500", 2 * Via::ALL.len()),

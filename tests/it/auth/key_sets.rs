@@ -25,10 +25,10 @@ fn a_changed_key_file_is_reloaded() {
     let (by_old, by_new) = (old.valid_token("dave"), new.valid_token("dave"));
     for via in Via::ALL {
         assert_eq!(answer(&broker, via, &by_old), Answer::user("dave"), "{via:?}");
-        assert_eq!(answer(&broker, via, &by_new).refusal(), "login failed", "{via:?}");
+        assert_eq!(answer(&broker, via, &by_new).rejection(), "login failed", "{via:?}");
     }
-    let refused = broker.log_line(|line| line.contains("login failed reason="));
-    assert_eq!(reason(&refused), "token: unknown key");
+    let failed = broker.log_line(|line| line.contains("login failed reason="));
+    assert_eq!(reason(&failed), "token: unknown key");
     // A partially written file changes nothing.
     fs::write(&path, &key_set(&[&new])[..20]).expect("a file");
     until(&broker, || {
@@ -40,7 +40,7 @@ fn a_changed_key_file_is_reloaded() {
     until(&broker, || answer(&broker, Via::Tcp, &by_new) == Answer::user("dave"));
     for via in Via::ALL {
         assert_eq!(answer(&broker, via, &by_new), Answer::user("dave"), "{via:?}");
-        assert_eq!(answer(&broker, via, &by_old).refusal(), "login failed", "{via:?}");
+        assert_eq!(answer(&broker, via, &by_old).rejection(), "login failed", "{via:?}");
     }
 }
 
@@ -69,7 +69,7 @@ fn an_unknown_key_triggers_a_new_request_to_the_url() {
     // Further tokens with unknown keys do not trigger further requests.
     let made_up = Issuer::with_kid(Algorithm::ES256, "k-3").valid_token("dave");
     for via in Via::ALL {
-        assert_eq!(answer(&broker, via, &made_up).refusal(), "login failed", "{via:?}");
+        assert_eq!(answer(&broker, via, &made_up).rejection(), "login failed", "{via:?}");
     }
     assert_eq!(server.request_count(), 2);
     assert!(!broker.whole_log().contains("of-the-url"), "the query may be a secret");
@@ -92,8 +92,8 @@ fn withdrawn_keys_are_rejected_and_cached_keys_stay_valid_while_the_url_is_down(
         *reply.lock().expect("a reply") = (if is_down { 500 } else { 200 }, key_set(&[&new]));
         // A token with an unknown key triggers a request for the keys.
         let (first, second) = (answer(&broker, Via::Tcp, &by_new), answer(&broker, Via::Tcp, &by_old));
-        let (accepted, refused) = if is_down { (second, first) } else { (first, second) };
-        assert_eq!((accepted, refused.refusal()), (Answer::user("dave"), "login failed"), "down: {is_down}");
+        let (accepted, failed) = if is_down { (second, first) } else { (first, second) };
+        assert_eq!((accepted, failed.rejection()), (Answer::user("dave"), "login failed"), "down: {is_down}");
         if is_down {
             broker.log_line(|line| line.contains("cannot fetch token keys"));
         }
@@ -106,7 +106,7 @@ fn logins_are_not_checked_until_keys_are_fetched() {
     let broker = Broker::start(&["--jwt-jwks", &TestServer::closed(), "--auth-failures-free=1000000"]);
     let token = issuer.valid_token("dave");
     for via in Via::ALL {
-        assert_eq!(answer(&broker, via, &token).refusal(), "login not checked", "{via:?}");
+        assert_eq!(answer(&broker, via, &token).rejection(), "login not checked", "{via:?}");
     }
     let line = broker.log_line(|line| line.contains("logins cannot be checked"));
     assert!(reason(&line).ends_with("cannot be fetched"), "{line}");

@@ -22,7 +22,7 @@ const NAMES: [(&str, &str); 8] = [
 
 #[track_caller]
 fn assert_rejected(broker: &Broker, source: &str, name: &str, part: &str, answer: &Answer) {
-    assert_eq!(answer.refusal(), "login failed", "{source}: {name:?}");
+    assert_eq!(answer.rejection(), "login failed", "{source}: {name:?}");
     // The name is escaped twice: in the reason, and with the reason in the log.
     let text = format!("{source}: the user name {name:?}");
     let reason = format!("reason={text:?}").trim_end_matches('"').to_owned();

@@ -53,11 +53,11 @@ type Page = (Vec<(&'static str, String)>, bool);
 /// Tries all methods from all pages over all `vias`. Returns the number of failed logins and the secrets used.
 fn try_all(broker: &Broker, vias: &[Via], pages: &[Page]) -> (usize, Vec<String>) {
     let methods = methods();
-    let refused = thread::scope(|scope| {
+    let failed = thread::scope(|scope| {
         let try_all = |via: &Via| {
             let (via, methods) = (*via, &methods);
             scope.spawn(move || {
-                let mut refused = 0;
+                let mut failed = 0;
                 for (headers, is_own) in pages {
                     for (method, credentials) in methods {
                         let add = |credentials: Credentials, (name, value): &(&str, String)| {
@@ -73,21 +73,21 @@ fn try_all(broker: &Broker, vias: &[Via], pages: &[Page]) -> (usize, Vec<String>
                             );
                         } else {
                             assert_eq!(
-                                answer.refusal(),
+                                answer.rejection(),
                                 "login failed",
                                 "{method} from {headers:?} over {via:?}"
                             );
-                            refused += 1;
+                            failed += 1;
                         }
                     }
                 }
-                refused
+                failed
             })
         };
         let threads: Vec<_> = vias.iter().map(try_all).collect();
         threads.into_iter().map(|thread| thread.join().expect("no case fails")).sum()
     });
-    (refused, methods.iter().flat_map(|(_, credentials)| credentials.secrets().to_vec()).collect())
+    (failed, methods.iter().flat_map(|(_, credentials)| credentials.secrets().to_vec()).collect())
 }
 
 #[test]
@@ -118,9 +118,9 @@ fn a_page_of_a_foreign_origin_cannot_use_the_browsers_credentials() {
     pages.push((vec![("Origin", FOREIGN.to_owned()), ("Sec-Fetch-Site", "same-origin".to_owned())], false));
     pages.push((vec![("Origin", LISTED.to_owned()), ("Sec-Fetch-Site", "cross-site".to_owned())], true));
     let vias: Vec<Via> = Via::with_handshake().collect();
-    let (refused, secrets) = try_all(&broker, &vias, &pages);
-    assert_eq!(refused, vias.len() * 10 * 3);
-    assert_log(broker, &Reasons::from([("no credentials".to_owned(), refused)]), &secrets);
+    let (failed, secrets) = try_all(&broker, &vias, &pages);
+    assert_eq!(failed, vias.len() * 10 * 3);
+    assert_log(broker, &Reasons::from([("no credentials".to_owned(), failed)]), &secrets);
 }
 
 /// Browsers send no `Origin` when a page loads scripts, frames or event streams from its own origin.
@@ -146,9 +146,9 @@ fn without_an_origin_sec_fetch_site_decides() {
         Via::SockJs(Transport::HtmlFile),
         Via::SockJs(Transport::EventSource),
     ];
-    let (refused, secrets) = try_all(&broker, &vias, &pages);
-    assert_eq!(refused, 3 * 6 * 3);
-    assert_log(broker, &Reasons::from([("no credentials".to_owned(), refused)]), &secrets);
+    let (failed, secrets) = try_all(&broker, &vias, &pages);
+    assert_eq!(failed, 3 * 6 * 3);
+    assert_log(broker, &Reasons::from([("no credentials".to_owned(), failed)]), &secrets);
 }
 
 /// The page itself writes CONNECT, so a login in CONNECT is accepted from every origin.

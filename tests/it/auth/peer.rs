@@ -121,7 +121,7 @@ pub(super) enum Answer {
     /// CONNECTED, with this user name.
     Accepted(Option<String>),
     /// ERROR with this `message` and this body, followed by the end of the connection.
-    Refused(String, String),
+    Rejected(String, String),
 }
 
 impl Answer {
@@ -131,10 +131,10 @@ impl Answer {
 
     /// Returns the `message` of the ERROR.
     #[track_caller]
-    pub(super) fn refusal(&self) -> &str {
+    pub(super) fn rejection(&self) -> &str {
         match self {
-            Answer::Refused(message, _) => message,
-            other => panic!("expected a refusal, got {other:?}"),
+            Answer::Rejected(message, _) => message,
+            other => panic!("expected a rejection, got {other:?}"),
         }
     }
 }
@@ -184,7 +184,7 @@ impl Peer {
             "CONNECTED" => Answer::Accepted(frame.header("user-name").map(str::to_owned)),
             "ERROR" => {
                 self.expect_closed(1002, "not authenticated");
-                Answer::Refused(frame.expect_header("message").to_owned(), frame.text())
+                Answer::Rejected(frame.expect_header("message").to_owned(), frame.text())
             }
             _ => panic!("{frame:?}"),
         }

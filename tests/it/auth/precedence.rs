@@ -51,7 +51,7 @@ fn credentials_in_connect_take_precedence_over_the_handshake() {
                 add(&[("login", "unknown"), ("passcode", "guessed-passcode")]),
                 add(&[("Authorization", "Bearer made-up")]),
             ] {
-                assert_eq!(Peer::answer(&broker, via, &wrong).refusal(), "login failed", "{name}, {via:?}");
+                assert_eq!(Peer::answer(&broker, via, &wrong).rejection(), "login failed", "{name}, {via:?}");
             }
         }
     }

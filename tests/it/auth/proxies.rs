@@ -29,7 +29,7 @@ fn the_user_name_of_a_trusted_proxy_is_accepted() {
             let answer = Peer::answer(&broker, via, &proxy_headers(lines));
             match expected {
                 Some(name) => assert_eq!(answer, Answer::user(name), "{lines:?} over {via:?}"),
-                None => assert_eq!(answer.refusal(), "login failed", "{lines:?} over {via:?}"),
+                None => assert_eq!(answer.rejection(), "login failed", "{lines:?} over {via:?}"),
             }
         }
     }

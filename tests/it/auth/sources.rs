@@ -273,7 +273,7 @@ impl Results {
             }
             Wrong | Unknown => {
                 let reason = if validity == Wrong { method.wrong } else { "unknown to all sources of users" };
-                assert_eq!(answer.refusal(), "login failed", "{row}");
+                assert_eq!(answer.rejection(), "login failed", "{row}");
                 *self.reasons.entry(reason.to_owned()).or_default() += 1;
                 self.lines.push(format!("{row}: login failed ({reason})"));
                 self.answers.push(answer);
@@ -349,7 +349,11 @@ fn every_source_works_over_every_transport() {
     // method with names is tried three times, and another method twice.
     assert_eq!(count_rows(&results), (2 * 27 + 3 * 18 + 2 * 24 + 5 * 16, 7));
     for via in Via::ALL {
-        assert_eq!(Peer::answer(&broker, via, &Credentials::default()).refusal(), "login failed", "{via:?}");
+        assert_eq!(
+            Peer::answer(&broker, via, &Credentials::default()).rejection(),
+            "login failed",
+            "{via:?}"
+        );
     }
     results.reasons.insert("no credentials".to_owned(), Via::ALL.len());
     assert_log(broker, &results.reasons, &results.secrets);
@@ -393,7 +397,7 @@ fn allow_anonymous_works_over_every_transport() {
     for via in Via::ALL {
         assert_eq!(Peer::answer(&broker, via, &Credentials::default()), Answer::Accepted(None), "{via:?}");
         assert_eq!(Peer::answer(&broker, via, &right), Answer::user("bob"), "{via:?}");
-        assert_eq!(Peer::answer(&broker, via, &wrong).refusal(), "login failed", "{via:?}");
+        assert_eq!(Peer::answer(&broker, via, &wrong).rejection(), "login failed", "{via:?}");
     }
     let reasons = Reasons::from([("user: wrong passcode".to_owned(), Via::ALL.len())]);
     assert_log(broker, &reasons, &[right.secrets(), wrong.secrets()].concat());

@@ -4,7 +4,7 @@ use super::peer::{Answer, Credentials, Peer, Via, until};
 use crate::support::Broker;
 use std::time::{Duration, Instant};
 
-/// Delay of the first delayed refusal. Each further guess doubles the delay.
+/// Delay of the first failed login that is delayed. Each further guess doubles the delay.
 const DELAY: Duration = Duration::from_millis(250);
 
 const USERS: [&str; 3] =
@@ -21,25 +21,25 @@ fn guesses_at_once(broker: &Broker, via: Via, count: usize) -> Vec<Peer> {
     (0..count).map(guess).collect()
 }
 
-/// Eleven guesses for alice arrive at once. Five are refused without a delay, and the last one after 15 seconds. Other
+/// Eleven guesses for alice arrive at once. Five fail without a delay, and the last one after 15 seconds. Other
 /// users log in meanwhile.
 #[test]
 fn valid_logins_from_the_same_address_are_not_delayed_by_guesses() {
     for via in [Via::Tcp, Via::WebSocket] {
         let broker = Broker::start(&USERS);
         let guesses = guesses_at_once(&broker, via, 11);
-        let refused = || broker.metric("logins_total{result=\"refused\"}");
-        until(&broker, || refused() >= 5);
+        let failed = || broker.metric("logins_total{result=\"refused\"}");
+        until(&broker, || failed() >= 5);
         for name in ["bob", "carol"] {
             let credentials = Credentials::login(name, &format!("{name}s-passcode"));
             assert_eq!(Peer::answer(&broker, via, &credentials), Answer::user(name), "{via:?}");
         }
-        assert!(refused() < 11, "a guess for alice must still be delayed");
+        assert!(failed() < 11, "a guess for alice must still be delayed");
         drop(guesses);
     }
 }
 
-/// Eight guesses arrive at once. After a valid login the counter is zero, and five of the guesses are refused without a
+/// Eight guesses arrive at once. After a valid login the counter is zero, and five of the guesses fail without a
 /// delay. Without a valid login, six guesses have been counted, and all eight are delayed. A delayed guess ends as
 /// `busy` when its client closes its side of the stream.
 #[test]
@@ -48,7 +48,7 @@ fn a_valid_login_after_failures_is_accepted_and_resets_the_counter() {
         let broker = Broker::start(&USERS);
         for number in 0..6 {
             let credentials = Credentials::login("alice", &format!("wrong-passcode-{number}"));
-            assert_eq!(Peer::answer(&broker, Via::Tcp, &credentials).refusal(), "login failed");
+            assert_eq!(Peer::answer(&broker, Via::Tcp, &credentials).rejection(), "login failed");
         }
         if is_right {
             let right = Credentials::login("alice", "alices-passcode");
@@ -74,7 +74,7 @@ fn guesses_are_counted_over_all_transports_together() {
         let credentials = Credentials::login("alice", &format!("guessed-passcode-{number}"));
         let mut peer = Peer::open(&broker, via, &credentials);
         let started = Instant::now();
-        assert_eq!(peer.login(&credentials).refusal(), "login failed", "{via:?}");
+        assert_eq!(peer.login(&credentials).rejection(), "login failed", "{via:?}");
         assert!(number < 5 || started.elapsed() >= DELAY, "{via:?}: {:?}", started.elapsed());
     }
 }
@@ -101,11 +101,11 @@ fn guesses_from_many_addresses_do_not_lock_out_the_user() {
         })
         .collect();
     // Twenty guesses for one name are free. The other guesses wait for a slot.
-    let refused = || broker.metric("logins_total{result=\"refused\"}");
-    until(&broker, || refused() >= 20);
+    let failed = || broker.metric("logins_total{result=\"refused\"}");
+    until(&broker, || failed() >= 20);
     for address in ["192.0.2.1", "203.0.113.7"] {
         assert_eq!(answer(address, "alices-passcode"), Answer::user("alice"), "{address}");
     }
-    assert!(refused() < 60, "some guesses must still wait");
+    assert!(failed() < 60, "some guesses must still wait");
     drop(guesses);
 }

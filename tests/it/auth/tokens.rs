@@ -200,16 +200,16 @@ fn try_all(broker: &Broker, via: Via, issuers: &Issuers) -> (Reasons, Vec<String
             println!("n/a: {method} over tcp, which has no handshake");
             continue;
         }
-        for Case(name, token, refused) in CASES {
+        for Case(name, token, failure) in CASES {
             let credentials = show(&token(issuers));
             let answer = Peer::answer(broker, via, &credentials);
             secrets.extend_from_slice(credentials.secrets());
-            let Some(reason) = refused else {
+            let Some(reason) = failure else {
                 assert_eq!(answer, Answer::user("dave"), "{name} by {method} over {via:?}");
                 continue;
             };
             let body = "The token is not accepted. Get a new one.";
-            let expected = Answer::Refused("login failed".to_owned(), body.to_owned());
+            let expected = Answer::Rejected("login failed".to_owned(), body.to_owned());
             assert_eq!(answer, expected, "{name} by {method} over {via:?}");
             *reasons.entry(format!("token: {reason}")).or_default() += 1;
         }
@@ -257,10 +257,10 @@ fn every_kind_of_token_is_checked_in_every_place() {
             secrets.extend(results.1);
         }
     });
-    let refused = CASES.iter().filter(|case| case.2.is_some()).count();
+    let failures = CASES.iter().filter(|case| case.2.is_some()).count();
     assert_eq!(
         reasons.values().sum::<usize>(),
-        refused * (2 + 8 * 6),
+        failures * (2 + 8 * 6),
         "two methods over tcp, six over others"
     );
     assert_log(broker, &reasons, &secrets);
@@ -285,7 +285,7 @@ fn a_public_key_is_not_accepted_as_an_hmac_secret() {
         let good = Credentials::authorization(&issuer.valid_token("dave"));
         assert_eq!(Peer::answer(&broker, via, &good), Answer::user("dave"));
         let forged = Credentials::authorization(&Issuer::of_secret(&issuer.pem).valid_token("dave"));
-        assert_eq!(Peer::answer(&broker, via, &forged).refusal(), "login failed", "{via:?}");
+        assert_eq!(Peer::answer(&broker, via, &forged).rejection(), "login failed", "{via:?}");
         secrets.extend([good.secrets(), forged.secrets()].concat());
     }
     let reason = "token: algorithm not allowed: no key supports it".to_owned();

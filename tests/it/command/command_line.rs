@@ -206,8 +206,8 @@ fn the_default_connections_max_is_lowered_to_fit_the_limit_of_open_files() {
     assert!(line.contains("from 16384 to 6:") && line.contains("open_files=262"), "{line}");
     assert!(line.contains("reserves 256 for itself"), "{line}");
     let clients: Vec<_> = (0..6).map(|_| broker.connect(Wire::Tcp)).collect();
-    let mut refused = broker.open(Wire::Tcp);
-    assert!(refused.expect_error(&[]).text().contains("connections-max"));
+    let mut rejected = broker.open(Wire::Tcp);
+    assert!(rejected.expect_error(&[]).text().contains("connections-max"));
     let line = broker.log_line(|line| line.contains("rejected a client"));
     assert!(line.contains(" WARN ") && line.contains("limit=\"connections-max\""), "{line}");
     drop(clients);

@@ -23,9 +23,9 @@ fn is_permitted(client: &mut Client, verb: &str, destination: &str) -> bool {
         "send" => format!("SEND\ndestination:{destination}"),
         _ => format!("SUBSCRIBE\nid:{destination}\ndestination:{destination}"),
     };
-    let Some(refused) = client.rejection(&head) else { return true };
-    assert_eq!(refused.expect_header("message"), "access denied", "{refused:?}");
-    assert_eq!(refused.expect_header("refused"), destination, "{refused:?}");
+    let Some(rejected) = client.rejection(&head) else { return true };
+    assert_eq!(rejected.expect_header("message"), "access denied", "{rejected:?}");
+    assert_eq!(rejected.expect_header("refused"), destination, "{rejected:?}");
     false
 }
 
@@ -166,7 +166,7 @@ on_each_wire! {
         alice.expect_error(&[("message", "access denied"), ("destination", "/queue/a"), ("receipt-id", "r")]);
         broker.log_line(|line| line.contains("access denied") && line.contains("no rule allows it (preset safe)"));
         broker.wait_for_metric("access_denied_total", 2);
-        assert_eq!(broker.metric("queues"), 0, "the refused SEND must not create the queue");
+        assert_eq!(broker.metric("queues"), 0, "the rejected SEND must not create the queue");
     }
 
     fn the_first_rule_that_matches_decides(wire: Wire) {

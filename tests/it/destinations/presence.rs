@@ -238,9 +238,9 @@ on_each_wire! {
         watcher.next();
         assert_eq!(watcher.counts, [2, 2, 1]);
         // A client whose login fails does not count as online.
-        let mut refused = broker.open(wire);
-        refused.send("CONNECT\naccept-version:1.2\nhost:a\npasscode:a.b.c\n\n\0");
-        refused.expect_error(&[]);
+        let mut rejected = broker.open(wire);
+        rejected.send("CONNECT\naccept-version:1.2\nhost:a\npasscode:a.b.c\n\n\0");
+        rejected.expect_error(&[]);
         alice.disconnect();
         watcher.wait_for_users(&["chief"]);
         anonymous.disconnect();

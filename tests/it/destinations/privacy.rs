@@ -214,7 +214,7 @@ on_each_wire! {
         let ack = worker.frame("MESSAGE").expect_header("ack").to_string();
         worker.done(&format!("NACK\nid:{ack}\nreceipt:done\n\n\0"));
         broker.wait_for_metric("dead_letters_total", 1);
-        let refused = [
+        let rejected = [
             "SUBSCRIBE\nid:1\ndestination:/queue/jobs",
             "SUBSCRIBE\nid:1\ndestination:/queue/dead.jobs",
             "SUBSCRIBE\nid:1\ndestination:/queue/dead/jobs",
@@ -228,7 +228,7 @@ on_each_wire! {
             "SUBSCRIBE\nid:1\ndestination:/presence/users",
             "SUBSCRIBE\nid:1\ndestination:/app/**",
         ];
-        for head in refused {
+        for head in rejected {
             let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
             let error = alice.rejection(head).unwrap_or_else(|| panic!("{head} is allowed"));
             assert_eq!(error.expect_header("message"), "access denied", "{head}");
@@ -236,7 +236,7 @@ on_each_wire! {
         // The same frames are rejected with `soft-errors`, too.
         let (mut alice, _) = broker.sign_in(wire, &format!("{}soft-errors:true\n", by_token("alice")));
         alice.subscribe("errors", "/user/queue/errors", "");
-        for head in refused {
+        for head in rejected {
             assert!(alice.rejection(head).is_some(), "{head}");
         }
         let mut service = broker.sign_in(wire, &as_service("s")).0;

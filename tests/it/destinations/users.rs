@@ -49,7 +49,7 @@ on_each_wire! {
                 answers.insert((error.expect_header("message").to_string(), error.text()));
             }
         }
-        assert_eq!(answers.len(), 1, "all refusals must have the same text: {answers:?}");
+        assert_eq!(answers.len(), 1, "all rejections must have the same text: {answers:?}");
         let log = broker.log();
         assert!(!log.contains("wonder") && !log.contains("guessed"), "no passcode is logged: {log}");
     }

@@ -11,7 +11,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 
 const TLS_ALERT: &[u8] = b"\x15\x03\x03\0\x02\x02\x28";
-const MQTT_REFUSAL: &[u8] = b"\x20\x02\0\x01";
+const MQTT_REJECTION: &[u8] = b"\x20\x02\0\x01";
 const PROXY_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x7f\0\0\x01\x7f\0\0\x01\x80\x01\xf0\xaf";
 const MQTT: &[u8] = b"\x10\x10\0\x04MQTT\x04\x02\0\x3c\0\x04test";
 const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\n";
@@ -59,7 +59,7 @@ const ON_TCP: [Row; 14] = [
     ),
     ("AMQP", b"AMQP\0\0\x09\x01", b"ERROR\nmessage:wrong protocol\n", "a client for STOMP"),
     ("OpenWire", OPEN_WIRE, b"ERROR\nmessage:wrong protocol\n", "a client for STOMP"),
-    ("MQTT", MQTT, MQTT_REFUSAL, "a client for STOMP"),
+    ("MQTT", MQTT, MQTT_REJECTION, "a client for STOMP"),
     ("SSH", b"SSH-2.0-x\r\n", b"ERROR\nmessage:wrong protocol\n", "the SSH server"),
     ("unknown bytes", b"hello\r\n", NOT_STOMP, "the option tcp is for STOMP over TCP"),
     ("unknown bytes", b"\xff\xfe\xfd\xfc", NOT_STOMP, "the option tcp is for STOMP over TCP"),
@@ -84,7 +84,7 @@ const ON_HTTP: [Row; 14] = [
     ),
     ("AMQP", b"AMQP\0\0\x09\x01", b"HTTP/1.1 400 Bad Request\r\n", "a client for STOMP"),
     ("OpenWire", OPEN_WIRE, b"HTTP/1.1 400 Bad Request\r\n", "a client for STOMP"),
-    ("MQTT", MQTT, MQTT_REFUSAL, "a client for STOMP"),
+    ("MQTT", MQTT, MQTT_REJECTION, "a client for STOMP"),
     ("SSH", b"SSH-2.0-x\r\n", BAD_REQUEST, "the SSH server"),
     ("unknown bytes", b"hello\r\n", BAD_REQUEST, "the option http is for HTTP/1.1, WebSocket and SockJS"),
     ("unknown bytes", b"EHLO mail.example.org\r\n", BAD_REQUEST, "the option http is for HTTP/1.1"),

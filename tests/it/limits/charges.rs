@@ -126,7 +126,7 @@ on_each_wire! {
         client.send("BEGIN\ntransaction:1\n\n\0");
         let body = "x".repeat(100_000);
         let mut receipted = 0;
-        let refused = loop {
+        let rejected = loop {
             let frame = format!("SEND\ndestination:/queue/a\ntransaction:1\nreceipt:{receipted}\n\n{body}\0");
             client.send(&frame);
             match client.event() {
@@ -138,9 +138,9 @@ on_each_wire! {
                 other => panic!("{other:?}"),
             }
         };
-        assert_eq!(refused.command, "ERROR");
-        assert_eq!(refused.expect_header("receipt-id"), receipted.to_string());
-        assert!(refused.text().contains("memory-bytes-max"), "{refused:?}");
+        assert_eq!(rejected.command, "ERROR");
+        assert_eq!(rejected.expect_header("receipt-id"), receipted.to_string());
+        assert!(rejected.text().contains("memory-bytes-max"), "{rejected:?}");
         assert!((8..12).contains(&receipted), "{receipted} messages of 100 kB each");
         client.expect_end();
         broker.wait_for_metric("memory_used_bytes", 0);
@@ -219,8 +219,8 @@ fn assert_silent_sockets_hold_connection_permits(option: &str) {
     let silent = [0, 1].map(|_| TcpStream::connect(broker.http).expect("the HTTP port accepts"));
     // No permit is free. The broker serves this connection on one of its spare sockets.
     assert_eq!(broker.get("/health").status, 200);
-    let mut refused = Client::new(Wire::Tcp, TcpStream::connect(broker.tcp).expect("the kernel accepts"));
-    let error = refused.expect_error(&[]);
+    let mut rejected = Client::new(Wire::Tcp, TcpStream::connect(broker.tcp).expect("the kernel accepts"));
+    let error = rejected.expect_error(&[]);
     assert!(error.text().contains(option), "{error:?}");
     let (_, response) = upgrade(broker.http, "/ws", None);
     assert_eq!(response.status, 503);

@@ -129,19 +129,19 @@ on_each_wire! {
         // The broker admits this frame when the unfinished frames have stalled for a tenth of `stall-timeout`. A frame
         // of this size arrives in several reads, so it needs memory.
         let frame = format!("SEND\ndestination:/queue/a\nreceipt:r\n\n{}\0", "x".repeat(700_000));
-        let mut refused = 0;
+        let mut rejected = 0;
         loop {
             let mut newcomer = broker.connect(wire);
             let _ = newcomer.try_send_bytes(frame.as_bytes());
             if matches!(newcomer.event(), Event::Frame(frame) if frame.command == "RECEIPT") {
                 break;
             }
-            refused += 1;
+            rejected += 1;
         }
         let error = unfinished_clients[0].expect_error(&[("message", "memory limit reached")]);
         assert!(error.text().contains("the rest stalled"), "{error:?}");
         assert!(error.text().contains("memory-bytes-max"), "{error:?}");
-        assert_eq!(broker.limit_hits("memory-bytes-max"), refused + 1);
+        assert_eq!(broker.limit_hits("memory-bytes-max"), rejected + 1);
         broker.log_line(|line| line.contains("rejected the unfinished input of a client: memory-bytes-max"));
         unfinished_clients[1].send(&format!("{}\0", "x".repeat(700_000 - UNFINISHED_BYTES)));
         broker.wait_for_metric("queue_messages", 2);
@@ -315,9 +315,9 @@ fn unfinished_sockjs_bodies_are_rejected_and_others_continue() {
                 let held = (number + 1) * CHARGED_BYTES;
                 broker.wait_for_metric_where("memory_used_bytes", |bytes| bytes >= held as i64);
             } else {
-                let refused = sender.read_response();
-                assert_eq!(refused.status, 503, "{refused:?}");
-                assert!(refused.body.contains("The limit memory-bytes-max is reached."), "{refused:?}");
+                let rejected = sender.read_response();
+                assert_eq!(rejected.status, 503, "{rejected:?}");
+                assert!(rejected.body.contains("The limit memory-bytes-max is reached."), "{rejected:?}");
             }
             (session, sender)
         })
@@ -364,9 +364,9 @@ fn large_request_heads_that_do_not_fit_get_503_and_small_ones_are_served() {
     for hits in 1..=3 {
         let mut http = Http::connect(broker.http);
         http.write_bytes(unfinished_head("/health").as_bytes());
-        let refused = http.read_response();
-        assert_eq!(refused.status, 503, "{refused:?}");
-        assert!(refused.body.contains(" bytes, an eighth of memory-bytes-max)"), "{refused:?}");
+        let rejected = http.read_response();
+        assert_eq!(rejected.status, 503, "{rejected:?}");
+        assert!(rejected.body.contains(" bytes, an eighth of memory-bytes-max)"), "{rejected:?}");
         assert_eq!(broker.limit_hits("memory-bytes-max"), hits);
     }
     assert_eq!(broker.get("/health").status, 200);

@@ -347,7 +347,7 @@ impl Model {
         match state {
             _ if MODES[mode] == "auto" => assert!(!worker.has_error, "auto mode ignores it: {frame:?}"),
             Some(state) => {
-                assert!(!worker.has_error, "{frame:?} of {known:?} is refused");
+                assert!(!worker.has_error, "{frame:?} of {known:?} is rejected");
                 let from = if MODES[mode] == "client" { 0 } else { state };
                 let settled: Vec<_> = worker.held.drain(from..=state).collect();
                 settled.iter().for_each(|held| self.settled(held.job, verb));

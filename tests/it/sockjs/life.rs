@@ -586,9 +586,9 @@ fn a_session_over_the_limit_is_503_until_another_one_has_ended() {
     let (mut first, mut second) =
         (service.open(Transport::XhrPolling), service.open(Transport::XhrStreaming));
     first.attach();
-    let refused = poll();
-    assert_eq!(refused.status, 503);
-    assert!(refused.body.contains("sockjs-sessions-max"), "{refused:?}");
+    let rejected = poll();
+    assert_eq!(rejected.status, 503);
+    assert!(rejected.body.contains("sockjs-sessions-max"), "{rejected:?}");
     first.send(&["hi"]);
     first.expect_message("hi");
     second.send(&["hi"]);

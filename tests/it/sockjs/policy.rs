@@ -68,7 +68,7 @@ fn foreign_origins_are_rejected_with_403_on_every_transport() {
         count += 1;
     }
     assert_eq!(rejected(&broker, "allowed-origins"), count);
-    assert_eq!(broker.metric("connections_closed_total"), 0, "the refusal must not count as a connection");
+    assert_eq!(broker.metric("connections_closed_total"), 0, "the rejection must not count as a connection");
     let line = broker.log_line(|line| line.contains("rejected a request (403)"));
     for fact in ["refused=\"origin https://evil.example\"", "option=\"allowed-origins\"", "address=127.0.0.1"]
     {
@@ -307,9 +307,9 @@ fn a_session_over_the_limit_is_503_and_names_the_option() {
         assert_eq!(head.status, 503, "{transport:?}");
         assert_eq!(session.try_send("[]").status, 404, "the session must not exist");
     }
-    let refused = fetch(broker.http, &Transport::XhrPolling.receive("/ws/000/one-more"));
-    assert!(refused.body.contains("sockjs-sessions-max"), "{refused:?}");
-    assert!(refused.body.contains("Close SockJS sessions"), "{refused:?}");
+    let rejected = fetch(broker.http, &Transport::XhrPolling.receive("/ws/000/one-more"));
+    assert!(rejected.body.contains("sockjs-sessions-max"), "{rejected:?}");
+    assert!(rejected.body.contains("Close SockJS sessions"), "{rejected:?}");
     assert_eq!(broker.limit_hits("sockjs-sessions-max"), 6);
     let line = broker.log_line(|line| line.contains("rejected a client"));
     for part in
@@ -415,14 +415,14 @@ fn requests_of_an_unauthenticated_client_are_limited_in_size() {
         let mut session = open(&broker, transport);
         // A form encodes each of these bytes as three bytes.
         let body = if transport == Transport::JsonpPolling { 3 } else { 1 };
-        let refused = fetch(broker.http, &transport.send(&session.path, &json(6 * 1024 / body + 200)));
-        assert_eq!(refused.status, 413, "{transport:?}");
-        assert!(refused.body.contains("connect-frame-bytes-max"), "{refused:?}");
+        let rejected = fetch(broker.http, &transport.send(&session.path, &json(6 * 1024 / body + 200)));
+        assert_eq!(rejected.status, 413, "{transport:?}");
+        assert!(rejected.body.contains("connect-frame-bytes-max"), "{rejected:?}");
         session.connect("1.2");
         session.send_json(&json(100 * 1024 / body - 200));
-        let refused = fetch(broker.http, &transport.send(&session.path, &json(100 * 1024 / body + 200)));
-        assert_eq!(refused.status, 413, "{transport:?}");
-        assert!(refused.body.contains("sockjs-send-bytes-max"), "{refused:?}");
+        let rejected = fetch(broker.http, &transport.send(&session.path, &json(100 * 1024 / body + 200)));
+        assert_eq!(rejected.status, 413, "{transport:?}");
+        assert!(rejected.body.contains("sockjs-send-bytes-max"), "{rejected:?}");
         session.expect_quiet();
     }
     assert_eq!(broker.limit_hits("connect-frame-bytes-max"), 2);

@@ -40,14 +40,14 @@ on_each_wire! {
             // Other sessions of the user receive no report.
             let (mut other, _) = broker.sign_in(wire, &by_token("alice"));
             other.subscribe("errors", "/user/queue/errors", "");
-            for (head, refused) in [
+            for (head, rejected) in [
                 ("SEND\ndestination:/topic/a", "/topic/a"),
                 ("SEND\ndestination:/queue/a", "/queue/a"),
                 ("SUBSCRIBE\nid:1\ndestination:/queue/a", "/queue/a"),
                 ("SUBSCRIBE\nid:1\ndestination:/user/bob/queue/a", "/user/bob/queue/a"),
             ] {
                 let frame = rejection_of(&mut client, head, "access denied");
-                assert_eq!(frame.expect_header("refused"), refused, "{frame:?}");
+                assert_eq!(frame.expect_header("refused"), rejected, "{frame:?}");
                 assert!(frame.header("user-name").is_none() && frame.header("session").is_none(), "{frame:?}");
             }
             for (head, message) in [

@@ -73,16 +73,16 @@ async fn login_of_an_attacked_name_fails_unless_it_was_correct_before() {
             async move { authenticator.authenticate(guess).await.expect_err("the passcode is wrong") },
         );
     }
-    let refused = tasks.join_all().await;
-    let busy: Vec<_> = refused.iter().filter(|refused| refused.cause == Cause::Busy).collect();
+    let failed = tasks.join_all().await;
+    let busy: Vec<_> = failed.iter().filter(|failed| failed.cause == Cause::Busy).collect();
     assert!(busy.len() > 380, "{}", busy.len());
     // Logins that get no slot fail after 15 s. A login may take the last slot up to 100 ms after it opens. The answer
     // to this login is not delayed.
     assert!((15_000..15_200).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
-    let refused = busy[0];
+    let failed = busy[0];
     let expected = ("login not checked", "Too many logins failed. Try again later.", Cause::Busy);
-    assert_eq!((refused.summary, &*refused.detail, refused.cause), expected);
-    assert_eq!(refused.reason, "too many wrong passcodes for this name from all addresses");
+    assert_eq!((failed.summary, &*failed.detail, failed.cause), expected);
+    assert_eq!(failed.reason, "too many wrong passcodes for this name from all addresses");
     for address in ["192.0.2.1", "203.0.113.2"] {
         let right = took(&authenticator, from(address, credentials("alice", "sesame"))).await;
         assert_eq!(right, (0, true), "{address}");
@@ -102,9 +102,13 @@ async fn delayed_login_is_answered_when_its_client_leaves_and_still_counts() {
         }
         let start = Instant::now();
         let login = credentials("alice", passcode);
-        let refused =
+        let failed =
             authenticator.authenticate_until(async {}, login).await.expect_err("the answer is delayed");
-        assert_eq!((refused.summary, refused.cause), ("login not checked", Cause::Busy), "{passcode}");
+        assert_eq!(
+            (failed.summary, failed.cause),
+            ("login not checked", Cause::Busy),
+            "{passcode}"
+        );
         assert_eq!(start.elapsed(), Duration::ZERO, "{passcode}");
         // The second login waits for the answer that is still delayed, or succeeds at once.
         assert_eq!(took(&authenticator, credentials("alice", passcode)).await, result, "{passcode}");
@@ -202,8 +206,8 @@ async fn delayed_answers_hold_no_permit() {
     let right = took(&authenticator, from("192.0.2.2", credentials("bob", "sesame"))).await;
     assert_eq!(right, (0, true));
     for login in delayed {
-        let refused = login.await.expect_err("the passcode is wrong");
-        assert_eq!((refused.summary, refused.limit), ("login failed", None));
+        let failed = login.await.expect_err("the passcode is wrong");
+        assert_eq!((failed.summary, failed.limit), ("login failed", None));
     }
 }
 

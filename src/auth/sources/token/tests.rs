@@ -400,11 +400,11 @@ fn invalid_keys_are_rejected() {
     let rsa = Issuer::new(Algorithm::RS256);
     let private = KeyPair::generate_for(&PKCS_ED25519).unwrap().serialize_pem();
     let both = [rsa.pem.as_str(), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"].concat();
-    let refused = |options: Options| Tokens::new(options, HttpClient::new()).map(|_| ()).unwrap_err();
+    let rejected = |options: Options| Tokens::new(options, HttpClient::new()).map(|_| ()).unwrap_err();
     for (secret, expected) in
         [("short, but sesame", "at least 32 bytes"), (&rsa.pem, "PEM"), ("", "at least 32 bytes")]
     {
-        let error = refused(Options { secrets: vec![Secret::new(secret)], ..Options::default() });
+        let error = rejected(Options { secrets: vec![Secret::new(secret)], ..Options::default() });
         assert!(error.starts_with("jwt-secret: ") && error.contains(expected), "{error}");
         assert!(!error.contains("sesame"), "{error}");
     }
@@ -416,15 +416,15 @@ fn invalid_keys_are_rejected() {
         ("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "unsupported key: expected an RSA"),
     ] {
         let file = Temporary::new(text);
-        let error = refused(Options { key_files: vec![file.0.clone()], ..Options::default() });
+        let error = rejected(Options { key_files: vec![file.0.clone()], ..Options::default() });
         assert!(error.starts_with("jwt-key-file: ") && error.contains(expected), "{error}");
     }
     for text in ["", "{", "[]", r#"{"keys": 7}"#, &set(&vec![json!({}); 101])] {
         let (_file, options) = with_set(text);
-        assert!(refused(options).starts_with("jwt-jwks: "), "{text}");
+        assert!(rejected(options).starts_with("jwt-jwks: "), "{text}");
     }
     let missing = Options { jwks: vec![Jwks::File("/nowhere/keys".into())], ..Options::default() };
-    assert!(refused(missing).starts_with("jwt-jwks: /nowhere/keys: "));
+    assert!(rejected(missing).starts_with("jwt-jwks: /nowhere/keys: "));
     assert!(format!("{:?}", with_secret()).find(SECRET).is_none());
     assert!(format!("{:?}", open(with_secret())).find(SECRET).is_none());
 }

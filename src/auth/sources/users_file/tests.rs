@@ -265,8 +265,8 @@ async fn storm_of_retrying_clients_converges() {
     }
     slow.release(CLIENTS);
     let results = clients.join_all().await;
-    let refused: Vec<_> = results.iter().filter_map(|result| result.as_ref().err()).collect();
-    assert!(refused.is_empty(), "{refused:?}");
+    let failed: Vec<_> = results.iter().filter_map(|result| result.as_ref().err()).collect();
+    assert!(failed.is_empty(), "{failed:?}");
     assert_eq!(slow.begun(), CLIENTS, "one hash for each client");
     assert!(log_in(authenticator, 7).await.is_ok(), "a cached login needs no hash");
     assert_eq!(slow.begun(), CLIENTS);
