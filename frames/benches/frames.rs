@@ -6,7 +6,7 @@
 use bytes::{Bytes, BytesMut};
 use gungraun::{library_benchmark, library_benchmark_group, main};
 use std::hint::black_box;
-use stompbox_frames::message::{DeliveryHeaders, Message, MessageParts, prefix};
+use stompbox_frames::message::{DeliveryHeaders, Message, MessageParts, WireError, prefix};
 use stompbox_frames::sockjs::payload::{Payload, PayloadError, array};
 use stompbox_frames::sockjs::{Quoting, quote};
 use stompbox_frames::stomp::{Command, Decoder, Frame, Headers, Limits, Version, encode};
@@ -94,6 +94,28 @@ fn message_new(sent: (Headers, Vec<u8>)) -> (Message, (Headers, Vec<u8>)) {
     (message(black_box(&sent)), sent)
 }
 
+fn encoded() -> Bytes {
+    rebuilt_once(message(&headers()).encoded())
+}
+
+fn encoded_with_escapes() -> Bytes {
+    rebuilt_once(message(&headers_with_escapes()).encoded())
+}
+
+/// Returns `tail` after one message has been rebuilt from it, so that the benchmark does not include one-time setup.
+fn rebuilt_once(tail: &Bytes) -> Bytes {
+    let message: Result<Message, _> = Message::from_wire(tail.clone(), |_| ());
+    assert!(black_box(message).is_ok());
+    tail.clone()
+}
+
+#[library_benchmark]
+#[bench::of_6_headers_and_256_bytes(setup = encoded)]
+#[bench::with_escapes(setup = encoded_with_escapes)]
+fn message_from_wire(tail: Bytes) -> Result<Message, WireError> {
+    Message::from_wire(black_box(tail), |_| ())
+}
+
 fn message_with_escapes() -> Message {
     message(&headers_with_escapes())
 }
@@ -169,6 +191,7 @@ fn payload(body: Vec<u8>) -> (Vec<u8>, Result<Payload, PayloadError>) {
 
 library_benchmark_group!(
     name = frames,
-    benchmarks = [decode, encode_frame, message_new, tail, prefix_1_2, quote_256_bytes, payload]
+    benchmarks =
+        [decode, encode_frame, message_new, message_from_wire, tail, prefix_1_2, quote_256_bytes, payload]
 );
 main!(library_benchmark_groups = frames);

@@ -15,22 +15,28 @@
 //! For SockJS clients, a tail is quoted as a part of a JSON string. A quoted copy is created when the first client
 //! needs it. Each tail can have one copy for each [`Quoting`].
 //!
+//! The primary tail is the encoded form of the message: [`Message::from_wire`] rebuilds the message from it.
+//!
 //! The message stores a copy only if the caller provides a guard that accounts for its memory. Otherwise, each client
 //! that needs the copy gets its own.
 
 mod copies;
+mod parse;
 mod reserved;
 mod tail;
+mod wire_error;
 
-pub use reserved::RESERVED;
+pub use reserved::{RESERVED, RESERVED_EXTRA};
+pub use wire_error::{WireError, WireErrorKind};
 
 use crate::sockjs::Quoting;
 use crate::stomp::encode;
 use crate::stomp::escape::needs_no_escape;
-use crate::stomp::headers::Headers;
+use crate::stomp::headers::{Headers, text};
 use crate::stomp::version::Version;
 use bytes::{Bytes, BytesMut};
 use copies::{Copies, quoted_copy};
+use parse::parse;
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 use tail::{EscapesUsed, Layout, TailLines, assemble, translate};
@@ -44,7 +50,8 @@ pub struct MessageParts<'a> {
     pub destination: &'a str,
     /// The headers of the SEND. The message leaves out reserved headers ([`RESERVED`]) and repeated headers.
     pub headers: &'a Headers,
-    /// Headers that the broker adds. Each replaces the headers with the same name in `headers`.
+    /// Headers that the broker adds. Each replaces the headers with the same name in `headers`. A name in [`RESERVED`] is
+    /// allowed only if it is also in [`RESERVED_EXTRA`]; it must be written as there, and occur once.
     pub extra: &'a [(&'a str, &'a str)],
     /// The body, which the message contains unchanged.
     pub body: &'a [u8],
@@ -123,6 +130,35 @@ impl<G> Message<G> {
         Message::assembled(id, destination, extra, &lines, body, guard)
     }
 
+    /// Rebuilds a message from its encoded form, the bytes that [`encoded`](Message::encoded) returns. `guard` is
+    /// called with the number of bytes that the message will hold, the same number as for the original message.
+    ///
+    /// The bytes need not be trusted. A message is returned only for bytes that [`Message::new`] or
+    /// [`readdressed`](Message::readdressed) can write. The time is proportional to the number of bytes. Invalid bytes
+    /// cost no memory, except while the name of a header that has escapes or is not ASCII is compared.
+    ///
+    /// The message keeps `tail` without copying it, and with it the whole allocation of which `tail` is a slice. The
+    /// guard does not account for other parts of this allocation.
+    ///
+    /// NUL in an ID or a destination is encoded as a space, so the rebuilt message has a space in its place.
+    ///
+    /// # Errors
+    /// [`WireError`] if the bytes are not the encoded form of a message. It has the offset of the error.
+    pub fn from_wire(tail: Bytes, guard: impl FnOnce(usize) -> G) -> Result<Message<G>, WireError> {
+        let (layout, escapes) = parse(&tail)?;
+        let unescaped = match escapes {
+            EscapesUsed::None => None,
+            _ => {
+                let [id, destination] =
+                    [layout.id(), layout.destination()].map(|range| text(&tail[range], true));
+                let is_verbatim = matches!((&id, &destination), (Cow::Borrowed(_), Cow::Borrowed(_)));
+                // Copies the texts, because unescaping returns strings with excess capacity.
+                (!is_verbatim).then(|| Box::new(((*id).to_owned(), (*destination).to_owned())))
+            }
+        };
+        Ok(Message::with_tail(tail, layout, escapes, unescaped, guard))
+    }
+
     /// Creates a copy of the message with another ID and destination, for dead letters. `extra` replaces or adds
     /// headers. Calls `guard` with the number of bytes that the copy takes.
     pub fn readdressed(
@@ -155,8 +191,20 @@ impl<G> Message<G> {
             true => EscapesUsed::None,
             false => EscapesUsed::of(&primary[layout.head()]),
         };
-        let unescaped_bytes =
-            unescaped.as_ref().map_or(0, |_| Self::UNESCAPED_BYTES + id.len() + destination.len());
+        Message::with_tail(primary, layout, escapes, unescaped, guard)
+    }
+
+    #[inline]
+    fn with_tail(
+        primary: Bytes,
+        layout: Layout,
+        escapes: EscapesUsed,
+        unescaped: Option<Box<(String, String)>>,
+        guard: impl FnOnce(usize) -> G,
+    ) -> Message<G> {
+        let unescaped_bytes = unescaped
+            .as_ref()
+            .map_or(0, |unescaped| Self::UNESCAPED_BYTES + unescaped.0.len() + unescaped.1.len());
         let guard = guard(primary.len() + Self::OVERHEAD_BYTES + unescaped_bytes);
         let shared = Shared {
             primary,
@@ -170,6 +218,12 @@ impl<G> Message<G> {
             guard,
         };
         Message { shared: Arc::new(shared) }
+    }
+
+    /// Returns the encoded form of the message, from which [`from_wire`](Message::from_wire) rebuilds it: the tail for
+    /// STOMP 1.2.
+    pub fn encoded(&self) -> &Bytes {
+        &self.shared.primary
     }
 
     /// Returns the tail for a client of `version`: the headers, a blank line, the body, NUL and LF.

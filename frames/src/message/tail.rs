@@ -1,6 +1,6 @@
 //! The tail of a MESSAGE: its headers, the layout of its parts, and its translation for older versions.
 
-use super::reserved::RESERVED;
+use super::reserved::{RESERVED, RESERVED_EXTRA};
 use crate::stomp::encode::{END, decimal, decimal_length, line, line_length};
 use crate::stomp::escape::{self, Dialect, HeaderPart};
 use crate::stomp::headers::{Headers, RawHeader, text};
@@ -11,21 +11,21 @@ use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::ops::Range;
 
-const DESTINATION: &str = "destination";
-const MESSAGE_ID: &str = "message-id";
-const CONTENT_LENGTH: &str = "content-length";
+pub(super) const DESTINATION: &str = "destination";
+pub(super) const MESSAGE_ID: &str = "message-id";
+pub(super) const CONTENT_LENGTH: &str = "content-length";
 
 /// Offsets of the parts of a primary tail.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
     /// End of the destination's value.
-    destination_end: usize,
+    pub(super) destination_end: usize,
     /// End of the message ID's value.
-    id_end: usize,
+    pub(super) id_end: usize,
     /// Start of the `content-length` line.
-    headers_end: usize,
+    pub(super) headers_end: usize,
     /// Start of the body.
-    body: usize,
+    pub(super) body: usize,
 }
 
 impl Layout {
@@ -219,6 +219,10 @@ pub(super) fn assemble(
     // Leave out extra headers with these names. Some receivers would use the duplicate instead of the first header.
     let is_fixed = |name: &str| [DESTINATION, MESSAGE_ID, CONTENT_LENGTH].contains(&name);
     let extra = || extra.iter().filter(|(name, _)| !is_fixed(name));
+    debug_assert!(
+        extra().all(|(name, _)| RESERVED_EXTRA.contains(name) || !is_reserved(name.as_bytes(), false, false)),
+        "extra headers with a reserved name are in RESERVED_EXTRA"
+    );
     let size = FIXED
         + escape::length(Dialect::V1_2, HeaderPart::Value, destination)
         + escape::length(Dialect::V1_2, HeaderPart::Value, id)

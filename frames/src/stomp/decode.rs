@@ -211,10 +211,10 @@ fn parse(
     Ok(())
 }
 
-/// Returns whether the head is ASCII without backslashes and CRs, like most heads. The loop has no early exit, so that
-/// the compiler compares sixteen bytes at once.
-#[inline]
-fn is_simple(head: &[u8]) -> bool {
+/// Returns whether the bytes are ASCII without backslashes and CRs, like most heads. The loop has no early exit, so
+/// that the compiler compares sixteen bytes at once.
+#[inline(always)]
+pub(crate) fn is_simple(head: &[u8]) -> bool {
     const HIGHEST: u128 = u128::from_ne_bytes([0x80; 16]);
     // The highest bit of a byte is 0 in ASCII.
     let special_bits =

@@ -13,7 +13,7 @@ const BLOCK: usize = 32;
 const SHORT_LINE_BLOCKS: usize = 2;
 
 /// An iterator over the offsets of all LFs, NULs and colons.
-pub(super) struct Delimiters<'a> {
+pub(crate) struct Delimiters<'a> {
     bytes: &'a [u8],
     /// The bytes after the current block.
     rest: &'a [u8],
@@ -25,12 +25,12 @@ pub(super) struct Delimiters<'a> {
 
 impl<'a> Delimiters<'a> {
     #[inline]
-    pub(super) fn new(bytes: &'a [u8]) -> Delimiters<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Delimiters<'a> {
         Delimiters { bytes, rest: bytes, block: 0, delimiters: 0 }
     }
 
     /// Advances to the next block with a delimiter. Returns whether such a block exists.
-    #[inline]
+    #[inline(always)]
     fn advance(&mut self) -> bool {
         let mut blocks_left = SHORT_LINE_BLOCKS;
         while !self.rest.is_empty() {

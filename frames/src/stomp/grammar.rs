@@ -22,11 +22,11 @@ use smallvec::SmallVec;
 
 /// Offsets of the colon and of the LF of one header line in the head. The search for the end of the frame finds them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct HeaderSpan {
+pub(crate) struct HeaderSpan {
     /// Offset of the first colon. Equal to `end` if the line has no colon.
-    pub(super) colon: u32,
+    pub(crate) colon: u32,
     /// Offset of the LF.
-    pub(super) end: u32,
+    pub(crate) end: u32,
 }
 
 /// The header lines of a block. The search for the end of the frame finds them.
@@ -46,7 +46,7 @@ pub(crate) type HeaderLines = SmallVec<[HeaderLine; 8]>;
 
 /// The reason why a block does not match the grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum HeaderLineError {
+pub(crate) enum HeaderLineError {
     NoColon,
     EmptyName,
     /// An error of nom's own parsers. It ends the loop over the header lines, and is never the final error.
@@ -88,6 +88,16 @@ pub(super) fn lines(
     }
 }
 
+/// Parses `header EOL` at the offset `at` of `head`. `span` has the delimiters of this line.
+#[inline]
+pub(crate) fn line(head: &[u8], at: usize, span: HeaderSpan) -> Result<HeaderLine, HeaderLineError> {
+    match terminated(|input| header(input, at, span), eol).parse(&head[at..]) {
+        Ok((_, line)) => Ok(line),
+        Err(Err::Error(error) | Err::Failure(error)) => Err(error.reason),
+        Err(Err::Incomplete(_)) => Err(HeaderLineError::Other),
+    }
+}
+
 /// Parses `block = *( header EOL ) [ EOL ]`.
 #[inline]
 fn block<'a>(
@@ -107,7 +117,7 @@ fn block<'a>(
 }
 
 /// Parses `header = name ":" value`. The line begins at offset `at` of the head.
-#[inline]
+#[inline(always)]
 fn header(input: &[u8], at: usize, span: HeaderSpan) -> Parsed<'_, HeaderLine> {
     let (colon, end) = (span.colon as usize, span.end as usize);
     let reason = match colon {
@@ -154,7 +164,7 @@ fn eol(input: &[u8]) -> Parsed<'_, char> {
 
 /// Parses a decimal number. Returns `None` if the input is empty or has a byte that is not a digit. A number that
 /// exceeds `usize` becomes `usize::MAX`.
-pub(super) fn digits(input: &[u8]) -> Option<usize> {
+pub(crate) fn digits(input: &[u8]) -> Option<usize> {
     if input.is_empty() {
         return None;
     }

@@ -3,7 +3,7 @@
 pub mod command;
 pub mod decode;
 mod decode_error;
-mod delimiters;
+pub(crate) mod delimiters;
 pub mod encode;
 pub(crate) mod escape;
 pub mod frame;
