@@ -30,13 +30,15 @@
 //! # Code map
 //! | layer | module | contents | may import |
 //! |---|---|---|---|
-//! | 0 | `stompbox-frames`, [`metrics`], [`budget`], [`work`], [`networks`] | wire formats, counters, byte budget, estimates of work, IP networks | none |
+//! | 0 | `stompbox-frames`, [`metrics`], [`budget`], [`work`], [`networks`], [`rejection`] | wire formats, counters, byte budget, estimates of work, IP networks | none |
 //! | 1 | [`destination`] | names and patterns of destinations | layer 0 |
 //! | 1 | [`outbound_queue`] | the bounded queue of deliveries of one connection | layer 0 |
+//! | 2 | [`command`] | the requests that the broker executes: publish, subscribe, settle, steps of a transaction | 0, 1 |
 //! | 2 | [`auth`] | authentication: `sources` of users (one file each), `password` (hashing), `throttle` | 0, 1 |
 //! | 2 | [`permissions`] | authorization: permission rules and presets | 0, 1, `auth` |
 //! | 2 | [`limits`] | limits that all connections share: connection permits, unfinished input, log lines | 0, 1 |
-//! | 3 | [`session`] | the STOMP session, sans-IO | 0–2 |
+//! | 3 | [`operations`] | what a client may do: requests to commands, or rejections | 0–2 |
+//! | 3 | [`session`] | the STOMP session, sans-IO | 0–2, `operations` |
 //! | 3 | [`broker`] | routing to subscribers: `topics`, `queues`, `presence`, transactions | 0–2 |
 //! | 4 | (reserved) | storing messages on disk, linking nodes | 0–2 and `broker` |
 //! | 5 | [`wire`] | framing: the trait [`wire::Wire`], TCP, WebSocket, recognition of protocols | 0–3 |
@@ -60,6 +62,7 @@
 //! | read cookies and query parameters | `http/client_info.rs` |
 //! | add a path to the HTTP server, such as `/metrics` | `http/router.rs` |
 //! | change when a message is redelivered | `broker/queues/queue.rs`; `broker/queues/mod.rs` lists the steps |
+//! | add a family of destinations | a row in `destination/family.rs` |
 //! | change when a receiver counts as a slow consumer | `outbound_queue`; `connection/slow_consumer_error.rs` lists all places |
 //!
 //! `tests/tidy` fails in these cases:
@@ -70,8 +73,9 @@
 //! - A pure module uses a clock, socket, file, lock or log.
 //!
 //! # Invariants
-//! - `stompbox-frames`, [`session`], [`destination`], [`permissions`] and [`http::sockjs::session::lifecycle`] are
-//!   pure. They use no clock (time is an argument), no socket, no lock, no randomness and no log.
+//! - `stompbox-frames`, [`rejection`], [`destination`], [`command`], [`permissions`], [`operations`], [`session`] and
+//!   [`http::sockjs::session::lifecycle`] are pure. They use no clock (time is an argument), no socket, no lock, no
+//!   randomness and no log.
 //! - All work for a frame is added to a counter of the thread ([`work`]). A poll of a connection ends when its poll
 //!   budget is used up. This takes about half a millisecond, plus the time of at most one frame. The most expensive
 //!   frames are SEND to thousands of users and UNSUBSCRIBE. They take a few milliseconds, and `connection/tests.rs`
@@ -92,7 +96,7 @@
 //! - Resources are released by `drop`. The connection task owns the subscriptions, temporary queues, charges and
 //!   connection permit of its connection. The end of the task releases them, whatever the reason. Dropping a
 //!   subscription returns its deliveries to the queue without counting them as failed. If the client was lost, the task
-//!   first settles the deliveries that the client was working on as [`broker::Settlement::Lost`]. The broker counts
+//!   first settles the deliveries that the client was working on as [`command::Settlement::Lost`]. The broker counts
 //!   these deliveries as failed.
 //!
 //! # Design decisions that may be unexpected
@@ -158,54 +162,67 @@
 //! |---|---|---|
 //! | action | An instruction of a session to its connection task, such as to publish or to subscribe. | [`session::Action`] |
 //! | application service | A client that subscribes to a destination under `/app`. Each message goes to one service, in round robin. | `broker::topics::services` |
+//! | audience | The destinations and sessions that a message is for. | [`command::Audience`] |
 //! | backlog | The messages of a queue that no consumer has. | `broker::queues::backlog::Backlog`, in `PartitionedBacklog` |
 //! | budget | The limit on the memory that the broker uses for its clients (`memory-bytes-max`). | [`budget::Budget`] |
 //! | charge | A value that counts bytes in the budget until it is dropped. | [`budget::Charge`] |
+//! | command | A request that the broker executes. It is complete, and its permissions are checked. | [`command`] |
+//! | congested, widespread | A receiver is congested if its outbound queue is more than half full. The congestion of a message is widespread if most of its receivers are congested. | [`broker::Congested`] |
 //! | connection | One open transport connection or SockJS session, owned by one task. | [`connection::task::ConnectionTask`] |
 //! | connection permit | A value that counts a connection for `connections-max` and `connections-per-address-max` until it is dropped. | [`limits::connection_limiter::ConnectionPermit`] |
-//! | consumer | A subscription to a queue. | [`broker::Consumer`] |
+//! | consumer | A subscription to a queue. | `broker::queues::consumer` |
+//! | credit | The number and size of the messages that a consumer may still get before it settles one. The prefetch is the credit of a consumer without unsettled messages. | `broker::queues::consumer` |
 //! | dead letter | A message that was moved to `/queue/dead.NAME`. Its delivery failed `max-deliveries` times, a consumer rejected it, or no consumer could take it. | `broker::queues::dead_letter::Undeliverable` |
 //! | delivery | A message on its way to one subscription. | [`outbound_queue::Delivery`] |
 //! | destination | An address to which messages can be routed. | [`destination::Destination`] |
 //! | dispatch | The assignment of messages in a backlog to consumers that have not reached their prefetch limit. | `broker::queues::dispatch` |
 //! | drain time | The maximum time of a stop (`drain-time`). The broker sends waiting messages, and then closes the remaining connections. | [`Server::shut_down`] |
+//! | extension header | A header of another broker that STOMP does not define, such as `prefetch-count`. | `session::extensions::table` |
+//! | family | The destinations with the same prefix, such as `/topic/`. The family decides how messages are routed. | [`destination::DestinationKind`] |
 //! | fan-out | Pushing one message to all subscribers of a topic. | `broker::topics::fan_out` |
 //! | grace period | The time for which publishers wait for a receiver whose outbound queue is more than half full. | [`outbound_queue::OutboundQueue`] |
 //! | handshake | The address, credentials and other facts about a client that are known before CONNECT. | [`auth::ClientHandshake`] |
+//! | journal | A listener for the changes of queues and topics, such as a store. | [`broker::Journal`] |
+//! | key | The number that identifies a subscription within its connection. | [`outbound_queue::Key`] |
 //! | member counts | The subscribed users of one topic, the number of sessions of each user, and the changes that watchers have not received yet. | `broker::presence::MemberCounts` |
-//! | multicast | One message for the same user destination of many users (`/users/…`). | [`broker::Multicast`] |
+//! | options | The settings of one module. Each module has a type `Options`. Other modules always write it with the name of its module. | [`broker::Options`], [`session::Options`] |
 //! | outbound queue | The bounded queue of deliveries that wait to be written to one connection. | [`outbound_queue::OutboundQueue`] |
 //! | owner | The owner of a user destination: a user, or an anonymous session. | [`destination::Owner`] |
+//! | parked frame | A frame that a session keeps in a transaction until COMMIT. | `session::transactions::TransactionFrame` |
 //! | partition | One of the two parts of a backlog. One has the messages that every consumer can take. The other has messages with a body that is not UTF-8. Text-only consumers cannot take these messages. | `broker::queues::partitioned_backlog::Partition` |
 //! | pattern | A destination with wildcards, to which clients subscribe. | [`destination::Pattern`] |
 //! | peer | An accepted client, with its connection permit, its address and the credentials of its handshake. | [`connection::peer::Peer`] |
 //! | permission rule | A rule that allows or denies a group of clients to send or subscribe to a destination or pattern. | [`permissions::Rule`] |
 //! | poll budget | The limit on the work, the number of pushes and the time of one poll of a connection. At the limit the poll ends, so that other connections are served. | `connection::state::poll_budget::PollBudget` |
 //! | poll iteration | One round of a connection's poll: writes deliveries, then reads and handles frames. | [`connection::task`] |
-//! | prefetch | The maximum number and size of the unsettled messages of a consumer. | [`broker::ConsumerOptions`] |
+//! | prefetch | The maximum number and size of the unsettled messages of a consumer. | [`command::ConsumerOptions`] |
 //! | presence tracker | Counts the members of one watched topic and reports changes to the watchers. | `broker::presence::PresenceTracker` |
+//! | preset | A set of predefined permission rules that follow the rules of the operator: `safe` or `open`. | [`permissions::Preset`] |
 //! | principal | The authenticated identity of a session: name, roles and claims of its user. | [`auth::Principal`] |
-//! | publication | A message on its way from a SEND to its destination. | [`broker::Publication`] |
 //! | queue, work queue | A destination that stores messages and delivers each of them to one consumer. | `broker::queues::queue::Queue` |
 //! | read pause | A time during which the connection task does not read from its client (backpressure). | `connection::state::read_pause::ReadPause` |
 //! | receiver | A connection as the target of deliveries, in contrast to the publisher. | [`outbound_queue::OutboundQueue`] |
+//! | rejection | The reason for which the broker rejects a request. | [`rejection::Rejection`] |
 //! | reservation | A value that keeps bytes of the budget free for admitted work, until the work charges them. | [`budget::Reservation`] |
 //! | session | The state of the STOMP protocol between one client and the broker, from CONNECT to the end. | [`session::Session`] |
-//! | settlement | The outcome of a delivery from a work queue, such as accepted, returned or lost. | [`broker::Settlement`] |
+//! | settlement | The outcome of a delivery from a work queue, such as accepted, returned or lost. | [`command::Settlement`] |
 //! | share | A part of the budget with a limit of its own, such as the quarter for subscriptions. | [`budget::Budget::share`] |
 //! | shared tail | The part of a MESSAGE frame that is the same for all subscribers and is encoded once. | [`outbound_queue::Message`] |
 //! | slow consumer | A client whose connection is closed because it reads or acknowledges too slowly. | [`session::Slowness`] |
 //! | source | A source of users: one method of authentication, such as the users file, tokens or the hook. | `auth::source::Source` |
 //! | subscriber | The target of a subscription: an outbound queue, and the key that identifies the subscription in it. | [`broker::Subscriber`] |
 //! | subscription | A registration for the messages of a destination. Dropping it unsubscribes. | [`broker::Subscription`] |
+//! | tag | The position of a message in its work queue. It identifies the delivery when it is settled. | [`outbound_queue::Tag`] |
 //! | temporary queue | A queue that belongs to one session and ends with it. | [`broker::TempQueueHandle`] |
+//! | ticket | The outcome of a change that a journal reports later. Receipts wait for it. | [`broker::Ticket`] |
 //! | ticker | The task for periodic work that no connection does, such as redelivery and presence reports. | `server::ticker` |
 //! | topic | A destination that delivers each message to all of its subscribers, and stores none. | `broker::topics::topic::Topic` |
 //! | transaction | Frames of a session that are stored until COMMIT and then applied in order. | `session::transactions::Transactions`, [`broker::Commit`] |
+//! | transport | The protocol that carries STOMP, such as `tcp`, `websocket` or `xhr-streaming` of SockJS. The word is used in documentation, metrics and logs. The code that implements a transport is a wire. | [`wire::Wire::name`] |
 //! | unsettled | The state of a delivery until it is acknowledged, rejected or lost. | `session::unsettled::Unsettled` |
 //! | wake batch | The wakes of receivers that a publisher collects in one poll iteration and sends at the end of it. | `outbound_queue::wake_batch::WakeBatch` |
 //! | watcher | A subscriber of `/presence/…`. | `broker::presence::PresenceTracker` |
-//! | wire | The transport of one connection: TCP, WebSocket or SockJS. | [`wire::Wire`] |
+//! | wire | The implementation of a transport for one connection: TCP, WebSocket or SockJS. | [`wire::Wire`] |
 //! | work | The estimated cost of a step, in units of about 100 ns. | [`work`] |
 
 // Warn about missing documentation only if the modules are private, that is, for the public API.
@@ -225,6 +242,8 @@ mod budget;
 #[cfg(not(feature = "internals"))]
 mod cli;
 #[cfg(not(feature = "internals"))]
+mod command;
+#[cfg(not(feature = "internals"))]
 mod config;
 #[cfg(not(feature = "internals"))]
 mod connection;
@@ -239,9 +258,13 @@ mod metrics;
 #[cfg(not(feature = "internals"))]
 mod networks;
 #[cfg(not(feature = "internals"))]
+mod operations;
+#[cfg(not(feature = "internals"))]
 mod outbound_queue;
 #[cfg(not(feature = "internals"))]
 mod permissions;
+#[cfg(not(feature = "internals"))]
+mod rejection;
 #[cfg(not(feature = "internals"))]
 mod server;
 #[cfg(not(feature = "internals"))]
@@ -274,6 +297,10 @@ pub mod cli;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 #[allow(missing_docs)]
+pub mod command;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+#[allow(missing_docs)]
 pub mod config;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
@@ -302,11 +329,19 @@ pub mod networks;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 #[allow(missing_docs)]
+pub mod operations;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+#[allow(missing_docs)]
 pub mod outbound_queue;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 #[allow(missing_docs)]
 pub mod permissions;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+#[allow(missing_docs)]
+pub mod rejection;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 #[allow(missing_docs)]
@@ -326,4 +361,7 @@ pub mod work;
 
 pub use cli::main;
 pub use config::{Config, ConfigError, ConfigErrors, ConfigSource};
-pub use server::{BindError, Listeners, PublishError, Rules, Server, StartError};
+pub use server::{
+    BindError, Client, ClientError, Listeners, PublishError, Published, Received, Rules, Server, StartError,
+    SubscriptionId,
+};

@@ -3,6 +3,7 @@
 
 mod process;
 
+use crate::rejection;
 use process::Process;
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 pub use prometheus_client::metrics::gauge::Gauge;
@@ -208,8 +209,8 @@ impl Metrics {
     }
 
     /// Counts one time that the limit set by the option `limit` was reached.
-    pub fn limit_hit(&self, limit: &'static str) {
-        self.limits.get_or_create(&Limit { limit }).inc();
+    pub fn limit_hit(&self, limit: rejection::Limit) {
+        self.limits.get_or_create(&Limit { limit: limit.option() }).inc();
     }
 
     /// Counts a login whose result is `result`, one of [`LOGIN_RESULTS`].
@@ -246,7 +247,7 @@ mod tests {
         metrics.opened("tcp");
         metrics.closed("tcp", "peer-left");
         metrics.closed_before_session("http", "no-data");
-        metrics.limit_hit("frame-bytes-max");
+        metrics.limit_hit(rejection::Limit::FrameBytes);
         metrics.bytes_received.inc_by(7);
         metrics.login("refused");
         let text = metrics.render();

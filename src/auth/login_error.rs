@@ -1,5 +1,7 @@
 //! The error of a failed login.
 
+use crate::rejection::Rejection;
+
 /// The cause of a failed login, for the log and the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
@@ -14,14 +16,10 @@ pub enum Cause {
 /// A failed login. The texts for the client do not depend on whether the user name exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoginError {
-    /// Text for the `message` header of the ERROR frame.
-    pub summary: &'static str,
-    /// Text for the body of the ERROR frame.
-    pub detail: String,
+    /// The rejection for the client.
+    pub rejection: Rejection,
     /// The reason, for the log only. It contains no secret.
     pub reason: String,
     /// The cause, for the log and the metrics.
     pub cause: Cause,
-    /// The option whose limit was reached. `None` for other failures.
-    pub limit: Option<&'static str>,
 }

@@ -10,7 +10,7 @@ use super::topics::patterns::Patterns;
 use super::topics::subscriber_list::SubscriberList;
 use super::topics::topic::Topic;
 use crate::budget::allocation;
-use crate::destination::{Destination, DestinationKind, Selector};
+use crate::destination::{Destination, DestinationKind, Routing, Selector};
 use crate::outbound_queue::Message;
 
 /// Bytes of the texts of a presence snapshot, without names.
@@ -22,14 +22,14 @@ pub(super) fn subscription_bytes(selector: &Selector) -> usize {
         Selector::Pattern(pattern) => return Patterns::bytes(pattern),
         Selector::Exact(destination) => destination,
     };
-    match destination.kind() {
-        DestinationKind::Topic | DestinationKind::User | DestinationKind::App => {
+    match destination.kind().routing() {
+        Routing::Broadcast | Routing::User | Routing::Service => {
             Topic::bytes(destination) + SubscriberList::first_bytes()
         }
-        DestinationKind::Queue => Queue::bytes(destination) + Consumers::bytes(1),
         // A temporary queue itself is charged when it is opened.
-        DestinationKind::TempQueue => Consumers::bytes(1),
-        DestinationKind::Presence => {
+        Routing::Queue if destination.kind() == DestinationKind::TempQueue => Consumers::bytes(1),
+        Routing::Queue => Queue::bytes(destination) + Consumers::bytes(1),
+        Routing::Report => {
             // The snapshot contains the name of the tracker's topic twice.
             let snapshot = Message::OVERHEAD_BYTES + 2 * destination.as_str().len() + SNAPSHOT_BYTES;
             Topic::bytes(destination)

@@ -1,17 +1,19 @@
 //! Message ids: unique across nodes and restarts.
 
+use crate::outbound_queue::NodeId;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A generator of message ids of the form `{node}-{n}`. `node` differs from start to start.
 #[derive(Debug)]
 pub(super) struct Ids {
+    /// The text of the node's identity.
     node: Box<str>,
     last: AtomicU64,
 }
 
 impl Ids {
-    pub(super) fn new(node: &str) -> Ids {
-        Ids { node: node.into(), last: AtomicU64::new(0) }
+    pub(super) fn new(node: NodeId) -> Ids {
+        Ids { node: node.to_string().into(), last: AtomicU64::new(0) }
     }
 
     /// Returns an id that was never returned before.
@@ -27,7 +29,7 @@ mod tests {
 
     #[test]
     fn ids_carry_the_node_and_count_up() {
-        let ids = Ids::new("n1");
-        assert_eq!([ids.next(), ids.next()], ["n1-1", "n1-2"]);
+        let ids = Ids::new(NodeId::from_random(0xab));
+        assert_eq!([ids.next(), ids.next()], ["0000000000ab-1", "0000000000ab-2"]);
     }
 }

@@ -35,16 +35,20 @@
 mod clock;
 mod context;
 mod cost;
-mod error;
 mod handles;
 mod ids;
+#[cfg_attr(
+    not(any(test, feature = "internals")),
+    allow(dead_code, reason = "so far only tests have a journal, and no store reads its records")
+)]
+mod journal;
+mod no_service;
 mod options;
 mod presence;
-mod publication;
+mod published;
 mod queues;
 mod route;
 mod sessions;
-mod settlement;
 mod state;
 mod stats;
 mod subscriber;
@@ -54,16 +58,19 @@ mod timer_queue;
 mod topics;
 mod transaction;
 
-pub use self::error::BrokerError;
+#[cfg(any(test, feature = "internals"))]
 pub use self::handles::queue_consumer::Consumer;
 pub use self::handles::session_registration::SessionRegistration;
 pub use self::handles::subscription::Subscription;
 pub use self::handles::temp_queue::TempQueueHandle;
+pub(crate) use self::journal::not_stored;
+pub use self::journal::{Journal, Ticket};
+#[cfg(any(test, feature = "internals"))]
+pub use self::journal::{Record, TicketSender};
 pub use self::options::Options;
-pub use self::publication::{Congested, Multicast, Publication, Published};
-pub use self::settlement::Settlement;
+pub use self::published::{Congested, Published};
 pub use self::stats::Stats;
-pub use self::subscriber::{ConsumerOptions, Subscriber};
+pub use self::subscriber::Subscriber;
 pub use self::transaction::commit::Commit;
 pub use self::transaction::step::TransactionStep;
 
@@ -71,12 +78,14 @@ use self::context::BrokerContext;
 use self::handles::subscription_target::SubscriptionTarget;
 use self::state::BrokerState;
 use crate::budget::Budget;
+use crate::command::{ConsumerOptions, Publish};
 use crate::destination::{Destination, DestinationKind, Selector};
 use crate::metrics::Metrics;
-use crate::outbound_queue::OutboundQueue;
+use crate::outbound_queue::{NodeId, OutboundQueue};
+use crate::rejection::Rejection;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The message broker. Clones are cheap and share its state.
 #[derive(Clone)]
@@ -85,42 +94,35 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Creates an empty broker. `node` is the first part of message ids and must be different at every start.
-    pub fn new(options: Options, node: &str, budget: Arc<Budget>, metrics: Arc<Metrics>) -> Broker {
-        let context = BrokerContext::new(options, node, budget, metrics);
+    /// Creates an empty broker. `node` is the first part of message IDs and must be different at every start.
+    pub fn new(options: Options, node: NodeId, budget: Arc<Budget>, metrics: Arc<Metrics>) -> Broker {
+        Broker::with_journal(options, node, budget, metrics, None)
+    }
+
+    /// Creates an empty broker that records what happens to messages.
+    pub fn with_journal(
+        options: Options,
+        node: NodeId,
+        budget: Arc<Budget>,
+        metrics: Arc<Metrics>,
+        journal: Option<Arc<dyn Journal>>,
+    ) -> Broker {
+        let context = BrokerContext::new(options, node, budget, metrics, journal);
         Broker { shared: Arc::new(BrokerState::new(Arc::new(context))) }
     }
 
-    /// Routes one message. All subscribers of a destination get its messages in the same order. It is not an error if
-    /// the destination has no subscriber.
+    /// Returns the maximum time that a request waits for its [`Ticket`].
+    pub fn ticket_timeout(&self) -> Duration {
+        self.shared.context.journal.as_ref().map_or(Duration::ZERO, |journal| journal.ticket_timeout())
+    }
+
+    /// Routes a message. All subscribers of a destination get its messages in the same order. It is not an error if the
+    /// destination has no subscriber. A message to several users is encoded once.
     ///
     /// # Errors
     /// The memory limit (`memory-bytes-max`) is reached, or the queue is full or cannot be created.
-    pub fn publish(&self, publication: Publication<'_>, now: Instant) -> Result<Published, BrokerError> {
-        let shared = &*self.shared;
-        shared.context.check_budget()?;
-        let published = if publication.destination.kind().stores_messages() {
-            let message = shared.context.message(publication.content());
-            let is_accepted = shared.queues.publish(publication.destination, &message, now)?;
-            Published { reached: usize::from(is_accepted), ..Published::default() }
-        } else {
-            shared.route(&publication, now).into_published(now)
-        };
-        shared.context.metrics.messages_published.inc();
-        Ok(published)
-    }
-
-    /// Routes one message to the same destination of many users. The message is encoded once. A user that is listed
-    /// twice gets it once. It is not an error if the destination has no subscriber.
-    ///
-    /// # Errors
-    /// The memory limit (`memory-bytes-max`) is reached.
-    pub fn publish_to_users(&self, multicast: Multicast<'_>, now: Instant) -> Result<Published, BrokerError> {
-        let shared = &*self.shared;
-        shared.context.check_budget()?;
-        let published = shared.route_to_users(&multicast, now).into_published(now);
-        shared.context.metrics.messages_published.inc();
-        Ok(published)
+    pub fn publish(&self, publish: &Publish, now: Instant) -> Result<Published, Rejection> {
+        self.shared.publish(publish, now)
     }
 
     /// Registers the session of this outbound queue as online until the result is dropped. Messages can then be
@@ -147,7 +149,7 @@ impl Broker {
     ///
     /// # Errors
     /// The memory limit (`memory-bytes-max`) does not allow the transaction.
-    pub fn check_begin(&self, bytes: usize) -> Result<(), BrokerError> {
+    pub fn check_begin(&self, bytes: usize) -> Result<(), Rejection> {
         self.shared.context.check_share("transaction", bytes)
     }
 
@@ -166,7 +168,7 @@ impl Broker {
         subscriber: Subscriber,
         options: ConsumerOptions,
         now: Instant,
-    ) -> Result<Subscription, BrokerError> {
+    ) -> Result<Subscription, Rejection> {
         let shared = &self.shared;
         let bytes = cost::subscription_bytes(selector);
         shared.context.check_share("subscription", bytes)?;
@@ -178,7 +180,7 @@ impl Broker {
     ///
     /// # Errors
     /// The memory limit (`memory-bytes-max`) does not allow the queue.
-    pub fn open_temp(&self, address: &Destination) -> Result<TempQueueHandle, BrokerError> {
+    pub fn open_temp(&self, address: &Destination) -> Result<TempQueueHandle, Rejection> {
         debug_assert_eq!(address.kind(), DestinationKind::TempQueue);
         let shared = &self.shared;
         shared.context.check_share("temporary queue", cost::temp_queue_bytes(address))?;

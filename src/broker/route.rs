@@ -1,51 +1,57 @@
-//! The routing of messages to destinations that do not store messages.
+//! The routing of messages to queues and subscribers.
 
-use super::publication::{Multicast, Publication, Published};
+use super::published::Published;
 use super::state::BrokerState;
-use super::topics::fan_out::FanOutResult;
 use super::topics::{services, users};
-use crate::destination::DestinationKind;
+use crate::command::{Audience, Publish};
+use crate::destination::{Destination, Routing};
+use crate::rejection::Rejection;
 use std::time::Instant;
 
-/// The result of routing a message to a destination that does not store messages.
-#[derive(Default)]
-pub(crate) struct Routed {
-    pub(super) fan_out: FanOutResult,
-    pub(super) sessions: Option<usize>,
-    pub(super) services: Option<usize>,
-}
-
 impl BrokerState {
-    /// Routes a message to a destination that does not store messages.
-    pub(super) fn route(&self, publication: &Publication<'_>, now: Instant) -> Routed {
-        match publication.destination.kind() {
-            DestinationKind::User => {
-                let (fan_out, sessions) = users::publish(self, publication, now);
-                Routed { fan_out, sessions: Some(sessions), services: None }
+    /// Routes a message.
+    ///
+    /// # Errors
+    /// The memory limit (`memory-bytes-max`) is reached, or the queue is full or cannot be created.
+    pub(super) fn publish(&self, publish: &Publish, now: Instant) -> Result<Published, Rejection> {
+        self.context.check_budget()?;
+        let published = match publish.audience.queue() {
+            Some(queue) => {
+                let message = self.context.message(publish);
+                self.queues.publish(queue, &message, now)?
             }
-            DestinationKind::App => {
-                let fan_out = services::publish(self, publication, now);
-                Routed { services: Some(fan_out.reached), fan_out, sessions: None }
+            None => self.route(publish, now),
+        };
+        self.context.metrics.messages_published.inc();
+        Ok(published)
+    }
+
+    /// Routes a message that no queue stores.
+    pub(super) fn route(&self, publish: &Publish, now: Instant) -> Published {
+        match &publish.audience {
+            Audience::One(destination) => self.route_to_one(destination, publish, now),
+            Audience::Session(destination, session) => {
+                users::publish(self, destination, Some(session), publish, now)
             }
-            // Only the broker itself publishes presence reports.
-            DestinationKind::Presence => Routed::default(),
-            DestinationKind::Topic | DestinationKind::Queue | DestinationKind::TempQueue => {
-                Routed { fan_out: self.topics.publish(publication, now), ..Routed::default() }
-            }
+            Audience::Users(owners, path) => users::publish_to_all(self, owners, path, publish, now),
         }
     }
 
-    /// Routes a message to many users.
-    pub(super) fn route_to_users(&self, multicast: &Multicast<'_>, now: Instant) -> Routed {
-        let (fan_out, sessions) = users::publish_to_all(self, multicast, now);
-        Routed { fan_out, sessions: Some(sessions), services: None }
-    }
-}
-
-impl Routed {
-    pub(super) fn into_published(self, now: Instant) -> Published {
-        let Routed { fan_out, sessions, services } = self;
-        let reached = fan_out.reached;
-        Published { reached, sessions, services, congested: fan_out.into_congested(now) }
+    fn route_to_one(&self, destination: &Destination, publish: &Publish, now: Instant) -> Published {
+        match destination.kind().routing() {
+            Routing::User => users::publish(self, destination, None, publish, now),
+            Routing::Service => {
+                let result = services::publish(self, destination, publish, now);
+                if result.reached == 0 {
+                    self.send_no_service_notice(publish, now);
+                }
+                Published { services: Some(result.reached), ..result.into_published(now) }
+            }
+            // Only the broker itself publishes reports.
+            Routing::Report => Published::default(),
+            Routing::Broadcast | Routing::Queue => {
+                self.family(destination.kind()).publish(destination, publish, now).into_published(now)
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::http::policy::host_policy::Hosts;
 use crate::http::policy::origin_policy::Origins;
 use crate::http::policy::proxy_user::ProxyHeaders;
 use crate::networks::Networks;
-use crate::{auth, broker, connection, http, outbound_queue, permissions, session};
+use crate::{auth, broker, connection, http, operations, outbound_queue, permissions, session};
 use std::time::Duration;
 use stompbox_frames::stomp::Limits;
 
@@ -39,6 +39,8 @@ pub struct Config {
     pub(crate) sockjs: crate::http::sockjs::Options,
     /// Options of a STOMP session.
     pub(crate) session: session::Options,
+    /// Options of the requests of a client.
+    pub(crate) operations: operations::Options,
     /// Options of the broker: work queues and presence.
     pub(crate) broker: broker::Options,
     /// Options of the outbound queue of a connection.
@@ -89,7 +91,6 @@ impl Config {
                 backlog: 0,
                 connections_max: 0,
                 connections_per_address_max: 0,
-                prefetch_bytes: 0,
                 stall_timeout: zero,
                 tcp_user_timeout: zero,
                 tcp_keepalive: zero,
@@ -110,6 +111,7 @@ impl Config {
             },
             sockjs: crate::http::sockjs::Options::default(),
             session: session::Options::default(),
+            operations: operations::Options::default(),
             broker: broker::Options::default(),
             outbound_queue: outbound_queue::Options::default(),
             users: auth::Options::default(),

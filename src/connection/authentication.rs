@@ -21,8 +21,8 @@ macro_rules! log_signed_in {
         tracing::$level!(
             user = $connection.session.user(),
             source = $connection.session.principal().source,
-            address = %$connection.address,
-            transport = $connection.wire.name(),
+            address = %$connection.peer.address,
+            transport = $connection.io.wire.name(),
             agent = $agent,
             session = $connection.session.id(),
             "signed in"
@@ -45,7 +45,7 @@ impl<W: Wire> Connection<W> {
     fn start_login(&mut self, credentials: Credentials) {
         work::add(work::AUTHENTICATION);
         let authenticator = self.context.authenticator.clone();
-        let mut handshake = self.handshake.take().unwrap_or_default();
+        let mut handshake = self.login.handshake.take().unwrap_or_default();
         let agent = handshake.agent.clone();
         if agent.is_some() {
             // The authenticator shares one task among equal logins. The agent is not a credential, so it must not make
@@ -57,7 +57,7 @@ impl<W: Wire> Connection<W> {
         let client_left = input_ended.clone().cancelled_owned();
         let future =
             Box::pin(async move { authenticator.authenticate_until(client_left, credentials).await });
-        self.pending_authentication =
+        self.login.pending_authentication =
             Some(PendingAuthentication { future, kind: AuthenticationKind::Login { agent, input_ended } });
         self.notify_input_ended();
     }
@@ -65,7 +65,7 @@ impl<W: Wire> Connection<W> {
     /// Records the name of the client's program that CONNECT contains.
     fn set_agent(&mut self, agent: &str) {
         if let Some(PendingAuthentication { kind: AuthenticationKind::Login { agent: known, .. }, .. }) =
-            &mut self.pending_authentication
+            &mut self.login.pending_authentication
         {
             *known = agent_for_log(agent).or(known.take());
         }
@@ -76,7 +76,7 @@ impl<W: Wire> Connection<W> {
         work::add(work::AUTHENTICATION);
         let authenticator = self.context.authenticator.clone();
         let future = Box::pin(async move { authenticator.renew(credentials).await });
-        self.pending_authentication =
+        self.login.pending_authentication =
             Some(PendingAuthentication { future, kind: AuthenticationKind::Renewal(receipt) });
     }
 
@@ -84,8 +84,8 @@ impl<W: Wire> Connection<W> {
     /// the login fails at once. This releases the connection permit.
     pub(super) fn notify_input_ended(&self) {
         if let Some(PendingAuthentication { kind: AuthenticationKind::Login { input_ended, .. }, .. }) =
-            &self.pending_authentication
-            && self.input_ended.is_some()
+            &self.login.pending_authentication
+            && self.io.input_ended.is_some()
         {
             input_ended.cancel();
         }
@@ -93,9 +93,9 @@ impl<W: Wire> Connection<W> {
 
     /// Handles the result of the pending authentication if it is available. Returns whether it was available.
     pub(super) fn poll_authentication(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let Some(pending_authentication) = &mut self.pending_authentication else { return false };
+        let Some(pending_authentication) = &mut self.login.pending_authentication else { return false };
         let Poll::Ready(result) = pending_authentication.future.as_mut().poll(cx) else { return false };
-        let Some(pending_authentication) = self.pending_authentication.take() else { return false };
+        let Some(pending_authentication) = self.login.pending_authentication.take() else { return false };
         if let Err(login_error) = &result {
             self.log_failed_login(login_error, now);
         }
@@ -108,10 +108,10 @@ impl<W: Wire> Connection<W> {
             AuthenticationKind::Login { agent, .. } => {
                 self.context.metrics.login(login_label(&result));
                 let (permissions, access_version) = self.context.permissions();
-                self.access_version = access_version;
+                self.login.access_version = access_version;
                 self.session.authenticated(result, permissions, now, &mut actions);
                 self.execute(actions, now);
-                if self.established {
+                if self.login.established {
                     self.log_signed_in(agent.as_deref());
                 }
             }
@@ -121,7 +121,7 @@ impl<W: Wire> Connection<W> {
 
     /// Logs at info that the client has signed in. For an address in `health-check-from`, logs at debug.
     fn log_signed_in(&self, agent: Option<&str>) {
-        if self.context.is_health_check(self.address) {
+        if self.context.is_health_check(self.peer.address) {
             log_signed_in!(debug, self, agent);
         } else {
             log_signed_in!(info, self, agent);
@@ -131,7 +131,8 @@ impl<W: Wire> Connection<W> {
     /// Logs a failed login or token check. A source that cannot be reached causes a separate warning. If a client fails
     /// again and again, the log shows its first failures and the number of the others ([`super::log::logins`]).
     fn log_failed_login(&mut self, login_error: &LoginError, now: Instant) {
-        let (reason, address, log) = (login_error.reason.as_str(), self.address, &self.context.login_log);
+        let (reason, address, log) =
+            (login_error.reason.as_str(), self.peer.address, &self.context.login_log);
         let is_logged = match login_error.cause {
             Cause::Source(source) => {
                 self.context.metrics.source_failed(source);
@@ -139,20 +140,20 @@ impl<W: Wire> Connection<W> {
                 if let Some(logins) = logins {
                     tracing::warn!(source, reason, logins, "logins cannot be checked");
                 }
-                tracing::debug!(reason, %address, "{}", login_error.summary);
+                tracing::debug!(reason, %address, "{}", login_error.rejection.summary);
                 logins.is_some()
             }
             Cause::Credentials | Cause::Busy => {
                 let is_logged = log.record_failure(address, now);
                 if is_logged {
-                    tracing::info!(reason, %address, "{}", login_error.summary);
+                    tracing::info!(reason, %address, "{}", login_error.rejection.summary);
                 } else {
-                    tracing::debug!(reason, %address, "{}", login_error.summary);
+                    tracing::debug!(reason, %address, "{}", login_error.rejection.summary);
                 }
                 is_logged
             }
         };
-        self.login_failure_suppressed = !is_logged;
+        self.login.failure_suppressed = !is_logged;
     }
 
     /// Labels the outbound queue with the names of the session and its user, and registers the session as online.
@@ -160,21 +161,21 @@ impl<W: Wire> Connection<W> {
         let principal = self.session.principal();
         self.outbound_queue
             .set_label(Arc::new(Label { session: self.session.id().into(), user: principal.name.clone() }));
-        self.registration = Some(self.context.broker.register_session(&self.outbound_queue, now));
+        self.executor.registration = Some(self.context.broker.register_session(&self.outbound_queue, now));
     }
 
     /// Ends the session if the client's token has expired. If the rules or users have changed since the last check,
     /// applies the current rules and the user's current account.
     pub(super) fn recheck_access(&mut self, now: Instant) {
-        if !self.established || self.ending.is_some() {
+        if !self.login.established || self.ending.is_some() {
             return;
         }
         let mut actions = Vec::new();
         if self.session.is_expired(now) {
             self.session.expire(now, &mut actions);
-        } else if self.access_version != self.context.access_version() {
+        } else if self.login.access_version != self.context.access_version() {
             let (permissions, access_version) = self.context.permissions();
-            self.access_version = access_version;
+            self.login.access_version = access_version;
             let principal = self.context.authenticator.refresh(self.session.principal());
             if principal.as_ref() != Some(self.session.principal()) {
                 self.session.update_principal(principal, &mut actions);

@@ -21,9 +21,10 @@
 //! A socket that is closed with unread input resets the connection. The last frame could then be lost on its way.
 //! Therefore the connection reads and discards input until the client closes its side, too.
 
+use super::executor::pending_outcomes::PendingOutcomes;
 use super::state::Connection;
 use super::state::ending::{ClosePhase, Ending};
-use crate::broker::Settlement;
+use crate::command::Settlement;
 use crate::outbound_queue::{Key, Tag};
 use crate::session::Closing;
 use crate::wire::{CloseInfo, Wire};
@@ -48,11 +49,13 @@ impl<W: Wire> Connection<W> {
         self.finish_session(closing, now);
         // Keep each subscription that has messages in the output until these are written. Until then, the broker must
         // not give the messages to another client.
-        let keys_in_output = self.keys_in_output();
-        self.subscriptions.move_to(&mut self.ending_subscriptions, |key| keys_in_output.contains(&key));
+        let keys_in_output = self.io.keys_in_output();
+        self.executor
+            .subscriptions
+            .move_to(&mut self.executor.ending_subscriptions, |key| keys_in_output.contains(&key));
         let unsent = self.begin_release();
-        self.wire.write_close(close_info_of(closing), &mut self.out);
-        self.progress_at = now;
+        self.io.wire.write_close(close_info_of(closing), &mut self.io.out);
+        self.io.progress_at = now;
         let until = match self.context.drain_until() {
             Some(drained) => drained,
             None => now + self.context.options.linger * FLUSH_LINGERS,
@@ -64,7 +67,7 @@ impl<W: Wire> Connection<W> {
     pub(super) fn ends_at(&self, ending: &Ending) -> Instant {
         match ending.phase {
             ClosePhase::Flush if ending.closing != Closing::Shutdown => {
-                ending.until.min(self.progress_at + self.context.options.linger)
+                ending.until.min(self.io.progress_at + self.context.options.linger)
             }
             _ => ending.until,
         }
@@ -72,7 +75,7 @@ impl<W: Wire> Connection<W> {
 
     /// Returns the reason for closing a connection that the client has closed or reset.
     pub(super) fn disconnect_reason(&self) -> Closing {
-        if self.wire.is_raw_stream() && self.bytes_received == 0 {
+        if self.io.wire.is_raw_stream() && self.io.bytes_received == 0 {
             Closing::NoData
         } else {
             Closing::PeerLeft
@@ -105,17 +108,17 @@ impl<W: Wire> Connection<W> {
         if deliveries.is_empty() {
             return;
         }
-        let unwritten: HashSet<(Key, Tag)> = self.out.unwritten().map(|mark| (mark.key, mark.tag)).collect();
+        let unwritten: HashSet<(Key, Tag)> =
+            self.io.out.unwritten().map(|mark| (mark.key, mark.tag)).collect();
         let written = deliveries.iter().copied().filter(|delivery| !unwritten.contains(delivery));
-        self.settle(&written.collect::<Vec<_>>(), Settlement::Lost, now);
+        self.executor.settle(&written.collect::<Vec<_>>(), Settlement::Lost, now);
     }
 
     /// Drops the output except the frame in flight, because the connection ends. Requeues the dropped deliveries of
     /// work queues as unsent.
     pub(super) fn cut_output(&mut self, now: Instant) {
-        let mut unsent: Vec<(Key, Tag)> = Vec::new();
-        self.out.cut(|mark| unsent.push((mark.key, mark.tag)));
-        self.return_unsent(unsent, now);
+        let unsent = self.io.cut_output();
+        self.executor.return_unsent(unsent, now);
     }
 
     /// Closes the outbound queue, and releases everything that can be released with little work. Returns the deliveries
@@ -130,18 +133,19 @@ impl<W: Wire> Connection<W> {
             .collect();
         drop(deliveries);
         unsent.sort_by_key(|(key, _)| *key);
-        self.held_charge.resize(0);
+        self.io.held_charge.resize(0);
         // Replacing the decoder frees its buffer. The connection handles no further input.
-        self.decoder = Decoder::new(self.context.options.connect_limits);
-        let input_bytes = self.input_bytes();
-        self.input.charge_mut().resize(input_bytes);
-        self.input.finish();
-        self.next_temp_queue = None;
-        self.pending_authentication = None;
-        self.registration = None;
-        self.pause = Default::default();
-        self.parked_charge.resize(self.session.parked_bytes());
-        self.count_transactions(0);
+        self.io.decoder = Decoder::new(self.context.options.connect_limits);
+        let input_bytes = self.io.input_bytes();
+        self.io.input.charge_mut().resize(input_bytes);
+        self.io.input.finish();
+        self.executor.next_temp_queue = None;
+        self.login.pending_authentication = None;
+        self.executor.outcomes = PendingOutcomes::default();
+        self.executor.registration = None;
+        self.executor.pause = Default::default();
+        self.executor.parked_charge.resize(self.session.parked_bytes());
+        self.executor.count_transactions(0, &self.context.metrics);
         unsent.into_iter()
     }
 
@@ -150,26 +154,26 @@ impl<W: Wire> Connection<W> {
     /// because their messages are on their way to the socket.
     fn release(&mut self, now: Instant) -> bool {
         while !self.is_released() {
-            if self.poll_budget.is_used_up() {
+            if self.schedule.poll_budget.is_used_up() {
                 return false;
             }
             let step = self.ending.iter_mut().flat_map(|ending| ending.unsent.by_ref().take(RELEASE_STEP));
             let unsent: Vec<(Key, Tag)> = step.collect();
             if !unsent.is_empty() {
-                self.return_unsent(unsent, now);
+                self.executor.return_unsent(unsent, now);
             } else if self.has_deferred_work() {
                 self.run_deferred_step_while_ending(now);
-            } else if let Some(subscription) = self.subscriptions.pop_first() {
+            } else if let Some(subscription) = self.executor.subscriptions.pop_first() {
                 drop(subscription);
-            } else if self.temp_queues.last().is_none_or(|temp| temp.close_partly(RELEASE_STEP)) {
-                self.temp_queues.pop();
+            } else if self.executor.temp_queues.last().is_none_or(|temp| temp.close_partly(RELEASE_STEP)) {
+                self.executor.temp_queues.pop();
             }
             // The client is not stalled while the broker releases.
-            self.progress_at = now;
+            self.io.progress_at = now;
         }
-        self.temp_queues = Vec::new();
-        self.subscription_charge.resize(0);
-        self.subscription_bytes = 0;
+        self.executor.temp_queues = Vec::new();
+        self.executor.subscription_charge.resize(0);
+        self.executor.subscription_bytes = 0;
         true
     }
 
@@ -177,24 +181,8 @@ impl<W: Wire> Connection<W> {
         let is_returned = self.ending.as_ref().is_none_or(|ending| ending.unsent.as_slice().is_empty());
         is_returned
             && !self.has_deferred_work()
-            && self.subscriptions.is_empty()
-            && self.temp_queues.is_empty()
-    }
-
-    /// Requeues deliveries that are not sent because the connection ends. If the connection still has the subscription,
-    /// only marks them. They return to their queue when the subscription is dropped. Deliveries of subscriptions in
-    /// `ending_subscriptions` return at once.
-    pub(super) fn return_unsent(&self, mut deliveries: Vec<(Key, Tag)>, now: Instant) {
-        deliveries.retain(|(_, tag)| *tag != 0);
-        deliveries.sort_by_key(|(key, _)| *key);
-        for run in deliveries.chunk_by(|left, right| left.0 == right.0) {
-            match self.subscriptions.get(run[0].0) {
-                Some(subscription) => {
-                    subscription.mark_unwritten(&run.iter().map(|(_, tag)| *tag).collect::<Vec<_>>());
-                }
-                None => self.settle(run, Settlement::Unwritten, now),
-            }
-        }
+            && self.executor.subscriptions.is_empty()
+            && self.executor.temp_queues.is_empty()
     }
 
     /// Continues closing. Returns `Ready` when the connection is closed, and `None` if the poll budget is used up
@@ -208,7 +196,7 @@ impl<W: Wire> Connection<W> {
             let Some(ending) = &self.ending else { return Some(Poll::Ready(())) };
             let phase = if now >= self.ends_at(ending) { ClosePhase::Done } else { ending.phase };
             if phase != ClosePhase::Flush {
-                self.ending_subscriptions.move_to(&mut self.subscriptions, |_| true);
+                self.executor.ending_subscriptions.move_to(&mut self.executor.subscriptions, |_| true);
             }
             if phase == ClosePhase::Done {
                 self.cut_output(now);
@@ -217,10 +205,10 @@ impl<W: Wire> Connection<W> {
             let done = match phase {
                 ClosePhase::Flush => {
                     self.write(cx, now);
-                    self.out.pending() == 0
+                    self.io.out.pending() == 0
                 }
-                ClosePhase::HalfClose => self.wire.poll_shutdown(cx).is_ready(),
-                _ => self.wire.poll_discard(cx).is_ready(),
+                ClosePhase::HalfClose => self.io.wire.poll_shutdown(cx).is_ready(),
+                _ => self.io.wire.poll_discard(cx).is_ready(),
             };
             let Some(ending) = &mut self.ending else { return Some(Poll::Ready(())) };
             // If writing has failed, `write` has already set the phase to `Done`.
@@ -242,9 +230,7 @@ fn close_info_of(closing: Closing) -> CloseInfo {
     let (code, reason) = match closing {
         Closing::Disconnected | Closing::PeerLeft | Closing::NoData => (1000, ""),
         Closing::Shutdown => (1001, "shutting down"),
-        Closing::Limit("frame-bytes-max" | "connect-frame-bytes-max" | "ws-message-bytes-max") => {
-            (1009, "too big")
-        }
+        Closing::Limit(limit) if limit.is_size_of_message() => (1009, "too big"),
         Closing::SlowConsumer(_) => (1008, "slow consumer"),
         Closing::HeartbeatLost => (1002, "heartbeat lost"),
         Closing::ConnectTimeout => (1002, "no CONNECT in time"),

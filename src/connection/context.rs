@@ -7,14 +7,17 @@ use super::options::Options;
 use crate::auth::Authenticator;
 use crate::broker::Broker;
 use crate::budget::Budget;
+use crate::destination::Selector;
 use crate::limits::connection_limiter::{ConnectionLimiter, ConnectionPermit};
 use crate::limits::head_memory::HeadMemory;
 use crate::limits::input::InputShare;
 use crate::limits::limit_warnings::{InputRejections, log_limit_reached};
 use crate::limits::log_limit::LogLimit;
 use crate::metrics::Metrics;
-use crate::outbound_queue::{self, OutboundQueue};
+use crate::operations::{self, Addresses, Client};
+use crate::outbound_queue::{self, NodeId, OutboundQueue, SessionIds};
 use crate::permissions::Permissions;
+use crate::rejection::{Limit, Quoted, Rejection};
 use crate::session;
 use dashmap::DashMap;
 use parking_lot::Mutex;
@@ -60,6 +63,8 @@ pub struct ConnectionContext {
     pub options: Options,
     /// Options that apply to all STOMP sessions.
     pub session: Arc<session::Options>,
+    /// Options that apply to the requests of all clients.
+    pub operations: Arc<operations::Options>,
     /// Options of outbound queues.
     pub outbound_queue: outbound_queue::Options,
     /// Limits the log lines about ignored headers.
@@ -70,12 +75,12 @@ pub struct ConnectionContext {
     pub tasks: TaskTracker,
     /// Permits for polling connections that have used up a poll budget. There is one for each worker thread.
     pub(super) poll_permits: Arc<Semaphore>,
-    pub(super) new_temp_address: Arc<dyn Fn() -> String + Send + Sync>,
+    new_temp_address: Arc<Addresses>,
     pub(super) login_log: LoginLog,
     connection_limiter: Arc<ConnectionLimiter>,
     limit_log: LogLimit,
     outbound_queues: DashMap<u64, Weak<OutboundQueue>>,
-    next_connection_number: AtomicU64,
+    session_ids: SessionIds,
     /// The time by which all clients must be disconnected. Set when the broker stops.
     drain_until: OnceLock<Instant>,
 }
@@ -97,9 +102,10 @@ pub struct ConnectionContextParts {
     pub permissions: Permissions,
     pub options: Options,
     pub session: session::Options,
+    pub operations: operations::Options,
     pub outbound_queue: outbound_queue::Options,
-    /// The node's random name, which is a part of the addresses of temporary queues.
-    pub node: String,
+    /// The identity of this run of the node. It is a part of the addresses of temporary queues.
+    pub node: NodeId,
 }
 
 impl ConnectionContext {
@@ -124,28 +130,34 @@ impl ConnectionContext {
             access_version: AtomicU64::new(1),
             users_generation: AtomicU64::new(0),
             options: parts.options,
-            session: Arc::new(session::Options { boot_id: node.as_str().into(), ..parts.session }),
+            session: Arc::new(session::Options { boot_id: node.to_string().into(), ..parts.session }),
+            operations: Arc::new(parts.operations),
             outbound_queue: parts.outbound_queue,
             ignored_headers: IgnoredHeaders::default(),
             wrong_protocols: WrongProtocols::default(),
             tasks: TaskTracker::new(),
             login_log: LoginLog::default(),
             poll_permits: Arc::new(Semaphore::new(worker_threads())),
-            new_temp_address: Arc::new(move || format!("~{node}-{}", random_name())),
+            new_temp_address: Arc::new(Box::new(move || format!("~{node}-{}", random_name()))),
             connection_limiter,
             limit_log: LogLimit::default(),
             outbound_queues: DashMap::new(),
-            next_connection_number: AtomicU64::new(0),
+            session_ids: SessionIds::new(node),
             drain_until: OnceLock::new(),
         })
+    }
+
+    /// Returns a new client, which is not authenticated. The ID of its session is random.
+    pub fn client(&self) -> Client {
+        Client::new(self.operations.clone(), random_name().into(), self.new_temp_address.clone())
     }
 
     /// Takes a permit for a client at `address`.
     ///
     /// # Errors
-    /// Returns the name of the option whose limit is reached. A caller that then rejects the client must call
+    /// Returns the limit that is reached. A caller that then rejects the client must call
     /// [`ConnectionContext::report_limit_reached`].
-    pub fn admit(&self, address: IpAddr) -> Result<ConnectionPermit, &'static str> {
+    pub fn admit(&self, address: IpAddr) -> Result<ConnectionPermit, Limit> {
         self.connection_limiter.acquire(address)
     }
 
@@ -153,13 +165,13 @@ impl ConnectionContext {
     /// forwards the requests of many clients.
     ///
     /// # Errors
-    /// Returns the name of the option whose limit is reached.
-    pub fn proxy_permit(&self, address: IpAddr) -> Result<ConnectionPermit, &'static str> {
+    /// Returns the limit that is reached.
+    pub fn proxy_permit(&self, address: IpAddr) -> Result<ConnectionPermit, Limit> {
         self.connection_limiter.acquire_for_proxy(address)
     }
 
     /// Counts and logs that the client at `address` is rejected because the limit of the option `limit` is reached.
-    pub fn report_limit_reached(&self, limit: &'static str, address: IpAddr) {
+    pub fn report_limit_reached(&self, limit: Limit, address: IpAddr) {
         self.metrics.limit_hit(limit);
         log_limit_reached(&self.limit_log, limit, address);
     }
@@ -167,6 +179,27 @@ impl ConnectionContext {
     /// Returns whether clients at `address` may be health checks (`health-check-from`).
     pub fn is_health_check(&self, address: IpAddr) -> bool {
         self.options.health_check_from.contains(address)
+    }
+
+    /// Checks that a session whose subscriptions and temporary queues take `held` bytes may hold one more subscription.
+    /// A subscription counts with its full size even if it shares memory with those of other sessions, so that the limit
+    /// of a session does not depend on other sessions.
+    ///
+    /// # Errors
+    /// The limit of the session (`subscription-bytes-max`) is exceeded.
+    pub fn check_subscription(&self, held: usize, selector: &Selector) -> Result<(), Rejection> {
+        let max = self.session.subscription_bytes_max;
+        let bytes = self.broker.subscription_bytes(selector);
+        if held.saturating_add(bytes) <= max {
+            return Ok(());
+        }
+        let detail = format!(
+            "The subscription to {} needs {bytes} bytes. The other subscriptions and the temporary queues of this \
+             session use {held} bytes. subscription-bytes-max allows {max}. Use fewer subscriptions or wildcards, use \
+             shorter names and ids, or ask the operator to raise subscription-bytes-max.",
+            Quoted(selector.as_str())
+        );
+        Err(Rejection::by_limit(Limit::SubscriptionBytes, "subscriptions too large", detail))
     }
 
     /// Stops all connections: wakes them, so that they end by `drain_until`. Connections that are accepted later end at
@@ -177,14 +210,14 @@ impl ConnectionContext {
     }
 
     /// Returns the permission rules in effect and their version.
-    pub(super) fn permissions(&self) -> (Arc<Permissions>, u64) {
+    pub(crate) fn permissions(&self) -> (Arc<Permissions>, u64) {
         let permissions = self.permissions.lock();
         (permissions.clone(), self.access_version.load(Ordering::Acquire))
     }
 
     /// Returns the version of the rules and users. If a connection has last checked its client under another version,
     /// it must check the client again.
-    pub(super) fn access_version(&self) -> u64 {
+    pub(crate) fn access_version(&self) -> u64 {
         self.access_version.load(Ordering::Acquire)
     }
 
@@ -239,17 +272,19 @@ impl ConnectionContext {
         self.drain_until.get().copied()
     }
 
-    /// Registers the outbound queue of a connection. The connection is then woken when the broker stops, or when rules
-    /// or users change. Returns the number of the registration.
-    pub(super) fn register(&self, outbound_queue: &Arc<OutboundQueue>) -> u64 {
-        let number = self.next_connection_number.fetch_add(1, Ordering::Relaxed);
-        self.outbound_queues.insert(number, Arc::downgrade(outbound_queue));
-        number
+    /// Creates and registers the outbound queue of a connection, so that the connection is woken when the broker stops
+    /// or when rules or users change.
+    pub(crate) fn register(&self, now: Instant) -> Arc<OutboundQueue> {
+        let id = self.session_ids.next();
+        let outbound_queue =
+            OutboundQueue::new(id, self.outbound_queue, &self.budget, self.metrics.clone(), now);
+        self.outbound_queues.insert(id.number, Arc::downgrade(&outbound_queue));
+        outbound_queue
     }
 
     /// Removes the outbound queue of a connection that has ended.
-    pub(super) fn unregister(&self, number: u64) {
-        self.outbound_queues.remove(&number);
+    pub(crate) fn unregister(&self, outbound_queue: &OutboundQueue) {
+        self.outbound_queues.remove(&outbound_queue.session_id().number);
     }
 }
 
@@ -262,6 +297,14 @@ fn log_summary(summary: &Summary) {
 /// Returns the number of worker threads of the current runtime, or 1 outside of a runtime.
 fn worker_threads() -> usize {
     tokio::runtime::Handle::try_current().map_or(1, |runtime| runtime.metrics().num_workers())
+}
+
+/// Returns the identity of a node that starts now.
+///
+/// # Panics
+/// Panics if the system has no source of randomness.
+pub fn random_node() -> NodeId {
+    NodeId::from_random(getrandom::u64().expect("the system has a source of randomness"))
 }
 
 /// Returns 128 random bits in hexadecimal. They serve as a session ID, or as the secret part of the address of a

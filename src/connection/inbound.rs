@@ -3,8 +3,9 @@
 
 use super::executor::action_error::ActionError;
 use super::state::Connection;
-use crate::broker::BrokerError;
+use super::state::io::Io;
 use crate::limits::input::{Growth, HELD_BYTES_MIN};
+use crate::rejection::{Limit, Rejection};
 use crate::session::{Closing, ErrorReply, RejectedAction, Session};
 use crate::wire::{ReadEnd, Wire};
 use crate::work;
@@ -12,8 +13,6 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 use stompbox_frames::stomp::{Command, Frame};
 
-const MEMORY_OPTION: &str = "memory-bytes-max";
-const STALL_OPTION: &str = "stall-timeout";
 const NO_MEMORY: &str = "The memory of the broker is full (memory-bytes-max). Send again later, or raise \
                          memory-bytes-max.";
 /// Maximum number of bytes to read from a client during its authentication. The connection reads them to detect that
@@ -23,14 +22,14 @@ const READ_AHEAD_BYTES_MAX: usize = 16 * 1024;
 impl<W: Wire> Connection<W> {
     /// Handles buffered frames. Then reads once if reading is not paused. Returns whether there was any progress.
     pub(super) fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let before = self.frames_received;
+        let before = self.io.frames_received;
         let mut progressed = self.handle_frames(cx, now);
-        if self.output_failed.is_some() && self.leaves_answers_unread() && self.ending.is_none() {
+        if self.io.output_failed.is_some() && self.io.leaves_answers_unread() && self.ending.is_none() {
             self.end_at_once(now);
             return true;
         }
-        if self.input_ended.is_none() && (self.may_read(cx, now) || self.reads_ahead()) {
-            let Connection { wire, out, decoder, bytes_received, first_bytes, .. } = self;
+        if self.io.input_ended.is_none() && (self.may_read(cx, now) || self.reads_ahead()) {
+            let Io { wire, out, decoder, bytes_received, first_bytes, .. } = &mut self.io;
             let is_raw_stream = wire.is_raw_stream();
             let mut bytes_read = 0;
             let read = wire.poll_read(cx, out, &mut |bytes| {
@@ -41,24 +40,24 @@ impl<W: Wire> Connection<W> {
             work::add(work::SYSTEM_CALL);
             work::add_bytes(bytes_read as usize);
             self.context.metrics.bytes_received.inc_by(bytes_read);
-            if let Some(found) = self.first_bytes.not_stomp() {
+            if let Some(found) = self.io.first_bytes.not_stomp() {
                 self.reject_first_bytes(found, now);
                 return true;
             }
             match read {
-                Poll::Pending if self.last_input_deadline().is_some_and(|until| now >= until) => {
+                Poll::Pending if self.io.last_input_deadline().is_some_and(|until| now >= until) => {
                     self.end_at_once(now);
                     progressed = true;
                 }
                 Poll::Pending => {}
                 Poll::Ready(Ok(message_bytes)) => {
-                    self.input.receive(message_bytes);
+                    self.io.input.receive(message_bytes);
                     self.session.note_input(now);
                     self.handle_frames(cx, now);
                     progressed = true;
                 }
                 Poll::Ready(Err(end)) => {
-                    self.input_ended = Some(end);
+                    self.io.input_ended = Some(end);
                     self.notify_input_ended();
                     self.handle_frames(cx, now);
                     progressed = true;
@@ -66,47 +65,47 @@ impl<W: Wire> Connection<W> {
             }
         }
         if (self.may_read(cx, now) || self.has_left_during_login())
-            && let Some(end) = self.input_ended.take()
+            && let Some(end) = self.io.input_ended.take()
         {
             self.end_of_input(end, now);
             progressed = true;
         }
-        self.context.metrics.frames_received.inc_by(self.frames_received - before);
+        self.context.metrics.frames_received.inc_by(self.io.frames_received - before);
         progressed
     }
 
     /// Returns whether the connection reads only to detect that the client has left. Authentication may take long. A
     /// client that has left meanwhile must not keep its connection permit.
     fn reads_ahead(&self) -> bool {
-        self.pending_authentication.is_some()
+        self.login.pending_authentication.is_some()
             && self.ending.is_none()
-            && self.decoder.buffered() < READ_AHEAD_BYTES_MAX
+            && self.io.decoder.buffered() < READ_AHEAD_BYTES_MAX
     }
 
     /// Returns whether the client has left during its authentication. If it has closed the connection, all frames that
     /// it sent before are handled first. A client that has closed only its sending side may still wait for the answer.
     /// [`Connection::notify_input_ended`] limits that wait.
     fn has_left_during_login(&self) -> bool {
-        let has_gone = match &self.input_ended {
+        let has_gone = match &self.io.input_ended {
             Some(ReadEnd::Failed) => true,
-            Some(ReadEnd::Closed) => self.decoder.buffered() == 0 && !self.wire.supports_half_close(),
+            Some(ReadEnd::Closed) => self.io.decoder.buffered() == 0 && !self.io.wire.supports_half_close(),
             _ => false,
         };
-        has_gone && self.pending_authentication.is_some() && self.ending.is_none()
+        has_gone && self.login.pending_authentication.is_some() && self.ending.is_none()
     }
 
     fn handle_frames(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut progressed = self.run_deferred_steps(cx, now);
         while self.may_read(cx, now) {
             let mut actions = Vec::new();
-            match self.decoder.next() {
+            match self.io.decoder.next() {
                 Ok(None) => {
                     self.admit_input(cx, now);
                     break;
                 }
                 Ok(Some(frame)) => {
-                    self.input.finish();
-                    self.frames_received += 1;
+                    self.io.input.finish();
+                    self.io.frames_received += 1;
                     work::add(work::FRAME);
                     match self.check_memory(&frame) {
                         Ok(()) => self.session.handle(frame, now, &mut actions),
@@ -114,12 +113,7 @@ impl<W: Wire> Connection<W> {
                     }
                 }
                 Err(_) if self.ending.is_some() => break,
-                Err(mut error) => {
-                    if !self.established && error.limit == Some("frame-bytes-max") {
-                        error.rename_limit("connect-frame-bytes-max");
-                    }
-                    self.session.malformed(&error, &mut actions);
-                }
+                Err(error) => self.session.malformed(&error, &mut actions),
             }
             progressed = true;
             self.execute(actions, now);
@@ -128,19 +122,14 @@ impl<W: Wire> Connection<W> {
         progressed
     }
 
-    /// Returns the number of bytes that have been read and not handled.
-    pub(super) fn input_bytes(&self) -> usize {
-        self.decoder.buffered() + self.wire.held_bytes()
-    }
-
     /// Charges the unfinished frame that is buffered. If there is no memory for it, ends the connection. If other input
     /// may be dropped later to make room for it, the connection does not read until then ([`Growth::RetryAt`]).
     fn admit_input(&mut self, cx: &mut Context<'_>, now: Instant) {
-        if self.input.grow(self.input_bytes(), now) == Growth::Rejected {
+        if self.io.input.grow(self.io.input_bytes(), now) == Growth::Rejected {
             return self.end_out_of_memory(now);
         }
         // Register the waker. If the input has just been dropped, the next poll handles that.
-        if self.input.poll_dropped(cx).is_ready() {
+        if self.io.input.poll_dropped(cx).is_ready() {
             cx.waker().wake_by_ref();
         }
     }
@@ -151,18 +140,15 @@ impl<W: Wire> Connection<W> {
     /// # Errors
     /// Returns an error if there is not enough memory.
     fn check_memory(&mut self, frame: &Frame) -> Result<(), ActionError> {
-        let (rejected_action, broker_error) = match frame.command {
-            Command::Send if self.established && self.has_no_memory() => {
-                let detail = NO_MEMORY.to_owned();
-                (
-                    RejectedAction::Publish,
-                    BrokerError { summary: "memory limit reached", detail, limit: Some(MEMORY_OPTION) },
-                )
+        let (rejected_action, rejection) = match frame.command {
+            Command::Send if self.login.established && self.has_no_memory() => {
+                let rejection = Rejection::by_limit(Limit::MemoryBytes, "memory limit reached", NO_MEMORY);
+                (RejectedAction::Publish, rejection)
             }
-            Command::Begin if self.established => {
+            Command::Begin if self.login.established => {
                 match self.context.broker.check_begin(Session::begin_bytes(frame)) {
                     Ok(()) => return Ok(()),
-                    Err(broker_error) => (RejectedAction::Other, broker_error),
+                    Err(rejection) => (RejectedAction::Other, rejection),
                 }
             }
             _ => return Ok(()),
@@ -170,7 +156,7 @@ impl<W: Wire> Connection<W> {
         Err(ActionError {
             rejected_action,
             receipt: frame.header("receipt").map(|receipt| receipt.into()),
-            broker_error,
+            rejection,
         })
     }
 
@@ -187,27 +173,27 @@ impl<W: Wire> Connection<W> {
         match end {
             // After a failed write nothing can be sent. The system may then report a reset as an ordinary end of the
             // input.
-            ReadEnd::Closed if self.output_failed.is_none() => {
+            ReadEnd::Closed if self.io.output_failed.is_none() => {
                 self.begin_ending(self.disconnect_reason(), now)
             }
             ReadEnd::Closed | ReadEnd::Failed => self.end_at_once(now),
             ReadEnd::ProtocolError(reason) => {
-                tracing::debug!(address = %self.address, reason, "the client violated the protocol of its transport");
+                tracing::debug!(address = %self.peer.address, reason, "the client violated the protocol of its transport");
                 self.begin_ending(Closing::Rejected, now);
             }
-            ReadEnd::Limit(option) => {
+            ReadEnd::Limit(limit) => {
                 let detail = format!(
-                    "The message exceeds the limit {option}. Send smaller messages, or raise {option}."
+                    "The message exceeds the limit {limit}. Send smaller messages, or raise {limit}."
                 );
                 let reply = ErrorReply { summary: "message too large", detail: &detail };
-                self.end_with(reply, Closing::Limit(option), now);
+                self.end_with(reply, Closing::Limit(limit), now);
             }
         }
     }
 
     /// Closes a connection whose unfinished input exceeds the memory for input.
     pub(super) fn end_out_of_memory(&mut self, now: Instant) {
-        let detail = if !self.established {
+        let detail = if !self.login.established {
             "The memory for unauthenticated clients is full (a sixteenth of memory-bytes-max). Send CONNECT without \
              delay, reconnect later, or raise memory-bytes-max."
                 .to_owned()
@@ -219,10 +205,10 @@ impl<W: Wire> Connection<W> {
                  client has sent {} bytes of a frame. Send the frame again later, send smaller frames, or raise \
                  memory-bytes-max.",
                 self.context.input.budget().bytes_max(),
-                self.input_bytes()
+                self.io.input_bytes()
             )
         };
-        self.end_input(MEMORY_OPTION, &detail, now);
+        self.end_input(Limit::MemoryBytes, &detail, now);
     }
 
     /// Closes a connection whose unfinished input was dropped to free memory for other clients.
@@ -230,9 +216,9 @@ impl<W: Wire> Connection<W> {
         let detail = format!(
             "The frame stalled after {} bytes, and other clients needed the memory (a quarter of memory-bytes-max). \
              Send frames without pauses, or raise memory-bytes-max.",
-            self.input_bytes()
+            self.io.input_bytes()
         );
-        self.end_input(MEMORY_OPTION, &detail, now);
+        self.end_input(Limit::MemoryBytes, &detail, now);
     }
 
     /// Closes a connection whose unfinished input has stalled for too long.
@@ -240,17 +226,17 @@ impl<W: Wire> Connection<W> {
         let detail = format!(
             "The frame stalled after {} bytes. Fewer than {HELD_BYTES_MIN} bytes arrived in the last {} seconds \
              (stall-timeout). Send frames without pauses, or raise stall-timeout.",
-            self.input_bytes(),
+            self.io.input_bytes(),
             self.context.options.stall_timeout.as_secs_f64()
         );
-        self.end_input(STALL_OPTION, &detail, now);
+        self.end_input(Limit::StallTimeout, &detail, now);
     }
 
-    /// Logs that the unfinished input is rejected because of the option `limit`, and closes the connection with an
+    /// Logs that the unfinished input is rejected because of `limit`, and closes the connection with an
     /// ERROR.
-    fn end_input(&mut self, limit: &'static str, detail: &str, now: Instant) {
-        let summary = if limit == STALL_OPTION { "unfinished frame" } else { "memory limit reached" };
-        self.context.input_rejections.log(limit, self.address);
+    fn end_input(&mut self, limit: Limit, detail: &str, now: Instant) {
+        let summary = if limit == Limit::StallTimeout { "unfinished frame" } else { "memory limit reached" };
+        self.context.input_rejections.log(limit, self.peer.address);
         self.end_with(ErrorReply { summary, detail }, Closing::Limit(limit), now);
     }
 }

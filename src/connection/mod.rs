@@ -51,5 +51,5 @@ pub(crate) mod task;
 mod tests;
 mod wrong_protocol;
 
-pub use context::{ConnectionContext, ConnectionContextParts, random_name};
+pub use context::{ConnectionContext, ConnectionContextParts, random_node};
 pub use options::Options;

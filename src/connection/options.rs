@@ -16,8 +16,6 @@ pub struct Options {
     pub connect_limits: Limits,
     /// Limits of frames after CONNECTED (`frame-bytes-max` and the header limits).
     pub limits: Limits,
-    /// Maximum size of the unsettled messages of one consumer of a work queue, in bytes (`prefetch-bytes`).
-    pub prefetch_bytes: usize,
     /// Time after which a stalled connection is closed (`stall-timeout`). A connection is stalled if its client does
     /// not read waiting data, or if an unfinished frame makes no progress.
     pub stall_timeout: Duration,

@@ -2,14 +2,13 @@
 //! the frames to the socket.
 
 use super::state::Connection;
-use crate::broker::Settlement;
-use crate::outbound_queue::{Delivery, Key, Tag};
+use crate::command::Settlement;
+use crate::outbound_queue::Delivery;
 use crate::session::{DeliveryAction, Slowness};
 use crate::wire::output_buffer::AwaitedWrite;
 use crate::wire::{OutgoingFrame, Tail, Wire};
 use crate::work;
 use bytes::BytesMut;
-use std::collections::HashSet;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -33,7 +32,7 @@ impl<W: Wire> Connection<W> {
         };
         if batch.is_empty() {
             // The batch consisted of withdrawn deliveries only. Removing them has made room in the outbound queue.
-            self.resume_blocked_queues(now);
+            self.executor.resume_blocked_queues(&self.outbound_queue, now);
         }
         work::add(batch.len() * work::DELIVERY);
         let mut prefix = BytesMut::with_capacity(128);
@@ -52,7 +51,7 @@ impl<W: Wire> Connection<W> {
                 full @ (DeliveryAction::UnsettledCountExceeded | DeliveryAction::UnsettledBytesExceeded) => {
                     let unsent =
                         batch[position..].iter().map(|delivery| (delivery.key, delivery.tag)).collect();
-                    self.return_unsent(unsent, now);
+                    self.executor.return_unsent(unsent, now);
                     let many = full == DeliveryAction::UnsettledCountExceeded;
                     let slowness =
                         if many { Slowness::Unsettled(delivery.key) } else { Slowness::UnsettledBytes };
@@ -86,18 +85,18 @@ impl<W: Wire> Connection<W> {
     /// Returns whether the wire can carry the message unchanged. Only broadcasts are skipped here. If this client's
     /// wire cannot carry a message of a work queue, the queue gives the message to another consumer.
     fn carries(&mut self, delivery: &Delivery) -> bool {
-        let carries = self.wire.carries_binary() || delivery.message.is_text();
+        let carries = self.io.wire.carries_binary() || delivery.message.is_text();
         if !carries {
             self.context.metrics.messages_skipped.inc();
-            self.messages_skipped += 1;
+            self.io.messages_skipped += 1;
             // Logs only the first one. The log line at the end of the connection contains the number of skipped
             // messages.
-            if self.messages_skipped == 1 {
+            if self.io.messages_skipped == 1 {
                 tracing::warn!(
                     destination = delivery.message.destination(),
                     message = delivery.message.id(),
                     session = self.session.id(),
-                    transport = self.wire.name(),
+                    transport = self.io.wire.name(),
                     "skipped a message that is not UTF-8: this transport carries text only"
                 );
             }
@@ -109,9 +108,9 @@ impl<W: Wire> Connection<W> {
         let mark =
             (delivery.tag != 0).then_some(AwaitedWrite { key: delivery.key, tag: delivery.tag, settles });
         let tail = Tail::Shared(&delivery.message, self.session.version());
-        self.wire.write_frame(
+        self.io.wire.write_frame(
             OutgoingFrame { prefix, tail, text: delivery.message.is_text(), mark },
-            &mut self.out,
+            &mut self.io.out,
         );
     }
 
@@ -121,75 +120,43 @@ impl<W: Wire> Connection<W> {
     /// fails. Frames that the client sent earlier, such as acknowledgements, may still be in the receive buffer. They
     /// are read before the connection ends.
     pub(super) fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        if self.output_failed.is_some() && self.ending.is_some() {
+        if self.io.output_failed.is_some() && self.ending.is_some() {
             self.end_at_once(now);
         }
-        if self.out.pending() == 0 || self.output_failed.is_some() {
+        if self.io.out.pending() == 0 || self.io.output_failed.is_some() {
             return false;
         }
-        let mut written = 0;
-        let mut settled: Vec<(Key, Tag)> = Vec::new();
-        while self.out.pending() > 0 {
-            work::add(work::SYSTEM_CALL);
-            match self.wire.poll_write(cx, &mut self.out) {
-                Poll::Pending => break,
-                Poll::Ready(Ok(bytes)) if bytes > 0 => {
-                    self.out.advance(bytes, |mark| {
-                        if mark.settles {
-                            settled.push((mark.key, mark.tag));
-                        }
-                    });
-                    written += bytes;
-                }
-                Poll::Ready(_) if self.ending.is_none() => {
-                    self.output_failed = Some(now);
-                    break;
-                }
-                Poll::Ready(_) => {
-                    self.end_at_once(now);
-                    break;
-                }
+        let written = self.io.poll_write(cx, now);
+        if written.has_failed {
+            if self.ending.is_none() {
+                self.io.output_failed = Some(now);
+            } else {
+                self.end_at_once(now);
             }
         }
-        if written == 0 {
+        if written.bytes == 0 {
             return false;
         }
-        work::add_bytes(written);
-        if self.out.pending() == 0 {
-            self.answers_bytes = 0;
-        }
-        self.progress_at = now;
         self.session.note_output(now);
-        let frames = self.out.take_frames_written();
-        self.frames_sent += frames;
-        self.context.metrics.frames_sent.inc_by(frames);
-        self.context.metrics.bytes_sent.inc_by(written as u64);
-        if !settled.is_empty() {
-            self.settle(&settled, Settlement::Accepted, now);
+        self.context.metrics.frames_sent.inc_by(written.frames);
+        self.context.metrics.bytes_sent.inc_by(written.bytes as u64);
+        if !written.settled.is_empty() {
+            self.executor.settle(&written.settled, Settlement::Accepted, now);
         }
         self.drop_written_subscriptions();
-        self.resume_blocked_queues(now);
+        self.executor.resume_blocked_queues(&self.outbound_queue, now);
         true
     }
 
-    /// Returns the subscriptions with deliveries of work queues in the output.
-    pub(super) fn keys_in_output(&self) -> HashSet<Key> {
-        work::add_visits(self.out.frames_unwritten());
-        self.out.unwritten().map(|mark| mark.key).collect()
-    }
-
-    /// Drops the subscriptions in `ending_subscriptions` whose messages are all written. Drops none during a COMMIT,
-    /// because it may settle their deliveries. If the connection is ending, moves them to `subscriptions`, which are
-    /// dropped next.
+    /// Drops the ending subscriptions whose messages are all written.
     pub(super) fn drop_written_subscriptions(&mut self) {
-        if self.ending_subscriptions.is_empty() || self.commit.is_some() {
+        if !self.executor.may_drop_written() {
             return;
         }
-        let keys_in_output = self.keys_in_output();
-        if self.ending.is_none() {
-            self.ending_subscriptions.retain(|key| keys_in_output.contains(&key));
-        } else {
-            self.ending_subscriptions.move_to(&mut self.subscriptions, |key| !keys_in_output.contains(&key));
+        let keys_in_output = self.io.keys_in_output();
+        match self.ending {
+            None => self.executor.drop_written(&keys_in_output),
+            Some(_) => self.executor.release_written(&keys_in_output),
         }
     }
 }

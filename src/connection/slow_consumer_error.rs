@@ -17,7 +17,7 @@ use std::time::Instant;
 impl<W: Wire> Connection<W> {
     /// Drops the output of a slow consumer, except the frame in flight, and closes the connection with an ERROR.
     pub(super) fn end_slow_consumer(&mut self, slowness: Slowness, now: Instant) {
-        let option = slowness.option();
+        let option = slowness.limit();
         self.context.metrics.limit_hit(option);
         let detail = match slowness {
             Slowness::Overflow => format!(
@@ -29,7 +29,7 @@ impl<W: Wire> Connection<W> {
                 "This client read nothing for {:?} ({option}). At least {} bytes waited for it. The broker dropped \
                  unsent messages. Read without long pauses, or raise {option}.",
                 self.context.options.stall_timeout,
-                self.out.pending()
+                self.io.out.pending()
             ),
             Slowness::Unsettled(key) => self.session.too_many_unsettled(key),
             Slowness::UnsettledBytes => format!(

@@ -20,14 +20,12 @@ use super::context::ConnectionContext;
 use super::peer::Peer;
 use super::state::Connection;
 use super::state::poll_budget::{PollBudget, PollQueuePosition};
-use crate::broker::Settlement;
 use crate::budget::Charge;
 use crate::limits::connection_limiter::ConnectionPermit;
 use crate::limits::input::{HELD_BYTES_MIN, TIMEOUT_CONFIRMATION};
-use crate::outbound_queue::{Key, Tag, batch_wakes};
+use crate::outbound_queue::batch_wakes;
 use crate::session::{Closing, ErrorReply, Slowness};
 use crate::wire::Wire;
-use crate::work;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -43,8 +41,7 @@ const ITERATIONS_MAX: usize = 16;
 pub fn serve<W: Wire>(context: Arc<ConnectionContext>, wire: W, peer: Peer) -> ConnectionTask<W> {
     context.metrics.opened(wire.name());
     let Peer { permit, handshake } = peer;
-    let mut connection = Connection::new(context, wire, permit.address(), handshake);
-    connection.wire.open(&mut connection.out);
+    let connection = Connection::new(context, wire, permit.address(), handshake);
     ConnectionTask { connection, permit: Some(permit) }
 }
 
@@ -69,7 +66,7 @@ impl<W: Wire> Future for ConnectionTask<W> {
 
 impl<W: Wire> Connection<W> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(position) = &mut self.queue_position {
+        if let Some(position) = &mut self.schedule.queue_position {
             ready!(position.poll(cx));
         }
         let Some(polled) = self.poll_within_budget(cx) else {
@@ -77,6 +74,7 @@ impl<W: Wire> Connection<W> {
                 self.end_out_of_memory(Instant::now());
             }
             let position = self
+                .schedule
                 .queue_position
                 .get_or_insert_with(|| Box::new(PollQueuePosition::new(&self.context.poll_permits)));
             position.requeue();
@@ -85,7 +83,7 @@ impl<W: Wire> Connection<W> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         };
-        self.queue_position = None;
+        self.schedule.queue_position = None;
         polled
     }
 
@@ -96,43 +94,45 @@ impl<W: Wire> Connection<W> {
             let _wake_batch = batch_wakes();
             let now = Instant::now();
             if iteration == 0 {
-                self.poll_budget = PollBudget::new(now);
+                self.schedule.poll_budget = PollBudget::new(now);
             }
-            if self.ending.is_none() && self.context.is_stopping() {
+            if self.ending.is_none() && self.context.is_stopping() && !self.waits_for_outcomes(now) {
                 self.shut_down(cx, now);
             }
-            if self.ending.is_none() && self.input.poll_dropped(cx).is_ready() {
+            if self.ending.is_none() && self.io.input.poll_dropped(cx).is_ready() {
                 self.end_for_dropped_input(now);
             }
             if self.ending.is_some() {
                 return self.poll_end(cx);
             }
             self.recheck_access(now);
-            let writable = self.output_failed.is_none() && self.wire.poll_ready(cx).is_ready();
-            if self.out.pending() == 0 || !writable {
+            let writable = self.io.output_failed.is_none() && self.io.wire.poll_ready(cx).is_ready();
+            if self.io.out.pending() == 0 || !writable {
                 // Without pending output, or with a wire that is not writable, the client is not stalled. The stall
                 // clock restarts.
-                self.progress_at = now;
+                self.io.progress_at = now;
             }
-            let batch_bytes = if writable { BATCH_BYTES.saturating_sub(self.out.pending()) } else { 0 };
+            let batch_bytes = if writable { BATCH_BYTES.saturating_sub(self.io.out.pending()) } else { 0 };
             let mut progressed = self.receive(cx, batch_bytes, now);
             // Writing makes room for deliveries. That counts as progress only if `receive` had no room for any.
             // Otherwise `receive` has already reported whether there are more.
             progressed |= self.write(cx, now) && batch_bytes == 0;
             progressed |= self.poll_authentication(cx, now);
+            progressed |= self.poll_outcomes(cx, now);
             progressed |= self.read(cx, now);
             // Check timeouts after reading. If the process was suspended, input may have arrived in the meantime. It
             // must be handled before the connection concludes that the client was silent.
-            let pending = self.out.pending();
+            let pending = self.io.out.pending();
             self.handle_timeouts(now);
             if self.ending.is_some() {
                 continue;
             }
-            progressed |= self.out.pending() != pending;
-            if self.poll_budget.is_used_up() {
+            progressed |= self.io.out.pending() != pending;
+            if self.schedule.poll_budget.is_used_up() {
                 return None;
             }
-            if !progressed && !self.context.is_stopping() && self.poll_timer(cx, now).is_pending() {
+            let must_stop = self.context.is_stopping() && !self.waits_for_outcomes(now);
+            if !progressed && !must_stop && self.poll_timer(cx, now).is_pending() {
                 if self.charge_held_memory() {
                     return Some(Poll::Pending);
                 }
@@ -142,65 +142,43 @@ impl<W: Wire> Connection<W> {
         None
     }
 
-    /// Resumes the work queues whose messages the outbound queue has rejected for lack of room.
-    pub(super) fn resume_blocked_queues(&self, now: Instant) {
-        if self.outbound_queue.take_blocked() {
-            for subscription in self.subscriptions.values() {
-                work::add(1);
-                subscription.resume(now);
-            }
-        }
-    }
-
-    /// Settles deliveries of work queues. Consecutive deliveries of the same subscription are settled together.
-    pub(super) fn settle(&self, deliveries: &[(Key, Tag)], settlement: Settlement, now: Instant) {
-        for run in deliveries.chunk_by(|left, right| left.0 == right.0) {
-            let key = run[0].0;
-            if let Some(subscription) =
-                self.subscriptions.get(key).or_else(|| self.ending_subscriptions.get(key))
-            {
-                let tags: Vec<Tag> = run.iter().map(|(_, tag)| *tag).collect();
-                subscription.settle(&tags, settlement, now);
-            }
-        }
-    }
-
     /// Charges the memory that the connection holds outside the outbound queue, if it is more than a few small frames.
     /// Returns `false` if an unauthenticated client holds charged memory while the memory for unauthenticated clients
     /// is full.
     pub(super) fn charge_held_memory(&mut self) -> bool {
-        adjust(&mut self.held_charge, self.out.held_bytes() + self.session.held_bytes());
-        let input_bytes = self.input_bytes();
+        adjust(&mut self.io.held_charge, self.io.out.held_bytes() + self.session.held_bytes());
+        let input_bytes = self.io.input_bytes();
         // While reading is paused, complete frames wait. They are charged and never rejected. Other input is charged
         // before it grows, so that its charge can only shrink here.
         if self.ignores_input() {
-            self.input.finish();
-            adjust(self.input.charge_mut(), input_bytes);
-        } else if input_bytes < self.input.bytes() {
-            adjust(self.input.charge_mut(), input_bytes);
+            self.io.input.finish();
+            adjust(self.io.input.charge_mut(), input_bytes);
+        } else if input_bytes < self.io.input.bytes() {
+            adjust(self.io.input.charge_mut(), input_bytes);
         }
-        let holds_nothing = self.held_charge.bytes() + self.input.bytes() == 0;
-        holds_nothing || self.established || !self.context.unauthenticated.is_exhausted()
+        let holds_nothing = self.io.held_charge.bytes() + self.io.input.bytes() == 0;
+        holds_nothing || self.login.established || !self.context.unauthenticated.is_exhausted()
     }
 
     /// Sends heartbeats that are due, and handles timeouts.
     fn handle_timeouts(&mut self, now: Instant) {
-        if self.wire.deadline().is_some_and(|at| now >= at) {
-            self.wire.expire(now, &mut self.out);
+        if self.io.wire.deadline().is_some_and(|at| now >= at) {
+            self.io.wire.expire(now, &mut self.io.out);
         }
-        let output_stalled = self.stalls_at().is_some_and(|at| now >= at);
-        let input_stalled = self.input.stalls_at().is_some_and(|at| now >= at);
+        let output_stalled =
+            self.io.stalls_at(self.context.options.stall_timeout).is_some_and(|at| now >= at);
+        let input_stalled = self.io.input.stalls_at().is_some_and(|at| now >= at);
         let due = output_stalled || input_stalled || self.session.deadline().is_some_and(|at| now >= at);
         if self.ending.is_some() || !due {
-            self.timeout_confirmed_at = None;
+            self.schedule.timeout_confirmed_at = None;
             return;
         }
         // Act on a timeout only if it still applies after `TIMEOUT_CONFIRMATION`. A process that was suspended notices
         // the elapsed time before it reads the input that arrived in the meantime.
-        match self.timeout_confirmed_at {
-            None => return self.timeout_confirmed_at = Some(now + TIMEOUT_CONFIRMATION),
+        match self.schedule.timeout_confirmed_at {
+            None => return self.schedule.timeout_confirmed_at = Some(now + TIMEOUT_CONFIRMATION),
             Some(at) if now < at => return,
-            Some(_) => self.timeout_confirmed_at = None,
+            Some(_) => self.schedule.timeout_confirmed_at = None,
         }
         if output_stalled {
             return self.end_slow_consumer(Slowness::Stalled, now);
@@ -233,7 +211,7 @@ impl<W: Wire> Connection<W> {
             return;
         }
         // Clients that reconnect automatically give up after an ERROR, because they take it for their own error.
-        if self.wire.reports_shutdown_in_close() || !self.context.options.shutdown_error {
+        if self.io.wire.reports_shutdown_in_close() || !self.context.options.shutdown_error {
             return self.begin_ending(Closing::Shutdown, now);
         }
         let reply =

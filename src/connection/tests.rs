@@ -3,13 +3,14 @@
 
 mod client;
 mod commits;
+mod outcomes;
 mod unsettled;
 mod uploads;
 
 use super::state::poll_budget::WORK_MAX;
-use super::{ConnectionContext, ConnectionContextParts, random_name, task};
+use super::{ConnectionContext, ConnectionContextParts, random_node, task};
 use crate::auth::{Authenticator, Secret};
-use crate::broker::Broker;
+use crate::broker::{Broker, Journal};
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::connection::peer::Peer;
@@ -161,16 +162,21 @@ fn config() -> Config {
 }
 
 fn context_with(config: Config) -> Arc<ConnectionContext> {
-    let node = random_name();
+    context_with_journal(config, None)
+}
+
+fn context_with_journal(config: Config, journal: Option<Arc<dyn Journal>>) -> Arc<ConnectionContext> {
+    let node = random_node();
     let (budget, metrics) = (Budget::new(config.memory_bytes_max), Metrics::new());
     ConnectionContext::new(ConnectionContextParts {
-        broker: Broker::new(config.broker, &node, budget.clone(), metrics.clone()),
+        broker: Broker::with_journal(config.broker, node, budget.clone(), metrics.clone(), journal),
         budget,
         metrics,
         authenticator: Authenticator::new(config.users).expect("valid options"),
         permissions: Permissions::default(),
         options: config.transport,
         session: config.session,
+        operations: config.operations,
         outbound_queue: config.outbound_queue,
         node,
     })

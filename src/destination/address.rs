@@ -3,13 +3,14 @@
 
 use super::destination::Destination;
 use super::dialect::{rabbitmq_equivalent, reject_activemq_forms};
-use super::error::{DestinationError, invalid};
-use super::kind::{DestinationKind, PREFIXES};
+use super::error::invalid;
+use super::family::{DestinationKind, FAMILIES};
 use super::name::{check_length, check_name};
 use super::owner::{Owner, decode, percent_decode};
 use super::pattern::{self, Pattern};
 use super::segment::Segment;
 use super::selector::Selector;
+use crate::rejection::Rejection;
 
 const USERS: &str = "/users/";
 const REFRESH: &str = "/auth/refresh";
@@ -53,7 +54,7 @@ impl Address {
     ///
     /// # Errors
     /// The text is not a destination, is too long, contains a wildcard, or does not accept SEND.
-    pub fn parse_send(text: &str, bytes_max: usize) -> Result<Address, DestinationError> {
+    pub fn parse_send(text: &str, bytes_max: usize) -> Result<Address, Rejection> {
         let address = parse(text, bytes_max)?;
         let (has_wildcard, is_presence) = match &address {
             Address::Plain(Selector::Pattern(_)) => (true, false),
@@ -80,7 +81,7 @@ impl Address {
     ///
     /// # Errors
     /// The text is not a destination, is too long, contains a wildcard elsewhere, or accepts only SEND.
-    pub fn parse_subscribe(text: &str, bytes_max: usize) -> Result<Address, DestinationError> {
+    pub fn parse_subscribe(text: &str, bytes_max: usize) -> Result<Address, Rejection> {
         let address = parse(text, bytes_max)?;
         match &address {
             Address::Users(_) | Address::Refresh => Err(invalid(format!(
@@ -107,7 +108,7 @@ impl Destination {
     ///
     /// # Errors
     /// As for [`Address::parse_send`], or the text does not name its user.
-    pub fn parse(text: &str, bytes_max: usize) -> Result<Destination, DestinationError> {
+    pub fn parse(text: &str, bytes_max: usize) -> Result<Destination, Rejection> {
         let address = Address::parse_send(text, bytes_max)?;
         address.routed().ok_or_else(|| {
             invalid(format!("{text:?} names no user; expected the name of a user, as in /user/NAME/queue/x."))
@@ -115,13 +116,14 @@ impl Destination {
     }
 }
 
+#[cfg(any(test, feature = "internals"))]
 impl Selector {
     /// Parses the `destination` of a SUBSCRIBE. It must not depend on the session: `/user/NAME/…` is valid,
     /// `/user/queue/…` is not. It may contain wildcard segments in `/topic/…` and `/app/…`.
     ///
     /// # Errors
     /// As for [`Address::parse_subscribe`], or the text does not name its user.
-    pub fn parse(text: &str, bytes_max: usize) -> Result<Selector, DestinationError> {
+    pub fn parse(text: &str, bytes_max: usize) -> Result<Selector, Rejection> {
         match Address::parse_subscribe(text, bytes_max)? {
             Address::Plain(selector) => Ok(selector),
             address => address.routed().map(Selector::Exact).ok_or_else(|| {
@@ -149,7 +151,7 @@ impl UserPath {
     ///
     /// # Errors
     /// The path contains too many of the wildcards `**`, `#` and `>`.
-    pub fn selector(&self, owner: &Owner) -> Result<Selector, DestinationError> {
+    pub fn selector(&self, owner: &Owner) -> Result<Selector, Rejection> {
         if let Some(destination) = self.of(owner) {
             return Ok(Selector::Exact(destination));
         }
@@ -168,7 +170,7 @@ impl UserPath {
 ///
 /// # Errors
 /// A name is empty or its percent-encoding is invalid.
-pub fn recipients(to: &str) -> Result<Vec<String>, DestinationError> {
+pub fn recipients(to: &str) -> Result<Vec<String>, Rejection> {
     let name = |text: &str| match percent_decode(text.trim())? {
         name if name.is_empty() => Err(invalid(
             "The header `to` has an empty name; expected user names with commas between them.".to_owned(),
@@ -178,7 +180,7 @@ pub fn recipients(to: &str) -> Result<Vec<String>, DestinationError> {
     to.split(',').map(name).collect()
 }
 
-fn parse(text: &str, bytes_max: usize) -> Result<Address, DestinationError> {
+fn parse(text: &str, bytes_max: usize) -> Result<Address, Rejection> {
     check_length(text, bytes_max)?;
     reject_activemq_forms(text)?;
     if text == REFRESH {
@@ -187,14 +189,14 @@ fn parse(text: &str, bytes_max: usize) -> Result<Address, DestinationError> {
     if let Some(path) = text.strip_prefix(USERS) {
         return Ok(Address::Users(user_path(text, path)?));
     }
-    let Some((prefix, kind)) = PREFIXES.into_iter().find(|(prefix, _)| text.starts_with(prefix)) else {
-        let known = PREFIXES.map(|(prefix, _)| prefix).join(", ");
+    let Some(family) = FAMILIES.iter().find(|family| text.starts_with(family.prefix)) else {
+        let known = FAMILIES.map(|family| family.prefix).join(", ");
         let rabbitmq_equivalent = rabbitmq_equivalent(text);
         return Err(invalid(format!(
             "{text:?} is not a destination; expected {REFRESH}, or a text that starts with one of: {known}, {USERS}.{rabbitmq_equivalent}"
         )));
     };
-    let name = &text[prefix.len()..];
+    let (kind, name) = (family.kind, &text[family.prefix.len()..]);
     match kind {
         DestinationKind::User => user(text, name),
         DestinationKind::Presence => presence(text, name),
@@ -202,7 +204,7 @@ fn parse(text: &str, bytes_max: usize) -> Result<Address, DestinationError> {
     }
 }
 
-fn plain(kind: DestinationKind, text: &str, name: &str) -> Result<Address, DestinationError> {
+fn plain(kind: DestinationKind, text: &str, name: &str) -> Result<Address, Rejection> {
     let Some(wildcard) = check_name(text, name)? else {
         return Ok(Address::Plain(Selector::Exact(Destination { kind, text: text.into() })));
     };
@@ -216,7 +218,7 @@ fn plain(kind: DestinationKind, text: &str, name: &str) -> Result<Address, Desti
     Ok(Address::Plain(Selector::Pattern(Pattern::new(kind, text.into(), segments.into()))))
 }
 
-fn presence(text: &str, name: &str) -> Result<Address, DestinationError> {
+fn presence(text: &str, name: &str) -> Result<Address, Rejection> {
     let topic = name.strip_prefix(TOPIC_PRESENCE);
     if topic.is_none() && name != ONLINE_PRESENCE {
         return Err(invalid(format!(
@@ -232,7 +234,7 @@ fn presence(text: &str, name: &str) -> Result<Address, DestinationError> {
     Ok(Address::Plain(Selector::Exact(Destination { kind: DestinationKind::Presence, text: text.into() })))
 }
 
-fn user(text: &str, name: &str) -> Result<Address, DestinationError> {
+fn user(text: &str, name: &str) -> Result<Address, Rejection> {
     if let Some(path) = own_path(name) {
         return Ok(Address::User(AddressOwner::Own, user_path(text, path)?));
     }
@@ -262,7 +264,7 @@ fn own_path(name: &str) -> Option<&str> {
     is_own.then_some(name)
 }
 
-fn user_path(text: &str, path: &str) -> Result<UserPath, DestinationError> {
+fn user_path(text: &str, path: &str) -> Result<UserPath, Rejection> {
     let rest = path.strip_prefix("queue/").or_else(|| path.strip_prefix("topic/"));
     let Some(rest) = rest else {
         return Err(invalid(format!(

@@ -1,6 +1,6 @@
 //! One destination to which messages can be routed.
 
-use super::kind::DestinationKind;
+use super::family::DestinationKind;
 use super::name::split;
 use super::owner::{Owner, SESSION};
 use std::borrow::Cow;

@@ -10,7 +10,8 @@
 //!
 //! A comma or a question mark in any other place is an ordinary character.
 
-use super::error::{DestinationError, invalid};
+use super::error::invalid;
+use crate::rejection::Rejection;
 
 const SCHEMES: [&str; 4] = ["queue://", "topic://", "temp-queue://", "temp-topic://"];
 
@@ -19,7 +20,7 @@ const SCHEMES: [&str; 4] = ["queue://", "topic://", "temp-queue://", "temp-topic
 /// # Errors
 /// The destination has one of the forms. The text says which form, and what to use instead. It also says how to write a
 /// name that contains these characters.
-pub fn reject_activemq_forms(text: &str) -> Result<(), DestinationError> {
+pub fn reject_activemq_forms(text: &str) -> Result<(), Rejection> {
     if text.split('?').skip(1).any(begins_with_option) {
         return Err(invalid(format!(
             "{text:?} has ActiveMQ options after '?'. Stompbox does not support them. Send the destination without \

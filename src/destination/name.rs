@@ -1,8 +1,9 @@
 //! Validates the names of destinations and splits them into segments.
 
-use super::error::{DestinationError, invalid};
-use super::kind::DestinationKind;
+use super::error::{SUMMARY, invalid};
+use super::family::DestinationKind;
 use super::segment::wildcard;
+use crate::rejection::{Limit, Rejection};
 use std::iter;
 
 /// The option that limits the length of a destination.
@@ -15,7 +16,7 @@ const DEAD_PREFIX: &str = "/queue/dead.";
 pub(crate) const SEGMENTS_MAX: usize = 64;
 
 /// Checks the length of the `destination` of a SEND or SUBSCRIBE, before all other checks.
-pub(super) fn check_length(text: &str, bytes_max: usize) -> Result<(), DestinationError> {
+pub(super) fn check_length(text: &str, bytes_max: usize) -> Result<(), Rejection> {
     // A dead letter queue may be longer by `dead.`. Otherwise clients could not use the dead letter queue of a long
     // queue name.
     let extra = if text.starts_with(DEAD_PREFIX) {
@@ -28,13 +29,13 @@ pub(super) fn check_length(text: &str, bytes_max: usize) -> Result<(), Destinati
             "The destination has {} bytes; expected at most {bytes_max}. Use a shorter name, or raise {BYTES_MAX}.",
             text.len()
         );
-        return Err(DestinationError { detail, limit: Some(BYTES_MAX) });
+        return Err(Rejection::by_limit(Limit::DestinationBytes, SUMMARY, detail));
     }
     Ok(())
 }
 
 /// Validates `name`, which is a part of the destination `text`. Returns the first wildcard segment, or `None`.
-pub(super) fn check_name<'a>(text: &str, name: &'a str) -> Result<Option<&'a str>, DestinationError> {
+pub(super) fn check_name<'a>(text: &str, name: &'a str) -> Result<Option<&'a str>, Rejection> {
     let segments = split(name).count();
     if segments > SEGMENTS_MAX {
         return Err(invalid(format!(

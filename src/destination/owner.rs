@@ -1,6 +1,7 @@
 //! The owner of a user destination.
 
-use super::error::{DestinationError, invalid};
+use super::error::invalid;
+use crate::rejection::Rejection;
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -56,7 +57,7 @@ impl Owner {
 
 /// Decodes the segment after `/user/`. Returns a user name as the inner `Ok`, or the ID of a session as the inner
 /// `Err`.
-pub(super) fn decode(text: &str) -> Result<Result<String, &str>, DestinationError> {
+pub(super) fn decode(text: &str) -> Result<Result<String, &str>, Rejection> {
     if let Some(id) = text.strip_prefix(SESSION) {
         return Ok(Err(id));
     }
@@ -68,7 +69,7 @@ pub(super) fn decode(text: &str) -> Result<Result<String, &str>, DestinationErro
 /// # Errors
 /// A `%` is not followed by two hexadecimal digits, or the bytes are not UTF-8. The function does not repair an invalid
 /// name, because the result could be the name of another user.
-pub(crate) fn percent_decode(text: &str) -> Result<String, DestinationError> {
+pub(crate) fn percent_decode(text: &str) -> Result<String, Rejection> {
     let malformed = || {
         invalid(format!(
             "invalid name {text:?}: expected two hexadecimal digits of a UTF-8 byte after each '%', and %25 for a \

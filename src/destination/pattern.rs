@@ -1,11 +1,12 @@
 //! Patterns with wildcards, for subscriptions.
 
-use super::error::{DestinationError, invalid};
-use super::kind::DestinationKind;
+use super::error::invalid;
+use super::family::DestinationKind;
 use super::name::split;
 use super::segment::{Segment, wildcard};
 #[cfg(test)]
 use super::{destination::Destination, matcher::accepts};
+use crate::rejection::Rejection;
 use std::sync::Arc;
 
 /// Maximum number of the wildcards `**`, `#` and `>` in one pattern. The cost of matching grows with it.
@@ -50,7 +51,7 @@ impl Pattern {
 }
 
 /// Parses the segments of a name with wildcards.
-pub(super) fn segments(text: &str, name: &str) -> Result<Vec<Segment>, DestinationError> {
+pub(super) fn segments(text: &str, name: &str) -> Result<Vec<Segment>, Rejection> {
     let many = split(name).filter(|segment| wildcard(segment) == Some(Segment::Many)).count();
     if many > MULTI_SEGMENT_MAX {
         return Err(invalid(format!(

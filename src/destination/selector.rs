@@ -1,7 +1,7 @@
 //! The result of parsing the destination of a SUBSCRIBE.
 
 use super::destination::Destination;
-use super::kind::DestinationKind;
+use super::family::DestinationKind;
 use super::pattern::Pattern;
 #[cfg(test)]
 use super::segment::Segment;

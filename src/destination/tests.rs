@@ -1,10 +1,11 @@
 //! Tests of names, wildcards and invalid destinations.
 
-use super::kind::PREFIXES;
+use super::family::FAMILIES;
 use super::matcher::tests::matches;
 use super::name::SEGMENTS_MAX;
 use super::pattern::MULTI_SEGMENT_MAX;
 use super::*;
+use crate::rejection::Limit;
 use proptest::prelude::*;
 
 const BYTES_MAX: usize = 1024;
@@ -104,7 +105,7 @@ fn name_at_the_length_limit_is_accepted_and_one_byte_more_is_not() {
     for error in
         [Destination::parse("/topic/aé", 9).unwrap_err(), Selector::parse("/topic/a.*", 9).unwrap_err()]
     {
-        assert_eq!(error.limit, Some("destination-bytes-max"));
+        assert_eq!(error.limit, Some(Limit::DestinationBytes));
         assert!(error.detail.contains("10 bytes"), "{error}");
     }
 }
@@ -195,7 +196,7 @@ fn presence_destination_names_a_topic_or_all_users() {
 #[test]
 fn only_queues_store_messages() {
     let kept: Vec<DestinationKind> =
-        PREFIXES.into_iter().map(|(_, kind)| kind).filter(|kind| kind.stores_messages()).collect();
+        FAMILIES.iter().map(|family| family.kind).filter(|kind| kind.stores_messages()).collect();
     assert_eq!(kept, [DestinationKind::Queue, DestinationKind::TempQueue]);
 }
 

@@ -2,6 +2,7 @@
 //! receivers, and a way to end the connection.
 
 use crate::limits::connection_limiter::ConnectionPermit;
+use crate::rejection::Limit;
 use parking_lot::Mutex;
 use std::future::Future;
 use std::net::IpAddr;
@@ -14,8 +15,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 pub enum Admission {
     /// The connection has a connection permit. An upgrade takes the permit over.
     ConnectionPermit(ConnectionPermit),
-    /// The connection has one of the few spare sockets and no connection permit. The limit of this option is reached.
-    Spare(&'static str, #[allow(dead_code, reason = "held until the connection ends")] OwnedSemaphorePermit),
+    /// The connection has one of the few spare sockets and no connection permit. This limit is reached.
+    Spare(Limit, #[allow(dead_code, reason = "held until the connection ends")] OwnedSemaphorePermit),
 }
 
 /// The shared state of one HTTP connection.
@@ -37,8 +38,8 @@ pub struct AttachedReceiver(Arc<HttpConnection>);
 /// The reason why a request cannot be upgraded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpgradeError {
-    /// The limit of this option is reached.
-    LimitReached(&'static str),
+    /// This limit is reached.
+    LimitReached(Limit),
     /// The connection has already been upgraded.
     AlreadyUpgraded,
 }
@@ -90,18 +91,18 @@ impl HttpConnection {
             Some(Admission::ConnectionPermit(permit)) => {
                 permit.for_address(address).map_err(UpgradeError::LimitReached)?
             }
-            Some(Admission::Spare(limit, _)) => return Err(UpgradeError::LimitReached(limit)),
+            Some(Admission::Spare(limit, _)) => return Err(UpgradeError::LimitReached(*limit)),
             None => return Err(UpgradeError::AlreadyUpgraded),
         };
         *admission = None;
         Ok(permit)
     }
 
-    /// Returns the option whose limit left this connection without a permit. Returns `None` if the connection has a
+    /// Returns the limit that left this connection without a permit. Returns `None` if the connection has a
     /// permit.
-    pub fn limit(&self) -> Option<&'static str> {
+    pub fn limit(&self) -> Option<Limit> {
         match &*self.admission.lock() {
-            Some(Admission::Spare(limit, _)) => Some(limit),
+            Some(Admission::Spare(limit, _)) => Some(*limit),
             _ => None,
         }
     }
@@ -148,7 +149,7 @@ mod tests {
         let connection = HttpConnection::new(Admission::ConnectionPermit(
             connection_limiter.acquire_for_proxy(proxy).expect("a permit is available"),
         ));
-        let limit = UpgradeError::LimitReached("connections-per-address-max");
+        let limit = UpgradeError::LimitReached(Limit::ConnectionsPerAddress);
         assert_eq!(connection.take_permit(full).expect_err("the second permit of this address"), limit);
         assert_eq!(connection.take_permit(full).expect_err("the second attempt"), limit);
         let permit = connection.take_permit(other).expect("the connection is still usable");

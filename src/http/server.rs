@@ -9,6 +9,7 @@ use super::stomp::Stomp;
 use crate::connection::ConnectionContext;
 use crate::connection::listen;
 use crate::limits::head_memory::HEAD_BYTES_MAX;
+use crate::rejection::Limit;
 use crate::session::Closing;
 use crate::wire::protocol::Port;
 use futures_util::StreamExt;
@@ -204,8 +205,8 @@ async fn next_lifetime_event(
     }
 }
 
-/// Returns the text of the whole response to a connection that is rejected because of the option `limit`.
-fn unavailable(limit: &str) -> String {
+/// Returns the text of the whole response to a connection that is rejected because of `limit`.
+fn unavailable(limit: Limit) -> String {
     let body =
         format!("The limit {limit} is reached. Close connections, reconnect later, or raise {limit}.\n");
     format!(

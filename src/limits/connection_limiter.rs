@@ -1,5 +1,6 @@
 //! Limits the number of connections, in total and per address.
 
+use crate::rejection::Limit;
 use dashmap::DashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,8 +13,8 @@ pub struct ConnectionLimiter {
     by_address: DashMap<IpAddr, usize>,
     connections_max: usize,
     per_address_max: usize,
-    /// The names of the options for the two limits: in total, and per address.
-    option_names: [&'static str; 2],
+    /// The two limits: in total, and per address.
+    limits: [Limit; 2],
 }
 
 /// A permit for one connection. Dropping its last clone releases it.
@@ -32,41 +33,38 @@ impl ConnectionLimiter {
     /// Creates a limiter for `connections_max` connections in total and `per_address_max` connections from one address
     /// (0: no limit per address).
     pub fn new(connections_max: usize, per_address_max: usize) -> Arc<ConnectionLimiter> {
-        ConnectionLimiter::with_option_names(
-            connections_max,
-            per_address_max,
-            ["connections-max", "connections-per-address-max"],
-        )
+        let limits = [Limit::Connections, Limit::ConnectionsPerAddress];
+        ConnectionLimiter::with_limits(connections_max, per_address_max, limits)
     }
 
-    /// Creates a limiter like [`ConnectionLimiter::new`] whose errors name the options in `option_names`.
-    pub fn with_option_names(
+    /// Creates a limiter like [`ConnectionLimiter::new`] whose errors are `limits`.
+    pub fn with_limits(
         connections_max: usize,
         per_address_max: usize,
-        option_names: [&'static str; 2],
+        limits: [Limit; 2],
     ) -> Arc<ConnectionLimiter> {
         Arc::new(ConnectionLimiter {
             in_use: AtomicUsize::new(0),
             by_address: DashMap::new(),
             connections_max,
             per_address_max,
-            option_names,
+            limits,
         })
     }
 
     /// Acquires a permit for a client at `address`.
     ///
     /// # Errors
-    /// Returns the name of the option whose limit is reached.
-    pub fn acquire(self: &Arc<ConnectionLimiter>, address: IpAddr) -> Result<ConnectionPermit, &'static str> {
+    /// Returns the limit that is reached.
+    pub fn acquire(self: &Arc<ConnectionLimiter>, address: IpAddr) -> Result<ConnectionPermit, Limit> {
         self.acquire_total()?;
         self.assign(address, self.per_address_max)
     }
 
-    fn acquire_total(&self) -> Result<(), &'static str> {
+    fn acquire_total(&self) -> Result<(), Limit> {
         if self.in_use.fetch_add(1, AcqRel) >= self.connections_max {
             self.in_use.fetch_sub(1, AcqRel);
-            return Err(self.option_names[0]);
+            return Err(self.limits[0]);
         }
         Ok(())
     }
@@ -75,11 +73,11 @@ impl ConnectionLimiter {
     /// the client behind the proxy once its address is known, see [`ConnectionPermit::for_address`].
     ///
     /// # Errors
-    /// Returns the name of the option whose limit is reached.
+    /// Returns the limit that is reached.
     pub fn acquire_for_proxy(
         self: &Arc<ConnectionLimiter>,
         address: IpAddr,
-    ) -> Result<ConnectionPermit, &'static str> {
+    ) -> Result<ConnectionPermit, Limit> {
         self.acquire_total()?;
         self.assign(address, 0)
     }
@@ -87,19 +85,19 @@ impl ConnectionLimiter {
     /// Assigns a connection that is already counted in `in_use` to `address`.
     ///
     /// # Errors
-    /// Returns the name of the limit's option if the address has too many connections. In this case the connection is
+    /// Returns the limit if the address has too many connections. In this case the connection is
     /// no longer counted in `in_use`.
     fn assign(
         self: &Arc<ConnectionLimiter>,
         address: IpAddr,
         per_address_max: usize,
-    ) -> Result<ConnectionPermit, &'static str> {
+    ) -> Result<ConnectionPermit, Limit> {
         let mut count = self.by_address.entry(address).or_insert(0);
         *count += 1;
         let is_over = per_address_max > 0 && *count > per_address_max;
         drop(count);
         let permit = ConnectionPermit { slot: Arc::new(Slot { connection_limiter: self.clone(), address }) };
-        if is_over { Err(self.option_names[1]) } else { Ok(permit) }
+        if is_over { Err(self.limits[1]) } else { Ok(permit) }
     }
 
     /// Returns the number of permits in use.
@@ -119,8 +117,8 @@ impl ConnectionPermit {
     /// this permit.
     ///
     /// # Errors
-    /// Returns the name of the limit's option if `address` has too many connections.
-    pub fn for_address(&self, address: IpAddr) -> Result<ConnectionPermit, &'static str> {
+    /// Returns the limit if `address` has too many connections.
+    pub fn for_address(&self, address: IpAddr) -> Result<ConnectionPermit, Limit> {
         if address == self.address() {
             return Ok(self.clone());
         }
@@ -157,12 +155,12 @@ mod tests {
         let second = connection_limiter.acquire(address(1)).expect("a permit is available");
         assert_eq!(
             connection_limiter.acquire(address(1)).expect_err("two permits per address"),
-            "connections-per-address-max"
+            Limit::ConnectionsPerAddress
         );
         let third = connection_limiter.acquire(address(2)).expect("a permit is available");
         assert_eq!(
             connection_limiter.acquire(address(3)).expect_err("three permits in total"),
-            "connections-max"
+            Limit::Connections
         );
         drop(first);
         let again = connection_limiter.acquire(address(1)).expect("a permit was returned");

@@ -9,6 +9,7 @@
 use super::limit_warnings::InputRejections;
 use crate::budget::{Budget, Charge};
 use crate::metrics::Metrics;
+use crate::rejection::Limit;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -18,7 +19,6 @@ pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 pub(crate) const SMALL_BYTES_MAX: usize = 4 * 1024;
 /// Divisor of the byte budget that gives the memory for heads.
 const HEADS_DIVISOR: usize = 8;
-const MEMORY_OPTION: &str = "memory-bytes-max";
 
 /// The memory for the heads of HTTP requests of all connections.
 #[derive(Debug)]
@@ -43,15 +43,15 @@ impl HeadMemory {
 
     /// Records in the metrics and in the log that a request of the client at `address` is rejected.
     pub(crate) fn record_rejection(&self, address: IpAddr) {
-        self.metrics.limit_hit(MEMORY_OPTION);
-        self.rejections.log(MEMORY_OPTION, address);
+        self.metrics.limit_hit(Limit::MemoryBytes);
+        self.rejections.log(Limit::MemoryBytes, address);
     }
 
     /// Returns the response to a request that is rejected because there is no memory for its head.
     pub(crate) fn rejection_response(&self) -> String {
         let body = format!(
-            "The memory for the heads of all requests is full ({} bytes, an eighth of {MEMORY_OPTION}). Send at most \
-             {SMALL_BYTES_MAX} bytes of headers, try again later, or raise {MEMORY_OPTION}.\n",
+            "The memory for the heads of all requests is full ({} bytes, an eighth of memory-bytes-max). Send at most \
+             {SMALL_BYTES_MAX} bytes of headers, try again later, or raise memory-bytes-max.\n",
             self.share.bytes_max()
         );
         format!(

@@ -3,6 +3,7 @@
 use super::delivery::{Delivery, Key, Tag};
 use super::label::Label;
 use super::options::Options;
+use super::session_id::SessionId;
 use super::state::{OutboundQueuePhase, OutboundQueueState, delivery_bytes};
 use super::waiting_publishers::{PendingWakes, WaitingPublishers};
 use super::wake_batch::{self, wake_deferred};
@@ -39,6 +40,7 @@ pub enum Pushed {
 /// The outbound queue of one connection. Pushing never waits. Only the receiver's task takes deliveries.
 #[derive(Debug)]
 pub struct OutboundQueue {
+    session_id: SessionId,
     options: Options,
     metrics: Arc<Metrics>,
     label: OnceLock<Arc<Label>>,
@@ -47,8 +49,9 @@ pub struct OutboundQueue {
 }
 
 impl OutboundQueue {
-    /// Creates an empty outbound queue.
+    /// Creates the empty outbound queue of the session `session_id`.
     pub fn new(
+        session_id: SessionId,
         options: Options,
         budget: &Arc<Budget>,
         metrics: Arc<Metrics>,
@@ -72,6 +75,7 @@ impl OutboundQueue {
             sweep_credit: 0,
         };
         Arc::new(OutboundQueue {
+            session_id,
             options,
             metrics,
             label: OnceLock::new(),
@@ -80,7 +84,12 @@ impl OutboundQueue {
         })
     }
 
-    /// Sets the session that this queue belongs to. Call it before the queue is used to subscribe or to register a
+    /// Returns the identity of the session that this queue belongs to.
+    pub fn session_id(&self) -> SessionId {
+        self.session_id
+    }
+
+    /// Sets the name and the user of the session that this queue belongs to. Call it before the queue is used to subscribe or to register a
     /// session. Only the first call has an effect.
     pub fn set_label(&self, label: Arc<Label>) {
         let _ = self.label.set(label);

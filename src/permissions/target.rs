@@ -25,14 +25,6 @@ use std::borrow::Cow;
 const EVERYTHING: &str = "**";
 const CLAIM: &str = "claim.";
 
-/// The families of destinations that rules can cover.
-const FAMILIES: [DestinationKind; 5] = [
-    DestinationKind::Topic,
-    DestinationKind::Queue,
-    DestinationKind::User,
-    DestinationKind::Presence,
-    DestinationKind::App,
-];
 /// Prefixes of destinations for which a rule is invalid, each with the reason.
 const NO_TARGETS: [(&str, &str); 3] = [
     (
@@ -76,8 +68,10 @@ impl RuleTarget {
         if let Some((_, reason)) = NO_TARGETS.iter().find(|(prefix, _)| text.starts_with(prefix)) {
             return Err(format!("invalid pattern {text:?}: it needs no rule, because {reason}"));
         }
-        let Some(kind) = FAMILIES.into_iter().find(|kind| text.starts_with(kind.prefix())) else {
-            let known = FAMILIES.map(DestinationKind::prefix).join(", ");
+        let families = DestinationKind::all().filter(|kind| kind.has_rules());
+        let Some(kind) = families.clone().find(|kind| text.starts_with(kind.prefix())) else {
+            let known: Vec<_> = families.map(DestinationKind::prefix).collect();
+            let known = known.join(", ");
             return Err(format!(
                 "invalid pattern {text:?}: expected a pattern that begins with {known}, or {EVERYTHING} alone"
             ));

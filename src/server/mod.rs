@@ -1,37 +1,43 @@
 //! A running broker: its listeners and background tasks, and the API for programs that embed it.
 
 mod bind;
+mod client;
+mod client_error;
 mod listeners;
 mod listening;
 mod metrics;
 mod publish_error;
+mod received;
 mod rules;
 mod start_error;
 mod ticker;
 
 pub use bind::BindError;
+pub use client::{Client, Published};
+pub use client_error::ClientError;
 pub use listeners::Listeners;
 pub use publish_error::PublishError;
+pub use received::{Received, SubscriptionId};
 pub use rules::Rules;
 pub use start_error::StartError;
 
 use self::ticker::{tick, watch_users};
-use crate::auth::Authenticator;
-use crate::broker::{Broker, Publication};
+use crate::auth::{Authenticator, Principal};
+use crate::broker::Broker;
 use crate::budget::Budget;
+use crate::command::{Audience, Publish};
 use crate::config::Config;
-use crate::connection::{ConnectionContext, ConnectionContextParts, listen, random_name};
+use crate::connection::{ConnectionContext, ConnectionContextParts, listen, random_node};
 use crate::destination::Destination;
 use crate::http::sockjs::Endpoints;
 use crate::http::{self, HttpServer, Stomp};
 use crate::metrics::Metrics;
+use bytes::Bytes;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
-use stompbox_frames::message::is_reserved;
-use stompbox_frames::stomp::Headers;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -40,8 +46,6 @@ use tokio_util::sync::CancellationToken;
 /// closes the remaining connections without waiting for their clients. The connections then log their end, and the
 /// process ends.
 const CUT_TIME_MAX: Duration = Duration::from_millis(500);
-/// Length of a boot ID in bytes. The boot ID is part of other IDs, so that no ID is used again after a restart.
-const BOOT_ID_BYTES: usize = 12;
 
 /// A running broker.
 ///
@@ -130,19 +134,20 @@ impl Server {
     fn start_checked(config: Config, listeners: Listeners) -> Result<Server, StartError> {
         let permissions = config.permissions();
         let authenticator = Authenticator::new(config.users).map_err(StartError::Users)?;
-        let node = random_name()[..BOOT_ID_BYTES].to_owned();
+        let node = random_node();
         let budget = Budget::new(config.memory_bytes_max);
         let metrics = Metrics::new();
         metrics.create_series(metrics::labels());
-        let destination_bytes_max = config.session.destination_bytes_max;
+        let destination_bytes_max = config.operations.destination_bytes_max;
         let context = ConnectionContext::new(ConnectionContextParts {
-            broker: Broker::new(config.broker, &node, budget.clone(), metrics.clone()),
+            broker: Broker::new(config.broker, node, budget.clone(), metrics.clone()),
             budget,
             metrics,
             authenticator,
             permissions,
             options: config.transport,
             session: config.session,
+            operations: config.operations,
             outbound_queue: config.outbound_queue,
             node,
         });
@@ -211,23 +216,29 @@ impl Server {
     ) -> Result<usize, PublishError> {
         let parsed = Destination::parse(destination, self.destination_bytes_max)
             .map_err(|error| PublishError(error.to_string()))?;
-        let extra: Vec<_> = headers.iter().copied().filter(|(name, _)| !is_reserved(name)).collect();
-        let none = Headers::default();
-        let publication = Publication {
-            destination: &parsed,
-            destination_header: &parsed.display_name(),
-            headers: &none,
-            extra: &extra,
-            body,
-            to_session: None,
+        let publish = Publish {
+            destination_header: parsed.display_name().into(),
+            audience: Audience::One(parsed),
+            headers: headers.iter().copied().collect(),
+            extra: Vec::new(),
+            body: Bytes::copy_from_slice(body),
         };
-        let published = self.context.broker.publish(publication, Instant::now());
+        let published = self.context.broker.publish(&publish, Instant::now());
         published.map(|published| published.reached).map_err(|error| {
             if let Some(limit) = error.limit {
                 self.context.metrics.limit_hit(limit);
             }
             PublishError(error.detail)
         })
+    }
+
+    /// Returns a new client in this process. `user` is the name of its user; without a name the client is anonymous.
+    /// `roles` are the roles of the user. A client with the role `service` may do everything. The program itself decides
+    /// who the user is: no source of users is asked.
+    pub fn client(&self, user: Option<&str>, roles: &[&str]) -> Client {
+        let principal = user.map_or_else(Principal::anonymous, |name| Principal::named(name, "program"));
+        let roles = roles.iter().map(|role| Box::from(*role)).collect();
+        Client::new(self.context.clone(), Principal { roles, ..principal })
     }
 
     /// Returns the counters and gauges of this broker.

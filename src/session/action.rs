@@ -2,11 +2,12 @@
 
 use super::closing::Closing;
 use crate::auth::Credentials;
-use crate::destination::{Destination, Owner, Selector, UserPath};
+use crate::command::{Publish, Settle, Step, Subscribe};
+use crate::destination::Destination;
 use crate::outbound_queue::{Key, Tag};
-use crate::permissions::{AccessDenied, Verb};
+use crate::rejection::{Denial, Limit};
 use bytes::Bytes;
-use stompbox_frames::stomp::{Frame, Version};
+use stompbox_frames::stomp::Version;
 
 /// The value of a `receipt` header. The client gets it back in a RECEIPT.
 pub type Receipt = Box<str>;
@@ -41,11 +42,21 @@ pub enum Action {
     /// follows. The queue exists until the session ends, or until the broker rejects that subscription.
     OpenTemp(Destination),
     /// Route a SEND, then complete its receipt, or report the failure.
-    Publish(Publish),
+    Publish {
+        /// The message and its audience.
+        publish: Publish,
+        /// The receipt to complete, if the client requested one.
+        receipt: Option<Receipt>,
+    },
     /// Route an error report to this session. If this fails, the session continues.
     Report(Publish),
     /// Subscribe, then complete the receipt, or report the failure.
-    Subscribe(Subscribe),
+    Subscribe {
+        /// The destination and the options.
+        subscribe: Subscribe,
+        /// The receipt to complete, if the client requested one.
+        receipt: Option<Receipt>,
+    },
     /// End a subscription, then complete the receipt. The broker requeues the unsettled deliveries of a work queue.
     /// This includes deliveries that are still in the outbound queue.
     Unsubscribe {
@@ -67,19 +78,12 @@ pub enum Action {
     /// Apply all steps or none, then complete the receipt, or report the failure.
     Commit {
         /// The steps of the transaction, in the order of their frames.
-        steps: Vec<CommitOperation>,
+        steps: Vec<Step>,
         /// The receipt to complete, if the client requested one.
         receipt: Option<Receipt>,
     },
     /// Log and count a request that a permission rule denies.
-    AccessDenied {
-        /// The operation that was denied.
-        verb: Verb,
-        /// The destination that the client used.
-        destination: Box<str>,
-        /// The rule that denies the request, or another reason for the denial.
-        denied: AccessDenied,
-    },
+    AccessDenied(Box<Denial>),
     /// Log that the session ignored an unsupported header of a SEND.
     IgnoredHeader {
         /// The name of the header.
@@ -90,46 +94,9 @@ pub enum Action {
         can_be_rejected: bool,
     },
     /// Count that the limit of this option was reached.
-    Limit(&'static str),
+    Limit(Limit),
     /// Write all pending output, then close the connection. This is the last action of a session.
     Close(Closing),
-}
-
-/// A SEND that the broker must route.
-#[derive(Clone, Debug)]
-pub struct Publish {
-    /// The target, after the session has resolved it.
-    pub to: SendTarget,
-    /// The `destination` of the MESSAGE. It is the `destination` of the SEND without the name of a user.
-    pub display_destination: Box<str>,
-    /// The SEND frame, with its headers and body.
-    pub frame: Frame,
-    /// The headers that the broker sets. Each replaces a header with the same name in the frame.
-    pub extra: Vec<(&'static str, Box<str>)>,
-    /// The ID of the only session that receives a message to a user. `None` if all sessions of the user receive it.
-    pub session: Option<Box<str>>,
-    /// The receipt to complete after routing. `None` for a SEND in a transaction.
-    pub receipt: Option<Receipt>,
-}
-
-impl Publish {
-    /// Returns the number of recipients.
-    pub fn recipients(&self) -> usize {
-        match &self.to {
-            SendTarget::One(_) => 1,
-            SendTarget::Users(owners, _) => owners.len(),
-        }
-    }
-}
-
-/// The target of a SEND.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SendTarget {
-    /// One destination. For a temporary queue, it is the address, not the session's own name `/temp-queue/x`. A user
-    /// destination contains its owner.
-    One(Destination),
-    /// The same user destination of many users.
-    Users(Vec<Owner>, UserPath),
 }
 
 /// The action that the broker rejected. If the client requested `soft-errors`, the session undoes only this action.
@@ -141,56 +108,6 @@ pub enum RejectedAction {
     Subscribe(Key),
     /// Any other action. Its rejection always ends the session.
     Other,
-}
-
-/// A SUBSCRIBE that the broker must execute.
-#[derive(Clone, Debug)]
-pub struct Subscribe {
-    /// The key that the session has given to the subscription. Each delivery of the subscription contains it.
-    pub key: Key,
-    /// The resolved destination or pattern.
-    pub selector: Selector,
-    /// Prefetch limit in messages, at least 1 and at most `unsettled-max`.
-    pub prefetch: u32,
-    /// Prefetch limit in bytes, if the client requested one. The lower of this limit and the option `prefetch-bytes`
-    /// applies.
-    pub prefetch_bytes: Option<usize>,
-    /// Whether a presence report contains all user names, even if there are more than `presence-names-max`. Applies to
-    /// presence destinations only.
-    pub names: bool,
-    /// The receipt to complete, if the client requested one.
-    pub receipt: Option<Receipt>,
-}
-
-/// Deliveries of a work queue that the client settled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settle {
-    /// The key of the subscription.
-    pub key: Key,
-    /// The tags of the deliveries in the queue, in the order of delivery. The list is not empty. It contains no 0.
-    pub tags: Vec<Tag>,
-    /// The way in which the client settles the deliveries.
-    pub disposition: Disposition,
-}
-
-/// The way in which a client settles a delivery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Disposition {
-    /// ACK: the message is processed.
-    Accepted,
-    /// NACK: the message is requeued.
-    Returned,
-    /// NACK with `requeue:false`: the message is dead-lettered.
-    Rejected,
-}
-
-/// One step of a transaction.
-#[derive(Clone, Debug)]
-pub enum CommitOperation {
-    /// The routing of a SEND.
-    Publish(Box<Publish>),
-    /// The settlement of an ACK or a NACK.
-    Settle(Settle),
 }
 
 /// The decision of the session about a delivery that is about to be written.

@@ -1,6 +1,7 @@
 //! Reasons for which a connection ends.
 
 use crate::outbound_queue::Key;
+use crate::rejection::{Code, Limit, Rejection};
 
 /// The reason for which a connection ends. Expected reasons are values of this type, not errors. The broker therefore
 /// logs and counts them in one place.
@@ -29,8 +30,8 @@ pub enum Closing {
     NotSettled,
     /// The first bytes belong to another protocol.
     WrongProtocol,
-    /// A limit was reached. The value is the name of the option that sets the limit.
-    Limit(&'static str),
+    /// A limit was reached.
+    Limit(Limit),
     /// The client receives or acknowledges too slowly.
     SlowConsumer(Slowness),
     /// The broker is stopping.
@@ -54,14 +55,14 @@ pub enum Slowness {
 }
 
 impl Slowness {
-    /// Returns the option of the limit that was reached.
-    pub fn option(self) -> &'static str {
+    /// Returns the limit that was reached.
+    pub fn limit(self) -> Limit {
         match self {
-            Slowness::Overflow => "outbound-queue-bytes-max",
-            Slowness::Stalled => "stall-timeout",
-            Slowness::Unsettled(_) => "unsettled-max",
-            Slowness::UnsettledBytes => "subscription-bytes-max",
-            Slowness::UnsettledMemory => "memory-bytes-max",
+            Slowness::Overflow => Limit::OutboundQueueBytes,
+            Slowness::Stalled => Limit::StallTimeout,
+            Slowness::Unsettled(_) => Limit::Unsettled,
+            Slowness::UnsettledBytes => Limit::SubscriptionBytes,
+            Slowness::UnsettledMemory => Limit::MemoryBytes,
         }
     }
 
@@ -75,22 +76,20 @@ impl Slowness {
     }
 }
 
-/// Options that limit the size of one frame, the time of its arrival, or the size of one transaction. A client may
-/// exceed such a limit with its answer to a message. It then exceeds the limit again at every redelivery of this
-/// message.
-const LIMITS_ON_FRAMES: [&str; 11] = [
-    "frame-bytes-max",
-    "header-bytes-max",
-    "header-count-max",
-    "to-bytes-max",
-    "to-names-max",
-    "destination-bytes-max",
-    "id-bytes-max",
-    "ws-message-bytes-max",
-    "stall-timeout",
-    "transaction-frames-max",
-    "transaction-bytes-max",
-];
+impl From<&Rejection> for Closing {
+    /// Returns the reason for which a rejected request ends its session.
+    fn from(rejection: &Rejection) -> Closing {
+        match rejection.code {
+            Code::Invalid | Code::NotStored | Code::Internal => Closing::Rejected,
+            Code::Unauthenticated | Code::LoginNotChecked => Closing::Unauthenticated,
+            Code::Expired => Closing::Expired,
+            Code::AccessDenied => Closing::AccessDenied,
+            Code::NotSettled => Closing::NotSettled,
+            Code::Timeout => Closing::ConnectTimeout,
+            Code::Limit => rejection.limit.map_or(Closing::Rejected, Closing::Limit),
+        }
+    }
+}
 
 impl Closing {
     /// The names of all reasons. [`Closing::as_str`] returns them.
@@ -106,7 +105,7 @@ impl Closing {
         Closing::Rejected.as_str(),
         Closing::NotSettled.as_str(),
         Closing::WrongProtocol.as_str(),
-        Closing::Limit("").as_str(),
+        Closing::Limit(Limit::MemoryBytes).as_str(),
         Closing::SlowConsumer(Slowness::Overflow).as_str(),
         Closing::Shutdown.as_str(),
     ];
@@ -142,7 +141,7 @@ impl Closing {
         match self {
             Closing::PeerLeft | Closing::HeartbeatLost | Closing::Rejected => true,
             Closing::SlowConsumer(slowness) => slowness.is_lost(),
-            Closing::Limit(option) => LIMITS_ON_FRAMES.contains(&option),
+            Closing::Limit(limit) => limit.is_on_one_request(),
             Closing::Disconnected
             | Closing::NoData
             | Closing::ConnectTimeout
@@ -155,11 +154,11 @@ impl Closing {
         }
     }
 
-    /// Returns the option whose limit was reached. Returns `None` if the reason is not a limit.
-    pub fn limit(self) -> Option<&'static str> {
+    /// Returns the limit that was reached. Returns `None` if the reason is not a limit.
+    pub fn limit(self) -> Option<Limit> {
         match self {
-            Closing::Limit(option) => Some(option),
-            Closing::SlowConsumer(slowness) => Some(slowness.option()),
+            Closing::Limit(limit) => Some(limit),
+            Closing::SlowConsumer(slowness) => Some(slowness.limit()),
             _ => None,
         }
     }
@@ -182,7 +181,7 @@ mod tests {
             Closing::AccessDenied => Closing::Rejected,
             Closing::Rejected => Closing::NotSettled,
             Closing::NotSettled => Closing::WrongProtocol,
-            Closing::WrongProtocol => Closing::Limit("memory-bytes-max"),
+            Closing::WrongProtocol => Closing::Limit(Limit::MemoryBytes),
             Closing::Limit(_) => Closing::SlowConsumer(Slowness::Overflow),
             Closing::SlowConsumer(_) => Closing::Shutdown,
             Closing::Shutdown => return None,
@@ -196,19 +195,19 @@ mod tests {
         assert_eq!(lost.len(), 3, "{lost:?}");
         assert!(!Closing::SlowConsumer(Slowness::Overflow).is_lost());
         assert!(!Closing::SlowConsumer(Slowness::UnsettledMemory).is_lost());
-        for (option, is_lost) in [
-            ("frame-bytes-max", true),
-            ("ws-message-bytes-max", true),
-            ("header-count-max", true),
-            ("stall-timeout", true),
-            ("transaction-bytes-max", true),
-            ("memory-bytes-max", false),
-            ("frames-per-second-max", false),
-            ("queue-messages-max", false),
-            ("subscriptions-max", false),
-            ("transactions-max", false),
+        for (limit, is_lost) in [
+            (Limit::FrameBytes, true),
+            (Limit::WsMessageBytes, true),
+            (Limit::HeaderCount, true),
+            (Limit::StallTimeout, true),
+            (Limit::TransactionBytes, true),
+            (Limit::MemoryBytes, false),
+            (Limit::FramesPerSecond, false),
+            (Limit::QueueMessages, false),
+            (Limit::Subscriptions, false),
+            (Limit::Transactions, false),
         ] {
-            assert_eq!(Closing::Limit(option).is_lost(), is_lost, "{option}");
+            assert_eq!(Closing::Limit(limit).is_lost(), is_lost, "{limit:?}");
         }
         let all = std::iter::successors(Some(Closing::Disconnected), |&closing| next(closing));
         let lost: Vec<_> = all.filter(|closing| closing.is_lost()).collect();

@@ -1,14 +1,11 @@
-//! The table of all ERRORs that a session can send. Each ERROR has a summary in the header `message`. The body says
-//! what was wrong and what was expected. If a limit was reached, the body also names the option of the broker that sets
-//! the limit.
+//! The table of the rejections of frames, which a session sends as ERRORs. Each ERROR has a summary in the header
+//! `message`. The body says what was wrong and what was expected. If a limit was reached, the body also names the option
+//! of the broker that sets the limit.
 
-use super::closing::Closing;
 use super::timers::TimeoutOption;
-use crate::destination::DestinationError;
-use crate::permissions::{AccessDenied, Verb};
+use crate::rejection::{Code, Limit, Quoted, Rejection, limits, rejections};
 use std::borrow::Cow;
-use std::fmt::{Display, Formatter, Result, Write};
-use stompbox_frames::stomp::{Command, DecodeError, Frame};
+use stompbox_frames::stomp::{Command, DecodeError, Frame, FrameLimit};
 
 /// The texts of an ERROR frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,47 +16,8 @@ pub struct ErrorReply<'a> {
     pub detail: &'a str,
 }
 
-/// The reason for which the session rejects a frame. A rejection ends the session. If the client requested
-/// `soft-errors`, some rejections leave it open.
-#[derive(Debug)]
-pub(super) struct Rejection {
-    pub(super) summary: &'static str,
-    pub(super) detail: String,
-    pub(super) closing: Closing,
-    /// An additional header of the ERROR.
-    pub(super) extra: Option<(&'static str, Box<str>)>,
-    /// The operation that a permission rule denied, and the rule, for the log.
-    pub(super) denied: Option<(Verb, AccessDenied)>,
-}
-
-/// Defines rejections: the [`Closing`] reason, then rows of `name(arguments) = "summary", "detail", format arguments`.
-/// A summary must contain no colon and no backslash. The session may write the ERROR before it knows the version, which
-/// determines the escape sequences of headers.
-macro_rules! rejections {
-    ($closing:ident: $($name:ident($($argument:ident: $kind:ty),*) = $summary:literal, $detail:literal $(, $value:expr)*;)+) => {
-        impl Rejection {
-            $(pub(super) fn $name($($argument: $kind),*) -> Rejection {
-                Rejection { closing: Closing::$closing, ..Rejection::rejected($summary, format!($detail $(, $value)*)) }
-            })+
-        }
-    };
-}
-
-/// Defines rejections by a limit: rows of `name(arguments) @ "option" = "summary", "detail", format arguments`.
-macro_rules! limits {
-    ($($name:ident($($argument:ident: $kind:ty),*) @ $option:literal = $summary:literal, $detail:literal $(, $value:expr)*;)+) => {
-        impl Rejection {
-            $(pub(super) fn $name($($argument: $kind),*) -> Rejection {
-                let detail = format!($detail $(, $value)*);
-                let remedy = concat!("The operator of the broker can change `", $option, "`.");
-                Rejection { closing: Closing::Limit($option), ..Rejection::rejected($summary, format!("{detail} {remedy}")) }
-            })+
-        }
-    };
-}
-
 rejections! {
-    Rejected:
+    Invalid:
     before_connect(command: Command) = "not connected",
         "{} was received before CONNECT. The first frame must be CONNECT or STOMP.", command.as_str();
     while_authenticating(command: Command) = "not connected",
@@ -86,24 +44,10 @@ rejections! {
         "{} names the subscription {}, which this session does not have. Send the id of an active subscription.", command.as_str(), Quoted(name);
     ambiguous_unsubscribe(destination: &str) = "ambiguous UNSUBSCRIBE",
         "This session has several subscriptions to {}. Send UNSUBSCRIBE with the id of one of them in the header id.", Quoted(destination);
-    foreign_temp_queue(destination: &str) = "not your temporary queue",
-        "{} is the address of a temporary queue, which accepts only SEND. SUBSCRIBE to /temp-queue/NAME with a NAME of your choice.", Quoted(destination);
-    unknown_temp_queue(destination: &str) = "unknown temporary queue",
-        "This session has no temporary queue {}. SUBSCRIBE to it first, or name it in the header reply-to of a SEND.", Quoted(destination);
-    no_temp_queue(destination: &str) = "temporary queue not opened",
-        "The broker generated an invalid address for {}. This is an error in the broker.", Quoted(destination);
-    to_missing() = "missing header",
-        "SEND to /users/ has no header `to`, which is required. Send the names of the users, as in to:alice,bob.";
-    to_names(detail: &str) = "malformed to header",
-        "{detail}";
-    reply_to_elsewhere(destination: &str) = "reply-to is not yours",
-        "Invalid value {} of the header reply-to: expected /temp-queue/x or /user/queue/x. A service can reply only to the sender. Without this header, replies go to /user/queue/replies.", Quoted(destination);
     renewal_in_transaction() = "token cannot be renewed here",
         "SEND to /auth/refresh cannot be part of a transaction. Send it without the header transaction.";
     no_token() = "missing token",
         "SEND to /auth/refresh contains no token. Send the new token as the body, or in the header Authorization.";
-    session_elsewhere(destination: &str) = "session header is not for this destination",
-        "The header session is not valid for {}. It selects one session of a user. Send it only to /user/queue/x or /user/NAME/queue/x.", Quoted(destination);
     nack_in_1_0() = "NACK is not known in 1.0",
         "STOMP 1.0 has no NACK. To use NACK, connect with the header accept-version:1.2 or accept-version:1.1.";
     requeue(value: &str) = "malformed requeue header",
@@ -134,45 +78,27 @@ rejections! {
 }
 
 limits! {
-    subscriptions(max: usize) @ "subscriptions-max" = "too many subscriptions",
+    subscriptions(max: usize) @ Subscriptions = "too many subscriptions",
         "This session already has {max} subscriptions, the maximum.";
-    subscription_keys() @ "subscriptions-max" = "too many subscriptions",
+    subscription_keys() @ Subscriptions = "too many subscriptions",
         "This session has used all subscription numbers. Open another connection.";
-    temp_queues(max: usize) @ "temp-queues-max" = "too many temporary queues",
-        "This session already has {max} temporary queues, the maximum.";
-    transactions(max: usize) @ "transactions-max" = "too many transactions",
+    transactions(max: usize) @ Transactions = "too many transactions",
         "This session already has {max} open transactions, the maximum.";
-    transaction_frames(id: &str, max: usize) @ "transaction-frames-max" = "transaction too long",
+    transaction_frames(id: &str, max: usize) @ TransactionFrames = "transaction too long",
         "The transaction {} already has {max} frames, the maximum.", Quoted(id);
-    transaction_bytes(max: usize) @ "transaction-bytes-max" = "transactions too large",
+    transaction_bytes(max: usize) @ TransactionBytes = "transactions too large",
         "With this frame, the open transactions of this session exceed the maximum of {max} bytes.";
-    id_bytes(header: &str, bytes: usize, max: usize) @ "id-bytes-max" = "id too long",
+    id_bytes(header: &str, bytes: usize, max: usize) @ IdBytes = "id too long",
         "The header {header} has {bytes} bytes; expected at most {max}.";
-    to_bytes(max: usize) @ "to-bytes-max" = "too many recipients",
-        "The header `to` exceeds the maximum of {max} bytes.";
-    to_elsewhere(destination: &str, max: usize) @ "header-bytes-max" = "header line too long",
-        "The header `to` of a SEND to {} exceeds the maximum of {max} bytes. Only a SEND to /users/ may have a longer header `to`.", Quoted(destination);
-    recipient(name: &str, max: usize) @ "destination-bytes-max" = "invalid destination",
-        "With the name {} from the header `to`, the destination exceeds the maximum of {max} bytes.", Quoted(name);
-    to_count(max: usize) @ "to-names-max" = "too many recipients",
-        "The header `to` exceeds the maximum of {max} names.";
-    frame_rate(max: u32) @ "frames-per-second-max" = "too many frames",
+    frame_rate(max: u32) @ FramesPerSecond = "too many frames",
         "The client sent more than {max} frames within one second.";
 }
 
 impl Rejection {
-    fn rejected(summary: &'static str, detail: String) -> Rejection {
-        Rejection { summary, detail, closing: Closing::Rejected, extra: None, denied: None }
-    }
-
     /// Returns the rejection of a CONNECT without a common version. The body has the wording of the example in the
     /// specification.
     pub(super) fn no_common_version() -> Rejection {
-        let detail = "Supported protocol versions are 1.0 1.1 1.2".to_owned();
-        Rejection {
-            extra: Some(("version", "1.0,1.1,1.2".into())),
-            ..Rejection::rejected("version mismatch", detail)
-        }
+        Rejection::new(Code::Invalid, "version mismatch", "Supported protocol versions are 1.0 1.1 1.2")
     }
 
     /// Returns the rejection of a session without a complete CONNECT in time.
@@ -187,88 +113,49 @@ impl Rejection {
                  byte, at once, or raise connect-timeout."
             }
         };
-        let rejection = Rejection::rejected("connect timeout", detail.to_owned());
-        Rejection { closing: Closing::ConnectTimeout, ..rejection }
-    }
-
-    /// Returns the rejection of a request that a permission rule denies. The log shows the rule, the ERROR does not.
-    pub(super) fn denied(verb: Verb, destination: &str, denied: AccessDenied) -> Rejection {
-        let what = match verb {
-            Verb::Send => "send to",
-            Verb::Subscribe => "subscribe to",
-        };
-        let detail = format!(
-            "This user may not {what} {}. The operator of the broker can allow it with a rule (option permission).",
-            Quoted(destination)
-        );
-        Rejection {
-            closing: Closing::AccessDenied,
-            extra: Some(("destination", destination.into())),
-            denied: Some((verb, denied)),
-            ..Rejection::rejected("access denied", detail)
-        }
+        Rejection::new(Code::Timeout, "connect timeout", detail)
     }
 
     /// Returns the rejection of a session with an expired token.
     pub(super) fn expired() -> Rejection {
         let detail = "The token of this session has expired. Connect with a new token. To keep a session, SEND a new \
                       token to /auth/refresh before the old one expires.";
-        Rejection { closing: Closing::Expired, ..Rejection::rejected("token expired", detail.to_owned()) }
+        Rejection::new(Code::Expired, "token expired", detail)
     }
 
     /// Returns the rejection of a session of a user who was removed or has a new passcode.
     pub(super) fn revoked() -> Rejection {
         let detail = "The operator of the broker changed the access of this user. Connect again.";
-        Rejection { closing: Closing::Expired, ..Rejection::rejected("access revoked", detail.to_owned()) }
+        Rejection::new(Code::Expired, "access revoked", detail)
     }
 
     /// Returns the rejection of a new token that belongs to a different user.
     pub(super) fn other_principal() -> Rejection {
         let detail = "The new token belongs to another user. Open another connection for that user.";
-        Rejection {
-            closing: Closing::Unauthenticated,
-            ..Rejection::rejected("token refused", detail.to_owned())
-        }
+        Rejection::new(Code::Unauthenticated, "token refused", detail)
     }
 
-    pub(super) fn destination(error: DestinationError) -> Rejection {
-        let closing = error.limit.map_or(Closing::Rejected, Closing::Limit);
-        Rejection { closing, ..Rejection::rejected("invalid destination", error.detail) }
-    }
-
-    pub(super) fn reply_to(error: DestinationError) -> Rejection {
-        Rejection::rejected("invalid reply-to", format!("Invalid header reply-to: {}", error.detail))
-    }
-
-    pub(super) fn undecodable(error: &DecodeError) -> Rejection {
-        let closing = error.limit.map_or(Closing::Rejected, Closing::Limit);
-        Rejection { closing, ..Rejection::rejected(error.summary, error.detail.clone()) }
-    }
-
-    /// Returns the texts of the ERROR.
-    pub(super) fn texts(&self) -> ErrorReply<'_> {
-        ErrorReply { summary: self.summary, detail: &self.detail }
+    /// Returns the rejection of bytes that are not a valid frame. The size of a frame has another limit before the
+    /// session `is_established`.
+    pub(super) fn undecodable(error: &DecodeError, is_established: bool) -> Rejection {
+        let Some(exceeded) = error.limit else {
+            return Rejection::new(Code::Invalid, error.summary, error.detail.clone());
+        };
+        let limit = match exceeded {
+            FrameLimit::FrameBytes if !is_established => Limit::ConnectFrameBytes,
+            FrameLimit::FrameBytes => Limit::FrameBytes,
+            FrameLimit::HeaderCount => Limit::HeaderCount,
+            FrameLimit::HeaderBytes => Limit::HeaderBytes,
+            FrameLimit::ToBytes => Limit::ToBytes,
+        };
+        let detail = format!("{} {}, or raise {limit}.", error.detail, exceeded.advice());
+        Rejection::by_limit(limit, error.summary, detail)
     }
 }
 
-/// Displays text from a client in quotes. Shows at most 100 characters. Replaces control characters, so that a terminal
-/// does not interpret them.
-pub(super) struct Quoted<'a>(pub(super) &'a str);
-
-impl Display for Quoted<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        const CHARACTERS_MAX: usize = 100;
-        let mut rest = self.0.chars();
-        f.write_char('"')?;
-        for character in rest.by_ref().take(CHARACTERS_MAX) {
-            match character {
-                '"' => f.write_char('\'')?,
-                character if character.is_control() => f.write_char('\u{fffd}')?,
-                character => f.write_char(character)?,
-            }
-        }
-        f.write_str(if rest.as_str().is_empty() { "\"" } else { "…\"" })
-    }
+/// Returns the texts of the ERROR for a rejection.
+pub(super) fn texts(rejection: &Rejection) -> ErrorReply<'_> {
+    ErrorReply { summary: rejection.summary, detail: &rejection.detail }
 }
 
 /// Returns a required header. Rejects the frame if the header is missing.

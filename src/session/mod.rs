@@ -37,7 +37,6 @@
 //!
 //! [`extensions`] handles headers that other brokers use and that STOMP does not define.
 
-mod access_cache;
 mod action;
 mod closing;
 mod errors;
@@ -48,7 +47,6 @@ mod options;
 mod receipts;
 mod state;
 mod subscriptions;
-mod temp;
 mod timers;
 mod transactions;
 mod unsettled;
@@ -56,10 +54,7 @@ mod unsettled;
 #[cfg(test)]
 mod tests;
 
-pub use action::{
-    Action, CommitOperation, DeliveryAction, Disposition, Publish, Receipt, RejectedAction, SendTarget,
-    Settle, Subscribe,
-};
+pub use action::{Action, DeliveryAction, Receipt, RejectedAction};
 pub use closing::{Closing, Slowness};
 pub use errors::ErrorReply;
 pub use machine::Session;

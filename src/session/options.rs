@@ -13,8 +13,6 @@ pub struct Options {
     pub connect_silence: Duration,
     /// Longest time from the start of the connection until CONNECT is complete (`connect-timeout`, default 60 s).
     pub connect_timeout: Duration,
-    /// Largest length of a destination in bytes (`destination-bytes-max`, default 1024).
-    pub destination_bytes_max: usize,
     /// Largest number of subscriptions of a session (`subscriptions-max`, default 1000).
     pub subscriptions_max: usize,
     /// Largest memory of the subscriptions of a session in bytes (`subscription-bytes-max`, default 8 MiB). Unsettled
@@ -29,25 +27,15 @@ pub struct Options {
     /// Largest size in bytes of the frames in all open transactions of a session (`transaction-bytes-max`, default 4
     /// MiB).
     pub transaction_bytes_max: usize,
-    /// Largest number of temporary queues of a session (`temp-queues-max`, default 100).
-    pub temp_queues_max: usize,
     /// Largest number of unsettled deliveries of a subscription in a client mode (`unsettled-max`, default 10000). It
     /// also bounds the prefetch limit.
     pub unsettled_max: usize,
     /// Prefetch limit in messages if the SUBSCRIBE sets none (`prefetch-count`, default 250).
     pub prefetch_count: u32,
+    /// Prefetch limit in bytes, unless the SUBSCRIBE sets a lower one (`prefetch-bytes`, default 1 MiB).
+    pub prefetch_bytes: usize,
     /// Largest rate of frames per second (`frames-per-second-max`, default 0). 0 means no limit.
     pub frames_per_second_max: u32,
-    /// Largest length of a header line in bytes (`header-bytes-max`, default 16 KiB). The decoder enforces it for all
-    /// headers except `to`.
-    pub header_bytes_max: usize,
-    /// Largest length in bytes of the header `to` of a SEND to `/users/` (`to-bytes-max`, default 256 KiB).
-    pub to_bytes_max: usize,
-    /// Largest number of names in the header `to` (`to-names-max`, default 10000).
-    pub to_names_max: usize,
-    /// Whether MESSAGEs of topics and queues name their sender in `user-name` (`show-sender`, default false). MESSAGEs
-    /// to users and services always name it.
-    pub show_sender: bool,
     /// Whether a SEND with headers that request unsupported features is rejected (`strict-headers`, default false).
     pub strict_headers: bool,
     /// Number of heartbeat intervals without input after which a client counts as lost (`heart-beat-tolerance`, default
@@ -65,21 +53,16 @@ impl Default for Options {
             heart_beat: HeartBeat { can: 10_000, wants: 10_000 },
             connect_silence: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(60),
-            destination_bytes_max: 1024,
             subscriptions_max: 1000,
             subscription_bytes_max: 8 * 1024 * 1024,
             id_bytes_max: 1024,
             transactions_max: 100,
             transaction_frames_max: 10_000,
             transaction_bytes_max: 4 * 1024 * 1024,
-            temp_queues_max: 100,
             unsettled_max: 10_000,
             prefetch_count: 250,
+            prefetch_bytes: 1024 * 1024,
             frames_per_second_max: 0,
-            header_bytes_max: 16 * 1024,
-            to_bytes_max: 256 * 1024,
-            to_names_max: 10_000,
-            show_sender: false,
             strict_headers: false,
             heart_beat_tolerance: 2,
             boot_id: Box::default(),

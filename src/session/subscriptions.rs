@@ -1,10 +1,10 @@
 //! The subscriptions of a session. A subscription has a key from the session and a name from the client.
 
-use super::errors::Rejection;
 use super::unsettled::{AckScope, Unsettled};
 use crate::budget::allocation;
 use crate::destination::Selector;
 use crate::outbound_queue::Key;
+use crate::rejection::Rejection;
 
 /// The way in which deliveries of a subscription are settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,13 +1,13 @@
 //! Open transactions, and the frames that are parked in them until COMMIT.
 
-use super::action::{Disposition, Publish, SendTarget};
-use super::errors::Rejection;
 use super::options::Options;
 use super::subscriptions::SessionSubscription;
 use super::unsettled::{Number, TransactionSerial};
 use crate::budget::allocation;
+use crate::command::{Audience, Publish, Settlement};
 use crate::destination::Owner;
 use crate::outbound_queue::Key;
+use crate::rejection::Rejection;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use stompbox_frames::stomp::Command;
@@ -16,7 +16,7 @@ use stompbox_frames::stomp::Command;
 #[derive(Debug)]
 pub(super) enum TransactionFrame {
     Publish(Box<Publish>),
-    Settle { key: Key, numbers: Vec<Number>, disposition: Disposition },
+    Settle { key: Key, numbers: Vec<Number>, settlement: Settlement },
 }
 
 /// The reason for which a transaction cannot be committed.
@@ -88,7 +88,7 @@ impl TransactionFrame {
     /// Returns the number of recipients of the frame. Each recipient is an allocation that takes time to free.
     pub(super) fn recipients(&self) -> usize {
         match self {
-            TransactionFrame::Publish(publish) => publish.recipients(),
+            TransactionFrame::Publish(publish) => publish.audience.recipients(),
             TransactionFrame::Settle { .. } => 1,
         }
     }
@@ -109,13 +109,14 @@ impl ParkedPosition {
 
 /// Returns the bytes that the session adds to a parked SEND.
 fn texts_bytes(publish: &Publish) -> usize {
-    let to = match &publish.to {
-        SendTarget::Users(owners, path) => owners.len() * RECIPIENT_BYTES + path.as_str().len(),
-        SendTarget::One(destination) => destination.as_str().len(),
+    let audience = match &publish.audience {
+        Audience::One(destination) => destination.as_str().len(),
+        Audience::Session(destination, session) => destination.as_str().len() + session.len(),
+        Audience::Users(owners, path) => owners.len() * RECIPIENT_BYTES + path.as_str().len(),
     };
     let extra = publish.extra.iter().map(|(_, value)| value.len()).sum::<usize>();
-    let index = allocation(publish.frame.headers.index_bytes());
-    to + extra + publish.display_destination.len() + publish.session.as_deref().map_or(0, str::len) + index
+    let index = allocation(publish.headers.index_bytes());
+    audience + extra + publish.destination_header.len() + index
 }
 
 /// Bytes for each recipient of a SEND to many users: the [`Owner`], and the allocation of a short name. The actual

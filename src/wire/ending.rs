@@ -1,5 +1,7 @@
 //! The end of the input of a wire, and the closing message to its client.
 
+use crate::rejection::Limit;
+
 /// The reason why a wire has no more input.
 #[derive(Debug)]
 pub enum ReadEnd {
@@ -10,8 +12,8 @@ pub enum ReadEnd {
     /// The client violated the protocol of the transport (not STOMP). [`Wire::write_close`](super::Wire::write_close)
     /// reports the violation to the client.
     ProtocolError(&'static str),
-    /// The client exceeded a limit of the transport. The value is the name of the option that sets the limit.
-    Limit(&'static str),
+    /// The client exceeded a limit of the transport.
+    Limit(Limit),
 }
 
 /// The code and the reason that a wire sends to its client when the connection ends.

@@ -9,14 +9,16 @@
 mod fixture;
 
 use bytes::BytesMut;
-use fixture::{Fixture, selector, take, topic};
+use fixture::{Fixture, publish_for, publish_to, selector, take};
 use gungraun::prelude::*;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use stompbox::auth::Principal;
-use stompbox::broker::{Multicast, Subscription};
-use stompbox::destination::{Address, Destination, Owner, Selector, UserPath};
+use stompbox::broker::Subscription;
+use stompbox::command::{Audience, Publish};
+use stompbox::destination::{Address, Owner, Selector, UserPath};
+use stompbox::operations::Client;
 use stompbox::outbound_queue::{Delivery, OutboundQueue};
 use stompbox::permissions::{AccessDenied, Permissions, Preset, Rule, Verb};
 use stompbox::session::{Action, Session};
@@ -26,7 +28,7 @@ use stompbox_frames::stomp::{Decoder, Frame, Headers, Limits};
 const HOT: &str = "/topic/hot";
 
 /// Creates a broker with `subscribers` subscribers of `/topic/hot`, and `others` other topics with one subscriber each.
-fn fixture(subscribers: u32, others: u32) -> (Fixture, Destination) {
+fn fixture(subscribers: u32, others: u32) -> (Fixture, Publish) {
     let mut fixture = Fixture::new();
     for _ in 0..subscribers {
         let outbound_queue = fixture.outbound_queue();
@@ -36,7 +38,7 @@ fn fixture(subscribers: u32, others: u32) -> (Fixture, Destination) {
     for number in 0..others {
         fixture.add_subscriber(&format!("/topic/other.{number}"), &other, number);
     }
-    let hot = topic(HOT);
+    let hot = publish_to(HOT, Headers::default());
     // Publishes once, so that the outbound queues have allocated space before the measurement.
     fixture.publish(&hot);
     (fixture, hot)
@@ -46,28 +48,26 @@ fn fixture(subscribers: u32, others: u32) -> (Fixture, Destination) {
 #[bench::one(fixture(1, 0))]
 #[bench::thousand(fixture(1000, 0))]
 #[bench::one_with_100_000_other_topics(fixture(1, 100_000))]
-fn fan_out((fixture, hot): (Fixture, Destination)) -> (usize, Fixture, Destination) {
+fn fan_out((fixture, hot): (Fixture, Publish)) -> (usize, Fixture, Publish) {
     (black_box(fixture.publish(black_box(&hot))), fixture, hot)
 }
 
-/// Creates a broker with one subscriber, and the headers of a SEND that requests a RECEIPT.
-fn with_receipt() -> (Fixture, Destination, Headers) {
-    let (fixture, hot) = fixture(1, 0);
-    let headers = send(HOT).headers;
-    fixture.publish_with(&hot, &headers);
-    (fixture, hot, headers)
+/// Creates a broker with one subscriber, and the message of a SEND that requests a RECEIPT.
+fn with_receipt() -> (Fixture, Publish) {
+    let (fixture, _) = fixture(1, 0);
+    let hot = publish_to(HOT, send(HOT).headers);
+    fixture.publish(&hot);
+    (fixture, hot)
 }
 
 #[library_benchmark]
 #[bench::one(setup = with_receipt)]
-fn publish_with_receipt(
-    (fixture, hot, headers): (Fixture, Destination, Headers),
-) -> (usize, Fixture, Destination, Headers) {
-    (black_box(fixture.publish_with(black_box(&hot), black_box(&headers))), fixture, hot, headers)
+fn publish_with_receipt((fixture, hot): (Fixture, Publish)) -> (usize, Fixture, Publish) {
+    (black_box(fixture.publish(black_box(&hot))), fixture, hot)
 }
 
 /// Creates a broker with sessions of alice, each of which subscribes to `/user/queue/x`.
-fn alice(sessions: u32) -> (Fixture, Destination) {
+fn alice(sessions: u32) -> (Fixture, Publish) {
     let mut fixture = Fixture::new();
     let owner = Owner::user("alice");
     let path = user_path();
@@ -76,8 +76,9 @@ fn alice(sessions: u32) -> (Fixture, Destination) {
         let outbound_queue = fixture.enter(&format!("session-{number}"), Some("alice"));
         fixture.add_subscriber(to.as_str(), &outbound_queue, 1);
     }
-    fixture.publish(&to);
-    (fixture, to)
+    let publish = publish_to(to.as_str(), Headers::default());
+    fixture.publish(&publish);
+    (fixture, publish)
 }
 
 fn user_path() -> UserPath {
@@ -89,12 +90,12 @@ fn user_path() -> UserPath {
 
 #[library_benchmark]
 #[bench::two_sessions(alice(2))]
-fn publish_to_user((fixture, to): (Fixture, Destination)) -> (usize, Fixture, Destination) {
-    (black_box(fixture.publish(black_box(&to))), fixture, to)
+fn publish_to_user((fixture, publish): (Fixture, Publish)) -> (usize, Fixture, Publish) {
+    (black_box(fixture.publish(black_box(&publish))), fixture, publish)
 }
 
-/// Creates a broker with ten users, each with one session.
-fn ten_users() -> (Fixture, Vec<Owner>, UserPath) {
+/// Creates a broker with ten users, each with one session, and a message to them.
+fn ten_users() -> (Fixture, Publish) {
     let mut fixture = Fixture::new();
     let owners: Vec<Owner> = (0..10).map(|number| Owner::user(&format!("user-{number}"))).collect();
     let path = user_path();
@@ -102,24 +103,15 @@ fn ten_users() -> (Fixture, Vec<Owner>, UserPath) {
         let outbound_queue = fixture.enter(&format!("session-{number}"), Some(&format!("user-{number}")));
         fixture.add_subscriber(path.of(owner).expect("no wildcard").as_str(), &outbound_queue, 1);
     }
-    send_to_all(&fixture, &owners, &path);
-    (fixture, owners, path)
-}
-
-fn send_to_all(fixture: &Fixture, owners: &[Owner], path: &UserPath) -> usize {
-    let headers = Headers::default();
-    let destination_header = "/user/queue/x";
-    let multicast =
-        Multicast { owners, path, destination_header, headers: &headers, extra: &[], body: &[b'x'; 128] };
-    fixture.broker.publish_to_users(multicast, fixture.now).expect("no limit is reached").reached
+    let publish = publish_for(Audience::Users(owners, path), "/user/queue/x", Headers::default());
+    fixture.publish(&publish);
+    (fixture, publish)
 }
 
 #[library_benchmark]
 #[bench::ten(setup = ten_users)]
-fn publish_to_users(
-    (fixture, owners, path): (Fixture, Vec<Owner>, UserPath),
-) -> (usize, Fixture, Vec<Owner>, UserPath) {
-    (black_box(send_to_all(black_box(&fixture), &owners, &path)), fixture, owners, path)
+fn publish_to_users((fixture, publish): (Fixture, Publish)) -> (usize, Fixture, Publish) {
+    (black_box(fixture.publish(black_box(&publish))), fixture, publish)
 }
 
 fn outbound_queue(deliveries: usize) -> (Arc<OutboundQueue>, Vec<Delivery>, Vec<Delivery>, Instant) {
@@ -177,14 +169,15 @@ fn frame(text: &str) -> Frame {
 /// Returns an authenticated session that has handled a SEND and delivered a message.
 fn session() -> (Session, Frame, Vec<Action>, Instant) {
     let now = Instant::now();
-    let mut session = Session::new(Arc::default(), "s".into(), Arc::new(|| "~1".into()), now);
+    let client = Client::new(Arc::default(), "s".into(), Arc::new(Box::new(|| "~1".into())));
+    let mut session = Session::new(Arc::default(), client, now);
     let mut actions = Vec::with_capacity(16);
     session.handle(frame("CONNECT\naccept-version:1.2\nhost:h\n\n\0"), now, &mut actions);
     let rules = Arc::new(rules(20));
     session.authenticated(Ok(Principal::named("alice", "bench")), rules, now, &mut actions);
     session.handle(frame("SUBSCRIBE\nid:sub-0\ndestination:/topic/hot\n\n\0"), now, &mut actions);
     handle_send(&mut session, send(HOT), &mut actions, now);
-    assert!(actions.iter().any(|action| matches!(action, Action::Publish(_))), "{actions:?}");
+    assert!(actions.iter().any(|action| matches!(action, Action::Publish { .. })), "{actions:?}");
     actions.clear();
     (session, send(HOT), actions, now)
 }

@@ -2,16 +2,16 @@
 
 #![allow(dead_code, reason = "each benchmark uses a part")]
 
+use bytes::Bytes;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Instant;
-use stompbox::broker::{
-    Broker, ConsumerOptions, Options, Publication, SessionRegistration, Subscriber, Subscription,
-};
+use stompbox::broker::{Broker, Options, SessionRegistration, Subscriber, Subscription};
 use stompbox::budget::{Budget, Charge};
+use stompbox::command::{Audience, ConsumerOptions, Publish};
 use stompbox::destination::{Destination, Selector};
 use stompbox::metrics::Metrics;
-use stompbox::outbound_queue::{self, Delivery, Key, Label, OutboundQueue};
+use stompbox::outbound_queue::{self, Delivery, Key, Label, NodeId, OutboundQueue, SessionIds};
 use stompbox_frames::stomp::Headers;
 
 /// The allocator of the `stompbox` command. Its costs depend little on earlier allocations.
@@ -31,6 +31,7 @@ pub struct Fixture {
     pub now: Instant,
     budget: Arc<Budget>,
     metrics: Arc<Metrics>,
+    session_ids: SessionIds,
     subscriptions: Vec<Subscription>,
     registrations: Vec<SessionRegistration>,
     outbound_queues: Vec<Arc<OutboundQueue>>,
@@ -39,9 +40,11 @@ pub struct Fixture {
 impl Fixture {
     pub fn new() -> Fixture {
         let (budget, metrics, now) = (Budget::new(usize::MAX), Metrics::new(), Instant::now());
-        let broker = Broker::new(Options::default(), "bench", budget.clone(), metrics.clone());
+        let node = NodeId::from_random(0);
+        let broker = Broker::new(Options::default(), node, budget.clone(), metrics.clone());
         let (subscriptions, registrations, outbound_queues) = Default::default();
-        Fixture { broker, now, budget, metrics, subscriptions, registrations, outbound_queues }
+        let session_ids = SessionIds::new(node);
+        Fixture { broker, now, budget, metrics, session_ids, subscriptions, registrations, outbound_queues }
     }
 
     /// Returns a new outbound queue that [`drain`](Fixture::drain) empties.
@@ -52,7 +55,8 @@ impl Fixture {
     }
 
     pub fn standalone_queue(&self) -> Arc<OutboundQueue> {
-        OutboundQueue::new(outbound_queue::Options::default(), &self.budget, self.metrics.clone(), self.now)
+        let (id, options) = (self.session_ids.next(), outbound_queue::Options::default());
+        OutboundQueue::new(id, options, &self.budget, self.metrics.clone(), self.now)
     }
 
     /// Returns the outbound queue of a new session that is online.
@@ -78,21 +82,9 @@ impl Fixture {
         self.subscriptions.push(subscription);
     }
 
-    /// Publishes a body of 128 bytes.
-    pub fn publish(&self, to: &Destination) -> usize {
-        self.publish_with(to, &Headers::default())
-    }
-
-    pub fn publish_with(&self, to: &Destination, headers: &Headers) -> usize {
-        let publication = Publication {
-            destination: to,
-            to_session: None,
-            destination_header: to.as_str(),
-            headers,
-            extra: &[],
-            body: &[b'x'; 128],
-        };
-        self.broker.publish(publication, self.now).expect("no limit is reached").reached
+    /// Publishes a message, and returns the number of subscriptions that it reached.
+    pub fn publish(&self, publish: &Publish) -> usize {
+        self.broker.publish(publish, self.now).expect("no limit is reached").reached
     }
 
     /// Takes all deliveries from the outbound queues and drops them.
@@ -113,6 +105,17 @@ pub fn selector(text: &str) -> Selector {
     Selector::parse(text, 1024).expect("a destination")
 }
 
-pub fn topic(text: &str) -> Destination {
+pub fn destination(text: &str) -> Destination {
     Destination::parse(text, 1024).expect("a destination without wildcards")
+}
+
+/// Returns the command to publish a body of 128 bytes to one destination.
+pub fn publish_to(to: &str, headers: Headers) -> Publish {
+    publish_for(Audience::One(destination(to)), to, headers)
+}
+
+/// Returns the command to publish a body of 128 bytes.
+pub fn publish_for(audience: Audience, destination_header: &str, headers: Headers) -> Publish {
+    let body = Bytes::from_static(&[b'x'; 128]);
+    Publish { audience, destination_header: destination_header.into(), headers, extra: Vec::new(), body }
 }

@@ -8,15 +8,17 @@
 
 mod fixture;
 
-use fixture::{Fixture, selector, topic};
+use fixture::{Fixture, publish_to, selector};
 use std::env;
 use std::hint::black_box;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use stompbox::broker::Subscription;
-use stompbox::destination::{Destination, Selector};
+use stompbox::command::Publish;
+use stompbox::destination::Selector;
 use stompbox::outbound_queue::OutboundQueue;
+use stompbox_frames::stomp::Headers;
 
 /// Number of operations in a batch, whose time is measured as a whole. After each batch the outbound queues are
 /// drained.
@@ -75,10 +77,10 @@ impl Meter {
     }
 
     /// Publishes to the destinations in round robin: `BATCHES` batches of `BATCH` messages.
-    fn publish(&mut self, fixture: &Fixture, to: &[Destination]) {
+    fn publish(&mut self, fixture: &Fixture, to: &[Publish]) {
         let mut to = to.iter().cycle();
         for batch in 0..=BATCHES {
-            let batched: Vec<&Destination> = to.by_ref().take(BATCH).collect();
+            let batched: Vec<&Publish> = to.by_ref().take(BATCH).collect();
             let act = || batched.iter().for_each(|to| publish(fixture, to));
             match batch {
                 // The first batch is not counted, because it causes the allocations that happen only once.
@@ -96,7 +98,7 @@ impl Meter {
     fn publish_after(
         &mut self,
         fixture: &Fixture,
-        to: &Destination,
+        to: &Publish,
         change: &Selector,
         outbound_queue: &Arc<OutboundQueue>,
     ) {
@@ -119,7 +121,12 @@ impl Meter {
     }
 }
 
-fn publish(fixture: &Fixture, to: &Destination) {
+/// Returns the command to publish to one destination.
+fn topic(text: &str) -> Publish {
+    publish_to(text, Headers::default())
+}
+
+fn publish(fixture: &Fixture, to: &Publish) {
     black_box(fixture.publish(to));
 }
 
@@ -160,7 +167,7 @@ fn destinations_hot(meter: &mut Meter, n: u32) {
 
 fn destinations_random(meter: &mut Meter, n: u32) {
     let name = |number| if number == 0 { topic(HOT) } else { topic(&other(number)) };
-    let to: Vec<Destination> = random(n).take(BATCH * (BATCHES + 1)).map(name).collect();
+    let to: Vec<Publish> = random(n).take(BATCH * (BATCHES + 1)).map(name).collect();
     meter.publish(&with_destinations(n), &to);
 }
 
@@ -181,7 +188,7 @@ fn patterns_hot(meter: &mut Meter, n: u32) {
 /// Publishes to topics without subscribers. Each topic matches one pattern.
 fn patterns_random(meter: &mut Meter, n: u32) {
     let name = |number| topic(&format!("/topic/room.{number}.news"));
-    let to: Vec<Destination> = random(n).take(BATCH * (BATCHES + 1)).map(name).collect();
+    let to: Vec<Publish> = random(n).take(BATCH * (BATCHES + 1)).map(name).collect();
     meter.publish(&with_patterns(n), &to);
 }
 

@@ -338,6 +338,7 @@ const NOT_RUN = {
   Caddyfile: 'Caddy is not installed',
   'prometheus.yml': 'Prometheus is not installed',
   'embedding.rs': 'tests/all runs it with cargo',
+  'embedding-client.rs': 'tests/all runs it with cargo',
   'embedding-config.rs': 'tests/all runs it with cargo',
   'first-message.html': 'loads its library from a CDN',
   'sockjs.html': 'loads its library from a CDN',

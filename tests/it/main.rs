@@ -6,6 +6,7 @@ mod support;
 mod auth;
 mod command;
 mod destinations;
+mod embedding;
 mod http;
 mod limits;
 mod queues;

@@ -400,6 +400,7 @@ fn command_too_long(input: &[u8]) -> FrameError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stomp::FrameLimit;
 
     const WIDE: Limits = Limits {
         frame_bytes_max: 1 << 20,
@@ -453,22 +454,22 @@ mod tests {
         let recipients = Limits { header_bytes_max: 20, to_bytes_max: 50, ..WIDE };
         type Make<'a> = &'a dyn Fn(usize) -> Vec<u8>;
         // SEND, LF, LF and NUL are 7 bytes of a frame, and `content-length:NN` and LF 18 more.
-        let cases: [(&str, &Limits, Make<'_>, usize); 7] = [
-            ("frame-bytes-max", &frame, &|bytes| send("", bytes - 7), 100),
-            ("frame-bytes-max", &frame, &|bytes| counted(bytes - 7 - 18), 100),
-            ("header-bytes-max", &header, &line, 20),
-            ("header-bytes-max", &header, &line_cr, 20),
-            ("to-bytes-max", &recipients, &to, 50),
-            ("header-bytes-max", &recipients, &line, 20),
-            ("header-count-max", &count, &lines, 3),
+        let cases: [(FrameLimit, &Limits, Make<'_>, usize); 7] = [
+            (FrameLimit::FrameBytes, &frame, &|bytes| send("", bytes - 7), 100),
+            (FrameLimit::FrameBytes, &frame, &|bytes| counted(bytes - 7 - 18), 100),
+            (FrameLimit::HeaderBytes, &header, &line, 20),
+            (FrameLimit::HeaderBytes, &header, &line_cr, 20),
+            (FrameLimit::ToBytes, &recipients, &to, 50),
+            (FrameLimit::HeaderBytes, &recipients, &line, 20),
+            (FrameLimit::HeaderCount, &count, &lines, 3),
         ];
-        for (name, limits, make, limit) in cases {
+        for (exceeded, limits, make, limit) in cases {
             for size in [limit - 1, limit] {
                 let bytes = make(size);
-                assert!(matches!(find(&bytes, limits), Ok(Some(_))), "{name} {size}");
+                assert!(matches!(find(&bytes, limits), Ok(Some(_))), "{exceeded:?} {size}");
             }
             let error = find(&make(limit + 1), limits).expect_err("above the limit");
-            assert_eq!(error.into_error(limits, None).limit, Some(name));
+            assert_eq!(error.into_error(limits, None).limit, Some(exceeded));
         }
     }
 

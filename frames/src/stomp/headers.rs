@@ -69,6 +69,11 @@ impl Headers {
         self.lines.iter().map(|line| self.bytes(line.name, line.name_end))
     }
 
+    /// Returns the number of bytes of the header lines, with their line ends.
+    pub fn size(&self) -> usize {
+        self.head.len()
+    }
+
     /// Returns the number of header lines, including repeated headers.
     pub fn len(&self) -> usize {
         self.lines.len()

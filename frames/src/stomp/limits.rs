@@ -15,6 +15,31 @@ pub struct Limits {
     pub to_bytes_max: usize,
 }
 
+/// A limit on one frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FrameLimit {
+    /// The size of a whole frame: [`Limits::frame_bytes_max`].
+    FrameBytes,
+    /// The number of header lines: [`Limits::header_count_max`].
+    HeaderCount,
+    /// The length of one header line: [`Limits::header_bytes_max`].
+    HeaderBytes,
+    /// The length of a header line `to`: [`Limits::to_bytes_max`].
+    ToBytes,
+}
+
+impl FrameLimit {
+    /// Returns what a client can do to stay within the limit, as the beginning of a sentence.
+    pub fn advice(self) -> &'static str {
+        match self {
+            FrameLimit::FrameBytes => "Send a smaller frame",
+            FrameLimit::HeaderCount => "Send fewer headers",
+            FrameLimit::HeaderBytes => "Send a shorter header",
+            FrameLimit::ToBytes => "Name fewer users",
+        }
+    }
+}
+
 impl Limits {
     /// Returns the maximum length of the header line that begins with `line`, in bytes.
     #[inline]

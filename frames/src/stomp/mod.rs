@@ -21,5 +21,5 @@ pub use decode_error::DecodeError;
 pub use frame::Frame;
 pub use headers::Headers;
 pub use heartbeat::HeartBeat;
-pub use limits::Limits;
+pub use limits::{FrameLimit, Limits};
 pub use version::Version;

@@ -3,6 +3,7 @@
 use crate::auth::credentials::Credentials;
 use crate::auth::login_error::{Cause, LoginError};
 use crate::auth::principal::Principal;
+use crate::rejection::{Code, Limit, Rejection};
 
 /// The result of a login, for its client.
 pub(super) type LoginResult = Result<Principal, LoginError>;
@@ -28,26 +29,22 @@ const FAILED: &str = "login failed";
 const NOT_CHECKED: &str = "login not checked";
 
 fn too_many_logins() -> LoginError {
+    let detail = "Too many logins are being checked (limit auth-waiting-max). Try again later.";
     LoginError {
-        summary: NOT_CHECKED,
-        detail: "Too many logins are being checked (limit auth-waiting-max). Try again later.".to_owned(),
+        rejection: Rejection::by_limit(Limit::AuthWaiting, NOT_CHECKED, detail),
         reason: "too many logins are being checked".to_owned(),
         cause: Cause::Busy,
-        limit: Some("auth-waiting-max"),
     }
 }
 
 /// Returns the error of a login that does not fit into the budget for logins in progress.
 pub(super) fn out_of_memory() -> LoginError {
+    let detail = "The login has more than 1 KiB, and the memory for unauthenticated clients is full. Try again later, \
+                  use a shorter login or token, or raise memory-bytes-max.";
     LoginError {
-        summary: NOT_CHECKED,
-        detail:
-            "The login has more than 1 KiB, and the memory for unauthenticated clients is full. Try again \
-                 later, use a shorter login or token, or raise memory-bytes-max."
-                .to_owned(),
+        rejection: Rejection::by_limit(Limit::MemoryBytes, NOT_CHECKED, detail),
         reason: "the memory for logins in progress is full (memory-bytes-max)".to_owned(),
         cause: Cause::Busy,
-        limit: Some("memory-bytes-max"),
     }
 }
 
@@ -56,20 +53,22 @@ pub(super) fn not_checked(reason: String, cause: Cause) -> LoginError {
         Cause::Busy => "Too many logins failed. Try again later.",
         _ => "The broker cannot check the login now. Try again later.",
     };
-    LoginError { summary: NOT_CHECKED, detail: detail.to_owned(), reason, cause, limit: None }
+    LoginError { rejection: Rejection::new(Code::LoginNotChecked, NOT_CHECKED, detail), reason, cause }
 }
 
 pub(super) fn client_left() -> LoginError {
+    let detail = "The client closed its side of the connection before the broker answered. The answer was delayed \
+                  because too many logins failed. Keep the connection open until the answer arrives.";
     LoginError {
-        detail: "The client closed its side of the connection before the broker answered. The answer was \
-                 delayed because too many logins failed. Keep the connection open until the answer arrives."
-            .to_owned(),
-        ..not_checked("the client disconnected while its login was delayed".to_owned(), Cause::Busy)
+        rejection: Rejection::new(Code::LoginNotChecked, NOT_CHECKED, detail),
+        reason: "the client disconnected while its login was delayed".to_owned(),
+        cause: Cause::Busy,
     }
 }
 
 pub(super) fn failed(detail: String, reason: String) -> LoginError {
-    LoginError { summary: FAILED, detail, reason, cause: Cause::Credentials, limit: None }
+    let rejection = Rejection::new(Code::Unauthenticated, FAILED, detail);
+    LoginError { rejection, reason, cause: Cause::Credentials }
 }
 
 /// Returns the answer to a client. The text of a failure depends only on the credentials, not on which users exist.

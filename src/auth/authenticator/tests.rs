@@ -9,6 +9,7 @@ use crate::auth::password::passcode::Passcode;
 use crate::auth::principal::Principal;
 use crate::auth::secret::Secret;
 use crate::auth::source::DecisionFuture;
+use crate::rejection::Limit;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -134,10 +135,10 @@ async fn logins_over_auth_waiting_max_fail() {
         let result = tasks.join_next().await.expect("a task").expect("no panic");
         let failed = result.expect_err("5 logins are in flight");
         assert_eq!(
-            (failed.summary, failed.limit),
-            ("login not checked", Some("auth-waiting-max"))
+            (failed.rejection.summary, failed.rejection.limit),
+            ("login not checked", Some(Limit::AuthWaiting))
         );
-        assert!(failed.detail.ends_with("Try again later."), "{}", failed.detail);
+        assert!(failed.rejection.detail.ends_with("Try again later."), "{}", failed.rejection.detail);
     }
     assert_eq!(start.elapsed(), Duration::ZERO, "they fail at once");
     gate.open.add_permits(6);
@@ -156,10 +157,10 @@ async fn auth_timeout_applies_unless_the_source_has_its_own_queue() {
         authenticator.authenticate(credentials("a", "sesame")).await.expect_err("the gate is closed");
     assert_eq!(start.elapsed(), Duration::from_secs(10));
     assert_eq!(
-        (failed.summary, &*failed.reason),
+        (failed.rejection.summary, &*failed.reason),
         ("login not checked", "gate: timed out (auth-timeout)")
     );
-    assert!(failed.detail.ends_with("Try again later."));
+    assert!(failed.rejection.detail.ends_with("Try again later."));
     assert_eq!(authenticator.shared.permits.available_permits(), 10);
     let gate = Arc::new(Gate { is_timed: false, ..Gate::of(0) });
     let authenticator = Authenticator::with_sources(options(10), vec![gate.clone()]);
@@ -212,7 +213,7 @@ async fn login_waiting_for_its_slot_is_not_checked_after_its_last_client_has_lef
         assert!(futures_util::poll!(client).is_pending());
     }
     let left = authenticator.authenticate_until(async {}, login()).await.expect_err("it waits");
-    assert_eq!((left.summary, left.cause), ("login not checked", Cause::Busy));
+    assert_eq!((left.rejection.summary, left.cause), ("login not checked", Cause::Busy));
     assert_eq!((start.elapsed(), budget.used()), (Duration::ZERO, login().bytes()));
     let [first, second] = clients;
     drop(first);
@@ -292,10 +293,10 @@ async fn user_names_from_a_source_must_be_valid() {
     let failed =
         authenticator.authenticate(credentials("bob ", "sesame")).await.expect_err("the name is invalid");
     assert_eq!(
-        (failed.summary, &*failed.reason, failed.cause),
+        (failed.rejection.summary, &*failed.reason, failed.cause),
         ("login failed", bad, Cause::Credentials)
     );
-    assert!(failed.detail.contains("user-names"), "{}", failed.detail);
+    assert!(failed.rejection.detail.contains("user-names"), "{}", failed.rejection.detail);
     // A login in another form of the same name is converted to that name.
     let typed = credentials("\u{ff42}ob", "sesame");
     let known = authenticator.authenticate(typed).await.expect("bob");
@@ -337,10 +338,10 @@ async fn client_gets_a_general_reason_and_the_log_gets_the_exact_one() {
     ] {
         let failed = authenticator.authenticate(credentials).await.expect_err(reason);
         assert_eq!(
-            (failed.summary, &*failed.reason, failed.limit),
+            (failed.rejection.summary, &*failed.reason, failed.rejection.limit),
             (summary, reason, None)
         );
-        assert!(failed.detail.contains(detail), "{}", failed.detail);
+        assert!(failed.rejection.detail.contains(detail), "{}", failed.rejection.detail);
     }
 }
 
@@ -398,8 +399,8 @@ async fn client_cannot_tell_a_wrong_passcode_from_an_unknown_name() {
         authenticator.authenticate(credentials("alice", "wrong")).await.expect_err("the passcode is wrong");
     let unknown = authenticator.authenticate(credentials("mallory", "sesame")).await.expect_err("unknown");
     assert_eq!(
-        (wrong.summary, &wrong.detail, wrong.limit),
-        (unknown.summary, &unknown.detail, unknown.limit)
+        (wrong.rejection.summary, &wrong.rejection.detail, wrong.rejection.limit),
+        (unknown.rejection.summary, &unknown.rejection.detail, unknown.rejection.limit)
     );
     assert_ne!(wrong.reason, unknown.reason, "the logged reasons differ");
     let shown = format!("{wrong:?} {unknown:?} {authenticator:?}");
@@ -407,7 +408,7 @@ async fn client_cannot_tell_a_wrong_passcode_from_an_unknown_name() {
     let principal = authenticator.authenticate(credentials("alice", "sesame")).await.expect("alice");
     assert_eq!(principal.name.as_deref(), Some("alice"));
     let nameless = authenticator.authenticate(Credentials::default()).await.expect_err("no credentials");
-    assert!(nameless.detail.contains("Send CONNECT with the headers login and passcode"));
+    assert!(nameless.rejection.detail.contains("Send CONNECT with the headers login and passcode"));
     assert_eq!(
         (authenticator.generation(), authenticator.account_state(&principal)),
         (0, AccountState::Same)
@@ -454,7 +455,7 @@ async fn logins_are_charged_until_they_are_checked_and_not_during_the_delay() {
             .join_all()
             .await
             .iter()
-            .all(|answer| matches!(answer, Err(failed) if failed.limit.is_none()))
+            .all(|answer| matches!(answer, Err(failed) if failed.rejection.limit.is_none()))
     );
     assert!(start.elapsed() > Duration::ZERO);
 }
@@ -473,10 +474,10 @@ async fn long_logins_over_the_memory_limit_fail_and_short_ones_do_not() {
         let answer = tasks.join_next().await.expect("a task").expect("no panic");
         let failed = answer.expect_err("ten logins are in flight");
         assert_eq!(
-            (failed.summary, failed.limit),
-            ("login not checked", Some("memory-bytes-max"))
+            (failed.rejection.summary, failed.rejection.limit),
+            ("login not checked", Some(Limit::MemoryBytes))
         );
-        assert!(failed.detail.contains("memory-bytes-max"), "{}", failed.detail);
+        assert!(failed.rejection.detail.contains("memory-bytes-max"), "{}", failed.rejection.detail);
     }
     let mut short = Box::pin(authenticator.authenticate(credentials("alice", "sesame")));
     assert!(futures_util::poll!(&mut short).is_pending());
@@ -487,13 +488,13 @@ async fn long_logins_over_the_memory_limit_fail_and_short_ones_do_not() {
     );
     gate.open.add_permits(12);
     assert!(short.await.is_ok());
-    assert_eq!(renewal.await.expect_err("no such token").limit, None);
+    assert_eq!(renewal.await.expect_err("no such token").rejection.limit, None);
     tasks.join_all().await;
     assert_eq!(budget.used(), 0);
     gate.open.add_permits(1);
     let alone = long_login(0, 11 * LONG_BYTES);
     assert_eq!(
-        authenticator.authenticate(alone).await.expect_err("the passcode is wrong").limit,
+        authenticator.authenticate(alone).await.expect_err("the passcode is wrong").rejection.limit,
         None,
         "a login without others is checked"
     );

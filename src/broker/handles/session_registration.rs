@@ -4,7 +4,8 @@ use crate::broker::state::BrokerState;
 use crate::broker::subscriber::Subscriber;
 use crate::broker::topics::subscriber_list::SubscriberSlot;
 use crate::broker::topics::topic::Topic;
-use crate::outbound_queue::{Label, OutboundQueue};
+use crate::destination::DestinationKind;
+use crate::outbound_queue::{Label, OutboundQueue, SessionId};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,6 +13,7 @@ use std::time::Instant;
 /// The registration of an online session. Dropping it ends the registration.
 pub struct SessionRegistration {
     shared: Arc<BrokerState>,
+    id: SessionId,
     label: Option<Arc<Label>>,
     topic: Arc<Topic>,
     slot: SubscriberSlot,
@@ -27,23 +29,24 @@ impl SessionRegistration {
         outbound_queue: &Arc<OutboundQueue>,
         now: Instant,
     ) -> SessionRegistration {
-        let label = outbound_queue.label().cloned();
+        let (id, label) = (outbound_queue.session_id(), outbound_queue.label().cloned());
         if let Some(label) = &label {
-            shared.sessions.insert(label);
+            shared.sessions.insert(id, label);
         }
         let member = Subscriber { outbound_queue: outbound_queue.clone(), key: UNUSED_KEY };
-        let (topic, slot) = shared.online.subscribe(&shared.online_destination, &member, now);
+        let (topic, slot) =
+            shared.family(DestinationKind::Presence).subscribe(&shared.online_destination, &member, now);
         shared.context.metrics.sessions.inc();
-        SessionRegistration { shared, label, topic, slot }
+        SessionRegistration { shared, id, label, topic, slot }
     }
 }
 
 impl Drop for SessionRegistration {
     fn drop(&mut self) {
         if let Some(label) = &self.label {
-            self.shared.sessions.remove(label);
+            self.shared.sessions.remove(self.id, label);
         }
-        self.shared.online.leave(&self.topic, self.slot);
+        self.shared.family(DestinationKind::Presence).leave(&self.topic, self.slot);
         self.shared.context.metrics.sessions.dec();
     }
 }

@@ -2,8 +2,9 @@
 
 use super::queue_consumer::Consumer;
 use super::subscription_target::SubscriptionTarget;
-use crate::broker::settlement::Settlement;
+use crate::broker::journal::Ticket;
 use crate::broker::state::BrokerState;
+use crate::command::Settlement;
 use crate::destination::Selector;
 use crate::outbound_queue::Tag;
 use crate::work;
@@ -52,14 +53,14 @@ impl Subscription {
         self.target.selector()
     }
 
-    /// Settles deliveries by their tags. Ignores unknown tags. Has no effect for a topic.
+    /// Settles deliveries by their tags. Ignores unknown tags. Has no effect for a topic. Returns the outcome that a
+    /// receipt must wait for.
     ///
     /// The consumer may be about to leave after [`Settlement::Unwritten`] or [`Settlement::Lost`]. The queue therefore
     /// gives it nothing more until [`Subscription::resume`].
-    pub fn settle(&self, tags: &[Tag], settlement: Settlement, now: Instant) {
-        if let SubscriptionTarget::Queue(queue, id) = &self.target {
-            self.shared.queues.settle(queue, *id, tags, settlement, now);
-        }
+    pub fn settle(&self, tags: &[Tag], settlement: Settlement, now: Instant) -> Option<Ticket> {
+        let SubscriptionTarget::Queue(queue, id) = &self.target else { return None };
+        self.shared.queues.settle(queue, *id, tags, settlement, now)
     }
 
     /// Marks these deliveries as not sent. Ignores unknown tags. Has no effect for a topic.

@@ -1,16 +1,17 @@
 //! The destination, pattern or presence that a subscription is for.
 
 use super::queue_consumer::Consumer;
-use crate::broker::error::BrokerError;
 use crate::broker::queues::consumer_id::ConsumerId;
 use crate::broker::queues::queue::Queue;
 use crate::broker::state::BrokerState;
-use crate::broker::subscriber::{ConsumerOptions, Subscriber};
+use crate::broker::subscriber::Subscriber;
 use crate::broker::topics::patterns::Membership;
 use crate::broker::topics::subscriber_list::SubscriberSlot;
 use crate::broker::topics::topic::Topic;
 use crate::broker::topics::topic_map::Watch;
-use crate::destination::{Destination, DestinationKind, Selector};
+use crate::command::ConsumerOptions;
+use crate::destination::{Destination, DestinationKind, Routing, Selector};
+use crate::rejection::Rejection;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -35,7 +36,7 @@ impl SubscriptionTarget {
         subscriber: Subscriber,
         options: ConsumerOptions,
         now: Instant,
-    ) -> Result<SubscriptionTarget, BrokerError> {
+    ) -> Result<SubscriptionTarget, Rejection> {
         let destination = match selector {
             Selector::Pattern(pattern) => {
                 mark_text_only(pattern.kind(), &subscriber, options);
@@ -45,7 +46,7 @@ impl SubscriptionTarget {
             Selector::Exact(destination) => destination,
         };
         let kind = destination.kind();
-        Ok(if kind == DestinationKind::Presence {
+        Ok(if kind.routing() == Routing::Report {
             watch(shared, destination, subscriber, options.presence_names, now)
         } else if kind.stores_messages() {
             let (queue, id) = shared.queues.subscribe(destination, &subscriber, options, now)?;
@@ -104,7 +105,7 @@ impl SubscriptionTarget {
 /// Marks the outbound queue of a text-only service. The mark applies to the whole connection, because `text_only`
 /// depends only on the transport.
 fn mark_text_only(kind: DestinationKind, subscriber: &Subscriber, options: ConsumerOptions) {
-    if kind == DestinationKind::App && options.text_only {
+    if kind.routing() == Routing::Service && options.text_only {
         subscriber.outbound_queue.set_text_only();
     }
 }
@@ -119,12 +120,18 @@ fn watch(
 ) -> SubscriptionTarget {
     match presence_destination.watched_topic() {
         Some(topic) => SubscriptionTarget::Watch(
-            DestinationKind::Topic,
-            shared.topics.watch(&topic, presence_destination, watcher, names, now),
+            topic.kind(),
+            shared.family(topic.kind()).watch(&topic, presence_destination, watcher, names, now),
         ),
         None => SubscriptionTarget::Watch(
-            DestinationKind::Presence,
-            shared.online.watch(presence_destination, presence_destination, watcher, names, now),
+            presence_destination.kind(),
+            shared.family(presence_destination.kind()).watch(
+                presence_destination,
+                presence_destination,
+                watcher,
+                names,
+                now,
+            ),
         ),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::page::PAGE;
 use crate::budget::{allocation, btree_allocation, shared_allocation, table_allocation};
-use crate::outbound_queue::OutboundQueue;
+use crate::outbound_queue::{OutboundQueue, SessionId};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -19,9 +19,7 @@ type MemberKey = Option<Arc<str>>;
 /// The counts of one presence tracker.
 #[derive(Debug, Default)]
 pub(super) struct MemberCounts {
-    /// The sessions, by the memory address of their outbound queue. The topic's subscribers keep these queues alive, so
-    /// no address is used again.
-    sessions: HashMap<usize, Session>,
+    sessions: HashMap<SessionId, Session>,
     /// The users that are present, that were reported as present, or that came and went since the last flush.
     users: BTreeMap<Arc<str>, Member>,
     /// Bytes of the names in `users`.
@@ -95,7 +93,7 @@ impl MemberCounts {
     /// Counts one more subscription, which began at `since`, in milliseconds of Unix time.
     pub(super) fn join(&mut self, outbound_queue: &Arc<OutboundQueue>, since: u64) {
         let new = || Session { key: user_key(outbound_queue), subscriptions: 0 };
-        let session = self.sessions.entry(Arc::as_ptr(outbound_queue).addr()).or_insert_with(new);
+        let session = self.sessions.entry(outbound_queue.session_id()).or_insert_with(new);
         session.subscriptions += 1;
         if session.subscriptions > 1 {
             return;
@@ -120,7 +118,7 @@ impl MemberCounts {
 
     /// Counts one subscription less.
     pub(super) fn leave(&mut self, outbound_queue: &Arc<OutboundQueue>) {
-        let Entry::Occupied(mut session) = self.sessions.entry(Arc::as_ptr(outbound_queue).addr()) else {
+        let Entry::Occupied(mut session) = self.sessions.entry(outbound_queue.session_id()) else {
             return;
         };
         session.get_mut().subscriptions -= 1;
@@ -204,7 +202,7 @@ impl MemberCounts {
     pub(super) fn bytes(&self) -> usize {
         btree_allocation(self.users.len(), size_of::<(Arc<str>, Member)>())
             + self.names_bytes
-            + table_allocation(self.sessions.capacity(), size_of::<(usize, Session)>())
+            + table_allocation(self.sessions.capacity(), size_of::<(SessionId, Session)>())
             + btree_allocation(self.waiting.len(), size_of::<(Instant, MemberKey)>())
             + allocation(self.dirty.capacity() * size_of::<MemberKey>())
     }

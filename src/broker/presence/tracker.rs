@@ -4,12 +4,11 @@ use super::member_counts::{MemberChange, MemberCounts, ReportedTotals};
 use super::page::PAGE;
 use super::report::{self, ReportHeader};
 use crate::broker::context::BrokerContext;
-use crate::broker::publication::Content;
 use crate::broker::subscriber::Subscriber;
 use crate::broker::timer_queue::TimerOwner;
 use crate::broker::topics::fan_out::{FanOutResult, fan_out};
 use crate::broker::topics::subscriber_list::{SubscriberList, SubscriberSlot};
-use crate::budget::{Charge, shared_allocation};
+use crate::budget::{Budget, Charge, shared_allocation};
 use crate::destination::{Destination, DestinationKind};
 use crate::outbound_queue::{Message, OutboundQueue};
 use crate::work;
@@ -17,7 +16,6 @@ use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
-use stompbox_frames::stomp::Headers;
 
 /// The presence tracker of a topic that is watched. Code that needs both locks takes `watchers` before `count_state`.
 /// Methods that the topic calls take only `count_state`. They therefore never wait for pushes to watchers.
@@ -263,30 +261,17 @@ impl PresenceTracker {
     }
 
     fn changes_message(&self, text: &str) -> Message {
-        self.context.metrics.presence_messages.inc();
-        let (headers, extra) = (Headers::default(), [JSON, ("event", "changes")]);
-        self.context.message(self.content(&headers, &extra, text))
+        self.report(&self.context.budget, "changes", text)
     }
 
-    /// Creates a snapshot message, which is retained for later watchers.
+    /// Creates a snapshot message. It is retained for later watchers, so it is charged to the share of subscriptions.
     fn snapshot_message(&self, text: &str) -> Message {
-        self.context.metrics.presence_messages.inc();
-        let (headers, extra) = (Headers::default(), [JSON, ("event", "snapshot")]);
-        self.context.retained_message(self.content(&headers, &extra, text))
+        self.report(&self.context.share, "snapshot", text)
     }
 
-    fn content<'a>(
-        &'a self,
-        headers: &'a Headers,
-        extra: &'a [(&'a str, &'a str)],
-        text: &'a str,
-    ) -> Content<'a> {
-        Content {
-            destination_header: self.presence_destination.as_str(),
-            headers,
-            extra,
-            body: text.as_bytes(),
-        }
+    fn report(&self, budget: &Arc<Budget>, event: &str, text: &str) -> Message {
+        self.context.metrics.presence_messages.inc();
+        self.context.report(budget, self.presence_destination.as_str(), &[JSON, ("event", event)], text)
     }
 
     /// Sets a timer for the next flush. Does nothing if an earlier timer is set.

@@ -16,9 +16,10 @@
 
 use super::consumer_id::ConsumerId;
 use super::item::Item;
-use crate::broker::subscriber::{ConsumerOptions, Subscriber};
+use crate::broker::subscriber::Subscriber;
 use crate::budget::btree_allocation;
-use crate::outbound_queue::{Delivery, Tag};
+use crate::command::ConsumerOptions;
+use crate::outbound_queue::{Delivery, SessionId, Tag};
 use crate::work;
 use std::collections::BTreeMap;
 
@@ -135,22 +136,23 @@ impl Consumers {
         (consumers.next(), consumers.next())
     }
 
-    /// Pushes a message to a consumer. Returns `false`, and marks the consumer as paused, if its outbound queue has no
-    /// space. If this returns `true`, the caller passes the message to
+    /// Pushes a message to a consumer. Returns `None`, and marks the consumer as paused, if its outbound queue has no
+    /// space. Otherwise returns the session of the consumer, and the caller passes the message to
     /// [`mark_outstanding`](Consumers::mark_outstanding).
-    pub(crate) fn offer(&mut self, id: ConsumerId, item: &Item) -> bool {
-        let Some(consumer) = self.by_id.get_mut(&id) else { return false };
+    pub(crate) fn offer(&mut self, id: ConsumerId, item: &Item) -> Option<SessionId> {
+        let consumer = self.by_id.get_mut(&id)?;
         let delivery = Delivery {
             message: item.message.clone(),
             key: consumer.subscriber.key,
             count: item.sent.saturating_add(1),
             tag: item.position,
         };
-        let is_accepted = consumer.subscriber.outbound_queue.try_push(delivery);
-        if !is_accepted {
-            self.pause(id);
+        let outbound_queue = &consumer.subscriber.outbound_queue;
+        if outbound_queue.try_push(delivery) {
+            return Some(outbound_queue.session_id());
         }
-        is_accepted
+        self.pause(id);
+        None
     }
 
     /// Stores a message as outstanding at the consumer, and moves the consumer to the end of the round robin.

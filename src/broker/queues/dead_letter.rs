@@ -7,7 +7,7 @@
 use super::item::Item;
 use crate::broker::context::BrokerContext;
 use crate::broker::options::Options;
-use crate::broker::settlement::Settlement;
+use crate::command::Settlement;
 use crate::destination::{Destination, DestinationKind};
 use crate::outbound_queue::Message;
 

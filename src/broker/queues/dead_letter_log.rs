@@ -3,6 +3,7 @@
 
 use super::dead_letter::DeadLetterReason;
 use crate::destination::Destination;
+use crate::rejection::Limit;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,8 +35,8 @@ pub(crate) enum DeadLetterOutcome {
     Moved(DeadLetterReason),
     /// The message was dropped, because its dead letter queue could not be created.
     Dropped {
-        /// The name of the option whose limit was reached.
-        limit: &'static str,
+        /// The limit that was reached, if there is one.
+        limit: Option<Limit>,
     },
 }
 
@@ -107,7 +108,7 @@ fn write(report: Vec<Line>) {
                 tracing::warn!(
                     queue,
                     messages,
-                    limit,
+                    limit = limit.map(Limit::option),
                     "dropped dead letters, because the limit does not allow their dead letter queue"
                 );
             }

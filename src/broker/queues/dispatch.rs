@@ -16,17 +16,24 @@
 
 use super::consumer::Consumers;
 use super::consumer_id::ConsumerId;
+use super::item::Item;
 use super::partitioned_backlog::{EntryRef, Partition, PartitionedBacklog};
 use crate::metrics::Metrics;
-use crate::outbound_queue::Tag;
+use crate::outbound_queue::{SessionId, Tag};
 use crate::work;
 
-/// Delivers all messages that can be delivered.
-pub(crate) fn dispatch(partitions: &mut PartitionedBacklog, consumers: &mut Consumers, metrics: &Metrics) {
+/// Delivers all messages that can be delivered. Calls `on_delivery` for each of them, with the session of its consumer.
+pub(crate) fn dispatch(
+    partitions: &mut PartitionedBacklog,
+    consumers: &mut Consumers,
+    metrics: &Metrics,
+    on_delivery: impl Fn(&Item, SessionId),
+) {
     while let Some(Match { entry, consumer, .. }) = next(partitions, consumers) {
         work::add(work::QUEUE_MESSAGE);
-        if consumers.offer(consumer, partitions.get(entry)) {
+        if let Some(session) = consumers.offer(consumer, partitions.get(entry)) {
             let item = partitions.take(entry);
+            on_delivery(&item, session);
             if item.sent > 0 {
                 metrics.redeliveries.inc();
             }

@@ -23,5 +23,6 @@ mod partitioned_backlog;
 pub(super) mod queue;
 pub(super) mod queue_map;
 mod queue_memory;
+mod queue_records;
 mod queue_state;
 mod queue_usage;

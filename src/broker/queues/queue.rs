@@ -31,13 +31,14 @@ use super::queue_memory::QueueMemory;
 use super::queue_state::QueueState;
 use super::queue_usage::QueueUsage;
 use crate::broker::context::BrokerContext;
-use crate::broker::error::BrokerError;
-use crate::broker::settlement::Settlement;
-use crate::broker::subscriber::{ConsumerOptions, Subscriber};
+use crate::broker::journal::{Record, Ticket};
+use crate::broker::subscriber::Subscriber;
 use crate::broker::timer_queue::TimerOwner;
 use crate::budget::{Budget, allocation, shared_allocation, table_entry};
+use crate::command::{ConsumerOptions, Settlement};
 use crate::destination::{Destination, DestinationKind};
 use crate::outbound_queue::{Message, Tag};
+use crate::rejection::Rejection;
 use crate::work;
 use parking_lot::Mutex;
 use std::sync::{Arc, Weak};
@@ -46,8 +47,8 @@ use std::time::Instant;
 /// A work queue, or a temporary queue of one session.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    destination: Destination,
-    context: Arc<BrokerContext>,
+    pub(super) destination: Destination,
+    pub(super) context: Arc<BrokerContext>,
     weak_self: Weak<Queue>,
     state: Mutex<QueueState>,
 }
@@ -55,6 +56,9 @@ pub(crate) struct Queue {
 /// The error of an operation on a closed queue. The caller removes this queue from the map and looks the name up again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct QueueClosed;
+
+/// The result of a change: the removed messages that no consumer can take, and the outcome of recording the change.
+pub(crate) type Change = (Vec<Undeliverable>, Option<Ticket>);
 
 /// Capacity of a new list of messages.
 const FIRST_ITEMS: usize = 4;
@@ -94,19 +98,19 @@ impl Queue {
         &self,
         message: &Message,
         now: Instant,
-    ) -> Result<Result<Vec<Undeliverable>, BrokerError>, QueueClosed> {
+    ) -> Result<Result<Change, Rejection>, QueueClosed> {
         self.if_open(|state| {
             self.check_capacity(state, message.size())?;
-            state.append(message.clone(), &self.context.metrics);
+            let ticket = self.append(state, message);
             let undeliverable = self.remove_undeliverable(state);
             self.deliver(state, Some(now));
-            Ok(undeliverable)
+            Ok((undeliverable, ticket))
         })
     }
 
     /// Reserves space for a message of `bytes` bytes. The queue is not removed until the space is used or
     /// [released](Queue::release).
-    pub(crate) fn reserve(&self, bytes: usize) -> Result<Result<(), BrokerError>, QueueClosed> {
+    pub(crate) fn reserve(&self, bytes: usize) -> Result<Result<(), Rejection>, QueueClosed> {
         self.if_open(|state| {
             self.check_capacity(state, bytes)?;
             state.reserved.add(bytes);
@@ -121,17 +125,13 @@ impl Queue {
 
     /// Adds a message for which space was reserved. Removes and returns the messages that no consumer can take. Only a
     /// temporary queue can have been closed since the reservation.
-    pub(crate) fn publish_reserved(
-        &self,
-        message: &Message,
-        now: Instant,
-    ) -> Result<Vec<Undeliverable>, QueueClosed> {
+    pub(crate) fn publish_reserved(&self, message: &Message, now: Instant) -> Result<Change, QueueClosed> {
         self.if_open(|state| {
             state.reserved.remove(message.size());
-            state.append(message.clone(), &self.context.metrics);
+            let ticket = self.append(state, message);
             let undeliverable = self.remove_undeliverable(state);
             self.deliver(state, Some(now));
-            undeliverable
+            (undeliverable, ticket)
         })
     }
 
@@ -145,12 +145,12 @@ impl Queue {
                 match state.backlog.oldest() {
                     Some(oldest) => {
                         let oldest = state.backlog.take(oldest);
-                        state.count_removed(&oldest, &self.context.metrics);
+                        self.remove(state, &oldest);
                     }
                     None => return dropped,
                 }
             }
-            state.append(dead_letter.clone(), &self.context.metrics);
+            self.append(state, dead_letter);
             self.deliver(state, None);
             dropped
         })
@@ -184,14 +184,18 @@ impl Queue {
         tags: &[Tag],
         settlement: Settlement,
         now: Instant,
-    ) -> Vec<Undeliverable> {
+    ) -> Change {
         let (mut undeliverable, options) = (Vec::new(), &self.context.options);
+        let mut settled = Vec::new();
         let mut state = self.state.lock();
         if matches!(settlement, Settlement::Unwritten | Settlement::Lost) {
             state.consumers.pause(id);
         }
         for &tag in tags {
             let Some(mut item) = state.consumers.settle(id, tag) else { continue };
+            if self.context.journal.is_some() {
+                settled.push(item.position);
+            }
             match settlement {
                 Settlement::Accepted => state.count_removed(&item, &self.context.metrics),
                 Settlement::Unwritten => {
@@ -203,7 +207,7 @@ impl Queue {
                     item.failed = item.failed.saturating_add(1);
                     if let Some(reason) = DeadLetterReason::of(&self.destination, &item, settlement, options)
                     {
-                        state.count_removed(&item, &self.context.metrics);
+                        self.remove(&mut state, &item);
                         undeliverable.push(Undeliverable { item, reason });
                     } else if settlement == Settlement::Lost {
                         item.returned_by = None;
@@ -214,8 +218,9 @@ impl Queue {
                 }
             }
         }
+        let ticket = if settled.is_empty() { None } else { self.record_settled(&settled, settlement) };
         self.deliver(&mut state, Some(now));
-        undeliverable
+        (undeliverable, ticket)
     }
 
     /// Marks deliveries as not sent to a consumer that is about to leave. When the consumer leaves, they are requeued
@@ -293,7 +298,7 @@ impl Queue {
         let mut state = self.state.lock();
         self.mark_closed(&mut state);
         let removed: Vec<Item> = std::iter::from_fn(|| state.backlog.take_any()).take(max).collect();
-        removed.iter().for_each(|item| state.count_removed(item, &self.context.metrics));
+        removed.iter().for_each(|item| self.remove(&mut state, item));
         let messages = state.usage.messages;
         state.memory.set_messages(messages);
         drop(state);
@@ -313,7 +318,7 @@ impl Queue {
     }
 
     /// Checks that one more message of `bytes` bytes fits within the limits.
-    fn check_capacity(&self, state: &QueueState, bytes: usize) -> Result<(), BrokerError> {
+    fn check_capacity(&self, state: &QueueState, bytes: usize) -> Result<(), Rejection> {
         let usage = state.usage.with(state.reserved);
         usage.check_capacity(bytes, &self.context.options, self.destination.as_str())
     }
@@ -326,7 +331,7 @@ impl Queue {
             return Vec::new();
         }
         let items = state.backlog.take_binary();
-        items.iter().for_each(|item| state.count_removed(item, &self.context.metrics));
+        items.iter().for_each(|item| self.remove(state, item));
         items.into_iter().map(|item| Undeliverable { item, reason: DeadLetterReason::NotText }).collect()
     }
 
@@ -352,7 +357,14 @@ impl Queue {
         if let Some(now) = now {
             state.backlog.promote(now);
         }
-        dispatch(&mut state.backlog, &mut state.consumers, &self.context.metrics);
+        dispatch(&mut state.backlog, &mut state.consumers, &self.context.metrics, |item, session| {
+            self.context.record(|| Record::Delivered {
+                queue: &self.destination,
+                position: item.position,
+                session,
+                count: item.sent.saturating_add(1),
+            });
+        });
         if let Some(due) = state.backlog.next_due()
             && state.timers.first().is_none_or(|&timer| due < timer)
         {

@@ -8,12 +8,14 @@ use super::dead_letter::{Undeliverable, dead_letter, dead_letter_queue};
 use super::dead_letter_log::{DeadLetterLog, DeadLetterOutcome};
 use super::queue::{Queue, QueueClosed};
 use crate::broker::context::BrokerContext;
-use crate::broker::error::BrokerError;
-use crate::broker::settlement::Settlement;
-use crate::broker::subscriber::{ConsumerOptions, Subscriber};
+use crate::broker::journal::Ticket;
+use crate::broker::published::Published;
+use crate::broker::subscriber::Subscriber;
 use crate::budget::Budget;
+use crate::command::{ConsumerOptions, Settlement};
 use crate::destination::{Destination, DestinationKind};
 use crate::outbound_queue::{Message, Tag};
+use crate::rejection::{Code, Limit, Rejection};
 use crate::work;
 use dashmap::{DashMap, Entry};
 use std::sync::Arc;
@@ -37,52 +39,55 @@ impl Queues {
     }
 
     /// Adds a message to a queue, which is created if it does not exist. If it is a temporary queue that has been
-    /// closed, counts the message as dropped and returns `false`.
+    /// closed, counts the message as dropped and reaches nothing.
     pub(crate) fn publish(
         &self,
         to: &Destination,
         message: &Message,
         now: Instant,
-    ) -> Result<bool, BrokerError> {
+    ) -> Result<Published, Rejection> {
         loop {
             let Some(queue) = self.find_or_create(to, &self.context.budget)? else {
                 self.context.metrics.messages_dropped.inc();
-                return Ok(false);
+                return Ok(Published::default());
             };
             match queue.publish(message, now) {
-                Ok(Ok(undeliverable)) => {
+                Ok(Ok((undeliverable, ticket))) => {
                     self.push_dead_letters(&queue, undeliverable);
-                    return Ok(true);
+                    return Ok(Published { reached: 1, ticket, ..Published::default() });
                 }
-                Ok(Err(broker_error)) => {
+                Ok(Err(rejection)) => {
                     self.remove_if_idle(&queue);
-                    return Err(broker_error);
+                    return Err(rejection);
                 }
                 Err(QueueClosed) => self.remove(&queue),
             }
         }
     }
 
-    /// Adds a message to the queue that reserved space for it. Returns `false` if it was a temporary queue that has
-    /// been closed.
-    pub(crate) fn publish_reserved(&self, queue: &Queue, message: &Message, now: Instant) -> bool {
-        match queue.publish_reserved(message, now) {
-            Ok(undeliverable) => self.push_dead_letters(queue, undeliverable),
-            Err(QueueClosed) => return false,
-        }
-        true
+    /// Adds a message to the queue that reserved space for it. Returns `None` if it was a temporary queue that has been
+    /// closed.
+    pub(crate) fn publish_reserved(
+        &self,
+        queue: &Queue,
+        message: &Message,
+        now: Instant,
+    ) -> Option<Published> {
+        let Ok((undeliverable, ticket)) = queue.publish_reserved(message, now) else { return None };
+        self.push_dead_letters(queue, undeliverable);
+        Some(Published { reached: 1, ticket, ..Published::default() })
     }
 
     /// Reserves space for a message of `bytes` bytes in a queue, which is created if it does not exist. Returns `None`
     /// if it is a temporary queue that has been closed.
-    pub(crate) fn reserve(&self, to: &Destination, bytes: usize) -> Result<Option<Arc<Queue>>, BrokerError> {
+    pub(crate) fn reserve(&self, to: &Destination, bytes: usize) -> Result<Option<Arc<Queue>>, Rejection> {
         loop {
             let Some(queue) = self.find_or_create(to, &self.context.budget)? else { return Ok(None) };
             match queue.reserve(bytes) {
                 Ok(Ok(())) => return Ok(Some(queue)),
-                Ok(Err(broker_error)) => {
+                Ok(Err(rejection)) => {
                     self.remove_if_idle(&queue);
-                    return Err(broker_error);
+                    return Err(rejection);
                 }
                 Err(QueueClosed) => self.remove(&queue),
             }
@@ -102,18 +107,15 @@ impl Queues {
         subscriber: &Subscriber,
         options: ConsumerOptions,
         now: Instant,
-    ) -> Result<(Arc<Queue>, ConsumerId), BrokerError> {
+    ) -> Result<(Arc<Queue>, ConsumerId), Rejection> {
         loop {
             let Some(queue) = self.find_or_create(to, &self.context.share)? else {
-                return Err(BrokerError {
-                    summary: "no such queue",
-                    detail: format!(
-                        "The temporary queue {:?} is not open. Only the session that opens a temporary queue can \
-                         subscribe to it. The broker closes the queue when this session ends.",
-                        to.as_str()
-                    ),
-                    limit: None,
-                });
+                let detail = format!(
+                    "The temporary queue {:?} is not open. Only the session that opens a temporary queue can \
+                     subscribe to it. The broker closes the queue when this session ends.",
+                    to.as_str()
+                );
+                return Err(Rejection::new(Code::Invalid, "no such queue", detail));
             };
             match queue.subscribe(subscriber, options, now) {
                 Ok((id, undeliverable)) => {
@@ -133,10 +135,11 @@ impl Queues {
         tags: &[Tag],
         settlement: Settlement,
         now: Instant,
-    ) {
+    ) -> Option<Ticket> {
         work::add(tags.len() * work::QUEUE_MESSAGE);
-        let undeliverable = queue.settle(id, tags, settlement, now);
+        let (undeliverable, ticket) = queue.settle(id, tags, settlement, now);
         self.push_dead_letters(queue, undeliverable);
+        ticket
     }
 
     /// Ends a subscription. Removes the queue if it is idle then.
@@ -203,18 +206,15 @@ impl Queues {
                     self.context.metrics.messages_dropped.inc_by(dropped);
                     log.add(origin, DeadLetterOutcome::Moved(undeliverable.reason));
                 }
-                Err(broker_error) => {
+                Err(rejection) => {
                     self.context.metrics.messages_dropped.inc();
-                    log.add(
-                        origin,
-                        DeadLetterOutcome::Dropped { limit: broker_error.limit.unwrap_or_default() },
-                    );
+                    log.add(origin, DeadLetterOutcome::Dropped { limit: rejection.limit });
                 }
             }
         }
     }
 
-    fn push_dead_letter(&self, to: &Destination, letter: &Message) -> Result<u64, BrokerError> {
+    fn push_dead_letter(&self, to: &Destination, letter: &Message) -> Result<u64, Rejection> {
         loop {
             let Some(queue) = self.find_or_create(to, &self.context.budget)? else { return Ok(1) };
             match queue.push_dead_letter(letter) {
@@ -238,7 +238,7 @@ impl Queues {
         &self,
         destination: &Destination,
         budget: &Arc<Budget>,
-    ) -> Result<Option<Arc<Queue>>, BrokerError> {
+    ) -> Result<Option<Arc<Queue>>, Rejection> {
         if let Some(queue) = self.map.get(destination.as_str()) {
             return Ok(Some(queue.clone()));
         }
@@ -255,7 +255,7 @@ impl Queues {
                         "The broker cannot create the queue {:?}, because it already has {max} queues",
                         destination.as_str()
                     );
-                    return Err(BrokerError::full("queues-max", max, &usage));
+                    return Err(Rejection::full(Limit::Queues, max, &usage));
                 }
                 let queue = Queue::new(destination.clone(), &self.context, budget);
                 Ok(Some(vacant.insert(queue).clone()))

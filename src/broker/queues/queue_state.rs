@@ -41,8 +41,8 @@ impl QueueState {
         }
     }
 
-    /// Adds a message to the backlog, behind all others.
-    pub(super) fn append(&mut self, message: Message, metrics: &Metrics) {
+    /// Adds a message to the backlog, behind all others. Returns its position.
+    pub(super) fn append(&mut self, message: Message, metrics: &Metrics) -> Tag {
         self.last_position += 1;
         self.usage.add(message.size());
         metrics.queue_messages.inc();
@@ -54,6 +54,7 @@ impl QueueState {
             failed: 0,
             returned_by: None,
         });
+        self.last_position
     }
 
     /// Updates the counts after a message was removed from the queue.

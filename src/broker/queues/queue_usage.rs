@@ -1,7 +1,7 @@
 //! The usage of a queue, and the check of its limits.
 
-use crate::broker::error::BrokerError;
 use crate::broker::options::Options;
+use crate::rejection::{Limit, Rejection};
 
 /// A number of messages and their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,23 +29,18 @@ impl QueueUsage {
     }
 
     /// Checks that the queue `name`, which has this usage, can take one more message of `bytes` bytes.
-    pub(crate) fn check_capacity(
-        self,
-        bytes: usize,
-        options: &Options,
-        name: &str,
-    ) -> Result<(), BrokerError> {
+    pub(crate) fn check_capacity(self, bytes: usize, options: &Options, name: &str) -> Result<(), Rejection> {
         let QueueUsage { messages, bytes: used } = self;
         let &Options { queue_messages_max, queue_bytes_max, .. } = options;
         if messages >= queue_messages_max {
             let usage = format!("The queue {name:?} is full: it has {messages} messages");
-            return Err(BrokerError::full("queue-messages-max", queue_messages_max, &usage));
+            return Err(Rejection::full(Limit::QueueMessages, queue_messages_max, &usage));
         }
         if bytes > queue_bytes_max.saturating_sub(used) {
             let usage = format!(
                 "The queue {name:?} has no space for a message of {bytes} bytes: it already has {used} bytes"
             );
-            return Err(BrokerError::full("queue-bytes-max", queue_bytes_max, &usage));
+            return Err(Rejection::full(Limit::QueueBytes, queue_bytes_max, &usage));
         }
         Ok(())
     }

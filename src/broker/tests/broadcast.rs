@@ -3,6 +3,7 @@
 use super::fixture::*;
 use crate::broker::Options;
 use crate::outbound_queue::{Delivery, OutboundQueue, Pushed};
+use crate::rejection::Limit;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -41,7 +42,7 @@ fn broadcast_delivery_has_the_subscription_key_and_count_one() {
     let deliveries = receiver.deliveries();
     assert_eq!((deliveries[0].key, deliveries[0].count, deliveries[0].tag), (42, 1, 0));
     assert_eq!(deliveries[0].message.destination(), "/topic/t");
-    assert_eq!(deliveries[0].message.id(), "node-1");
+    assert_eq!(deliveries[0].message.id(), "000000000000-1");
 }
 
 #[test]
@@ -249,9 +250,9 @@ fn message_over_the_memory_limit_is_rejected_with_the_option_name() {
     let _topic = fixture.subscribe("/topic/t", &receiver, ALL);
     assert_eq!(fixture.send("/topic/t", &"x".repeat(100_000)), 1);
     for destination in ["/topic/t", "/topic/unused", "/queue/q", "/temp-queue/~x"] {
-        let broker_error = fixture.publish(destination, "m").unwrap_err();
-        assert_eq!(broker_error.limit, Some("memory-bytes-max"), "{destination}");
-        assert!(broker_error.detail.contains("memory-bytes-max"), "{}", broker_error.detail);
+        let rejection = fixture.publish(destination, "m").unwrap_err();
+        assert_eq!(rejection.limit, Some(Limit::MemoryBytes), "{destination}");
+        assert!(rejection.detail.contains("memory-bytes-max"), "{}", rejection.detail);
     }
     assert_eq!(fixture.metrics.messages_published.get(), 1);
     assert_eq!(fixture.broker.stats().queues, 0);

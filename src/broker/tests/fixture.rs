@@ -1,13 +1,15 @@
 //! A broker without sockets. The tests read the outbound queues themselves.
 
 use super::super::{
-    Broker, BrokerError, Congested, ConsumerOptions, Options, Publication, Published, SessionRegistration,
-    Subscriber, Subscription, TransactionStep,
+    Broker, Congested, Options, Published, SessionRegistration, Subscriber, Subscription, TransactionStep,
 };
 use crate::budget::Budget;
+use crate::command::{Audience, ConsumerOptions, Publish};
 use crate::destination::{Address, AddressOwner, Destination, Owner, Selector};
 use crate::metrics::Metrics;
-use crate::outbound_queue::{self, Delivery, Key, Label, Message, OutboundQueue};
+use crate::outbound_queue::{self, Delivery, Key, Label, Message, NodeId, OutboundQueue, SessionIds};
+use crate::rejection::Rejection;
+use bytes::Bytes;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -42,6 +44,7 @@ pub(in crate::broker) struct Fixture {
     pub(in crate::broker) broker: Broker,
     pub(in crate::broker) budget: Arc<Budget>,
     pub(in crate::broker) metrics: Arc<Metrics>,
+    session_ids: SessionIds,
     start: Instant,
 }
 
@@ -51,9 +54,9 @@ impl Fixture {
     }
 
     pub(in crate::broker) fn with(options: Options, memory: usize) -> Fixture {
-        let (budget, metrics) = (Budget::new(memory), Metrics::new());
-        let broker = Broker::new(options, "node", budget.clone(), metrics.clone());
-        Fixture { broker, budget, metrics, start: Instant::now() }
+        let (budget, metrics, node) = (Budget::new(memory), Metrics::new(), NodeId::from_random(0));
+        let broker = Broker::new(options, node, budget.clone(), metrics.clone());
+        Fixture { broker, budget, metrics, session_ids: SessionIds::new(node), start: Instant::now() }
     }
 
     pub(in crate::broker) fn now(&self) -> Instant {
@@ -66,7 +69,7 @@ impl Fixture {
 
     pub(in crate::broker) fn outbound_queue_of(&self, outbound_queue_bytes_max: usize) -> Arc<OutboundQueue> {
         let options = outbound_queue::Options { outbound_queue_bytes_max, ..Default::default() };
-        OutboundQueue::new(options, &self.budget, self.metrics.clone(), self.start)
+        OutboundQueue::new(self.session_ids.next(), options, &self.budget, self.metrics.clone(), self.start)
     }
 
     pub(in crate::broker) fn message(&self, body: &str) -> Message {
@@ -85,7 +88,7 @@ impl Fixture {
         destination: &str,
         body: &(impl AsRef<[u8]> + ?Sized),
         now: Instant,
-    ) -> Result<Published, BrokerError> {
+    ) -> Result<Published, Rejection> {
         publish(&self.broker, &to(destination), body, now)
     }
 
@@ -93,7 +96,7 @@ impl Fixture {
         &self,
         destination: &str,
         body: &(impl AsRef<[u8]> + ?Sized),
-    ) -> Result<Published, BrokerError> {
+    ) -> Result<Published, Rejection> {
         self.publish_at(destination, body, self.start)
     }
 
@@ -169,32 +172,29 @@ pub(in crate::broker) fn publish(
     destination: &Destination,
     body: &(impl AsRef<[u8]> + ?Sized),
     now: Instant,
-) -> Result<Published, BrokerError> {
-    let headers = Headers::default();
-    broker.publish(publication(destination, body, &headers), now)
+) -> Result<Published, Rejection> {
+    broker.publish(&publish_command(destination, body), now)
 }
 
-pub(in crate::broker) fn publication<'a>(
-    destination: &'a Destination,
-    body: &'a (impl AsRef<[u8]> + ?Sized),
-    headers: &'a Headers,
-) -> Publication<'a> {
-    Publication {
-        destination,
-        to_session: None,
-        destination_header: destination.as_str(),
-        headers,
-        extra: &[],
-        body: body.as_ref(),
+/// Returns the command to publish a message with a body and no headers.
+pub(in crate::broker) fn publish_command(
+    destination: &Destination,
+    body: &(impl AsRef<[u8]> + ?Sized),
+) -> Publish {
+    Publish {
+        audience: Audience::One(destination.clone()),
+        destination_header: destination.as_str().into(),
+        headers: Headers::default(),
+        extra: Vec::new(),
+        body: Bytes::copy_from_slice(body.as_ref()),
     }
 }
 
-pub(in crate::broker) fn publish_step<'a>(
-    destination: &'a Destination,
-    body: &'a (impl AsRef<[u8]> + ?Sized),
-    headers: &'a Headers,
-) -> TransactionStep<'a> {
-    TransactionStep::Publish(publication(destination, body, headers))
+pub(in crate::broker) fn publish_step(
+    destination: &Destination,
+    body: &(impl AsRef<[u8]> + ?Sized),
+) -> TransactionStep {
+    TransactionStep::Publish(Box::new(publish_command(destination, body)))
 }
 
 /// The result of a committed transaction.
@@ -212,9 +212,9 @@ pub(in crate::broker) struct Committed {
 /// Commits a transaction without other work between its steps.
 pub(in crate::broker) fn commit(
     broker: &Broker,
-    steps: &[TransactionStep<'_>],
+    steps: &[TransactionStep],
     now: Instant,
-) -> Result<Committed, BrokerError> {
+) -> Result<Committed, Rejection> {
     let mut commit = broker.commit();
     steps.iter().try_for_each(|step| commit.check(step))?;
     commit.admit()?;

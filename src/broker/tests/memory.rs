@@ -1,20 +1,21 @@
 //! Memory of subscriptions and transactions. It is estimated before admission, it is bounded, and it is released.
 
 use super::fixture::*;
-use crate::broker::{BrokerError, Options, Settlement, Subscriber, Subscription};
+use crate::broker::{Options, Subscriber, Subscription};
+use crate::command::Settlement;
 use crate::destination::Selector;
 use crate::outbound_queue::{Delivery, OutboundQueue};
+use crate::rejection::{Limit, Rejection};
 use std::sync::Arc;
-use stompbox_frames::stomp::Headers;
 
 /// Name of the option that sets the limit.
-const MEMORY: Option<&str> = Some("memory-bytes-max");
+const MEMORY: Option<Limit> = Some(Limit::MemoryBytes);
 
 fn try_subscribe(
     fixture: &Fixture,
     selector: &Selector,
     outbound_queue: &Arc<OutboundQueue>,
-) -> Result<Subscription, BrokerError> {
+) -> Result<Subscription, Rejection> {
     let subscriber = Subscriber { outbound_queue: outbound_queue.clone(), key: 1 };
     fixture.broker.subscribe(selector, subscriber, ALL, fixture.now())
 }
@@ -73,7 +74,7 @@ fn subscription_over_the_subscription_share_is_rejected_with_the_option_name() {
         let error = loop {
             match try_subscribe(&fixture, &selector(&name(subscriptions.len())), &outbound_queue) {
                 Ok(subscription) => subscriptions.push(subscription),
-                Err(broker_error) => break broker_error,
+                Err(rejection) => break rejection,
             }
             drain(&outbound_queue);
         };
@@ -104,7 +105,7 @@ fn temporary_queue_over_the_memory_limit_is_rejected_with_the_option_name() {
     let error = loop {
         match fixture.broker.open_temp(&to(&format!("/temp-queue/~{}", queues.len()))) {
             Ok(queue) => queues.push(queue),
-            Err(broker_error) => break broker_error,
+            Err(rejection) => break rejection,
         }
     };
     assert_eq!(error.limit, MEMORY);
@@ -210,20 +211,20 @@ fn commit_over_the_memory_limit_is_rejected_and_no_step_is_applied() {
     let receivers: Vec<_> = (0..200).map(|key| fixture.receiver(key)).collect();
     let _subscriptions: Vec<_> =
         receivers.iter().map(|receiver| fixture.subscribe("/topic/t", receiver, ALL)).collect();
-    let (headers, topic, queue) = (Headers::default(), to("/topic/t"), to("/queue/q"));
+    let (topic, queue) = (to("/topic/t"), to("/queue/q"));
     let commit_sends = |sends: usize| {
-        let mut steps: Vec<_> = (0..sends).map(|_| publish_step(&topic, "m", &headers)).collect();
-        steps.push(publish_step(&queue, "m", &headers));
+        let mut steps: Vec<_> = (0..sends).map(|_| publish_step(&topic, "m")).collect();
+        steps.push(publish_step(&queue, "m"));
         commit(&fixture.broker, &steps, fixture.now())
     };
     let before = fixture.budget.used();
     // Each message takes some 10 KB for its pointers and keys in 200 outbound queues.
-    let broker_error = commit_sends(1000).expect_err("ten times the memory limit");
-    assert_eq!(broker_error.limit, MEMORY);
+    let rejection = commit_sends(1000).expect_err("ten times the memory limit");
+    assert_eq!(rejection.limit, MEMORY);
     assert!(
-        broker_error.detail.contains("The broker applied no step of the transaction"),
+        rejection.detail.contains("The broker applied no step of the transaction"),
         "{}",
-        broker_error.detail
+        rejection.detail
     );
     assert_eq!(fixture.budget.used(), before);
     assert!(receivers.iter().all(|receiver| receiver.deliveries().is_empty()));
@@ -235,14 +236,13 @@ fn commit_over_the_memory_limit_is_rejected_and_no_step_is_applied() {
 #[test]
 fn commit_is_admitted_by_the_messages_and_queues_it_adds() {
     let fixture = Fixture::with(Options::default(), 1 << 20);
-    let (headers, body) = (Headers::default(), "x".repeat(1000));
+    let body = "x".repeat(1000);
     let queues: Vec<_> = (0..1000).map(|n| to(&format!("/queue/{n}"))).collect();
     let commit_sends = |count: usize| {
-        let steps: Vec<_> =
-            queues[..count].iter().map(|queue| publish_step(queue, &body, &headers)).collect();
+        let steps: Vec<_> = queues[..count].iter().map(|queue| publish_step(queue, &body)).collect();
         commit(&fixture.broker, &steps, fixture.now()).map(|published| published.reached)
     };
-    assert_eq!(commit_sends(1000).map_err(|broker_error| broker_error.limit), Err(MEMORY));
+    assert_eq!(commit_sends(1000).map_err(|rejection| rejection.limit), Err(MEMORY));
     assert_eq!(fixture.broker.stats().queues, 0, "no queue was created");
     assert_eq!(commit_sends(100), Ok(100));
     let used = fixture.budget.used();
@@ -263,8 +263,8 @@ fn commit_reservation_shrinks_with_each_applied_step() {
         let half = bits.fold(0, |sum, bit| if fits(sum + bit) { sum + bit } else { sum });
         fixture.budget.bytes_max() - fixture.budget.used() - 2 * half
     };
-    let (headers, topic) = (Headers::default(), to("/topic/t"));
-    let steps: Vec<_> = (0..100).map(|_| publish_step(&topic, "m", &headers)).collect();
+    let topic = to("/topic/t");
+    let steps: Vec<_> = (0..100).map(|_| publish_step(&topic, "m")).collect();
     let mut commit = fixture.broker.commit();
     assert!(steps.iter().all(|step| commit.check(step).is_ok()));
     assert!(reserved() < 2);
@@ -282,8 +282,8 @@ fn commit_reservation_shrinks_with_each_applied_step() {
 #[test]
 fn commit_dropped_between_its_steps_releases_its_reservations() {
     let fixture = Fixture::with(Options::default(), 8 << 20);
-    let (headers, queue, body) = (Headers::default(), to("/queue/q"), "x".repeat(1000));
-    let steps: Vec<_> = (0..100).map(|_| publish_step(&queue, &body, &headers)).collect();
+    let (queue, body) = (to("/queue/q"), "x".repeat(1000));
+    let steps: Vec<_> = (0..100).map(|_| publish_step(&queue, &body)).collect();
     let mut commit = fixture.broker.commit();
     assert!(steps.iter().all(|step| commit.check(step).is_ok()));
     assert!(commit.admit().is_ok() && steps[..50].iter().all(|step| commit.reserve(step).is_ok()));

@@ -6,7 +6,8 @@
 //! - All counters return to zero.
 
 use super::fixture::*;
-use crate::broker::{ConsumerOptions, Options, Settlement, Subscription};
+use crate::broker::{Options, Subscription};
+use crate::command::{ConsumerOptions, Settlement};
 use crate::outbound_queue::{Delivery, Tag};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,7 +1,7 @@
 //! Concurrency tests. They do not sleep: each test ends when its threads have completed their rounds.
 
 use super::fixture::*;
-use crate::broker::{ConsumerOptions, Settlement};
+use crate::command::{ConsumerOptions, Settlement};
 use crate::outbound_queue::{OutboundQueue, Tag};
 use std::collections::BTreeSet;
 use std::sync::Arc;

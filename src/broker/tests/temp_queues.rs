@@ -1,7 +1,9 @@
 //! Temporary queues of a session.
 
 use super::fixture::*;
-use crate::broker::{Options, Settlement};
+use crate::broker::Options;
+use crate::command::Settlement;
+use crate::rejection::Limit;
 
 const TEMP: &str = "/temp-queue/~4f1c";
 
@@ -39,10 +41,10 @@ fn message_to_a_closed_temporary_queue_is_dropped_and_counted() {
 fn subscribing_to_a_closed_temporary_queue_is_rejected() {
     let fixture = Fixture::new();
     let receiver = fixture.receiver(1);
-    let broker_error =
+    let rejection =
         fixture.broker.subscribe(&selector(TEMP), receiver.subscriber(), ALL, fixture.now()).unwrap_err();
-    assert_eq!(broker_error.limit, None);
-    assert!(broker_error.detail.contains(TEMP), "{}", broker_error.detail);
+    assert_eq!(rejection.limit, None);
+    assert!(rejection.detail.contains(TEMP), "{}", rejection.detail);
     assert!(fixture.broker.is_empty());
     assert_eq!(fixture.metrics.subscriptions.get(), 0);
 }
@@ -75,7 +77,7 @@ fn temporary_queue_has_the_message_limit_and_ignores_queues_max() {
     let fixture = Fixture::with(options, usize::MAX);
     let _temp = fixture.broker.open_temp(&to(TEMP)).expect("opened");
     assert_eq!(fixture.send(TEMP, "m"), 1);
-    assert_eq!(fixture.publish(TEMP, "m").unwrap_err().limit, Some("queue-messages-max"));
+    assert_eq!(fixture.publish(TEMP, "m").unwrap_err().limit, Some(Limit::QueueMessages));
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Work queues with text-only consumers. In these tests a body that is not text begins with "�".
 
 use super::fixture::*;
-use crate::broker::{ConsumerOptions, Options, Settlement, Subscription, TransactionStep};
+use crate::broker::{Options, Subscription, TransactionStep};
+use crate::command::{ConsumerOptions, Settlement};
 use crate::outbound_queue::Tag;
+use crate::rejection::Limit;
 use std::time::Duration;
-use stompbox_frames::stomp::Headers;
 
 const Q: &str = "/queue/q";
 const DEAD: &str = "/queue/dead.q";
@@ -376,7 +377,7 @@ fn full_queue_rejects_non_text_that_would_be_dead_lettered() {
     let text_receiver = fixture.receiver(1);
     let text_consumer = fixture.subscribe(Q, &text_receiver, TEXT);
     fixture.send_bodies(Q, &["�1", "a"]);
-    assert_eq!(fixture.publish(Q, &bytes("�2")).unwrap_err().limit, Some("queue-messages-max"));
+    assert_eq!(fixture.publish(Q, &bytes("�2")).unwrap_err().limit, Some(Limit::QueueMessages));
     accept(&fixture, &text_consumer, &[2]);
     assert_eq!(fixture.take_not_text(), ["�1"]);
 }
@@ -406,10 +407,9 @@ fn transaction_dead_letters_non_text_when_all_consumers_are_text_only() {
     let fixture = Fixture::new();
     let text_receiver = fixture.receiver(1);
     let text_consumer = fixture.subscribe(Q, &text_receiver, TEXT);
-    let (queue, headers) = (to(Q), Headers::default());
+    let queue = to(Q);
     let bodies = ["�1", "a", "�2"].map(bytes);
-    let steps: Vec<TransactionStep<'_>> =
-        bodies.iter().map(|body| publish_step(&queue, body, &headers)).collect();
+    let steps: Vec<TransactionStep> = bodies.iter().map(|body| publish_step(&queue, body)).collect();
     assert_eq!(commit(&fixture.broker, &steps, fixture.now()).expect("committed").reached, 3);
     assert_eq!(
         (text_receiver.bodies(), fixture.take_not_text()),

@@ -1,9 +1,10 @@
 //! Transactions: all steps are applied, or none.
 
 use super::fixture::*;
-use crate::broker::{BrokerError, Options, Settlement, Subscription, TransactionStep};
+use crate::broker::{Options, Subscription, TransactionStep};
+use crate::command::Settlement;
 use crate::outbound_queue::Tag;
-use stompbox_frames::stomp::Headers;
+use crate::rejection::{Limit, Rejection};
 
 /// Commits a transaction that sends messages (destination and body) and then settles deliveries. Returns the number of
 /// subscriptions reached.
@@ -11,15 +12,12 @@ fn commit(
     fixture: &Fixture,
     messages: &[(&str, &str)],
     settled: &[(&Subscription, &[Tag], Settlement)],
-) -> Result<usize, BrokerError> {
-    let headers = Headers::default();
-    let destinations: Vec<_> = messages.iter().map(|(text, _)| to(text)).collect();
-    let publish = destinations.iter().zip(messages).map(|(to, (_, body))| publish_step(to, body, &headers));
-    let consumers: Vec<_> = settled.iter().map(|(subscription, ..)| subscription.consumer()).collect();
-    let settle = consumers.iter().zip(settled).filter_map(|(consumer, &(_, tags, settlement))| {
-        Some(TransactionStep::Settle { consumer: consumer.as_ref()?, tags, settlement })
+) -> Result<usize, Rejection> {
+    let publish = messages.iter().map(|(text, body)| publish_step(&to(text), body));
+    let settle = settled.iter().filter_map(|&(subscription, tags, settlement)| {
+        Some(TransactionStep::Settle { consumer: subscription.consumer()?, tags: tags.into(), settlement })
     });
-    let steps: Vec<TransactionStep<'_>> = publish.chain(settle).collect();
+    let steps: Vec<TransactionStep> = publish.chain(settle).collect();
     super::fixture::commit(&fixture.broker, &steps, fixture.now()).map(|committed| committed.reached)
 }
 
@@ -63,10 +61,10 @@ fn one_rejected_step_rejects_all() {
     let full = [&good[..], &[("/queue/q", "4")]].concat();
     let too_many = [&good[..], &[("/queue/newer", "m")]].concat();
     let accept: &[Tag] = &[1];
-    type Row<'a> = (&'a [(&'a str, &'a str)], &'a [&'a [Tag]], Option<&'static str>);
+    type Row<'a> = (&'a [(&'a str, &'a str)], &'a [&'a [Tag]], Option<Limit>);
     let rows: [Row<'_>; 6] = [
-        (&full, &[accept], Some("queue-messages-max")),
-        (&too_many, &[accept], Some("queues-max")),
+        (&full, &[accept], Some(Limit::QueueMessages)),
+        (&too_many, &[accept], Some(Limit::Queues)),
         (&good, &[&[2]], None),
         (&good, &[&[1, 7]], None),
         (&good, &[&[1, 1]], None),
@@ -74,16 +72,12 @@ fn one_rejected_step_rejects_all() {
     ];
     for (messages, tags, limit) in rows {
         let settled: Vec<_> = tags.iter().map(|&tags| (&queue, tags, Settlement::Accepted)).collect();
-        let broker_error = commit(&fixture, messages, &settled).unwrap_err();
-        assert_eq!(broker_error.limit, limit, "{broker_error:?}");
-        assert!(drain(&outbound_queue).is_empty(), "{broker_error:?}");
+        let rejection = commit(&fixture, messages, &settled).unwrap_err();
+        assert_eq!(rejection.limit, limit, "{rejection:?}");
+        assert!(drain(&outbound_queue).is_empty(), "{rejection:?}");
         let metrics = &fixture.metrics;
-        assert_eq!(
-            (metrics.queue_messages.get(), metrics.messages_published.get()),
-            (2, 2),
-            "{broker_error:?}"
-        );
-        assert_eq!(fixture.broker.stats().work_queues, 1, "no queue was created: {broker_error:?}");
+        assert_eq!((metrics.queue_messages.get(), metrics.messages_published.get()), (2, 2), "{rejection:?}");
+        assert_eq!(fixture.broker.stats().work_queues, 1, "no queue was created: {rejection:?}");
     }
     // The reserved space was released: the same transaction without the faulty step succeeds.
     assert_eq!(commit(&fixture, &good, &[(&queue, accept, Settlement::Accepted)]), Ok(3));
@@ -97,10 +91,10 @@ fn bytes_of_several_steps_to_one_queue_are_added() {
         probe.send("/queue/q", body);
     }
     let three = probe.metrics.queue_bytes.get() as usize;
-    for (bytes_max, expected_limit) in [(three - 1, Some("queue-bytes-max")), (three, None)] {
+    for (bytes_max, expected_limit) in [(three - 1, Some(Limit::QueueBytes)), (three, None)] {
         let fixture = Fixture::with(Options { queue_bytes_max: bytes_max, ..Options::default() }, usize::MAX);
         let result = commit(&fixture, &[("/queue/q", "1"), ("/queue/q", "2"), ("/queue/q", "3")], &[]);
-        assert_eq!(result.err().and_then(|broker_error| broker_error.limit), expected_limit);
+        assert_eq!(result.err().and_then(|rejection| rejection.limit), expected_limit);
         assert_eq!(fixture.broker.is_empty(), expected_limit.is_some());
     }
 }
@@ -112,7 +106,7 @@ fn space_freed_by_the_same_transaction_is_not_used() {
     let queue = fixture.subscribe("/queue/q", &receiver, ALL);
     fixture.send("/queue/q", "1");
     let swap = commit(&fixture, &[("/queue/q", "2")], &[(&queue, &[1], Settlement::Accepted)]);
-    assert_eq!(swap.unwrap_err().limit, Some("queue-messages-max"));
+    assert_eq!(swap.unwrap_err().limit, Some(Limit::QueueMessages));
 }
 
 #[test]
@@ -150,7 +144,7 @@ fn settling_works_while_messages_are_rejected_at_the_memory_limit() {
     let queue = fixture.subscribe("/queue/q", &receiver, ALL);
     fixture.send("/queue/q", &"x".repeat(10_000));
     let result = commit(&fixture, &[("/topic/t", "m")], &[(&queue, &[1], Settlement::Accepted)]);
-    assert_eq!(result.unwrap_err().limit, Some("memory-bytes-max"));
+    assert_eq!(result.unwrap_err().limit, Some(Limit::MemoryBytes));
     assert_eq!(fixture.metrics.queue_messages.get(), 1);
     assert_eq!(commit(&fixture, &[], &[(&queue, &[1], Settlement::Accepted)]), Ok(0));
     assert_eq!(fixture.metrics.queue_messages.get(), 0);
@@ -161,8 +155,8 @@ fn each_step_reports_its_congested_receiver() {
     let fixture = Fixture::new();
     let outbound_queue = fixture.outbound_queue_of(100_000);
     let _topic = fixture.subscribe("/topic/t", &Receiver { outbound_queue, key: 1 }, ALL);
-    let (headers, topic, large) = (Headers::default(), to("/topic/t"), "x".repeat(30_000));
-    let steps = [0; 3].map(|_| publish_step(&topic, &large, &headers));
+    let (topic, large) = (to("/topic/t"), "x".repeat(30_000));
+    let steps = [0; 3].map(|_| publish_step(&topic, &large));
     let committed = super::fixture::commit(&fixture.broker, &steps, fixture.now()).expect("committed");
     let congested: Vec<usize> = committed.congested.iter().map(Vec::len).collect();
     assert_eq!((committed.reached, &congested[..]), (3, &[0, 1, 1][..]));
@@ -180,7 +174,9 @@ fn queue_with_reserved_space_is_not_removed() {
         .expect("the queue exists");
     drop(fixture.subscribe("/queue/q", &receiver, ALL));
     assert!(
-        queue.publish_reserved(&message, fixture.now()).is_ok_and(|undeliverable| undeliverable.is_empty())
+        queue
+            .publish_reserved(&message, fixture.now())
+            .is_ok_and(|(undeliverable, _)| undeliverable.is_empty())
     );
     let queue = queues.reserve(&to("/queue/r"), 1).expect("the queue has space").expect("the queue exists");
     queues.release(&queue, 1);

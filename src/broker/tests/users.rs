@@ -1,12 +1,13 @@
 //! Destinations of users.
 
 use super::fixture::*;
-use crate::broker::{BrokerError, Multicast, Publication, Published, Stats, TransactionStep};
+use crate::broker::{Published, Stats, TransactionStep};
+use crate::command::{Audience, Publish};
 use crate::destination::{Address, Owner, UserPath};
 use crate::outbound_queue::Label;
+use crate::rejection::{Limit, Rejection};
 use std::sync::Arc;
 use std::time::Instant;
-use stompbox_frames::stomp::Headers;
 
 const DESTINATION_HEADER: &str = "/user/queue/x";
 
@@ -19,13 +20,14 @@ fn path(text: &str) -> UserPath {
 
 /// Publishes a message to `text`. If `to_session` is given, only this session gets it.
 fn send(fixture: &Fixture, text: &str, to_session: Option<&str>) -> Published {
-    let (destination, headers) = (to(text), Headers::default());
-    let publication = Publication {
-        to_session,
-        destination_header: DESTINATION_HEADER,
-        ..publication(&destination, text, &headers)
+    let destination = to(text);
+    let publish = publish_command(&destination, text);
+    let audience = match to_session {
+        Some(session) => Audience::Session(destination, session.into()),
+        None => Audience::One(destination),
     };
-    fixture.broker.publish(publication, fixture.now()).expect("accepted")
+    let publish = Publish { audience, destination_header: DESTINATION_HEADER.into(), ..publish };
+    fixture.broker.publish(&publish, fixture.now()).expect("accepted")
 }
 
 fn send_to_all(fixture: &Fixture, names: &[&str], body: &str) -> Published {
@@ -38,17 +40,16 @@ fn publish_to_all(
     owners: &[Owner],
     body: &str,
     now: Instant,
-) -> Result<Published, BrokerError> {
-    let (path, headers) = (path("/users/queue/x"), Headers::default());
-    let multicast = Multicast {
-        owners,
-        path: &path,
-        destination_header: DESTINATION_HEADER,
-        headers: &headers,
-        extra: &[],
-        body: body.as_bytes(),
-    };
-    fixture.broker.publish_to_users(multicast, now)
+) -> Result<Published, Rejection> {
+    fixture.broker.publish(&to_all(owners, body), now)
+}
+
+fn to_all(owners: &[Owner], body: &str) -> Publish {
+    Publish {
+        audience: Audience::Users(owners.to_vec(), path("/users/queue/x")),
+        destination_header: DESTINATION_HEADER.into(),
+        ..publish_command(&to("/user/any/queue/x"), body)
+    }
 }
 
 /// Returns the ids of the sessions that got a message.
@@ -214,7 +215,7 @@ fn message_to_many_users_is_encoded_once() {
         sessions.iter().flat_map(|(_, session)| drain(&session.outbound_queue)).collect();
     assert_eq!(deliveries.len(), 3);
     assert!(deliveries.iter().all(|delivery| delivery.message.ptr_eq(&deliveries[0].message)));
-    assert_eq!(deliveries[0].message.id(), "node-1");
+    assert_eq!(deliveries[0].message.id(), "000000000000-1");
     let published = send_to_all(&fixture, &["unknown"], "m");
     assert_eq!((published.reached, published.sessions), (0, Some(0)));
     assert_eq!(fixture.metrics.messages_published.get(), 2);
@@ -237,8 +238,8 @@ fn congested_receiver_is_listed_once_and_the_memory_limit_rejects() {
 
     let full = Fixture::with(Default::default(), 1);
     let _more = full.budget.charge(2);
-    let broker_error = publish_to_all(&full, &[], "m", full.now()).expect_err("full");
-    assert_eq!(broker_error.limit, Some("memory-bytes-max"));
+    let rejection = publish_to_all(&full, &[], "m", full.now()).expect_err("full");
+    assert_eq!(rejection.limit, Some(Limit::MemoryBytes));
 }
 
 #[test]
@@ -246,26 +247,15 @@ fn transaction_reports_reached_users_services_and_unserved_steps() {
     let fixture = Fixture::new();
     let (alice, service) = (fixture.session("a", Some("alice")), fixture.session("s", Some("service")));
     let _all = [fixture.join("/user/queue/x", &alice, 1), fixture.join("/app/there", &service, 1)];
-    let headers = Headers::default();
     let names = ["/user/alice/queue/x", "/app/there", "/app/gone", "/topic/t", "/user/bob/queue/x"].map(to);
-    let path = path("/users/queue/x");
-    let owners = [Owner::user("alice")];
-    let mut steps: Vec<TransactionStep<'_>> =
-        names.iter().map(|name| publish_step(name, "m", &headers)).collect();
-    steps.push(TransactionStep::PublishToUsers(Multicast {
-        owners: &owners,
-        path: &path,
-        destination_header: DESTINATION_HEADER,
-        headers: &headers,
-        extra: &[],
-        body: b"m",
-    }));
+    let mut steps: Vec<TransactionStep> = names.iter().map(|name| publish_step(name, "m")).collect();
+    steps.push(TransactionStep::Publish(Box::new(to_all(&[Owner::user("alice")], "m"))));
     let published = commit(&fixture.broker, &steps, fixture.now()).expect("accepted");
     assert_eq!((published.reached, published.sessions, published.services), (3, Some(2), Some(1)));
     assert_eq!(published.without_service, [2]);
     assert_eq!((alice.bodies().len(), service.bodies().len()), (2, 1));
     assert_eq!(fixture.metrics.messages_published.get(), 6);
-    let plain = commit(&fixture.broker, &[publish_step(&names[3], "m", &headers)], fixture.now());
+    let plain = commit(&fixture.broker, &[publish_step(&names[3], "m")], fixture.now());
     let plain = plain.expect("accepted");
     assert_eq!((plain.sessions, plain.services), (None, None));
 }

@@ -3,8 +3,10 @@
 use super::fixture::*;
 use crate::broker::queues::consumer::Consumers;
 use crate::broker::queues::queue::Queue;
-use crate::broker::{ConsumerOptions, Options, Settlement, Subscription};
+use crate::broker::{Options, Subscription};
+use crate::command::{ConsumerOptions, Settlement};
 use crate::outbound_queue::Tag;
+use crate::rejection::Limit;
 use std::time::{Duration, Instant};
 
 const Q: &str = "/queue/q";
@@ -389,12 +391,12 @@ fn full_queue_rejects_with_the_option_name() {
     let receiver = fixture.receiver(1);
     let consumer = fixture.subscribe(Q, &receiver, ALL);
     fixture.send_all(&["a", "b"]);
-    let broker_error = fixture.publish(Q, "c").unwrap_err();
-    assert_eq!(broker_error.limit, Some("queue-messages-max"), "outstanding messages count");
+    let rejection = fixture.publish(Q, "c").unwrap_err();
+    assert_eq!(rejection.limit, Some(Limit::QueueMessages), "outstanding messages count");
     assert!(
-        broker_error.detail.contains("queue-messages-max") && broker_error.detail.contains(Q),
+        rejection.detail.contains("queue-messages-max") && rejection.detail.contains(Q),
         "{}",
-        broker_error.detail
+        rejection.detail
     );
     assert_eq!(fixture.metrics.messages_published.get(), 2);
     fixture.settle(&consumer, &[1], Settlement::Accepted);
@@ -408,8 +410,8 @@ fn queue_is_full_exactly_at_its_byte_limit() {
     let unit = fixture.message("").size();
     let max = 4 * unit;
     let fixture = Fixture::with(Options { queue_bytes_max: max, ..Options::default() }, usize::MAX);
-    let broker_error = fixture.publish(Q, &"x".repeat(max)).unwrap_err();
-    assert_eq!(broker_error.limit, Some("queue-bytes-max"));
+    let rejection = fixture.publish(Q, &"x".repeat(max)).unwrap_err();
+    assert_eq!(rejection.limit, Some(Limit::QueueBytes));
     assert!(fixture.broker.is_empty(), "the queue of the rejected message is removed");
     fixture.send_all(&["a"]);
     let used_bytes = fixture.metrics.queue_bytes.get() as usize;
@@ -433,13 +435,13 @@ fn queue_over_queues_max_is_rejected_to_sender_and_subscriber() {
     let receiver = fixture.receiver(1);
     fixture.send("/queue/a", "m");
     let second = fixture.subscribe("/queue/b", &receiver, ALL);
-    let broker_error = fixture.publish("/queue/c", "m").unwrap_err();
-    assert_eq!(broker_error.limit, Some("queues-max"));
-    let broker_error = fixture
+    let rejection = fixture.publish("/queue/c", "m").unwrap_err();
+    assert_eq!(rejection.limit, Some(Limit::Queues));
+    let rejection = fixture
         .broker
         .subscribe(&selector("/queue/c"), receiver.subscriber(), ALL, fixture.now())
         .unwrap_err();
-    assert_eq!(broker_error.limit, Some("queues-max"));
+    assert_eq!(rejection.limit, Some(Limit::Queues));
     assert_eq!(fixture.metrics.subscriptions.get(), 1);
     assert_eq!(fixture.send("/queue/a", "m"), 1, "existing queues still accept messages");
     let _temp = fixture.broker.open_temp(&to("/temp-queue/~x")).expect("opened");

@@ -3,7 +3,8 @@
 //! Each subscriber costs one push of a pointer and a key. The loop formats nothing, and allocates only if receivers are
 //! congested.
 
-use crate::broker::publication::Congested;
+use crate::broker::journal::Ticket;
+use crate::broker::published::{Congested, Published};
 use crate::broker::subscriber::Subscriber;
 use crate::outbound_queue::{Delivery, Message, OutboundQueue, Pushed};
 use std::collections::HashSet;
@@ -17,9 +18,11 @@ pub(crate) struct FanOutResult {
     pub(crate) reached: usize,
     /// The receivers whose outbound queue is above one half. A receiver may be in the list several times.
     pub(crate) congested: Vec<Arc<OutboundQueue>>,
-    /// Number of connections that the subscribers belong to. While no receiver is congested, subscriptions are counted
+    /// Number of sessions that the subscribers belong to. While no receiver is congested, subscriptions are counted
     /// instead, which is cheaper.
     pub(crate) receivers: usize,
+    /// The outcome that the publisher must wait for.
+    pub(crate) ticket: Option<Ticket>,
 }
 
 /// Pushes `message` to every member.
@@ -35,23 +38,28 @@ pub(crate) fn fan_out(members: &[Subscriber], message: &Message, now: Instant, r
             Pushed::Gone => {}
         }
     }
-    result.receivers += if result.congested.is_empty() { members.len() } else { connections(members) };
+    result.receivers += if result.congested.is_empty() { members.len() } else { sessions(members) };
 }
 
-/// Returns the number of connections that the members belong to. A connection with several subscriptions counts once.
-fn connections(members: &[Subscriber]) -> usize {
-    members.iter().map(|member| Arc::as_ptr(&member.outbound_queue)).collect::<HashSet<_>>().len()
+/// Returns the number of sessions that the members belong to. A session with several subscriptions counts once.
+fn sessions(members: &[Subscriber]) -> usize {
+    members.iter().map(|member| member.outbound_queue.session_id()).collect::<HashSet<_>>().len()
 }
 
 impl FanOutResult {
+    pub(crate) fn into_published(mut self, now: Instant) -> Published {
+        let (reached, ticket) = (self.reached, self.ticket.take());
+        Published { reached, ticket, congested: self.into_congested(now), ..Published::default() }
+    }
+
     /// Returns the congested receivers whose grace period is not over, each of them once. `is_widespread` is set if
     /// more than half of the connections that get the message are congested.
-    pub(crate) fn into_congested(mut self, now: Instant) -> Vec<Congested> {
+    fn into_congested(mut self, now: Instant) -> Vec<Congested> {
         if self.congested.is_empty() {
             return Vec::new();
         }
-        let mut seen_queues = HashSet::with_capacity(self.congested.len());
-        self.congested.retain(|outbound_queue| seen_queues.insert(Arc::as_ptr(outbound_queue)));
+        let mut seen_sessions = HashSet::with_capacity(self.congested.len());
+        self.congested.retain(|outbound_queue| seen_sessions.insert(outbound_queue.session_id()));
         let is_widespread = self.congested.len() * 2 > self.receivers;
         self.congested
             .into_iter()

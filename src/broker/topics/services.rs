@@ -1,17 +1,23 @@
 //! Publishing to services: of all services that subscribe by name or by pattern, one gets the message.
 
 use super::fan_out::FanOutResult;
-use crate::broker::publication::Publication;
 use crate::broker::state::BrokerState;
 use crate::broker::subscriber::Subscriber;
+use crate::command::Publish;
+use crate::destination::Destination;
 use crate::outbound_queue::{Delivery, Message, Pushed};
 use std::time::Instant;
 
 /// Publishes to the next service in round robin. If no service is subscribed, the message reaches none.
-pub(crate) fn publish(shared: &BrokerState, publication: &Publication<'_>, now: Instant) -> FanOutResult {
+pub(crate) fn publish(
+    shared: &BrokerState,
+    destination: &Destination,
+    publish: &Publish,
+    now: Instant,
+) -> FanOutResult {
     let mut message = None;
-    let result = shared.services.with_topic(publication.destination, |topic, patterns| {
-        let message = message.get_or_insert_with(|| shared.context.message(publication.content()));
+    let result = shared.family(destination.kind()).with_topic(destination, |topic, patterns| {
+        let message = message.get_or_insert_with(|| shared.context.message(publish));
         topic.choose(patterns, &shared.service_position, |groups, position| {
             push_to_next(groups, position, message, now)
         })
@@ -56,7 +62,7 @@ fn push_to_next(
             Pushed::Accepted => Vec::new(),
         };
         *position = next(index);
-        return FanOutResult { reached: 1, receivers: 1, congested };
+        return FanOutResult { reached: 1, receivers: 1, congested, ..FanOutResult::default() };
     }
     FanOutResult::default()
 }

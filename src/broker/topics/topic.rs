@@ -4,6 +4,7 @@ use super::fan_out::{FanOutResult, fan_out};
 use super::patterns::{Matched, Patterns};
 use super::subscriber_list::{SubscriberList, SubscriberSlot};
 use crate::broker::context::BrokerContext;
+use crate::broker::journal::Ticket;
 use crate::broker::presence::tracker::PresenceTracker;
 use crate::broker::subscriber::Subscriber;
 use crate::budget::{Budget, Charge, shared_allocation, table_entry};
@@ -176,18 +177,21 @@ impl Topic {
         is_closed
     }
 
-    /// Pushes a message to all subscribers, by name and by pattern. Returns `None` if the topic was closed before. The
+    /// Pushes a message to all subscribers, by name and by pattern. Calls `record` under the lock of the topic. Returns
+    /// `None` if the topic was closed before. The
     /// returned flag tells whether the topic is closed afterwards. A topic is closed if it has neither a subscriber by
     /// name nor a watcher.
     pub(crate) fn publish(
         &self,
         message: &Message,
         patterns: &Patterns,
+        record: impl FnOnce() -> Option<Ticket>,
         now: Instant,
     ) -> Option<(FanOutResult, bool)> {
-        let mut result = FanOutResult::default();
-        let is_closed =
-            self.with_subscribers(patterns, |members| fan_out(members, message, now, &mut result))?;
+        let (mut result, mut ticket) = (FanOutResult::default(), None);
+        let push = |members: &[Subscriber]| fan_out(members, message, now, &mut result);
+        let is_closed = self.with_subscribers(patterns, || ticket = record(), push)?;
+        result.ticket = ticket;
         Some((result, is_closed))
     }
 
@@ -204,17 +208,19 @@ impl Topic {
         })
     }
 
-    /// Calls `action` with all subscribers: first with those by name, and then with each group. Returns `None` if the
-    /// topic was closed before. Otherwise returns whether it is closed afterwards.
+    /// Calls `record`, and then `action` with all subscribers: first with those by name, and then with each group. Returns
+    /// `None` if the topic was closed before. Otherwise returns whether it is closed afterwards.
     pub(crate) fn with_subscribers(
         &self,
         patterns: &Patterns,
+        record: impl FnOnce(),
         mut action: impl FnMut(&[Subscriber]),
     ) -> Option<bool> {
         let mut state = self.state.lock();
         if state.is_closed {
             return None;
         }
+        record();
         self.with_groups(&mut state, patterns, |state| {
             action(state.subscribers.members());
             for group in &state.matched.groups {
@@ -280,10 +286,10 @@ mod tests {
         let (fixture, patterns, topic) = topic();
         let (message, now) = (fixture.message("m"), fixture.now());
         assert!(matches!(
-            topic.publish(&message, &patterns, now),
+            topic.publish(&message, &patterns, || None, now),
             Some((FanOutResult { receivers: 0, .. }, true))
         ));
-        assert!(topic.publish(&message, &patterns, now).is_none());
+        assert!(topic.publish(&message, &patterns, || None, now).is_none());
         assert!(
             topic
                 .add(
@@ -310,13 +316,13 @@ mod tests {
         };
         let (first, second) = (add(1).expect("the topic exists"), add(2).expect("the topic exists"));
         assert!(matches!(
-            topic.publish(&message, &patterns, now),
+            topic.publish(&message, &patterns, || None, now),
             Some((FanOutResult { reached: 2, .. }, false))
         ));
         assert!(!topic.remove(first, &fixture.metrics.topics));
         assert!(topic.remove(second, &fixture.metrics.topics));
         assert!(add(3).is_none());
-        assert!(topic.publish(&message, &patterns, now).is_none());
+        assert!(topic.publish(&message, &patterns, || None, now).is_none());
         assert_eq!(fixture.metrics.topics.get(), 0);
     }
 }

@@ -7,10 +7,11 @@ use super::patterns::{Matched, Membership, Patterns};
 use super::subscriber_list::SubscriberSlot;
 use super::topic::Topic;
 use crate::broker::context::BrokerContext;
+use crate::broker::journal::Record;
 use crate::broker::presence::tracker::{PresenceTracker, WatcherSlot};
-use crate::broker::publication::Publication;
 use crate::broker::subscriber::Subscriber;
 use crate::budget::Budget;
+use crate::command::Publish;
 use crate::destination::{Destination, Pattern};
 use crate::metrics::Gauge;
 use crate::outbound_queue::Message;
@@ -65,11 +66,12 @@ impl Topics {
 
     /// Pushes a message to all subscribers. The message is not encoded if there is no topic of that name and no pattern
     /// matches.
-    pub(crate) fn publish(&self, publication: &Publication<'_>, now: Instant) -> FanOutResult {
+    pub(crate) fn publish(&self, destination: &Destination, publish: &Publish, now: Instant) -> FanOutResult {
         let mut message: Option<Message> = None;
-        let result = self.with_topic(publication.destination, |topic, patterns| {
-            let message = message.get_or_insert_with(|| self.context.message(publication.content()));
-            topic.publish(message, patterns, now)
+        let result = self.with_topic(destination, |topic, patterns| {
+            let message = message.get_or_insert_with(|| self.context.message(publish));
+            let record = || self.context.record(|| Record::Published { destination, message });
+            topic.publish(message, patterns, record, now)
         });
         result.unwrap_or_default()
     }

@@ -6,15 +6,16 @@
 
 use super::fan_out::FanOutResult;
 use super::topic_map::Topics;
-use crate::broker::publication::{Content, Multicast, Publication};
+use crate::broker::journal::{Record, Ticket};
+use crate::broker::published::Published;
 use crate::broker::state::BrokerState;
 use crate::broker::subscriber::Subscriber;
-use crate::destination::{Destination, Owner};
-use crate::outbound_queue::{Delivery, Message, OutboundQueue, Pushed};
+use crate::command::Publish;
+use crate::destination::{Destination, DestinationKind, Owner, UserPath};
+use crate::outbound_queue::{Delivery, Message, OutboundQueue, Pushed, SessionId};
 use crate::work;
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// Work of finding the sessions of one user, see [`crate::work`].
@@ -23,51 +24,59 @@ pub(crate) const OWNER_WORK: usize = 4;
 /// One message on its way to users, and the results so far.
 struct UserDelivery<'a> {
     topics: &'a Topics,
-    content: Content<'a>,
+    publish: &'a Publish,
     now: Instant,
     /// The message, which is encoded when the first destination with subscribers is found.
     message: Option<Message>,
     result: FanOutResult,
     sessions: usize,
-    /// The outbound queues of the current user that accepted the message, once for each subscription.
-    receivers: Vec<*const OutboundQueue>,
+    /// The sessions of the current user that got the message, once for each subscription.
+    receivers: Vec<SessionId>,
 }
 
-/// Publishes to one user. Returns the result, and the number of sessions that got the message.
+/// Publishes to one user. If `to_session` is given, only this session of the user gets the message.
 pub(crate) fn publish(
     shared: &BrokerState,
-    publication: &Publication<'_>,
+    destination: &Destination,
+    to_session: Option<&str>,
+    publish: &Publish,
     now: Instant,
-) -> (FanOutResult, usize) {
-    let mut delivery = UserDelivery::new(shared, publication.content(), now);
-    delivery.send(shared, publication.destination, publication.to_session);
-    (delivery.result, delivery.sessions)
+) -> Published {
+    let mut delivery = UserDelivery::new(shared, publish, now);
+    delivery.send(shared, destination, to_session);
+    delivery.into_published()
 }
 
-/// Publishes to many users. Returns the result, and the number of sessions that got the message.
+/// Publishes to many users.
 pub(crate) fn publish_to_all(
     shared: &BrokerState,
-    multicast: &Multicast<'_>,
+    owners: &[Owner],
+    path: &UserPath,
+    publish: &Publish,
     now: Instant,
-) -> (FanOutResult, usize) {
-    let mut delivery = UserDelivery::new(shared, multicast.content(), now);
-    let mut seen_owners: HashSet<&Owner> = HashSet::with_capacity(multicast.owners.len());
-    work::add(multicast.owners.len() * OWNER_WORK);
-    for owner in multicast.owners {
+) -> Published {
+    let mut delivery = UserDelivery::new(shared, publish, now);
+    let mut seen_owners: HashSet<&Owner> = HashSet::with_capacity(owners.len());
+    work::add(owners.len() * OWNER_WORK);
+    for owner in owners {
         if seen_owners.insert(owner)
-            && let Some(destination) = multicast.path.of(owner)
+            && let Some(destination) = path.of(owner)
         {
             delivery.send(shared, &destination, None);
         }
     }
-    (delivery.result, delivery.sessions)
+    delivery.into_published()
 }
 
 impl<'a> UserDelivery<'a> {
-    fn new(shared: &'a BrokerState, content: Content<'a>, now: Instant) -> UserDelivery<'a> {
-        let topics = &shared.users;
+    fn new(shared: &'a BrokerState, publish: &'a Publish, now: Instant) -> UserDelivery<'a> {
+        let topics = shared.family(DestinationKind::User);
         let (result, receivers) = (FanOutResult::default(), Vec::new());
-        UserDelivery { topics, content, now, message: None, result, sessions: 0, receivers }
+        UserDelivery { topics, publish, now, message: None, result, sessions: 0, receivers }
+    }
+
+    fn into_published(self) -> Published {
+        Published { sessions: Some(self.sessions), ..self.result.into_published(self.now) }
     }
 
     /// Pushes the message to one destination. If `to_session` is given, pushes it only to this session.
@@ -78,13 +87,19 @@ impl<'a> UserDelivery<'a> {
             None => (Cow::Borrowed(destination), to_session),
         };
         let topics = self.topics;
+        let mut ticket = None;
         topics.with_topic(&destination, |topic, patterns| {
-            let content = self.content;
-            let message = self.message.get_or_insert_with(|| shared.context.message(content)).clone();
-            let is_closed =
-                topic.with_subscribers(patterns, |members| self.push(members, only_session, &message))?;
+            let publish = self.publish;
+            let message = self.message.get_or_insert_with(|| shared.context.message(publish)).clone();
+            let record = || {
+                let destination = &*destination;
+                ticket = shared.context.record(|| Record::Published { destination, message: &message });
+            };
+            let push = |members: &[Subscriber]| self.push(members, only_session, &message);
+            let is_closed = topic.with_subscribers(patterns, record, push)?;
             Some(((), is_closed))
         });
+        self.result.ticket = Ticket::join(self.result.ticket.take(), ticket);
         self.receivers.sort_unstable();
         self.receivers.dedup();
         self.sessions += self.receivers.len();
@@ -104,7 +119,7 @@ impl<'a> UserDelivery<'a> {
                 Pushed::Gone => continue,
             }
             self.result.reached += 1;
-            self.receivers.push(Arc::as_ptr(&member.outbound_queue));
+            self.receivers.push(member.outbound_queue.session_id());
         }
     }
 }

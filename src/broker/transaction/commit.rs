@@ -20,14 +20,14 @@
 
 use super::estimate::Estimate;
 use super::step::TransactionStep;
-use crate::broker::error::BrokerError;
 use crate::broker::handles::queue_consumer::Consumer;
-use crate::broker::publication::Published;
+use crate::broker::published::Published;
 use crate::broker::queues::consumer_id::ConsumerId;
 use crate::broker::queues::queue::Queue;
 use crate::broker::state::BrokerState;
 use crate::budget::Reservation;
 use crate::outbound_queue::{Message, Tag};
+use crate::rejection::{Code, Rejection};
 use crate::work;
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
@@ -89,12 +89,10 @@ impl Commit {
     ///
     /// # Errors
     /// The byte budget is exhausted, or a delivery to settle is not outstanding.
-    pub fn check(&mut self, step: &TransactionStep<'_>) -> Result<(), BrokerError> {
+    pub fn check(&mut self, step: &TransactionStep) -> Result<(), Rejection> {
         match step {
             TransactionStep::Settle { consumer, tags, .. } => self.check_settlement(consumer, tags)?,
-            TransactionStep::Publish(_) | TransactionStep::PublishToUsers(_) => {
-                self.shared.context.check_budget()?
-            }
+            TransactionStep::Publish(_) => self.shared.context.check_budget()?,
         }
         let bytes = self.estimate.add(&self.shared, step);
         self.steps.push_back(PreparedStep { bytes, reservation: QueueReservation::None });
@@ -105,7 +103,7 @@ impl Commit {
     ///
     /// # Errors
     /// The steps would add more than half of the free memory.
-    pub fn admit(&mut self) -> Result<(), BrokerError> {
+    pub fn admit(&mut self) -> Result<(), Rejection> {
         (self.estimate, self.settled) = Default::default();
         let bytes = self.steps.iter().map(|step| step.bytes).sum();
         self.memory = Some(self.shared.context.reserve(bytes)?);
@@ -116,16 +114,14 @@ impl Commit {
     ///
     /// # Errors
     /// The queue is full, or cannot be created.
-    pub fn reserve(&mut self, step: &TransactionStep<'_>) -> Result<(), BrokerError> {
+    pub fn reserve(&mut self, step: &TransactionStep) -> Result<(), Rejection> {
         let prepared = self.steps.get_mut(self.reserved_steps);
         self.reserved_steps += 1;
-        let TransactionStep::Publish(publication) = step else { return Ok(()) };
-        if !publication.destination.kind().stores_messages() {
-            return Ok(());
-        }
+        let TransactionStep::Publish(publish) = step else { return Ok(()) };
+        let Some(destination) = publish.audience.queue() else { return Ok(()) };
         work::add(work::FRAME);
-        let message = self.shared.context.message(publication.content());
-        let queue = self.shared.queues.reserve(publication.destination, message.size())?;
+        let message = self.shared.context.message(publish);
+        let queue = self.shared.queues.reserve(destination, message.size())?;
         let reservation =
             queue.map_or(QueueReservation::QueueClosed, |queue| QueueReservation::Reserved(queue, message));
         if let Some(prepared) = prepared {
@@ -135,7 +131,7 @@ impl Commit {
     }
 
     /// Applies a step (third pass). It cannot fail.
-    pub fn apply(&mut self, step: &TransactionStep<'_>, now: Instant) -> Published {
+    pub fn apply(&mut self, step: &TransactionStep, now: Instant) -> Published {
         work::add(work::FRAME);
         let PreparedStep { bytes, reservation } = self.steps.pop_front().unwrap_or_default();
         let published = self.apply_to(step, reservation, now);
@@ -160,7 +156,7 @@ impl Commit {
     }
 
     /// Checks that every delivery is outstanding, and that the transaction settles it only once.
-    fn check_settlement(&mut self, consumer: &Consumer, tags: &[Tag]) -> Result<(), BrokerError> {
+    fn check_settlement(&mut self, consumer: &Consumer, tags: &[Tag]) -> Result<(), Rejection> {
         work::add(tags.len());
         let &Consumer { ref queue, id } = consumer;
         let address = Arc::as_ptr(queue).addr();
@@ -168,42 +164,37 @@ impl Commit {
         if is_unique && queue.has_outstanding(id, tags) {
             return Ok(());
         }
-        Err(BrokerError {
-            summary: "unknown delivery",
-            detail: format!(
-                "The transaction acknowledges a message of {:?} twice, or a message that does not wait for an \
-                 acknowledgement. The broker applied no step of the transaction. Acknowledge each delivery once.",
-                queue.destination().as_str()
-            ),
-            limit: None,
-        })
+        let detail = format!(
+            "The transaction acknowledges a message of {:?} twice, or a message that does not wait for an \
+             acknowledgement. The broker applied no step of the transaction. Acknowledge each delivery once.",
+            queue.destination().as_str()
+        );
+        Err(Rejection::new(Code::Invalid, "unknown delivery", detail))
     }
 
-    fn apply_to(&self, step: &TransactionStep<'_>, reservation: QueueReservation, now: Instant) -> Published {
+    fn apply_to(&self, step: &TransactionStep, reservation: QueueReservation, now: Instant) -> Published {
         let BrokerState { context, queues, .. } = &*self.shared;
-        let routed = match step {
+        let published = match step {
             TransactionStep::Settle { consumer, tags, settlement } => {
-                queues.settle(&consumer.queue, consumer.id, tags, *settlement, now);
-                return Published::default();
+                let ticket = queues.settle(&consumer.queue, consumer.id, tags, *settlement, now);
+                return Published { ticket, ..Published::default() };
             }
-            TransactionStep::PublishToUsers(multicast) => self.shared.route_to_users(multicast, now),
-            TransactionStep::Publish(publication) => match reservation {
-                QueueReservation::None => self.shared.route(publication, now),
-                QueueReservation::Reserved(queue, message)
-                    if queues.publish_reserved(&queue, &message, now) =>
-                {
-                    context.metrics.messages_published.inc();
-                    return Published { reached: 1, ..Published::default() };
+            TransactionStep::Publish(publish) => match reservation {
+                QueueReservation::None => self.shared.route(publish, now),
+                QueueReservation::Reserved(queue, message) => {
+                    queues.publish_reserved(&queue, &message, now).unwrap_or_else(|| {
+                        context.metrics.messages_dropped.inc();
+                        Published::default()
+                    })
                 }
-                QueueReservation::Reserved(..) | QueueReservation::QueueClosed => {
-                    context.metrics.messages_published.inc();
+                QueueReservation::QueueClosed => {
                     context.metrics.messages_dropped.inc();
-                    return Published::default();
+                    Published::default()
                 }
             },
         };
         context.metrics.messages_published.inc();
-        routed.into_published(now)
+        published
     }
 }
 

@@ -2,11 +2,11 @@
 //! before all steps are applied.
 
 use super::step::TransactionStep;
-use crate::broker::publication::Content;
 use crate::broker::queues::queue::Queue;
 use crate::broker::state::BrokerState;
 use crate::broker::topics::users;
-use crate::destination::{Destination, DestinationKind};
+use crate::command::{Audience, Publish};
+use crate::destination::{Destination, Routing};
 use crate::outbound_queue::{Delivery, Message};
 use crate::work;
 use std::collections::{HashMap, HashSet};
@@ -27,46 +27,47 @@ pub(super) struct Estimate {
 
 impl Estimate {
     /// Returns the estimated bytes that one more step adds.
-    pub(super) fn add(&mut self, shared: &BrokerState, step: &TransactionStep<'_>) -> usize {
+    pub(super) fn add(&mut self, shared: &BrokerState, step: &TransactionStep) -> usize {
+        let TransactionStep::Publish(publish) = step else { return 0 };
         let mut bytes = 0;
-        let (content, receivers) = match step {
-            TransactionStep::Settle { .. } => return 0,
-            TransactionStep::Publish(publication) => {
-                work::add(ESTIMATE_WORK);
-                let destination = publication.destination;
-                let stores_messages = destination.kind().stores_messages();
-                if stores_messages
-                    && !shared.queues.contains(destination)
-                    && self.new_queues.insert(destination.clone())
-                {
-                    bytes += Queue::bytes(destination);
-                }
-                let receivers = if stores_messages || destination.kind() == DestinationKind::App {
-                    1
-                } else {
-                    *self
-                        .receivers_of
-                        .entry(destination.clone())
-                        .or_insert_with(|| shared.family(destination.kind()).receivers(destination))
-                };
-                (publication.content(), receivers)
-            }
-            TransactionStep::PublishToUsers(multicast) => {
-                work::add(multicast.owners.len() * users::OWNER_WORK);
-                let users = multicast.owners.iter().filter_map(|owner| multicast.path.of(owner));
-                (multicast.content(), users.map(|destination| shared.users.receivers(&destination)).sum())
-            }
-        };
+        if let Some(queue) = publish.audience.queue()
+            && !shared.queues.contains(queue)
+            && self.new_queues.insert(queue.clone())
+        {
+            bytes += Queue::bytes(queue);
+        }
+        let receivers = self.receivers(shared, &publish.audience);
         if receivers > 0 {
-            bytes += message_bytes(content) + receivers * GROWTH_FACTOR * size_of::<Delivery>();
+            bytes += message_bytes(publish) + receivers * GROWTH_FACTOR * size_of::<Delivery>();
         }
         bytes
     }
+
+    fn receivers(&mut self, shared: &BrokerState, audience: &Audience) -> usize {
+        match audience {
+            Audience::Users(owners, path) => {
+                work::add(owners.len() * users::OWNER_WORK);
+                let destinations = owners.iter().filter_map(|owner| path.of(owner));
+                destinations
+                    .map(|destination| shared.family(destination.kind()).receivers(&destination))
+                    .sum()
+            }
+            Audience::One(destination) | Audience::Session(destination, _) => {
+                work::add(ESTIMATE_WORK);
+                let kind = destination.kind();
+                if matches!(kind.routing(), Routing::Queue | Routing::Service) {
+                    return 1;
+                }
+                let count = || shared.family(kind).receivers(destination);
+                *self.receivers_of.entry(destination.clone()).or_insert_with(count)
+            }
+        }
+    }
 }
 
-fn message_bytes(content: Content<'_>) -> usize {
+fn message_bytes(publish: &Publish) -> usize {
     let header_bytes = |name: &str, value: &str| name.len() + value.len() + 2;
-    let headers = content.headers.iter().map(|(name, value)| header_bytes(&name, &value)).sum::<usize>();
-    let extra = content.extra.iter().map(|(name, value)| header_bytes(name, value)).sum::<usize>();
-    Message::OVERHEAD_BYTES + content.destination_header.len() + headers + extra + content.body.len()
+    let headers = publish.headers.iter().map(|(name, value)| header_bytes(&name, &value)).sum::<usize>();
+    let extra = publish.extra.iter().map(|(name, value)| header_bytes(name, value)).sum::<usize>();
+    Message::OVERHEAD_BYTES + publish.destination_header.len() + headers + extra + publish.body.len()
 }

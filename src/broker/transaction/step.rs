@@ -1,15 +1,34 @@
-//! One step of a transaction.
+//! One step of a transaction, with the consumer that it refers to.
 
 use crate::broker::handles::queue_consumer::Consumer;
-use crate::broker::publication::{Multicast, Publication};
-use crate::broker::settlement::Settlement;
+use crate::command::{Publish, Settlement};
 use crate::outbound_queue::Tag;
 
-/// One step of a transaction.
+/// One step of a transaction. It corresponds to a [`Step`], in which the key of a subscription is replaced by the
+/// consumer: the consumer stays the same when the subscription ends before the step is applied.
+///
+/// [`Step`]: crate::command::Step
 #[derive(Debug)]
-#[allow(missing_docs)]
-pub enum TransactionStep<'a> {
-    Publish(Publication<'a>),
-    PublishToUsers(Multicast<'a>),
-    Settle { consumer: &'a Consumer, tags: &'a [Tag], settlement: Settlement },
+pub enum TransactionStep {
+    /// Route a message to its audience.
+    Publish(Box<Publish>),
+    /// Settle deliveries of one consumer.
+    Settle {
+        /// The consumer that the deliveries were sent to.
+        consumer: Consumer,
+        /// The tags of the deliveries.
+        tags: Vec<Tag>,
+        /// The outcome of the deliveries.
+        settlement: Settlement,
+    },
+}
+
+impl TransactionStep {
+    /// Returns the number of recipients of the step. Each recipient takes an allocation.
+    pub fn recipients(&self) -> usize {
+        match self {
+            TransactionStep::Publish(publish) => publish.audience.recipients(),
+            TransactionStep::Settle { .. } => 1,
+        }
+    }
 }

@@ -39,7 +39,7 @@ pub(crate) const ACCESS: &[OptionRow] = &[
         "false",
         "Adds the header user-name, which names the sender, to messages of topics and queues. Messages to users and \
          services always have this header.",
-        |c, v| store(&mut c.session.show_sender, switch(v)),
+        |c, v| store(&mut c.operations.show_sender, switch(v)),
     ),
     boolean(
         "demo",

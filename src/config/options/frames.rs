@@ -44,7 +44,7 @@ pub(crate) const FRAMES: &[OptionRow] = &[
         |c, v| {
             store(&mut c.transport.limits.header_bytes_max, size(v, 256..=GIB))?;
             c.transport.connect_limits.header_bytes_max = c.transport.limits.header_bytes_max;
-            c.session.header_bytes_max = c.transport.limits.header_bytes_max;
+            c.operations.header_bytes_max = c.transport.limits.header_bytes_max;
             Ok(())
         },
     ),
@@ -54,8 +54,8 @@ pub(crate) const FRAMES: &[OptionRow] = &[
         "Maximum size of the header to, which lists the recipients of a SEND to /users/. If the header is longer, the \
          broker rejects the SEND with ERROR.",
         |c, v| {
-            store(&mut c.session.to_bytes_max, size(v, 256..=GIB))?;
-            c.transport.limits.to_bytes_max = c.session.to_bytes_max;
+            store(&mut c.operations.to_bytes_max, size(v, 256..=GIB))?;
+            c.transport.limits.to_bytes_max = c.operations.to_bytes_max;
             Ok(())
         },
     ),
@@ -64,7 +64,7 @@ pub(crate) const FRAMES: &[OptionRow] = &[
         "10000",
         "Maximum number of names in the header to. If the header has more names, the broker rejects the SEND with \
          ERROR.",
-        |c, v| store(&mut c.session.to_names_max, count(v, 1..=COUNT_MAX)),
+        |c, v| store(&mut c.operations.to_names_max, count(v, 1..=COUNT_MAX)),
     ),
     bytes(
         "ws-message-bytes-max",
@@ -77,7 +77,7 @@ pub(crate) const FRAMES: &[OptionRow] = &[
         "destination-bytes-max",
         "1024",
         "Maximum size of a destination. If a destination is longer, the broker rejects the frame with ERROR.",
-        |c, v| store(&mut c.session.destination_bytes_max, size(v, 16..=64 * KIB)),
+        |c, v| store(&mut c.operations.destination_bytes_max, size(v, 16..=64 * KIB)),
     ),
     number(
         "frames-per-second-max",

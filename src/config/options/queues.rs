@@ -18,7 +18,7 @@ pub(crate) const QUEUES: &[OptionRow] = &[
         "Maximum size of the unsettled messages that a consumer of a work queue holds. Further messages wait in the \
          queue. Each message counts its body, its headers and about 200 bytes. A consumer always gets one message, \
          even if the message is larger than the limit.",
-        |c, v| store(&mut c.transport.prefetch_bytes, size(v, 1..=TIB)),
+        |c, v| store(&mut c.session.prefetch_bytes, size(v, 1..=TIB)),
     ),
     number(
         "queues-max",

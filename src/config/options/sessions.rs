@@ -51,7 +51,7 @@ pub(crate) const SESSIONS: &[OptionRow] = &[
         "100",
         "Maximum number of temporary queues of a session. If a frame needs another one, the broker rejects the frame \
          with ERROR.",
-        |c, v| store(&mut c.session.temp_queues_max, count(v, 0..=COUNT_MAX)),
+        |c, v| store(&mut c.operations.temp_queues_max, count(v, 0..=COUNT_MAX)),
     ),
     number(
         "unsettled-max",

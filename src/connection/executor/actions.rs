@@ -1,16 +1,17 @@
 //! Executes the actions that the session requests.
 
 use super::action_error::ActionError;
-use super::broker_request::settlement;
+use super::pending_outcomes::PendingRequest;
 use super::receiver_counts::ReceiverCounts;
-use crate::broker::{BrokerError, ConsumerOptions, Settlement, Subscriber, TempQueueHandle};
+use crate::broker::{Subscriber, TempQueueHandle};
+use crate::command::{ConsumerOptions, Settlement, Subscribe};
 use crate::connection::state::Connection;
 use crate::destination::Selector;
 use crate::outbound_queue::{Key, Tag};
-use crate::session::{Action, Closing, ErrorReply, Receipt, RejectedAction, Settle, Subscribe};
-use crate::wire::{OutgoingFrame, Tail, Wire};
+use crate::rejection::Rejection;
+use crate::session::{Action, Receipt, RejectedAction};
+use crate::wire::Wire;
 use crate::work;
-use bytes::Bytes;
 use std::collections::VecDeque;
 use std::time::Instant;
 use stompbox_frames::stomp::Version;
@@ -33,12 +34,12 @@ impl<W: Wire> Connection<W> {
             }
         }
         let parked = self.session.parked_bytes();
-        if parked > self.parked_charge.bytes() {
+        if parked > self.executor.parked_charge.bytes() {
             self.pause_near_budget(now);
         }
-        self.parked_charge.resize(parked);
+        self.executor.parked_charge.resize(parked);
         self.charge_subscriptions();
-        self.count_transactions(self.session.open_transactions());
+        self.executor.count_transactions(self.session.open_transactions(), &self.context.metrics);
     }
 
     /// Executes one action. Adds the actions that it causes, such as writing a RECEIPT, to `follow_ups`.
@@ -48,76 +49,57 @@ impl<W: Wire> Connection<W> {
         follow_ups: &mut Vec<Action>,
         now: Instant,
     ) -> Result<(), ActionError> {
-        let mut receivers = ReceiverCounts::default();
-        let receipt = match action {
-            Action::Write(frame) => {
-                self.write_frame(&frame);
-                return Ok(());
-            }
-            Action::HeartBeat => {
-                self.wire.write_heartbeat(&mut self.out);
-                return Ok(());
-            }
+        match action {
+            Action::Write(frame) => self.io.write_answer(&frame),
+            Action::HeartBeat => self.io.write_heartbeat(),
             action @ (Action::Authenticate(_) | Action::Agent(_) | Action::Renew { .. }) => {
                 self.authenticate(action);
-                return Ok(());
             }
-            Action::AccessDenied { .. } | Action::IgnoredHeader { .. } => {
-                self.log_action(&action, now);
-                return Ok(());
+            Action::AccessDenied(_) | Action::IgnoredHeader { .. } => self.log_action(&action, now),
+            Action::Report(publish) => self.report_error(&publish, now),
+            Action::Established(version) => self.establish(version, now),
+            Action::OpenTemp(address) => self.executor.next_temp_queue = Some(address),
+            Action::Limit(limit) => self.context.metrics.limit_hit(limit),
+            Action::Lost(deliveries) => self.count_lost(&deliveries, now),
+            Action::Close(closing) => self.begin_ending(closing, now),
+            Action::Commit { steps, receipt } => self.begin_commit(steps, receipt),
+            Action::Publish { publish, receipt } => {
+                let rejected_action = RejectedAction::Publish;
+                match self.publish(&publish, now) {
+                    Ok((receivers, ticket)) => {
+                        let request = PendingRequest { rejected_action, receipt, receivers };
+                        self.complete_after(ticket, request, follow_ups);
+                    }
+                    Err(rejection) => return Err(ActionError { rejected_action, receipt, rejection }),
+                }
             }
-            Action::Report(publish) => {
-                self.report_error(&publish, now);
-                return Ok(());
+            Action::Subscribe { subscribe, receipt } => {
+                let rejected_action = RejectedAction::Subscribe(subscribe.key);
+                if let Err(rejection) = self.subscribe(subscribe, now) {
+                    return Err(ActionError { rejected_action, receipt, rejection });
+                }
+                self.complete(receipt, &ReceiverCounts::default(), follow_ups);
             }
-            Action::Established(version) => {
-                self.establish(version, now);
-                return Ok(());
-            }
-            Action::OpenTemp(address) => {
-                self.next_temp_queue = Some(address);
-                return Ok(());
-            }
-            Action::Limit(option) => {
-                self.context.metrics.limit_hit(option);
-                return Ok(());
-            }
-            Action::Lost(deliveries) => {
-                self.count_lost(&deliveries, now);
-                return Ok(());
-            }
-            Action::Close(closing) => {
-                self.begin_ending(closing, now);
-                return Ok(());
-            }
-            Action::Publish(publish) => {
-                receivers = self.publish(&publish, now)?;
-                publish.receipt
-            }
-            Action::Subscribe(subscribe) => self.subscribe(subscribe, now)?,
             Action::Unsubscribe { key, receipt } => {
                 self.unsubscribe(key, now);
-                receipt
+                self.complete(receipt, &ReceiverCounts::default(), follow_ups);
             }
             Action::Settle { settle, receipt } => {
-                self.settle_for_client(&settle, now);
-                receipt
+                let ticket = self.executor.settle_for_client(&settle, now);
+                // Nobody waits for the outcome of an ACK without a receipt. A lost ACK only causes a redelivery.
+                let ticket = ticket.filter(|_| receipt.is_some());
+                let (rejected_action, receivers) = (RejectedAction::Other, ReceiverCounts::default());
+                let request = PendingRequest { rejected_action, receipt, receivers };
+                self.complete_after(ticket, request, follow_ups);
             }
-            Action::Commit { steps, receipt } => {
-                self.begin_commit(steps, receipt);
-                return Ok(());
-            }
-        };
-        self.complete(receipt, &receivers, follow_ups);
+        }
         Ok(())
     }
 
     /// Reports a failed request to the session. Adds the actions that the session then requests to `follow_ups`.
     pub(crate) fn reject(&mut self, error: ActionError, follow_ups: &mut Vec<Action>) {
-        let ActionError { rejected_action, receipt, broker_error } = error;
-        let closing = broker_error.limit.map_or(Closing::Rejected, Closing::Limit);
-        let reply = ErrorReply { summary: broker_error.summary, detail: &broker_error.detail };
-        self.session.action_rejected(rejected_action, receipt, reply, closing, follow_ups);
+        let ActionError { rejected_action, receipt, rejection } = error;
+        self.session.action_rejected(rejected_action, receipt, &rejection, follow_ups);
     }
 
     pub(crate) fn complete(
@@ -131,69 +113,38 @@ impl<W: Wire> Connection<W> {
         self.session.complete(receipt, &headers, follow_ups);
     }
 
-    /// Settles deliveries that the client has acknowledged or rejected.
-    fn settle_for_client(&self, settle: &Settle, now: Instant) {
-        if let Some(subscription) = self.subscriptions.get(settle.key) {
-            subscription.settle(&settle.tags, settlement(settle), now);
-        }
-    }
-
     /// Applies the limits for authenticated clients, and registers the session as online.
     fn establish(&mut self, version: Version, now: Instant) {
-        self.established = true;
-        self.held_charge = self.context.budget.charge(self.held_charge.bytes());
-        self.input.move_to(&self.context.input);
-        self.wire.set_authenticated(self.session.heartbeat_interval());
-        self.decoder.set_version(version);
-        self.decoder.set_limits(self.context.options.limits);
+        self.login.established = true;
+        self.io.held_charge = self.context.budget.charge(self.io.held_charge.bytes());
+        self.io.input.move_to(&self.context.input);
+        self.io.wire.set_authenticated(self.session.heartbeat_interval());
+        self.io.decoder.set_version(version);
+        self.io.decoder.set_limits(self.context.options.limits);
         self.register_online(now);
     }
 
-    fn write_frame(&mut self, frame: &Bytes) {
-        self.answers_bytes += frame.len();
-        let text = std::str::from_utf8(frame).is_ok();
-        let content = frame.slice(..frame.len() - 1);
-        let outgoing = OutgoingFrame { prefix: &[], tail: Tail::Own(&content), text, mark: None };
-        self.wire.write_frame(outgoing, &mut self.out);
-    }
-
-    fn subscribe(&mut self, subscribe: Subscribe, now: Instant) -> Result<Option<Receipt>, ActionError> {
-        let subscriber = Subscriber { outbound_queue: self.outbound_queue.clone(), key: subscribe.key };
-        let options = ConsumerOptions {
-            prefetch: subscribe.prefetch,
-            prefetch_bytes: subscribe.prefetch_bytes.map_or(self.context.options.prefetch_bytes, |bytes| {
-                bytes.min(self.context.options.prefetch_bytes)
-            }),
-            text_only: !self.wire.carries_binary(),
-            presence_names: subscribe.names,
-        };
-        let subscribed = self.open_temp(&subscribe.selector).and_then(|temp| {
-            self.check_subscription(&subscribe.selector)?;
-            let subscription =
-                self.context.broker.subscribe(&subscribe.selector, subscriber, options, now)?;
-            Ok((temp, subscription))
-        });
-        match subscribed {
-            Ok((temp, subscription)) => {
-                if let Some(temp) = temp {
-                    self.subscription_bytes += temp.bytes();
-                    self.temp_queues.push(temp);
-                }
-                self.subscription_bytes += subscription.bytes();
-                self.session.share_selector(subscribe.key, subscription.selector());
-                self.subscriptions.insert(subscribe.key, subscription);
-                Ok(subscribe.receipt)
-            }
-            Err(broker_error) => {
-                let rejected_action = RejectedAction::Subscribe(subscribe.key);
-                Err(ActionError { rejected_action, receipt: subscribe.receipt, broker_error })
-            }
+    fn subscribe(&mut self, subscribe: Subscribe, now: Instant) -> Result<(), Rejection> {
+        let Subscribe { key, selector, options } = subscribe;
+        let options = ConsumerOptions { text_only: !self.io.wire.carries_binary(), ..options };
+        let temp = self.open_temp(&selector)?;
+        let held = self.executor.subscription_bytes + self.session.subscription_bytes();
+        self.context.check_subscription(held, &selector)?;
+        let subscriber = Subscriber { outbound_queue: self.outbound_queue.clone(), key };
+        let subscription = self.context.broker.subscribe(&selector, subscriber, options, now)?;
+        if let Some(temp) = temp {
+            self.executor.subscription_bytes += temp.bytes();
+            self.executor.temp_queues.push(temp);
         }
+        self.executor.subscription_bytes += subscription.bytes();
+        self.session.share_selector(key, subscription.selector());
+        self.executor.subscriptions.insert(key, subscription);
+        Ok(())
     }
 
     /// Opens the temporary queue, if the session has requested one for this subscription.
-    fn open_temp(&mut self, selector: &Selector) -> Result<Option<TempQueueHandle>, BrokerError> {
-        match self.next_temp_queue.take() {
+    fn open_temp(&mut self, selector: &Selector) -> Result<Option<TempQueueHandle>, Rejection> {
+        match self.executor.next_temp_queue.take() {
             Some(address) if address.as_str() == selector.as_str() => {
                 self.context.broker.open_temp(&address).map(Some)
             }
@@ -201,31 +152,14 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Checks that this session may hold one more subscription. A subscription counts with its full size, even if it
-    /// shares memory with other sessions. The limit of a session therefore does not depend on other sessions.
-    fn check_subscription(&self, selector: &Selector) -> Result<(), BrokerError> {
-        let max = self.context.session.subscription_bytes_max;
-        let held = self.subscription_bytes + self.session.subscription_bytes();
-        let bytes = self.context.broker.subscription_bytes(selector);
-        if held.saturating_add(bytes) <= max {
-            return Ok(());
-        }
-        let detail = format!(
-            "The subscription to {selector} needs {bytes} bytes. The other subscriptions and the temporary queues of \
-             this session use {held} bytes. subscription-bytes-max allows {max}. Use fewer subscriptions or wildcards, \
-             use shorter names and ids, or ask the operator to raise subscription-bytes-max.",
-            selector = quoted_and_shortened(selector.as_str())
-        );
-        Err(BrokerError { summary: "subscriptions too large", detail, limit: Some("subscription-bytes-max") })
-    }
-
     /// Updates the charge for the lists of subscriptions and for open transactions. The broker itself charges what it
     /// holds for subscriptions.
     fn charge_subscriptions(&mut self) {
-        let bytes =
-            self.session.subscription_bytes() + self.session.transaction_bytes() + self.subscriptions.bytes();
-        if bytes != self.subscription_charge.bytes() {
-            self.subscription_charge.resize(bytes);
+        let bytes = self.session.subscription_bytes()
+            + self.session.transaction_bytes()
+            + self.executor.subscriptions.bytes();
+        if bytes != self.executor.subscription_charge.bytes() {
+            self.executor.subscription_charge.resize(bytes);
         }
     }
 
@@ -236,33 +170,20 @@ impl<W: Wire> Connection<W> {
     /// `ending_subscriptions` keeps the subscription. The broker then gives these messages to another client only if
     /// writing them fails. The subscription gets no further deliveries in that time.
     fn unsubscribe(&mut self, key: Key, now: Instant) {
-        let Some(subscription) = self.subscriptions.remove(key) else { return };
-        self.subscription_bytes -= subscription.bytes();
-        work::add_visits(self.out.frames_unwritten());
+        let Some(subscription) = self.executor.subscriptions.remove(key) else { return };
+        self.executor.subscription_bytes -= subscription.bytes();
+        work::add_visits(self.io.out.frames_unwritten());
         // A COMMIT in progress may still settle deliveries of this subscription.
-        if self.commit.is_some() || self.out.unwritten().any(|mark| mark.key == key && mark.settles) {
+        if self.executor.commit.is_some()
+            || self.io.out.unwritten().any(|mark| mark.key == key && mark.settles)
+        {
             let waiting: Vec<Tag> = self.outbound_queue.withdraw(key).into();
             subscription.settle(&waiting, Settlement::Unwritten, now);
-            self.ending_subscriptions.insert(key, subscription);
+            self.executor.ending_subscriptions.insert(key, subscription);
         } else {
             // Dropping requeues all deliveries of the subscription in order, including those in the outbound queue.
             drop(subscription);
         }
-        self.resume_blocked_queues(now);
+        self.executor.resume_blocked_queues(&self.outbound_queue, now);
     }
-
-    /// Updates the metric of open transactions to `open` transactions of this session.
-    pub(crate) fn count_transactions(&mut self, open: usize) {
-        if open != self.transactions {
-            self.context.metrics.transactions.inc_by(open as i64 - self.transactions as i64);
-            self.transactions = open;
-        }
-    }
-}
-
-/// Returns a destination in quotes for an ERROR, shortened if it is long.
-fn quoted_and_shortened(text: &str) -> String {
-    const CHARACTERS_MAX: usize = 100;
-    let start: String = text.chars().take(CHARACTERS_MAX).collect();
-    if start.len() < text.len() { format!("{start:?}…") } else { format!("{start:?}") }
 }

@@ -19,10 +19,13 @@
 //! steps are skipped. All queues and receivers then end with the process.
 
 use super::action_error::ActionError;
-use super::pending_commit::{CommitPhase, CommitStep, PendingCommit, StepOutcome};
+use super::pending_commit::{CommitPhase, PendingCommit, StepOutcome};
+use super::pending_outcomes::PendingRequest;
 use super::receiver_counts::ReceiverCounts;
+use crate::broker::TransactionStep;
+use crate::command::{Settle, Step};
 use crate::connection::state::Connection;
-use crate::session::{CommitOperation, Receipt, RejectedAction};
+use crate::session::{Receipt, RejectedAction};
 use crate::wire::Wire;
 use std::collections::VecDeque;
 use std::task::Context;
@@ -30,27 +33,28 @@ use std::time::Instant;
 
 impl<W: Wire> Connection<W> {
     /// Begins a COMMIT that the session has accepted. [`Connection::run_deferred_steps`] then does the work.
-    pub(crate) fn begin_commit(&mut self, steps: Vec<CommitOperation>, receipt: Option<Receipt>) {
+    pub(crate) fn begin_commit(&mut self, steps: Vec<Step>, receipt: Option<Receipt>) {
         // The session has already removed the deliveries that the COMMIT settles, and cannot restore them. If the
         // broker rejects such a COMMIT, the session must therefore end.
-        let settles = steps.iter().any(|step| matches!(step, CommitOperation::Settle(_)));
-        let to_commit_step = |operation| match operation {
-            CommitOperation::Publish(publish) => Some(CommitStep::Publish(publish)),
-            CommitOperation::Settle(settle) => {
-                let consumer = self.subscriptions.get(settle.key)?.consumer()?;
-                Some(CommitStep::Settle(settle, consumer))
+        let settles = steps.iter().any(|step| matches!(step, Step::Settle(_)));
+        let with_consumer = |step| match step {
+            Step::Publish(publish) => Some(TransactionStep::Publish(publish)),
+            Step::Settle(Settle { key, tags, settlement }) => {
+                let consumer = self.executor.subscriptions.get(key)?.consumer()?;
+                Some(TransactionStep::Settle { consumer, tags, settlement })
             }
         };
-        let steps: VecDeque<CommitStep> = steps.into_iter().filter_map(to_commit_step).collect();
+        let steps: VecDeque<TransactionStep> = steps.into_iter().filter_map(with_consumer).collect();
         // The COMMIT holds the frames now, so charge them to it. `execute` then reduces the charge of the session.
-        let bytes = self.parked_charge.bytes().saturating_sub(self.session.parked_bytes());
-        self.commit = Some(Box::new(PendingCommit {
+        let bytes = self.executor.parked_charge.bytes().saturating_sub(self.session.parked_bytes());
+        self.executor.commit = Some(Box::new(PendingCommit {
             commit: self.context.broker.commit(),
             steps,
             phase: CommitPhase::Check(0),
             rejected_action: if settles { RejectedAction::Other } else { RejectedAction::Publish },
             receipt,
             receivers: ReceiverCounts::default(),
+            ticket: None,
             charge: self.context.budget.charge(bytes),
             context: self.context.clone(),
         }));
@@ -58,7 +62,7 @@ impl<W: Wire> Connection<W> {
 
     /// Returns whether a COMMIT is in progress, or the session has other work to do in portions.
     pub(crate) fn has_deferred_work(&self) -> bool {
-        self.commit.is_some() || self.session.has_deferred_work()
+        self.executor.commit.is_some() || self.session.has_deferred_work()
     }
 
     /// Does portions of the deferred work. Stops when all of it is done, the poll budget is used up, or the connection
@@ -67,7 +71,7 @@ impl<W: Wire> Connection<W> {
         let mut progressed = false;
         while self.has_deferred_work()
             && self.ending.is_none()
-            && !self.poll_budget.is_used_up()
+            && !self.schedule.poll_budget.is_used_up()
             && self.poll_pause(cx, now).is_ready()
         {
             self.run_deferred_step(now);
@@ -78,53 +82,55 @@ impl<W: Wire> Connection<W> {
 
     /// Does one portion of the deferred work of a connection that is ending.
     pub(crate) fn run_deferred_step_while_ending(&mut self, now: Instant) {
-        if self.commit.as_ref().is_some_and(|pending_commit| pending_commit.is_cancelled(now)) {
-            self.commit = None;
+        if self.executor.commit.as_ref().is_some_and(|pending_commit| pending_commit.is_cancelled(now)) {
+            self.executor.commit = None;
         }
         self.run_deferred_step(now);
         // A connection that is ending does not wait for receivers.
-        self.pause = Default::default();
+        self.executor.pause = Default::default();
     }
 
     fn run_deferred_step(&mut self, now: Instant) {
-        if self.commit.is_some() {
+        if self.executor.commit.is_some() {
             return self.advance_commit(now);
         }
         self.session.run_deferred_step();
         if !self.session.has_deferred_work() {
-            self.parked_charge.resize(self.session.parked_bytes());
+            self.executor.parked_charge.resize(self.session.parked_bytes());
         }
     }
 
     /// Does one portion of the COMMIT in progress. Writes the RECEIPT after the last step is applied, or the ERROR when
     /// a step is rejected.
     fn advance_commit(&mut self, now: Instant) {
-        let Some(pending_commit) = &mut self.commit else { return };
+        let Some(pending_commit) = &mut self.executor.commit else { return };
         let mut follow_ups = Vec::new();
         match pending_commit.advance(now) {
             Ok(StepOutcome::Prepared | StepOutcome::Settled) => return,
-            Ok(StepOutcome::Published(publish, published)) => {
-                return self.record_published(&publish, published, now);
-            }
+            Ok(StepOutcome::Published(published)) => return self.record_published(published),
             Ok(StepOutcome::Done) => {
-                let (receipt, receivers) =
-                    (pending_commit.receipt.take(), std::mem::take(&mut pending_commit.receivers));
-                self.complete(receipt, &receivers, &mut follow_ups);
+                let ticket = pending_commit.ticket.take();
+                let request = PendingRequest {
+                    rejected_action: RejectedAction::Other,
+                    receipt: pending_commit.receipt.take(),
+                    receivers: std::mem::take(&mut pending_commit.receivers),
+                };
+                self.complete_after(ticket, request, &mut follow_ups);
                 self.pause_near_budget(now);
             }
-            Err(broker_error) => {
+            Err(rejection) => {
                 pending_commit.phase = CommitPhase::Release;
                 let error = ActionError {
                     rejected_action: pending_commit.rejected_action,
                     receipt: pending_commit.receipt.take(),
-                    broker_error,
+                    rejection,
                 };
                 self.reject(error, &mut follow_ups);
                 return self.execute(follow_ups, now);
             }
             Ok(StepOutcome::Released) => {}
         }
-        self.commit = None;
+        self.executor.commit = None;
         self.drop_written_subscriptions();
         self.execute(follow_ups, now);
     }

@@ -2,9 +2,10 @@
 
 pub(crate) mod action_error;
 pub(crate) mod actions;
-pub(crate) mod broker_request;
 pub(crate) mod commit;
-mod no_service;
+pub(crate) mod held;
+mod outcomes;
 pub(crate) mod pending_commit;
+pub(crate) mod pending_outcomes;
 pub(crate) mod publish;
 pub(crate) mod receiver_counts;

@@ -1,11 +1,11 @@
 //! A COMMIT in progress: its remaining steps and its current phase ([`super::commit`]).
 
-use super::broker_request::{extra, multicast, publication, settlement};
 use super::receiver_counts::ReceiverCounts;
-use crate::broker::{self, BrokerError, Commit, Consumer, Published};
+use crate::broker::{Commit, Published, Ticket, TransactionStep};
 use crate::budget::Charge;
 use crate::connection::context::ConnectionContext;
-use crate::session::{Publish, Receipt, RejectedAction, SendTarget, Settle};
+use crate::rejection::Rejection;
+use crate::session::{Receipt, RejectedAction};
 use crate::work;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,21 +17,16 @@ pub(crate) struct PendingCommit {
     pub(super) context: Arc<ConnectionContext>,
     pub(super) commit: Commit,
     /// Steps that are neither applied nor released yet.
-    pub(super) steps: VecDeque<CommitStep>,
+    pub(super) steps: VecDeque<TransactionStep>,
     pub(super) phase: CommitPhase,
     /// The kind of request that the ERROR refers to if the broker rejects a step.
     pub(super) rejected_action: RejectedAction,
     pub(super) receipt: Option<Receipt>,
     pub(super) receivers: ReceiverCounts,
+    /// The outcome of the steps that are applied, if a store has not reported it yet.
+    pub(super) ticket: Option<Ticket>,
     /// The charge for the frames in `steps`.
     pub(super) charge: Charge,
-}
-
-/// A step of a transaction.
-#[derive(Debug)]
-pub(crate) enum CommitStep {
-    Publish(Box<Publish>),
-    Settle(Settle, Consumer),
 }
 
 /// The current phase of a COMMIT. `Check` and `Reserve` contain the index of the next step.
@@ -47,7 +42,7 @@ pub(crate) enum CommitPhase {
 /// The result of one portion of a COMMIT.
 pub(crate) enum StepOutcome {
     Prepared,
-    Published(Box<Publish>, Published),
+    Published(Published),
     Settled,
     /// All steps are applied.
     Done,
@@ -55,47 +50,17 @@ pub(crate) enum StepOutcome {
     Released,
 }
 
-impl CommitStep {
-    /// Returns the number of recipients of the step. Each recipient takes an allocation.
-    fn recipients(&self) -> usize {
-        match self {
-            CommitStep::Publish(publish) => publish.recipients(),
-            CommitStep::Settle(..) => 1,
-        }
-    }
-
-    /// Calls `act` with the step, converted into the broker's type.
-    fn with_broker_step<T>(&self, act: impl FnOnce(&broker::TransactionStep<'_>) -> T) -> T {
-        let publish = match self {
-            CommitStep::Publish(publish) => publish,
-            CommitStep::Settle(settle, consumer) => {
-                let settlement = settlement(settle);
-                return act(&broker::TransactionStep::Settle { consumer, tags: &settle.tags, settlement });
-            }
-        };
-        let extra = extra(publish);
-        act(&match &publish.to {
-            SendTarget::One(destination) => {
-                broker::TransactionStep::Publish(publication(publish, destination, &extra))
-            }
-            SendTarget::Users(owners, path) => {
-                broker::TransactionStep::PublishToUsers(multicast(publish, owners, path, &extra))
-            }
-        })
-    }
-}
-
 impl PendingCommit {
     /// Depending on the phase, checks one step, reserves space for it, applies it, or releases its reservation.
     ///
     /// # Errors
     /// Returns the broker's error if the broker rejects the step.
-    pub(super) fn advance(&mut self, now: Instant) -> Result<StepOutcome, BrokerError> {
+    pub(super) fn advance(&mut self, now: Instant) -> Result<StepOutcome, Rejection> {
         let PendingCommit { commit, steps, .. } = self;
         match self.phase {
             CommitPhase::Check(at) => match steps.get(at) {
                 Some(next) => {
-                    next.with_broker_step(|step| commit.check(step))?;
+                    commit.check(next)?;
                     self.phase = CommitPhase::Check(at + 1);
                 }
                 None => {
@@ -105,7 +70,7 @@ impl PendingCommit {
             },
             CommitPhase::Reserve(at) => match steps.get(at) {
                 Some(next) => {
-                    next.with_broker_step(|step| commit.reserve(step))?;
+                    commit.reserve(next)?;
                     self.phase = CommitPhase::Reserve(at + 1);
                 }
                 None => self.phase = CommitPhase::Apply,
@@ -124,11 +89,12 @@ impl PendingCommit {
 
     fn apply(&mut self, now: Instant) -> StepOutcome {
         let Some(next) = self.next_step() else { return StepOutcome::Done };
-        let published = next.with_broker_step(|step| self.commit.apply(step, now));
+        let mut published = self.commit.apply(&next, now);
         self.receivers.add(&published);
+        self.ticket = Ticket::join(self.ticket.take(), published.ticket.take());
         match next {
-            CommitStep::Publish(publish) => StepOutcome::Published(publish, published),
-            CommitStep::Settle(..) => StepOutcome::Settled,
+            TransactionStep::Publish(_) => StepOutcome::Published(published),
+            TransactionStep::Settle { .. } => StepOutcome::Settled,
         }
     }
 
@@ -140,7 +106,7 @@ impl PendingCommit {
     }
 
     /// Removes and returns the next step. Reduces the charge by the average size of the remaining steps.
-    fn next_step(&mut self) -> Option<CommitStep> {
+    fn next_step(&mut self) -> Option<TransactionStep> {
         let bytes = self.charge.bytes().checked_div(self.steps.len())?;
         self.charge.resize(self.charge.bytes() - bytes);
         self.steps.pop_front()

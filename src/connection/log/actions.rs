@@ -1,6 +1,7 @@
 //! Log lines about ignored headers and denied requests.
 
 use crate::connection::state::Connection;
+use crate::rejection::Denial;
 use crate::session::Action;
 use crate::wire::Wire;
 use std::time::Instant;
@@ -11,11 +12,12 @@ const DENIED_LOGGED_MAX: u64 = 10;
 impl<W: Wire> Connection<W> {
     /// Logs an ignored header, or a request that a rule denies.
     pub(crate) fn log_action(&mut self, action: &Action, now: Instant) {
-        match *action {
-            Action::IgnoredHeader { name, reason, can_be_rejected } => {
+        match action {
+            &Action::IgnoredHeader { name, reason, can_be_rejected } => {
                 self.log_ignored_header(name, reason, can_be_rejected, now);
             }
-            _ => self.log_denied(action),
+            Action::AccessDenied(denial) => self.log_denied(denial),
+            _ => {}
         }
     }
 
@@ -34,7 +36,7 @@ impl<W: Wire> Connection<W> {
             reason,
             connections,
             user = self.session.user(),
-            address = %self.address,
+            address = %self.peer.address,
             session = self.session.id(),
             "ignored a header of SEND. Stompbox does not support the requested feature.{remedy}"
         );
@@ -42,17 +44,16 @@ impl<W: Wire> Connection<W> {
 
     /// Counts a request that a rule denies, and logs the first [`DENIED_LOGGED_MAX`] of them. A client may keep its
     /// connection after a denied request. Without this limit, it could fill the log.
-    fn log_denied(&mut self, action: &Action) {
-        let Action::AccessDenied { verb, destination, denied } = action else { return };
+    fn log_denied(&mut self, denial: &Denial) {
         self.context.metrics.access_denied.inc();
-        self.requests_denied += 1;
-        if self.requests_denied <= DENIED_LOGGED_MAX {
+        self.peer.requests_denied += 1;
+        if self.peer.requests_denied <= DENIED_LOGGED_MAX {
             tracing::info!(
-                verb = verb.as_str(),
-                destination = &**destination,
-                rule = &*denied.rule,
+                verb = denial.verb,
+                destination = &*denial.destination,
+                rule = &*denial.rule,
                 user = self.session.user(),
-                address = %self.address,
+                address = %self.peer.address,
                 session = self.session.id(),
                 "access denied"
             );

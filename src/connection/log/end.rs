@@ -1,6 +1,7 @@
 //! Logs and counts a connection that has ended.
 
 use crate::connection::state::Connection;
+use crate::rejection::Limit;
 use crate::session::Closing;
 use crate::wire::Wire;
 
@@ -13,18 +14,18 @@ macro_rules! log_closed {
     ($level:ident, $connection:expr, $closing:expr) => {
         tracing::$level!(
             reason = $closing.as_str(),
-            limit = $closing.limit(),
+            limit = $closing.limit().map(Limit::option),
             error = $connection.session.error_summary(),
             user = $connection.session.user(),
-            address = %$connection.address,
-            transport = $connection.wire.name(),
+            address = %$connection.peer.address,
+            transport = $connection.io.wire.name(),
             session = $connection.session.id(),
             seconds = $connection.seconds(),
-            frames_received = $connection.frames_received,
-            bytes_received = $connection.bytes_received,
-            frames_sent = $connection.frames_sent,
-            bytes_sent = $connection.out.written(),
-            skipped = $connection.messages_skipped,
+            frames_received = $connection.io.frames_received,
+            bytes_received = $connection.io.bytes_received,
+            frames_sent = $connection.io.frames_sent,
+            bytes_sent = $connection.io.out.written(),
+            skipped = $connection.io.messages_skipped,
             "connection closed"
         )
     };
@@ -34,8 +35,8 @@ impl<W: Wire> Connection<W> {
     /// Counts and logs the end of the connection.
     pub(crate) fn report(&mut self) {
         let closing = self.ending.as_ref().map_or(Closing::PeerLeft, |ending| ending.closing);
-        self.context.unregister(self.connection_number);
-        self.context.metrics.closed(self.wire.name(), closing.as_str());
+        self.context.unregister(&self.outbound_queue);
+        self.context.metrics.closed(self.io.wire.name(), closing.as_str());
         match self.is_routine(closing) {
             true => log_closed!(debug, self, closing),
             false => log_closed!(info, self, closing),
@@ -50,15 +51,15 @@ impl<W: Wire> Connection<W> {
     /// - a failed login that the log does not show individually
     fn is_routine(&self, closing: Closing) -> bool {
         let frames_max = CHECK_FRAMES.iter().find(|(end, _)| *end == closing).map(|(_, frames)| *frames);
-        let is_check = frames_max.is_some_and(|frames_max| self.frames_received <= frames_max);
+        let is_check = frames_max.is_some_and(|frames_max| self.io.frames_received <= frames_max);
         // When the broker detected a wrong protocol, it logged a line with the remedy.
         let is_logged_elsewhere =
-            self.login_failure_suppressed || matches!(closing, Closing::NoData | Closing::WrongProtocol);
-        is_logged_elsewhere || is_check && self.context.is_health_check(self.address)
+            self.login.failure_suppressed || matches!(closing, Closing::NoData | Closing::WrongProtocol);
+        is_logged_elsewhere || is_check && self.context.is_health_check(self.peer.address)
     }
 
     /// Returns the duration of the connection, in seconds to the millisecond.
     fn seconds(&self) -> f64 {
-        (self.began_at.elapsed().as_secs_f64() * 1000.0).round() / 1000.0
+        (self.peer.began_at.elapsed().as_secs_f64() * 1000.0).round() / 1000.0
     }
 }

@@ -3,7 +3,8 @@
 
 use super::client::{Client, PIPE_BYTES};
 use super::*;
-use crate::broker::{ConsumerOptions, Subscriber, Subscription};
+use crate::broker::{Subscriber, Subscription};
+use crate::command::ConsumerOptions;
 use crate::connection::state::poll_budget::{PUSHES_MAX, PollBudget};
 use crate::destination::Selector;
 use crate::outbound_queue::OutboundQueue;
@@ -29,8 +30,7 @@ struct Reader {
 impl Reader {
     fn subscribe(context: &ConnectionContext, topic: &str) -> Reader {
         let now = Instant::now();
-        let outbound_queue =
-            OutboundQueue::new(context.outbound_queue, &context.budget, context.metrics.clone(), now);
+        let outbound_queue = context.register(now);
         let subscriber = Subscriber { outbound_queue: outbound_queue.clone(), key: 1 };
         let terms =
             ConsumerOptions { prefetch: 1, prefetch_bytes: 1, text_only: false, presence_names: false };
@@ -456,10 +456,10 @@ async fn no_frame_is_handled_before_the_parked_frames_are_checked_against_new_ru
         crate::connection::state::Connection::new(context.clone(), wire, permit.address(), handshake);
     let parked = "BEGIN\ntransaction:t\n\n\0SEND\ndestination:/queue/a\ntransaction:t\n\nx\0";
     client.write_all((connect() + parked).as_bytes()).await.expect("the pipe has space");
-    while connection.frames_received < 3 {
+    while connection.io.frames_received < 3 {
         poll_fn(|cx| {
             let now = Instant::now();
-            connection.poll_budget = PollBudget::new(now);
+            connection.schedule.poll_budget = PollBudget::new(now);
             connection.poll_authentication(cx, now);
             connection.read(cx, now);
             Poll::Ready(())
@@ -470,7 +470,7 @@ async fn no_frame_is_handled_before_the_parked_frames_are_checked_against_new_ru
     let rule = Rule::parse("deny send anyone /queue/a").expect("a valid rule");
     context.set_permissions(Permissions::new(Preset::Open, vec![rule], Vec::new()));
     let now = Instant::now();
-    connection.poll_budget = PollBudget::new(now);
+    connection.schedule.poll_budget = PollBudget::new(now);
     connection.recheck_access(now);
     let mut cx = Context::from_waker(Waker::noop());
     assert!(connection.session.has_deferred_work() && !connection.may_read(&mut cx, now));

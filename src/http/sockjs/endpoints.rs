@@ -23,6 +23,7 @@ use crate::limits::input::InputShare;
 use crate::limits::limit_warnings::{InputRejections, limited_items, log_limit_reached};
 use crate::limits::log_limit::LogLimit;
 use crate::metrics::Metrics;
+use crate::rejection::Limit;
 use crate::wire::websocket::offers_upgrade;
 use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue};
@@ -89,10 +90,10 @@ impl<A: Application> Endpoints<A> {
             application: Arc::new(application),
             iframe: IframePage::new(options.client_url.as_deref().unwrap_or(CLIENT_URL)),
             registry: Arc::default(),
-            connection_limiter: ConnectionLimiter::with_option_names(
+            connection_limiter: ConnectionLimiter::with_limits(
                 options.sessions_max,
                 per_address,
-                ["sockjs-sessions-max", "sockjs-sessions-per-address-max"],
+                [Limit::SockjsSessions, Limit::SockjsSessionsPerAddress],
             ),
             options: Arc::new(options),
             input,
@@ -288,7 +289,7 @@ impl<A: Application> Endpoints<A> {
     pub(super) fn reject_full(
         &self,
         builder: ResponseBuilder<'_>,
-        limit: &'static str,
+        limit: Limit,
         request_context: &RequestContext,
     ) -> Response<Body> {
         self.metrics.limit_hit(limit);
@@ -319,14 +320,12 @@ impl<A: Application> Endpoints<A> {
             .filter(|session| session.matches_identity(identity, request_context.trust.is_own_page));
         let (limit, bytes_max, share) = match &session {
             Some(session) if session.is_authenticated() => {
-                ("sockjs-send-bytes-max", self.options.send_bytes_max, &self.input)
+                (Limit::SockjsSendBytes, self.options.send_bytes_max, &self.input)
             }
-            Some(_) => (
-                "connect-frame-bytes-max",
-                self.options.unauthenticated_send_bytes_max,
-                &self.unauthenticated,
-            ),
-            None => ("", UNKNOWN_SESSION_BYTES_MAX, &self.unauthenticated),
+            Some(_) => {
+                (Limit::ConnectFrameBytes, self.options.unauthenticated_send_bytes_max, &self.unauthenticated)
+            }
+            None => (Limit::ConnectFrameBytes, UNKNOWN_SESSION_BYTES_MAX, &self.unauthenticated),
         };
         let (head, body) = request.into_parts();
         let request = Request::from_parts(head, ());
@@ -360,7 +359,7 @@ impl<A: Application> Endpoints<A> {
         &self,
         builder: ResponseBuilder<'_>,
         error: upload::UploadError,
-        limit: &'static str,
+        limit: Limit,
         request_context: &RequestContext,
     ) -> Response<Body> {
         use upload::UploadError;
@@ -368,11 +367,11 @@ impl<A: Application> Endpoints<A> {
             UploadError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, limit, "Send smaller requests"),
             UploadError::TooSlow => {
                 let advice = "The body arrives too slowly. Send it without pauses";
-                (StatusCode::REQUEST_TIMEOUT, "stall-timeout", advice)
+                (StatusCode::REQUEST_TIMEOUT, Limit::StallTimeout, advice)
             }
             UploadError::NoMemory => {
                 let advice = "Send again later, send smaller messages";
-                (StatusCode::SERVICE_UNAVAILABLE, "memory-bytes-max", advice)
+                (StatusCode::SERVICE_UNAVAILABLE, Limit::MemoryBytes, advice)
             }
             UploadError::Broken => return builder.text(StatusCode::BAD_REQUEST, "The body is incomplete.\n"),
         };

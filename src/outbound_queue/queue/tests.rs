@@ -6,6 +6,7 @@ use super::*;
 use crate::outbound_queue::batch_wakes;
 use crate::outbound_queue::delivery::Message;
 use crate::outbound_queue::state::OVERHEAD_BYTES;
+use crate::outbound_queue::{NodeId, SessionIds};
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Wake;
@@ -58,7 +59,7 @@ impl Rig {
         let (budget, metrics, start) = (Budget::new(usize::MAX), Metrics::new(), Instant::now());
         let unit = message(&budget, 40_000).size() + OVERHEAD_BYTES;
         let options = Options { outbound_queue_bytes_max: UNITS * unit, slow_consumer_grace: GRACE };
-        let outbound_queue = OutboundQueue::new(options, &budget, metrics.clone(), start);
+        let outbound_queue = OutboundQueue::new(session_id(), options, &budget, metrics.clone(), start);
         Rig { budget, metrics, outbound_queue, start, receiver: Arc::default() }
     }
 
@@ -102,6 +103,10 @@ impl Rig {
             .poll_drained(&mut Context::from_waker(&waker), is_widespread, self.at(after))
             .is_ready()
     }
+}
+
+pub(super) fn session_id() -> SessionId {
+    SessionIds::new(NodeId::from_random(0)).next()
 }
 
 #[test]
@@ -332,7 +337,8 @@ fn grace_period_is_renewed_only_below_a_quarter() {
 fn endless_grace_period_does_not_overflow_the_clock() {
     let rig = Rig::new();
     let options = Options { outbound_queue_bytes_max: 1, slow_consumer_grace: Duration::MAX };
-    let outbound_queue = OutboundQueue::new(options, &rig.budget, rig.metrics.clone(), rig.start);
+    let outbound_queue =
+        OutboundQueue::new(session_id(), options, &rig.budget, rig.metrics.clone(), rig.start);
     assert!(outbound_queue.grace_ends(true) > rig.at(3600));
 }
 

@@ -1,6 +1,6 @@
 //! The type of a row in the table of extension headers.
 
-use crate::destination::DestinationKind;
+use crate::destination::{DestinationKind, Routing};
 use stompbox_frames::stomp::Command;
 
 /// A row of the table: an extension header, and its treatment in frames with some commands.
@@ -68,14 +68,16 @@ impl Condition {
             }
             Condition::TempQueue => value.starts_with(DestinationKind::TempQueue.prefix()),
             Condition::OtherRouting => match value {
-                "ANYCAST" => [DestinationKind::Topic, DestinationKind::User, DestinationKind::Presence]
-                    .iter()
-                    .any(|kind| destination.starts_with(kind.prefix())),
-                "MULTICAST" => [DestinationKind::Queue, DestinationKind::TempQueue, DestinationKind::App]
-                    .iter()
-                    .any(|kind| destination.starts_with(kind.prefix())),
+                "ANYCAST" => is_routed(destination, &[Routing::Broadcast, Routing::User, Routing::Report]),
+                "MULTICAST" => is_routed(destination, &[Routing::Queue, Routing::Service]),
                 _ => true,
             },
         }
     }
+}
+
+/// Returns whether messages to the destination are routed in one of these ways.
+fn is_routed(destination: &str, routings: &[Routing]) -> bool {
+    let mut kinds = DestinationKind::all().filter(|kind| routings.contains(&kind.routing()));
+    kinds.any(|kind| destination.starts_with(kind.prefix()))
 }

@@ -15,8 +15,8 @@ mod table;
 pub(super) mod warned_headers;
 
 use super::action::Action;
-use super::errors::Rejection;
 use super::machine::Session;
+use crate::rejection::Rejection;
 use extension::{Extension, Treatment};
 use stompbox_frames::stomp::{Command, Frame};
 use table::TABLE;

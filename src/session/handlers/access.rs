@@ -5,20 +5,21 @@
 //! MESSAGE of `/user/queue/errors`.
 
 use crate::auth::{Credentials, LoginError, Principal, Secret, bare_token};
-use crate::destination::{Address, Destination, Owner, Selector};
-use crate::permissions::{AccessDenied, Permissions, Verb};
-use crate::session::action::{Action, Publish, Receipt, RejectedAction, SendTarget};
-use crate::session::closing::Closing;
-use crate::session::errors::{ErrorReply, Rejection};
+use crate::command::{Audience, Publish};
+use crate::destination::Address;
+use crate::operations::ERRORS;
+use crate::permissions::Permissions;
+use crate::rejection::{Limit, Rejection};
+use crate::session::action::{Action, Receipt, RejectedAction};
 use crate::session::machine::Session;
 use crate::session::state::SessionState;
+use crate::session::subscriptions::SessionSubscription;
 use crate::work;
+use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Instant;
 use stompbox_frames::stomp::{Command, Frame, Headers};
 
-/// The destination of error reports to a client that requested `soft-errors`.
-pub(super) const ERRORS: &str = "/user/queue/errors";
 /// The CONNECT header that requests `soft-errors`.
 pub(super) const SOFT_ERRORS: &str = "soft-errors";
 /// Headers that may contain the new token. If the frame has none of them, the body is the token.
@@ -31,17 +32,9 @@ pub(super) fn may_be_soft(command: Command) -> bool {
 }
 
 impl Session {
-    /// Returns the owner of this session's user destinations: its user, or the session itself if it has no user.
-    pub fn owner(&self) -> Owner {
-        match &self.principal.name {
-            Some(name) => Owner::user(name),
-            None => Owner::session(&self.id),
-        }
-    }
-
     /// Returns whether the credentials of this session, such as its token, have expired.
     pub fn is_expired(&self, now: Instant) -> bool {
-        self.principal.expires.is_some_and(|expires| expires <= now)
+        self.client.principal().expires.is_some_and(|expires| expires <= now)
             && matches!(self.state, SessionState::Connected | SessionState::Leaving)
     }
 
@@ -50,42 +43,9 @@ impl Session {
         self.state == SessionState::Closed
     }
 
-    /// Rejects the operation if the permission rules deny it.
-    pub(super) fn check_permission(
-        &self,
-        verb: Verb,
-        destination: &str,
-        selector: &Selector,
-    ) -> Result<(), Rejection> {
-        self.check_access(verb, selector, &self.owner())
-            .map_err(|denied| Rejection::denied(verb, destination, denied))
-    }
-
-    fn check_access(&self, verb: Verb, selector: &Selector, owner: &Owner) -> Result<(), AccessDenied> {
-        match &self.permissions {
-            Some(permissions) => permissions.check(&self.principal, owner, verb, selector),
-            None => Err(AccessDenied { rule: "no client has permissions before CONNECTED".into() }),
-        }
-    }
-
-    /// Rejects a SEND to the destination of error reports. Only the broker may send to it.
-    pub(super) fn check_not_error_queue(&self, destination: &str) -> Result<(), Rejection> {
-        if destination != ERRORS {
-            return Ok(());
-        }
-        let denied = AccessDenied { rule: "only the broker may send to /user/queue/errors".into() };
-        Err(Rejection::denied(Verb::Send, destination, denied))
-    }
-
-    /// Returns the rejection of a subscription to another user's destination. No rule can allow such a subscription.
-    pub(super) fn foreign_destination(&self, destination: &str) -> Rejection {
-        let denied = AccessDenied { rule: "no client may subscribe to destinations of another user".into() };
-        Rejection::denied(Verb::Subscribe, destination, denied)
-    }
-
     /// Sets new permission rules and checks the subscriptions and the parked frames against them.
     pub fn set_permissions(&mut self, permissions: Arc<Permissions>, actions: &mut Vec<Action>) {
-        self.permissions = Some(permissions);
+        self.client.set_permissions(permissions);
         if self.state == SessionState::Connected {
             self.recheck_subscriptions(actions);
         }
@@ -99,7 +59,7 @@ impl Session {
         }
         match principal {
             Some(principal) => {
-                self.principal = principal;
+                self.client.set_principal(principal);
                 self.recheck_subscriptions(actions);
             }
             None => self.fail(None, &Rejection::revoked(), actions),
@@ -107,43 +67,27 @@ impl Session {
     }
 
     fn recheck_subscriptions(&mut self, actions: &mut Vec<Action>) {
-        self.access_cache.clear();
         self.transactions.start_recheck();
-        let owner = self.owner();
-        let denied: Vec<_> = self
-            .subscriptions
-            .iter()
-            .filter_map(|one| {
-                let selector = one.selector.as_ref()?;
-                self.check_access(Verb::Subscribe, selector, &owner)
-                    .err()
-                    .map(|denied| (one.key, selector.as_str().to_owned(), denied))
-            })
-            .collect();
-        for (key, destination, denied) in denied {
-            let rejection = Rejection::denied(Verb::Subscribe, &destination, denied);
+        let check = |one: &SessionSubscription| {
+            let denied = self.client.check_subscription(one.selector.as_ref()?).err();
+            denied.map(|rejection| (one.key, rejection))
+        };
+        let denied: Vec<_> = self.subscriptions.iter().filter_map(check).collect();
+        for (key, rejection) in denied {
             if !self.soft_errors {
                 return self.fail(None, &rejection, actions);
             }
             self.end_subscription(key);
             actions.push(Action::Unsubscribe { key, receipt: None });
-            self.report(None, &rejection, actions);
+            self.report(None, &rejection, None, actions);
         }
     }
 
     /// Checks the next parked frame of a transaction against the new rules.
     pub(super) fn check_next_parked(&mut self) {
-        let owner = self.owner();
-        let may_send =
-            |to: &Destination| self.check_access(Verb::Send, &Selector::Exact(to.clone()), &owner).is_ok();
         let is_allowed = self.transactions.next_unchecked().is_none_or(|publish| {
-            work::add(publish.recipients() * work::FRAME);
-            match &publish.to {
-                SendTarget::One(destination) => may_send(destination),
-                SendTarget::Users(owners, path) => {
-                    owners.iter().filter_map(|owner| path.of(owner)).all(|to| may_send(&to))
-                }
-            }
+            work::add(publish.audience.recipients() * work::FRAME);
+            self.client.may_send(&publish.audience)
         });
         work::add(1);
         self.transactions.record_check(!is_allowed);
@@ -186,17 +130,13 @@ impl Session {
             return;
         }
         match result {
-            Ok(principal) if principal.name == self.principal.name => {
-                self.principal = principal;
+            Ok(principal) if principal.name == self.client.principal().name => {
+                self.client.set_principal(principal);
                 self.recheck_subscriptions(actions);
                 self.complete(receipt, &[], actions);
             }
             Ok(_) => self.fail(receipt, &Rejection::other_principal(), actions),
-            Err(refused) => {
-                let closing = refused.limit.map_or(Closing::Unauthenticated, Closing::Limit);
-                let reject = ErrorReply { summary: refused.summary, detail: &refused.detail };
-                self.write_error(receipt, reject, None, closing, actions);
-            }
+            Err(error) => self.fail(receipt, &error.rejection, actions),
         }
     }
 
@@ -209,26 +149,21 @@ impl Session {
         command: Command,
         (transaction, destination): (Option<&str>, Option<Box<str>>),
         receipt: Option<Receipt>,
-        mut rejection: Rejection,
+        rejection: &Rejection,
         actions: &mut Vec<Action>,
     ) {
         let is_soft = self.soft_errors
             && self.state == SessionState::Connected
             && may_be_soft(command)
-            && rejection.closing != Closing::Limit("frames-per-second-max");
+            && rejection.limit != Some(Limit::FramesPerSecond);
         if !is_soft {
-            return self.fail(receipt, &rejection, actions);
-        }
-        if rejection.extra.is_none() {
-            rejection.extra = destination.map(|destination| ("destination", destination));
+            return self.fail(receipt, rejection, actions);
         }
         if let Some(transaction) = transaction {
             self.transactions.mark_frame_rejected(transaction);
         }
-        if let Closing::Limit(option) = rejection.closing {
-            actions.push(Action::Limit(option));
-        }
-        self.report(receipt, &rejection, actions);
+        actions.extend(rejection.limit.map(Action::Limit));
+        self.report(receipt, rejection, destination, actions);
     }
 
     /// Handles the rejection of the action `about` by the broker. If the client requested `soft-errors`, undoes the
@@ -237,67 +172,55 @@ impl Session {
         &mut self,
         about: RejectedAction,
         receipt: Option<Receipt>,
-        error: ErrorReply<'_>,
-        closing: Closing,
+        rejection: &Rejection,
         actions: &mut Vec<Action>,
     ) {
         if !self.soft_errors || self.state != SessionState::Connected || about == RejectedAction::Other {
-            return self.close_with_error(receipt, error, closing, actions);
+            return self.fail(receipt, rejection, actions);
         }
-        if let Closing::Limit(option) = closing {
-            actions.push(Action::Limit(option));
-        }
+        actions.extend(rejection.limit.map(Action::Limit));
         if let RejectedAction::Subscribe(key) = about {
             self.end_subscription(key);
-            if let Some(name) = self.temps.remove_opened_for(key) {
+            if let Some(name) = self.client.remove_temp_queue_of(key) {
                 self.subscriptions.remove_text(&name);
             }
         }
         if let Some(receipt) = &receipt {
             self.receipts.cancel(receipt);
         }
-        self.report_texts(receipt, error, None, actions);
+        self.report(receipt, rejection, None, actions);
         self.release_receipts(actions);
     }
 
-    /// Sends the contents of the ERROR as a MESSAGE to this session only. Leaves the session open.
-    fn report(&mut self, receipt: Option<Receipt>, rejection: &Rejection, actions: &mut Vec<Action>) {
-        self.log_denied(rejection, actions);
-        self.report_texts(receipt, rejection.texts(), rejection.extra.clone(), actions);
-    }
-
-    fn report_texts(
+    /// Sends the contents of the ERROR as a MESSAGE to this session only. Leaves the session open. `destination` is the
+    /// destination of the rejected frame.
+    fn report(
         &mut self,
         receipt: Option<Receipt>,
-        error: ErrorReply<'_>,
-        about: Option<(&'static str, Box<str>)>,
+        rejection: &Rejection,
+        destination: Option<Box<str>>,
         actions: &mut Vec<Action>,
     ) {
+        self.log_denied(rejection, actions);
         let Ok(Address::User(_, path)) = Address::parse_send(ERRORS, usize::MAX) else { return };
-        let Some(destination) = path.of(&self.owner()) else { return };
+        let Some(errors) = path.of(&self.client.owner()) else { return };
         let mut extra: Vec<(&'static str, Box<str>)> =
-            vec![("message", error.summary.into()), ("content-type", "text/plain".into())];
+            vec![("message", rejection.summary.into()), ("content-type", "text/plain".into())];
         extra.extend(receipt.map(|receipt| ("receipt-id", receipt)));
-        // `destination` is the destination of this MESSAGE. The header `refused` contains the destination of the
-        // rejected frame.
-        extra
-            .extend(about.map(|(name, value)| (if name == "destination" { "refused" } else { name }, value)));
-        let body = error.detail.as_bytes().to_vec().into();
+        // The header `destination` contains the destination of this MESSAGE.
+        let denied = rejection.denial.as_ref().map(|denial| denial.destination.clone());
+        extra.extend(denied.or(destination).map(|destination| ("refused", destination)));
         actions.push(Action::Report(Publish {
-            to: SendTarget::One(destination),
-            display_destination: ERRORS.into(),
-            frame: Frame { command: Command::Send, headers: Headers::default(), body },
+            audience: Audience::Session(errors, self.client.id().into()),
+            destination_header: ERRORS.into(),
+            headers: Headers::default(),
             extra,
-            session: Some(self.id.clone()),
-            receipt: None,
+            body: Bytes::copy_from_slice(rejection.detail.as_bytes()),
         }));
     }
 
     /// If a permission rule denied the request, emits an action that logs the rule.
     pub(super) fn log_denied(&self, rejection: &Rejection, actions: &mut Vec<Action>) {
-        if let Some((verb, denied)) = &rejection.denied {
-            let destination = rejection.extra.as_ref().map_or("", |(_, value)| value).into();
-            actions.push(Action::AccessDenied { verb: *verb, destination, denied: denied.clone() });
-        }
+        actions.extend(rejection.denial.clone().map(Action::AccessDenied));
     }
 }

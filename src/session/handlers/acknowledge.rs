@@ -17,9 +17,10 @@
 //!   subscription has an unsettled delivery with that ID. At least one subscription is in auto mode.
 
 use super::send::frame_bytes;
+use crate::command::{Settle, Settlement};
 use crate::outbound_queue::Key;
-use crate::session::action::{Action, Disposition, Receipt, Settle};
-use crate::session::errors::Rejection;
+use crate::rejection::Rejection;
+use crate::session::action::{Action, Receipt};
 use crate::session::machine::Session;
 use crate::session::subscriptions::{AckMode, SessionSubscription, SubscriptionName};
 use crate::session::transactions::TransactionFrame;
@@ -53,14 +54,14 @@ impl Session {
         if frame.command == Command::Nack && self.version == Version::V1_0 {
             return Err(Rejection::nack_in_1_0());
         }
-        let disposition = disposition(frame)?;
+        let settlement = settlement(frame)?;
         let target = self.target(frame)?;
         if let Some(transaction) = frame.header("transaction") {
-            self.reserve(frame, &transaction, &target, disposition)?;
+            self.reserve(frame, &transaction, &target, settlement)?;
             self.receipt(receipt.take(), actions);
             return Ok(());
         }
-        match self.settle(&target, disposition) {
+        match self.settle(&target, settlement) {
             Some(settle) => actions.push(Action::Settle { settle, receipt: self.register_receipt(receipt) }),
             None => self.receipt(receipt.take(), actions),
         }
@@ -68,10 +69,10 @@ impl Session {
     }
 
     /// Settles the target in the session. Returns the deliveries that must also be settled in a queue.
-    fn settle(&mut self, target: &AckTarget, disposition: Disposition) -> Option<Settle> {
+    fn settle(&mut self, target: &AckTarget, settlement: Settlement) -> Option<Settle> {
         let &AckTarget::Delivery { key, at, scope } = target else { return None };
         let tags = self.subscriptions.change(key, |subscription| subscription.unsettled.settle(at, scope))?;
-        (!tags.is_empty()).then_some(Settle { key, tags, disposition })
+        (!tags.is_empty()).then_some(Settle { key, tags, settlement })
     }
 
     /// Reserves the target for a transaction until COMMIT or ABORT.
@@ -80,7 +81,7 @@ impl Session {
         frame: &Frame,
         transaction: &str,
         target: &AckTarget,
-        disposition: Disposition,
+        settlement: Settlement,
     ) -> Result<(), Rejection> {
         let bytes = frame_bytes(frame);
         let serial = self.transactions.check_capacity(frame.command, transaction, bytes, &self.options)?;
@@ -89,11 +90,7 @@ impl Session {
                 .subscriptions
                 .change(key, |subscription| subscription.unsettled.reserve(at, scope, serial))
         {
-            self.transactions.park(
-                transaction,
-                TransactionFrame::Settle { key, numbers, disposition },
-                bytes,
-            );
+            self.transactions.park(transaction, TransactionFrame::Settle { key, numbers, settlement }, bytes);
         }
         Ok(())
     }
@@ -251,14 +248,14 @@ fn is_auto(subscription: &SessionSubscription) -> bool {
     subscription.mode == AckMode::Auto
 }
 
-fn disposition(frame: &Frame) -> Result<Disposition, Rejection> {
+fn settlement(frame: &Frame) -> Result<Settlement, Rejection> {
     if frame.command == Command::Ack {
-        return Ok(Disposition::Accepted);
+        return Ok(Settlement::Accepted);
     }
     match frame.header("requeue").as_deref() {
-        None => Ok(Disposition::Returned),
-        Some(requeue) if requeue.eq_ignore_ascii_case("true") => Ok(Disposition::Returned),
-        Some(requeue) if requeue.eq_ignore_ascii_case("false") => Ok(Disposition::Rejected),
+        None => Ok(Settlement::Returned),
+        Some(requeue) if requeue.eq_ignore_ascii_case("true") => Ok(Settlement::Returned),
+        Some(requeue) if requeue.eq_ignore_ascii_case("false") => Ok(Settlement::Rejected),
         Some(other) => Err(Rejection::requeue(other)),
     }
 }

@@ -2,9 +2,11 @@
 
 use super::access::SOFT_ERRORS;
 use crate::auth::{Credentials, Principal, Secret};
+use crate::rejection::Rejection;
 use crate::session::action::Action;
-use crate::session::errors::Rejection;
+use crate::session::errors::texts;
 use crate::session::machine::Session;
+use crate::session::receipts::requested;
 use crate::session::state::SessionState;
 use std::time::{Duration, Instant};
 use stompbox_frames::stomp::{Command, Frame, HeartBeat, Version, encode};
@@ -27,7 +29,12 @@ impl Session {
             return Err(Rejection::before_connect(frame.command));
         }
         let accepted = frame.header("accept-version");
-        let version = Version::negotiate(accepted.as_deref()).ok_or_else(Rejection::no_common_version)?;
+        let Some(version) = Version::negotiate(accepted.as_deref()) else {
+            let rejection = Rejection::no_common_version();
+            let versions = Some(("version", "1.0,1.1,1.2"));
+            self.write_error(requested(frame), texts(&rejection), versions, (&rejection).into(), actions);
+            return Ok(());
+        };
         let peer = heart_beat(frame, version)?;
         self.version = version;
         self.state = SessionState::Authenticating { peer };
@@ -58,12 +65,15 @@ impl Session {
             wants: at_least_the_minimum(self.options.heart_beat.wants),
         };
         self.state = SessionState::Connected;
-        self.principal = principal;
+        self.client.set_principal(principal);
         self.timers.start_heartbeats(own, peer, self.options.heart_beat_tolerance, now);
 
         let own = own.to_string();
-        let mut headers =
-            vec![("version", self.version.as_str()), ("session", &self.id), ("server", self.options.server)];
+        let mut headers = vec![
+            ("version", self.version.as_str()),
+            ("session", self.client.id()),
+            ("server", self.options.server),
+        ];
         // STOMP 1.0 has no heartbeats. A 1.0 client that reads this header would wait for heartbeats in vain.
         if self.version > Version::V1_0 {
             headers.push(("heart-beat", &own));

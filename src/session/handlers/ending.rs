@@ -1,13 +1,13 @@
 //! The end of a session: DISCONNECT, ERROR and close.
 
 use crate::outbound_queue::{Key, Tag};
+use crate::rejection::{Quoted, Rejection};
 use crate::session::action::{Action, Receipt};
 use crate::session::closing::Closing;
-use crate::session::errors::{ErrorReply, Quoted, Rejection};
+use crate::session::errors::{ErrorReply, texts};
 use crate::session::machine::Session;
 use crate::session::state::SessionState;
 use crate::session::subscriptions::{SessionSubscription, Subscriptions};
-use crate::session::temp::TempQueues;
 use stompbox_frames::stomp::{Command, encode};
 
 impl Session {
@@ -60,8 +60,8 @@ impl Session {
         actions: &mut Vec<Action>,
     ) {
         self.log_denied(rejection, actions);
-        let extra = rejection.extra.as_ref().map(|(name, value)| (*name, &**value));
-        self.write_error(receipt, rejection.texts(), extra, rejection.closing, actions);
+        let extra = rejection.denial.as_ref().map(|denial| ("destination", &*denial.destination));
+        self.write_error(receipt, texts(rejection), extra, rejection.into(), actions);
     }
 
     /// Sends ERROR and closes the session.
@@ -76,8 +76,8 @@ impl Session {
         if self.state == SessionState::Closed {
             return;
         }
-        if let Closing::Limit(option) = closing {
-            actions.push(Action::Limit(option));
+        if let Closing::Limit(limit) = closing {
+            actions.push(Action::Limit(limit));
         }
         let mut headers = vec![("message", texts.summary), ("content-type", "text/plain")];
         headers.extend(receipt.as_deref().map(|receipt| ("receipt-id", receipt)));
@@ -115,6 +115,6 @@ impl Session {
     fn drop_resources(&mut self) {
         self.subscriptions = Subscriptions::default();
         std::mem::take(&mut self.transactions).into_discarded().for_each(|one| self.discard(one));
-        self.temps = TempQueues::default();
+        self.client.drop_temp_queues();
     }
 }

@@ -25,7 +25,7 @@ impl Session {
     /// Returns the memory in bytes that the session itself uses for subscriptions and temporary queues. The broker uses
     /// additional memory for them.
     pub fn subscription_bytes(&self) -> usize {
-        self.subscriptions.bytes() + self.temps.bytes()
+        self.subscriptions.bytes() + self.client.temp_queues_bytes()
     }
 
     /// Returns the memory in bytes of open transactions, without their parked frames.

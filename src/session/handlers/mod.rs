@@ -13,7 +13,6 @@ mod transactions;
 
 use super::action::{Action, DeliveryAction, Receipt};
 use super::closing::Closing;
-use super::errors::{ErrorReply, Rejection};
 use super::machine::Session;
 use super::receipts::requested;
 use super::state::SessionState;
@@ -23,6 +22,7 @@ use super::unsettled::{AckId, AckIdBuffer};
 use crate::auth::{LoginError, Principal};
 use crate::outbound_queue::Delivery;
 use crate::permissions::Permissions;
+use crate::rejection::Rejection;
 use access::may_be_soft;
 use bytes::BytesMut;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ impl Session {
             SessionState::Leaving | SessionState::Closed => Ok(()),
         };
         if let Err(rejection) = handled {
-            self.reject(command, (transaction.as_deref(), destination), receipt, rejection, actions);
+            self.reject(command, (transaction.as_deref(), destination), receipt, &rejection, actions);
         }
     }
 
@@ -70,7 +70,8 @@ impl Session {
     pub fn malformed(&mut self, error: &DecodeError, actions: &mut Vec<Action>) {
         if self.state != SessionState::Leaving {
             let receipt = error.receipt.as_deref().map(Receipt::from);
-            self.fail(receipt, &Rejection::undecodable(error), actions);
+            let is_established = self.state == SessionState::Connected;
+            self.fail(receipt, &Rejection::undecodable(error, is_established), actions);
         }
     }
 
@@ -85,14 +86,10 @@ impl Session {
         let SessionState::Authenticating { peer } = self.state else { return };
         match result {
             Ok(principal) => {
-                self.permissions = Some(permissions);
+                self.client.set_permissions(permissions);
                 self.establish(principal, peer, now, actions);
             }
-            Err(refused) => {
-                let closing = refused.limit.map_or(Closing::Unauthenticated, Closing::Limit);
-                let texts = ErrorReply { summary: refused.summary, detail: &refused.detail };
-                self.write_error(None, texts, None, closing, actions);
-            }
+            Err(error) => self.fail(None, &error.rejection, actions),
         }
     }
 
@@ -168,9 +165,10 @@ impl Session {
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {
             SessionState::Connecting => self.timers.connect_deadline(&self.options),
-            SessionState::Connected => {
-                [self.timers.heartbeat_deadline(), self.principal.expires].into_iter().flatten().min()
-            }
+            SessionState::Connected => [self.timers.heartbeat_deadline(), self.client.principal().expires]
+                .into_iter()
+                .flatten()
+                .min(),
             SessionState::Authenticating { .. } | SessionState::Leaving | SessionState::Closed => None,
         }
     }

@@ -1,6 +1,6 @@
 //! The prefetch limits of a SUBSCRIBE. Several brokers have different headers for them.
 
-use crate::session::errors::Rejection;
+use crate::rejection::Rejection;
 use crate::session::machine::Session;
 use stompbox_frames::stomp::Frame;
 
@@ -20,8 +20,8 @@ const WINDOW_EXPECTED: &str = "a whole number of bytes, 0 for one message at a t
 pub(super) struct Prefetch {
     /// The limit in messages, at least 1 and at most `unsettled-max`.
     pub(super) count: u32,
-    /// The limit in bytes, if the client requested one.
-    pub(super) bytes: Option<usize>,
+    /// The limit in bytes, at most `prefetch-bytes`.
+    pub(super) bytes: usize,
 }
 
 /// The limit that one header sets, with the header's name and value.
@@ -91,14 +91,17 @@ impl Session {
             }
         }
         let count = count.0.map(|limit| limit.amount).or(unbounded.then_some(u32::MAX));
-        Ok(Prefetch { bytes: bytes.0.map(|limit| limit.amount), ..self.default_prefetch(count) })
+        let default = self.default_prefetch(count);
+        let bytes = bytes.0.map_or(default.bytes, |limit| limit.amount.min(default.bytes));
+        Ok(Prefetch { bytes, ..default })
     }
 
-    /// Returns the limit `requested` in messages, or the broker's default if it is `None`. The result is at least 1 and
-    /// at most `unsettled-max`. It has no limit in bytes.
+    /// Returns the limit `requested`, in messages, or the broker's default if it is `None`. The result is at least 1
+    /// and at most `unsettled-max`. The limit in bytes is the broker's default.
     pub(super) fn default_prefetch(&self, requested: Option<u32>) -> Prefetch {
         let max = u32::try_from(self.options.unsettled_max).unwrap_or(u32::MAX);
-        Prefetch { count: requested.unwrap_or(self.options.prefetch_count).min(max).max(1), bytes: None }
+        let count = requested.unwrap_or(self.options.prefetch_count).min(max).max(1);
+        Prefetch { count, bytes: self.options.prefetch_bytes }
     }
 }
 

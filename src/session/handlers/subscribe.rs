@@ -1,14 +1,15 @@
 //! The handlers of SUBSCRIBE and UNSUBSCRIBE.
 
 use super::prefetch::Prefetch;
-use crate::destination::{Address, AddressOwner, Destination, DestinationKind, Owner, Selector};
+use crate::command::ConsumerOptions;
+use crate::destination::Selector;
+use crate::operations::Subscribable;
 use crate::outbound_queue::Key;
-use crate::permissions::Verb;
-use crate::session::action::{Action, Receipt, Subscribe};
-use crate::session::errors::{Rejection, required};
+use crate::rejection::Rejection;
+use crate::session::action::{Action, Receipt};
+use crate::session::errors::required;
 use crate::session::machine::Session;
 use crate::session::subscriptions::{AckMode, SessionSubscription, SubscriptionName};
-use crate::session::temp::TempDestination;
 use crate::session::unsettled::Unsettled;
 use stompbox_frames::stomp::{Frame, Version};
 
@@ -21,8 +22,7 @@ struct SubscribeRequest<'a> {
     prefetch: Prefetch,
     /// Whether a presence report contains all user names. For presence destinations only.
     names: bool,
-    /// This session's own name of the temporary queue. `None` for other destinations.
-    temp: Option<&'a str>,
+    subscribable: Subscribable,
     /// Whether the session subscribes because of a `reply-to`, not because of a SUBSCRIBE.
     implicit: bool,
 }
@@ -51,23 +51,19 @@ impl Session {
         self.check_extensions(frame, actions)?;
         let mode = AckMode::parse(frame.header("ack").as_deref())?;
         let prefetch = self.prefetch(frame)?;
-        let selector = self.selector(&destination)?;
-        let temp = temp_queue_name(&selector)?;
-        if temp.is_none() {
-            self.check_permission(Verb::Subscribe, &destination, &selector)?;
-        }
+        let subscribable = self.client.subscribable(&destination)?;
         let names = frame.header("presence-names").is_some_and(|value| value == "true");
         let id = id.as_deref();
+        let replaced = self.client.implicit_subscription(&subscribable);
+        let destination = &destination;
         let request =
-            SubscribeRequest { id, destination: &destination, mode, prefetch, names, temp, implicit: false };
-
-        let replaced = self.implicit_subscription(temp);
+            SubscribeRequest { id, destination, mode, prefetch, names, subscribable, implicit: false };
         self.check_capacity(&request, replaced)?;
         if let Some(key) = replaced {
             self.end_subscription(key);
             actions.push(Action::Unsubscribe { key, receipt: None });
         }
-        self.begin_subscription(&request, &selector, receipt, actions)
+        self.begin_subscription(request, receipt, actions)
     }
 
     /// Subscribes to the temporary queue of a `reply-to:/temp-queue/NAME`. The subscription has the destination as its
@@ -75,7 +71,6 @@ impl Session {
     pub(super) fn subscribe_implicitly(
         &mut self,
         destination: &str,
-        name: &str,
         actions: &mut Vec<Action>,
     ) -> Result<(), Rejection> {
         let request = SubscribeRequest {
@@ -84,13 +79,11 @@ impl Session {
             mode: AckMode::Auto,
             prefetch: self.default_prefetch(None),
             names: false,
-            temp: Some(name),
+            subscribable: self.client.subscribable(destination)?,
             implicit: true,
         };
         self.check_capacity(&request, None)?;
-        let selector = Selector::parse(destination, self.options.destination_bytes_max);
-        let selector = selector.map_err(Rejection::destination)?;
-        self.begin_subscription(&request, &selector, &mut None, actions)
+        self.begin_subscription(request, &mut None, actions)
     }
 
     pub(super) fn unsubscribe(
@@ -129,90 +122,39 @@ impl Session {
         if self.subscriptions.len() - usize::from(replaced.is_some()) >= self.options.subscriptions_max {
             return Err(Rejection::subscriptions(self.options.subscriptions_max));
         }
-        request.temp.map_or(Ok(()), |name| self.temps.check_capacity(name, &self.options))
+        self.client.check_temp_queues(&request.subscribable)
     }
 
     fn begin_subscription(
         &mut self,
-        request: &SubscribeRequest<'_>,
-        selector: &Selector,
+        request: SubscribeRequest<'_>,
         receipt: &mut Option<Receipt>,
         actions: &mut Vec<Action>,
     ) -> Result<(), Rejection> {
         let key = self.subscriptions.next_key()?;
-        let selector = match request.temp {
-            Some(name) => {
-                Selector::Exact(self.temp_queue_address(name, request.destination, key, actions)?)
-            }
-            None => selector.clone(),
-        };
-        if let Some(name) = request.temp {
-            self.temps.subscribed(name, key, request.implicit);
+        let SubscribeRequest { id, destination, mode, prefetch, names: presence_names, .. } = request;
+        let Prefetch { count: prefetch, bytes: prefetch_bytes } = prefetch;
+        // The connection task sets `text_only`, because it depends on the transport.
+        let options = ConsumerOptions { prefetch, prefetch_bytes, text_only: false, presence_names };
+        let selector = request.subscribable.selector().cloned();
+        let temp: Option<Box<str>> = request.subscribable.temp_queue().map(Box::from);
+        let (subscribe, opened) =
+            self.client.subscribe(request.subscribable, key, options, request.implicit)?;
+        if let Some(address) = opened {
+            self.subscriptions.add_text(temp.as_deref().unwrap_or_default());
+            actions.push(Action::OpenTemp(address));
         }
-        let checked_selector = request.temp.is_none().then(|| selector.clone());
         self.subscriptions.insert(SessionSubscription {
             key,
-            selector: checked_selector,
-            id: request.id.map(Box::from),
-            destination: (self.version == Version::V1_0).then(|| request.destination.into()),
-            mode: request.mode,
-            temp: request.temp.map(Box::from),
+            selector,
+            id: id.map(Box::from),
+            destination: (self.version == Version::V1_0).then(|| destination.into()),
+            mode,
+            temp,
             unsettled: Unsettled::default(),
         });
-        let receipt = self.register_receipt(receipt);
-        let SubscribeRequest { prefetch, names, .. } = *request;
-        let Prefetch { count: prefetch, bytes: prefetch_bytes } = prefetch;
-        actions.push(Action::Subscribe(Subscribe {
-            key,
-            selector,
-            prefetch,
-            prefetch_bytes,
-            names,
-            receipt,
-        }));
+        actions.push(Action::Subscribe { subscribe, receipt: self.register_receipt(receipt) });
         Ok(())
-    }
-
-    /// Returns the address of a temporary queue, and opens the queue at its first use.
-    fn temp_queue_address(
-        &mut self,
-        name: &str,
-        destination: &str,
-        opener: Key,
-        actions: &mut Vec<Action>,
-    ) -> Result<Destination, Rejection> {
-        if let Some(temp) = self.temps.get(name) {
-            return Ok(temp.address.clone());
-        }
-        let text = format!("{}{}", DestinationKind::TempQueue.prefix(), (self.addresses)());
-        let address =
-            Destination::parse(&text, usize::MAX).map_err(|_| Rejection::no_temp_queue(destination))?;
-        self.temps.open(name, address.clone(), opener);
-        self.subscriptions.add_text(name);
-        actions.push(Action::OpenTemp(address.clone()));
-        Ok(address)
-    }
-
-    /// Returns the implicit subscription to a temporary queue. A SUBSCRIBE replaces it.
-    fn implicit_subscription(&self, temp: Option<&str>) -> Option<Key> {
-        self.temps.get(temp?)?.implicit
-    }
-
-    /// Parses the destination of a SUBSCRIBE and resolves this session's own user destinations. Rejects destinations of
-    /// other users.
-    fn selector(&self, text: &str) -> Result<Selector, Rejection> {
-        let max = self.options.destination_bytes_max;
-        let (path, owner) = match Address::parse_subscribe(text, max).map_err(Rejection::destination)? {
-            Address::Plain(selector) => return Ok(selector),
-            Address::User(AddressOwner::Own, path) => (path, self.owner()),
-            Address::User(AddressOwner::Named(name), path) => (path, Owner::user(&name)),
-            Address::User(AddressOwner::Session(id), path) => (path, Owner::session(&id)),
-            Address::Users(_) | Address::Refresh => return Err(self.foreign_destination(text)),
-        };
-        if owner != self.owner() {
-            return Err(self.foreign_destination(text));
-        }
-        path.selector(&owner).map_err(Rejection::destination)
     }
 
     /// Removes a subscription from the session.
@@ -220,7 +162,7 @@ impl Session {
         let Some(subscription) = self.subscriptions.remove(key) else { return };
         self.transactions.mark_subscription_ended(&subscription);
         if let Some(name) = &subscription.temp {
-            self.temps.unsubscribed(name, key);
+            self.client.temp_queue_unsubscribed(name, key);
         }
     }
 
@@ -237,16 +179,5 @@ impl Session {
                 *own = selector;
             }
         });
-    }
-}
-
-/// Returns the session's own name of a temporary queue. Returns `None` for other destinations. Rejects the address of a
-/// temporary queue, because clients cannot subscribe to addresses.
-fn temp_queue_name(selector: &Selector) -> Result<Option<&str>, Rejection> {
-    let Selector::Exact(destination) = selector else { return Ok(None) };
-    match TempDestination::of(destination) {
-        TempDestination::Own(name) => Ok(Some(name)),
-        TempDestination::Address => Err(Rejection::foreign_temp_queue(destination.as_str())),
-        TempDestination::Other => Ok(None),
     }
 }

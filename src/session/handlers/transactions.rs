@@ -1,8 +1,10 @@
 //! The handlers of BEGIN, COMMIT and ABORT.
 
+use crate::command::{Settle, Step};
 use crate::outbound_queue::Key;
-use crate::session::action::{Action, CommitOperation, Receipt, Settle};
-use crate::session::errors::{Rejection, required};
+use crate::rejection::Rejection;
+use crate::session::action::{Action, Receipt};
+use crate::session::errors::required;
 use crate::session::machine::Session;
 use crate::session::transactions::{TransactionFrame, Uncommittable};
 use crate::work;
@@ -57,13 +59,13 @@ impl Session {
     /// Returns the step that COMMIT applies in the broker for a parked frame. Returns `None` for an acknowledgement of
     /// topic messages, which the broker does not track. If the frame settles deliveries, adds the key of their
     /// subscription to `keys`.
-    fn step(&self, parked: TransactionFrame, keys: &mut BTreeSet<Key>) -> Option<CommitOperation> {
+    fn step(&self, parked: TransactionFrame, keys: &mut BTreeSet<Key>) -> Option<Step> {
         match parked {
-            TransactionFrame::Publish(publish) => Some(CommitOperation::Publish(publish)),
-            TransactionFrame::Settle { key, numbers, disposition } => {
+            TransactionFrame::Publish(publish) => Some(Step::Publish(publish)),
+            TransactionFrame::Settle { key, numbers, settlement } => {
                 keys.insert(key);
                 let tags = self.subscriptions.get(key)?.unsettled.tags(&numbers);
-                (!tags.is_empty()).then_some(CommitOperation::Settle(Settle { key, tags, disposition }))
+                (!tags.is_empty()).then_some(Step::Settle(Settle { key, tags, settlement }))
             }
         }
     }

@@ -177,34 +177,21 @@ fn soft_errors_are_off_unless_connect_requests_them() {
 #[test]
 fn soft_errors_undo_actions_that_the_broker_rejects() {
     let mut peer = soft(&["allow all users /queue/**"]);
-    let reject = ErrorReply { summary: "limit reached", detail: "Full." };
+    let rejection = Rejection::by_limit(Limit::Queues, "limit reached", "Full.");
     peer.send("SEND destination:/queue/a receipt:r1\nSEND destination:/queue/b receipt:r2").take();
     peer.complete("r2").expect("");
-    peer.session.action_rejected(
-        RejectedAction::Publish,
-        Some("r1".into()),
-        reject,
-        Closing::Limit("queues-max"),
-        &mut peer.actions,
-    );
+    peer.session.action_rejected(RejectedAction::Publish, Some("r1".into()), &rejection, &mut peer.actions);
     peer.expect("limit queues-max\nreport message:limit reached receipt-id:r1\nRECEIPT receipt-id:r2");
     peer.send("SUBSCRIBE id:1 destination:/queue/a receipt:r3").expect("subscribe 1 /queue/a 250 receipt r3");
     peer.session.action_rejected(
         RejectedAction::Subscribe(1),
         Some("r3".into()),
-        reject,
-        Closing::Limit("queues-max"),
+        &rejection,
         &mut peer.actions,
     );
     peer.expect("limit queues-max\nreport message:limit reached receipt-id:r3");
     peer.send("SUBSCRIBE id:1 destination:/topic/a").expect("subscribe 2 /topic/a 250");
-    peer.session.action_rejected(
-        RejectedAction::Other,
-        None,
-        reject,
-        Closing::Limit("queues-max"),
-        &mut peer.actions,
-    );
+    peer.session.action_rejected(RejectedAction::Other, None, &rejection, &mut peer.actions);
     peer.expect_limit_without_remedy("queues-max", "limit reached");
 }
 
@@ -295,11 +282,9 @@ fn token_is_renewed_by_send_to_auth_refresh() {
 #[test]
 fn failed_token_renewal_ends_the_session() {
     let failed = LoginError {
-        summary: "login failed",
-        detail: "No.".into(),
+        rejection: Rejection::new(Code::Unauthenticated, "login failed", "No."),
         reason: "x".into(),
         cause: Cause::Credentials,
-        limit: None,
     };
     for (result, expected) in [
         (Err(failed), "ERROR login failed receipt r\nclose Unauthenticated"),

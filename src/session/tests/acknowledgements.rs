@@ -406,7 +406,7 @@ fn close_reasons_unrelated_to_messages_report_no_lost_deliveries() {
         Closing::Expired,
         Closing::AccessDenied,
         Closing::NotSettled,
-        Closing::Limit("memory-bytes-max"),
+        Closing::Limit(Limit::MemoryBytes),
         Closing::SlowConsumer(Slowness::Overflow),
     ] {
         let mut peer = delivered(Version::V1_2);
@@ -421,7 +421,7 @@ fn close_reasons_unrelated_to_messages_report_no_lost_deliveries() {
         Closing::Rejected,
         Closing::HeartbeatLost,
         Closing::SlowConsumer(Slowness::Stalled),
-        Closing::Limit("frame-bytes-max"),
+        Closing::Limit(Limit::FrameBytes),
     ] {
         let mut peer = delivered(Version::V1_2);
         peer.close_with_error(None, closing).take();

@@ -117,22 +117,19 @@ fn line_break_in_a_user_name_does_not_inject_a_header() {
 
 #[test]
 fn failed_authentication_sends_error_and_closes() {
-    for (limit, closing) in
-        [(None, "Unauthenticated"), (Some("auth-waiting-max"), "Limit(\"auth-waiting-max\")")]
-    {
+    let detail = "The passcode is wrong.";
+    for (rejection, closing) in [
+        (Rejection::new(Code::Unauthenticated, "go away", detail), "Unauthenticated"),
+        (Rejection::by_limit(Limit::AuthWaiting, "go away", detail), "Limit(\"auth-waiting-max\")"),
+    ] {
         let mut peer = Peer::new(Options::default());
         peer.send("CONNECT accept-version:1.1").take();
-        let refused = LoginError {
-            summary: "go away",
-            detail: "The passcode is wrong.".into(),
-            reason: "x".into(),
-            cause: Cause::Credentials,
-            limit,
-        };
-        peer.session.authenticated(Err(refused), Arc::default(), peer.now, &mut peer.actions);
+        let limit = rejection.limit;
+        let failed = LoginError { rejection, reason: "x".into(), cause: Cause::Credentials };
+        peer.session.authenticated(Err(failed), Arc::default(), peer.now, &mut peer.actions);
         let counted = limit.map_or(String::new(), |limit| format!("limit {limit}\n"));
         peer.expect(&format!("{counted}ERROR go away\nclose {closing}"));
-        assert_eq!(peer.detail, "The passcode is wrong.");
+        assert_eq!(peer.detail, detail);
     }
 }
 

@@ -40,7 +40,7 @@ fn rejection_by_the_broker_sends_error_and_closes() {
         }
     }
     let mut peer = Peer::connected(Version::V1_2);
-    peer.close_with_error(None, Closing::Limit("queues-max"))
+    peer.close_with_error(None, Closing::Limit(Limit::Queues))
         .expect("limit queues-max\nERROR no\nclose Limit(\"queues-max\")");
     Peer::new(Options::default())
         .close_with_error(None, Closing::Shutdown)

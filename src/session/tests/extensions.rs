@@ -84,7 +84,7 @@ fn prefetch_headers_of_all_dialects_are_honoured() {
         ("consumer-window-size:-1", "10000"),
         ("consumer-window-size:-1 prefetch-count:7", "7"),
         ("consumer-window-size:2000 activemq.prefetchSize:7", "7 bytes 2000"),
-        ("consumer-window-size:99999999999999999999", "250 bytes 18446744073709551615"),
+        ("consumer-window-size:99999999999999999999", "250"),
         ("prefetch-count:7 x-prefetch-count:7 credit:7,2000 consumer-window-size:2000", "7 bytes 2000"),
         ("consumer-window-size:0 prefetch-count:1", "1"),
         ("activemq.prefetchSize:4294967295", "10000"),

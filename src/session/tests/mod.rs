@@ -17,7 +17,10 @@ mod users;
 use super::*;
 use crate::auth::{LoginError, Principal};
 use crate::budget::Budget;
+use crate::command::{Audience, Publish, Settle, Settlement, Step, Subscribe};
+use crate::operations::{self, Addresses, Client};
 use crate::outbound_queue::{Delivery, Key, Message, Tag};
+use crate::rejection::{Code, Limit, Rejection};
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -52,9 +55,13 @@ pub(super) struct Peer {
 impl Peer {
     /// Creates a peer that has not sent CONNECT.
     pub(super) fn new(options: Options) -> Peer {
+        Peer::with_operations(options, operations::Options::default())
+    }
+
+    pub(super) fn with_operations(options: Options, operations: operations::Options) -> Peer {
         let now = Instant::now();
         let made = AtomicUsize::new(0);
-        let addresses = Arc::new(move || format!("~{}", made.fetch_add(1, Ordering::Relaxed)));
+        let addresses: Addresses = Box::new(move || format!("~{}", made.fetch_add(1, Ordering::Relaxed)));
         let limits = Limits {
             frame_bytes_max: 1 << 20,
             header_count_max: 100,
@@ -62,7 +69,11 @@ impl Peer {
             to_bytes_max: 0,
         };
         Peer {
-            session: Session::new(Arc::new(options), "s1".into(), addresses, now),
+            session: Session::new(
+                Arc::new(options),
+                Client::new(Arc::new(operations), "s1".into(), Arc::new(addresses)),
+                now,
+            ),
             decoder: Decoder::new(limits),
             now,
             actions: Vec::new(),
@@ -78,11 +89,14 @@ impl Peer {
     }
 
     pub(super) fn connected_with(version: Version, options: Options) -> Peer {
-        let mut peer = Peer::new(options);
-        peer.send(&format!("CONNECT accept-version:{}", version.as_str()));
-        peer.accept_login(None);
-        peer.take();
-        peer
+        Peer::new(options).signed_in(version)
+    }
+
+    fn signed_in(mut self, version: Version) -> Peer {
+        self.send(&format!("CONNECT accept-version:{}", version.as_str()));
+        self.accept_login(None);
+        self.take();
+        self
     }
 
     /// Creates a connected, authenticated peer of version 1.2. It has the role `role`, or no role if `role` is empty.
@@ -99,6 +113,13 @@ impl Peer {
         let mut options = Options::default();
         limit(&mut options);
         Peer::connected_with(Version::V1_2, options)
+    }
+
+    /// Creates a connected peer of version 1.2. `limit` changes the default options of its requests.
+    pub(super) fn limited_operations(limit: impl FnOnce(&mut operations::Options)) -> Peer {
+        let mut options = operations::Options::default();
+        limit(&mut options);
+        Peer::with_operations(Options::default(), options).signed_in(Version::V1_2)
     }
 
     /// Sends frames, one per line. Each word is a line of the frame's head, and the text after ` = ` is the body.
@@ -245,25 +266,31 @@ impl Peer {
                 let token = credentials.token().unwrap_or("nothing");
                 format!("renew {token}{}", receipt_suffix(receipt))
             }
-            Action::AccessDenied { verb, destination, denied } => {
-                format!("denied {} {destination}: {}", verb.as_str(), denied.rule)
+            Action::AccessDenied(denial) => {
+                format!("denied {} {}: {}", denial.verb, denial.destination, denial.rule)
             }
             Action::Report(publish) => {
-                assert_eq!(publish.session.as_deref(), Some("s1"), "reports are for one session");
-                assert_eq!(&*publish.display_destination, "/user/queue/errors");
+                assert_eq!(only_session(publish), Some("s1"), "reports are for one session");
+                assert_eq!(&*publish.destination_header, "/user/queue/errors");
                 let extra = publish.extra.iter().filter(|(name, _)| *name != "content-type");
                 let extra: Vec<_> = extra.map(|(name, value)| format!("{name}:{value}")).collect();
                 format!("report {}", extra.join(" "))
             }
             Action::Established(version) => format!("established {}", version.as_str()),
             Action::OpenTemp(address) => format!("open {}", address.as_str()),
-            Action::Publish(publish) => publish_line(publish),
-            Action::Subscribe(Subscribe { key, selector, prefetch, prefetch_bytes, names, receipt }) => {
-                let names = if *names { " names" } else { "" };
-                let bytes = prefetch_bytes.map_or(String::new(), |bytes| format!(" bytes {bytes}"));
+            Action::Publish { publish, receipt } => {
+                format!("{}{}", publish_line(publish), receipt_suffix(receipt))
+            }
+            Action::Subscribe { subscribe: Subscribe { key, selector, options }, receipt } => {
+                let names = if options.presence_names { " names" } else { "" };
+                let bytes = match options.prefetch_bytes {
+                    bytes if bytes == Options::default().prefetch_bytes => String::new(),
+                    bytes => format!(" bytes {bytes}"),
+                };
                 format!(
-                    "subscribe {key} {} {prefetch}{bytes}{names}{}",
+                    "subscribe {key} {} {}{bytes}{names}{}",
                     selector.as_str(),
+                    options.prefetch,
                     receipt_suffix(receipt)
                 )
             }
@@ -273,14 +300,15 @@ impl Peer {
             }
             Action::Commit { steps, receipt } => {
                 let steps = steps.iter().map(|step| match step {
-                    CommitOperation::Publish(publish) => publish_line(publish),
-                    CommitOperation::Settle(settle) => settle_line(settle),
+                    Step::Publish(publish) => publish_line(publish),
+                    Step::Settle(settle) => settle_line(settle),
                 });
                 format!("commit [{}]{}", steps.collect::<Vec<_>>().join("; "), receipt_suffix(receipt))
             }
             Action::IgnoredHeader { name, .. } => format!("ignored {name}"),
             Action::Limit(option) => format!("limit {option}"),
             Action::Lost(lost) => format!("lost {lost:?}"),
+            Action::Close(Closing::Limit(limit)) => format!("close Limit({:?})", limit.option()),
             Action::Close(closing) => format!("close {closing:?}"),
         }
     }
@@ -316,28 +344,37 @@ pub(super) fn delivery(key: Key, tag: Tag, id: &str, count: u32) -> Delivery {
 }
 
 fn publish_line(publish: &Publish) -> String {
-    let Publish { to, display_destination, frame, extra, session, receipt } = publish;
-    let to = match to {
-        SendTarget::One(destination) => destination.as_str().to_owned(),
-        SendTarget::Users(owners, path) => {
+    let Publish { audience, destination_header, extra, body, .. } = publish;
+    let to = match audience {
+        Audience::One(destination) | Audience::Session(destination, _) => destination.as_str().to_owned(),
+        Audience::Users(owners, path) => {
             let owners: Vec<_> = owners.iter().map(crate::destination::Owner::as_str).collect();
             format!("[{}] {}", owners.join(" "), path.as_str())
         }
     };
-    let display_destination =
-        if **display_destination == *to { String::new() } else { format!(" as {display_destination}") };
+    let header =
+        if **destination_header == *to { String::new() } else { format!(" as {destination_header}") };
     let extra: String = extra.iter().map(|(name, value)| format!(" {name}:{value}")).collect();
-    let only = session.as_ref().map_or(String::new(), |session| format!(" only {session}"));
-    let body = String::from_utf8_lossy(&frame.body);
+    let only = only_session(publish).map_or(String::new(), |session| format!(" only {session}"));
+    let body = String::from_utf8_lossy(body);
     let body = if body.is_empty() { String::new() } else { format!(" = {body}") };
-    format!("publish {to}{display_destination}{extra}{only}{body}{}", receipt_suffix(receipt))
+    format!("publish {to}{header}{extra}{only}{body}")
+}
+
+/// Returns the ID of the session that the message is for, if it is for one session only.
+fn only_session(publish: &Publish) -> Option<&str> {
+    match &publish.audience {
+        Audience::Session(_, session) => Some(session),
+        Audience::One(_) | Audience::Users(..) => None,
+    }
 }
 
 fn settle_line(settle: &Settle) -> String {
-    let verb = match settle.disposition {
-        Disposition::Accepted => "accept",
-        Disposition::Returned => "return",
-        Disposition::Rejected => "reject",
+    let verb = match settle.settlement {
+        Settlement::Accepted => "accept",
+        Settlement::Returned => "return",
+        Settlement::Rejected => "reject",
+        Settlement::Lost | Settlement::Unwritten => panic!("a client cannot request {settle:?}"),
     };
     format!("{verb} {} {:?}", settle.key, settle.tags)
 }

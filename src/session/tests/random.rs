@@ -457,8 +457,8 @@ impl Model {
 
 fn receipt_of(action: &Action) -> Option<Receipt> {
     match action {
-        Action::Publish(Publish { receipt, .. })
-        | Action::Subscribe(Subscribe { receipt, .. })
+        Action::Publish { receipt, .. }
+        | Action::Subscribe { receipt, .. }
         | Action::Unsubscribe { receipt, .. }
         | Action::Settle { receipt, .. }
         | Action::Commit { receipt, .. } => receipt.clone(),

@@ -7,8 +7,10 @@ fn send_is_published_unchanged() {
     for version in VERSIONS {
         let mut peer = Peer::connected(version);
         peer.send("SEND destination:/topic/a content-type:text/plain = hello");
-        let Some(Action::Publish(publish)) = peer.actions.first() else { panic!("{:?}", peer.actions) };
-        assert_eq!(publish.frame.header("content-type").as_deref(), Some("text/plain"));
+        let Some(Action::Publish { publish, .. }) = peer.actions.first() else {
+            panic!("{:?}", peer.actions)
+        };
+        assert_eq!(publish.header("content-type").as_deref(), Some("text/plain"));
         peer.expect("publish /topic/a = hello");
     }
 }
@@ -49,7 +51,7 @@ fn send_to_an_invalid_destination_is_rejected() {
 
 #[test]
 fn destination_length_is_limited() {
-    let mut peer = Peer::limited(|options| options.destination_bytes_max = 10);
+    let mut peer = Peer::limited_operations(|options| options.destination_bytes_max = 10);
     peer.send("SEND destination:/topic/abc").expect("publish /topic/abc");
     peer.send("SEND destination:/topic/abcd");
     peer.expect(

@@ -114,7 +114,7 @@ fn temporary_queues_are_limited() {
     for frame in
         ["SUBSCRIBE id:c destination:/temp-queue/c", "SEND destination:/topic/a reply-to:/temp-queue/c"]
     {
-        let mut peer = Peer::limited(|options| options.temp_queues_max = 2);
+        let mut peer = Peer::limited_operations(|options| options.temp_queues_max = 2);
         peer.send(
             "SUBSCRIBE id:1 destination:/temp-queue/a\nSEND destination:/topic/a reply-to:/temp-queue/b",
         );
@@ -131,9 +131,8 @@ fn temporary_queue_is_opened_again_after_its_first_subscription_was_rejected() {
     peer.expect("open /temp-queue/~0\nsubscribe 1 /temp-queue/~0 250");
     let bytes = peer.session.subscription_bytes();
     let mut actions = Vec::new();
-    let error = ErrorReply { summary: "limit reached", detail: "no memory" };
-    let closing = Closing::Limit("memory-bytes-max");
-    peer.session.action_rejected(RejectedAction::Subscribe(1), None, error, closing, &mut actions);
+    let rejection = Rejection::by_limit(Limit::MemoryBytes, "limit reached", "no memory");
+    peer.session.action_rejected(RejectedAction::Subscribe(1), None, &rejection, &mut actions);
     assert!(peer.session.subscription_bytes() < bytes, "the memory of the rejected subscription is released");
     peer.send("SUBSCRIBE id:1 destination:/temp-queue/a");
     peer.expect("open /temp-queue/~1\nsubscribe 2 /temp-queue/~1 250");
@@ -149,7 +148,8 @@ fn implicit_subscriptions_count_towards_subscriptions_max() {
 
 #[test]
 fn invalid_temporary_queue_address_causes_an_error_and_no_panic() {
-    let session = Session::new(Arc::default(), "s".into(), Arc::new(String::new), Instant::now());
+    let client = Client::new(Arc::default(), "s".into(), Arc::new(Box::new(String::new)));
+    let session = Session::new(Arc::default(), client, Instant::now());
     let mut peer = Peer { session, ..Peer::new(Options::default()) };
     peer.send("CONNECT accept-version:1.2").accept_login(None).take();
     peer.send("SUBSCRIBE id:1 destination:/temp-queue/a").expect_error("temporary queue not opened");

@@ -51,11 +51,11 @@ fn frame_in_a_transaction_is_stored_unchanged() {
         .raw("SEND\ndestination:/topic/a\ntransaction:t\nx\\c:\\\\ \nx\\c:2\n\nbody\0");
     peer.send("COMMIT transaction:t");
     let Some(Action::Commit { steps, .. }) = peer.actions.pop() else { panic!("no COMMIT") };
-    let [CommitOperation::Publish(publish)] = &steps[..] else { panic!("{steps:?}") };
-    let lines = publish.frame.headers.iter().map(|(name, value)| (name.into_owned(), value.into_owned()));
+    let [Step::Publish(publish)] = &steps[..] else { panic!("{steps:?}") };
+    let lines = publish.headers.iter().map(|(name, value)| (name.into_owned(), value.into_owned()));
     let expected = [("destination", "/topic/a"), ("transaction", "t"), ("x:", "\\ "), ("x:", "2")];
     assert_eq!(lines.collect::<Vec<_>>(), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    assert_eq!(&*publish.frame.body, b"body");
+    assert_eq!(&*publish.body, b"body");
 }
 
 #[test]

@@ -95,7 +95,8 @@ fn sender_cannot_set_the_user_name_header() {
         .expect("publish /user/bob/queue/x as /user/queue/x user-name:alice only s7")
         .send("SEND destination:/topic/x user-name:carol session:s7")
         .expect("publish /topic/x");
-    let mut peer = Peer::new(Options { show_sender: true, ..Options::default() });
+    let operations = operations::Options { show_sender: true, ..operations::Options::default() };
+    let mut peer = Peer::with_operations(Options::default(), operations);
     peer.send("CONNECT accept-version:1.2").accept_login(Some("alice")).take();
     peer.send("SEND destination:/topic/x").expect("publish /topic/x user-name:alice");
 }
@@ -113,8 +114,8 @@ fn to_header_sends_one_message_to_several_users() {
     alice()
         .send("SEND destination:/users/queue/x to:a,b session:s1")
         .expect_error("session header is not for this destination");
-    let limited = |limit: fn(&mut Options)| {
-        let mut peer = Peer::limited(limit);
+    let limited = |limit: fn(&mut operations::Options)| {
+        let mut peer = Peer::limited_operations(limit);
         peer.send("SEND destination:/users/queue/x to:a,b");
         peer
     };
@@ -127,10 +128,10 @@ fn to_header_sends_one_message_to_several_users() {
 fn to_header_is_not_forwarded_to_recipients() {
     let mut peer = alice();
     peer.send("SEND destination:/users/queue/x to:bob,carol To:dave TO:erin kept:yes = hi");
-    let Some(Action::Publish(publish)) = peer.actions.first() else { panic!("{:?}", peer.actions) };
-    assert!(publish.frame.headers.iter().all(|(name, _)| name.to_lowercase() != "to"));
-    assert_eq!(publish.frame.header("kept").as_deref(), Some("yes"));
-    assert_eq!(&publish.frame.body[..], b"hi");
+    let Some(Action::Publish { publish, .. }) = peer.actions.first() else { panic!("{:?}", peer.actions) };
+    assert!(publish.headers.iter().all(|(name, _)| name.to_lowercase() != "to"));
+    assert_eq!(publish.header("kept").as_deref(), Some("yes"));
+    assert_eq!(&publish.body[..], b"hi");
 }
 
 #[test]

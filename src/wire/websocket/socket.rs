@@ -2,6 +2,7 @@
 //! socket decides what the messages mean: STOMP, SockJS, or an echo.
 
 use super::reader::{Event, ProtocolError, Reader};
+use crate::rejection::Limit;
 use crate::wire::byte_stream::ByteStream;
 use crate::wire::ending::{CloseInfo, ReadEnd};
 use crate::wire::output_buffer::OutputBuffer;
@@ -151,7 +152,7 @@ impl Inbound {
         if let Some(violation) = violation.or(result.err()) {
             self.violation = Some(violation);
             return Err(match violation.code {
-                1009 => ReadEnd::Limit("ws-message-bytes-max"),
+                1009 => ReadEnd::Limit(Limit::WsMessageBytes),
                 _ => ReadEnd::ProtocolError(violation.reason),
             });
         }

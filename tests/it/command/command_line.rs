@@ -56,7 +56,7 @@ fn check_config_prints_non_default_settings_without_secrets() {
     let (code, out, errors) = run(&directory, &arguments, &[("STOMPBOX_HTTP", "off")]);
     assert_eq!((code, errors.as_str()), (Some(0), ""));
     let (settings, rules) = out.split_once("\n\n").expect("settings, then permissions");
-    assert!(rules.contains("preset safe: other machines can connect"), "{rules}");
+    assert!(rules.contains("Preset safe, because other machines can connect."), "{rules}");
     assert!(rules.lines().all(|line| line.starts_with("# ")), "the output is still TOML: {rules}");
     assert_eq!(
         settings,
@@ -120,8 +120,8 @@ fn an_explicit_connections_max_above_the_limit_of_open_files_is_rejected() {
     let directory = Directory::new("open-files");
     let (code, out, errors) = run(&directory, &["--connections-max", "4294967295", "--log", "off"], &[]);
     assert_eq!((code, out.as_str()), (Some(2), ""));
-    assert!(errors.starts_with("error: connections-max is 4294967295, and the limit of "), "{errors}");
-    assert!(errors.contains("256 are reserved"), "{errors}");
+    assert!(errors.starts_with("error: connections-max is 4294967295, but the limit of "), "{errors}");
+    assert!(errors.contains("reserves 256 files for itself"), "{errors}");
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn the_default_connections_max_is_lowered_to_fit_the_limit_of_open_files() {
     let broker = Broker::start_after("ulimit -n 262", &[]);
     let line = broker.log_line(|line| line.contains("connections-max is lowered"));
     assert!(line.contains("from 16384 to 6:") && line.contains("open_files=262"), "{line}");
-    assert!(line.contains("reserves 256 for itself"), "{line}");
+    assert!(line.contains("reserves 256 files for itself"), "{line}");
     let clients: Vec<_> = (0..6).map(|_| broker.connect(Wire::Tcp)).collect();
     let mut rejected = broker.open(Wire::Tcp);
     assert!(rejected.expect_error(&[]).text().contains("connections-max"));

@@ -391,6 +391,7 @@ fn the_startup_log_and_check_config_show_the_effective_rules() {
     let text = check_config(&safe);
     let rules: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# ")).skip(1).collect();
     let expected = [
+        "Preset safe, because default-permissions is set.",
         "allow send users /topic/a (permission)",
         "deny all users ** (permission)",
         "allow send anyone /topic/chat.** (demo)",

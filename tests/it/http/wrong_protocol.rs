@@ -320,7 +320,7 @@ fn a_handshake_changed_by_a_proxy_is_reported_in_the_answer_and_the_log() {
         ] {
             let response = incomplete_handshake(&broker, path, headers, is_old);
             assert_eq!(response.status, 400, "{path} {headers:?}");
-            for part in [removed, "a proxy", "proxy_set_header Upgrade $http_upgrade"] {
+            for part in [removed, "A proxy", "proxy_set_header Upgrade $http_upgrade"] {
                 assert!(response.body.contains(part), "{part} in {response:?}");
             }
         }

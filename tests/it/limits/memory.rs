@@ -139,7 +139,7 @@ on_each_wire! {
             rejected += 1;
         }
         let error = unfinished_clients[0].expect_error(&[("message", "memory limit reached")]);
-        assert!(error.text().contains("the rest stalled"), "{error:?}");
+        assert!(error.text().contains("The frame stalled after"), "{error:?}");
         assert!(error.text().contains("memory-bytes-max"), "{error:?}");
         assert_eq!(broker.limit_hits("memory-bytes-max"), rejected + 1);
         broker.log_line(|line| line.contains("rejected the unfinished input of a client: memory-bytes-max"));

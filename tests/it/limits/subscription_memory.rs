@@ -230,7 +230,7 @@ on_each_wire! {
             }
             assert_eq!(frame.expect_header("receipt-id"), number.to_string());
             assert_eq!(frame.expect_header("message"), "memory limit reached");
-            assert!(frame.text().contains("The transaction needs 1"), "{frame:?}");
+            assert!(frame.text().contains("no memory for the transaction, which needs 1"), "{frame:?}");
             assert!(frame.text().contains("memory-bytes-max"), "{frame:?}");
             last.expect_end();
             break;
@@ -297,7 +297,7 @@ on_each_wire! {
             let mut client = broker.connect(wire);
             client.send(&frame);
             let error = client.expect_error(&[("message", "id too long")]);
-            assert!(error.text().contains(&format!("The header {header} has 1025 bytes; 1024")), "{error:?}");
+            assert!(error.text().contains(&format!("The header {header} has 1025 bytes; expected at most 1024")), "{error:?}");
             assert!(error.text().contains("id-bytes-max") && error.header("receipt-id").is_none(), "{error:?}");
             assert_eq!(broker.limit_hits("id-bytes-max"), hits as i64 + 1);
         }

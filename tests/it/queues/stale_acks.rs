@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 use stompbox::auth::Principal;
-use stompbox::broker::{self, Broker, ConsumerOptions, Publication, Settlement, Subscriber, Subscription};
+use stompbox::broker::{self, Broker, Subscriber, Subscription};
 use stompbox::budget::Budget;
+use stompbox::command::{Audience, ConsumerOptions, Publish, Settlement};
 use stompbox::destination::{Destination, Selector};
 use stompbox::metrics::Metrics;
-use stompbox::outbound_queue::{self, Delivery, OutboundQueue};
-use stompbox::session::{Action, Closing, DeliveryAction, Disposition, Options, Session};
+use stompbox::operations::Client;
+use stompbox::outbound_queue::{self, Delivery, NodeId, OutboundQueue, SessionId};
+use stompbox::session::{Action, Closing, DeliveryAction, Options, Session};
 use stompbox_frames::stomp::{Decoder, Headers, Limits};
 
 const QUEUE: &str = "/queue/jobs";
@@ -30,7 +32,7 @@ enum Event {
     Settle {
         worker: usize,
         nth: usize,
-        verb: Disposition,
+        verb: Settlement,
         by_message: bool,
     },
     /// Ends a worker's connection or subscription, and starts a new one.
@@ -51,7 +53,7 @@ enum Departure {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let verbs = [Disposition::Accepted, Disposition::Accepted, Disposition::Returned, Disposition::Rejected];
+    let verbs = [Settlement::Accepted, Settlement::Accepted, Settlement::Returned, Settlement::Rejected];
     let departures = [
         Departure::Disconnect,
         Departure::Unsubscribe,
@@ -119,6 +121,11 @@ struct Model {
     jobs: Vec<Job>,
 }
 
+/// Returns the identity of the worker's session number `number`.
+fn session_id(number: usize) -> SessionId {
+    SessionId { node: NodeId::from_random(0), number: number as u64 }
+}
+
 impl Worker {
     fn new(
         context: (&Broker, &Arc<Budget>, &Arc<Metrics>),
@@ -127,15 +134,17 @@ impl Worker {
     ) -> Worker {
         let (broker, budget, metrics) = context;
         let now = Instant::now();
-        let outbound_queue =
-            OutboundQueue::new(outbound_queue::Options::default(), budget, metrics.clone(), now);
-        // `ack` values begin with the first digits of the id. These digits must differ between sessions.
-        let session = Session::new(
-            Arc::new(Options::default()),
-            format!("{id:032x}").chars().rev().collect(),
-            Arc::new(String::new),
+        let outbound_queue = OutboundQueue::new(
+            session_id(id),
+            outbound_queue::Options::default(),
+            budget,
+            metrics.clone(),
             now,
         );
+        // `ack` values begin with the first digits of the id. These digits must differ between sessions.
+        let name: String = format!("{id:032x}").chars().rev().collect();
+        let client = Client::new(Arc::default(), name.into(), Arc::new(Box::new(String::new)));
+        let session = Session::new(Arc::new(Options::default()), client, now);
         let limits = Limits {
             frame_bytes_max: 1 << 16,
             header_count_max: 100,
@@ -188,27 +197,14 @@ impl Worker {
                     self.perform(broker, more, now);
                 }
                 Action::Established(version) => self.decoder.set_version(version),
-                Action::Subscribe(subscribe) => {
+                Action::Subscribe { subscribe, .. } => {
                     let subscriber =
                         Subscriber { outbound_queue: self.outbound_queue.clone(), key: subscribe.key };
-                    let prefetch = subscribe.prefetch;
-                    let terms = ConsumerOptions {
-                        prefetch,
-                        prefetch_bytes: usize::MAX,
-                        text_only: false,
-                        presence_names: false,
-                    };
-                    let subscription = broker.subscribe(&subscribe.selector, subscriber, terms, now);
+                    let options = ConsumerOptions { prefetch_bytes: usize::MAX, ..subscribe.options };
+                    let subscription = broker.subscribe(&subscribe.selector, subscriber, options, now);
                     self.subscription = Some(subscription.expect("a queue accepts every consumer"));
                 }
-                Action::Settle { settle, .. } => {
-                    let settlement = match settle.disposition {
-                        Disposition::Accepted => Settlement::Accepted,
-                        Disposition::Returned => Settlement::Returned,
-                        Disposition::Rejected => Settlement::Rejected,
-                    };
-                    self.settle(&settle.tags, settlement, now);
-                }
+                Action::Settle { settle, .. } => self.settle(&settle.tags, settle.settlement, now),
                 Action::Lost(lost) => {
                     lost.iter().for_each(|(_, tag)| self.settle(&[*tag], Settlement::Lost, now))
                 }
@@ -244,7 +240,7 @@ impl Model {
             redelivery_backoff: std::time::Duration::ZERO,
             ..broker::Options::default()
         };
-        let broker = Broker::new(options, "node", budget.clone(), metrics.clone());
+        let broker = Broker::new(options, NodeId::from_random(0), budget.clone(), metrics.clone());
         let mut model = Model {
             broker,
             metrics,
@@ -271,15 +267,14 @@ impl Model {
             Event::Publish => {
                 let body = self.jobs.len().to_string();
                 let destination = Destination::parse(QUEUE, usize::MAX).expect("a queue");
-                let publication = Publication {
-                    destination: &destination,
-                    to_session: None,
-                    destination_header: QUEUE,
-                    headers: &Headers::default(),
-                    extra: &[],
-                    body: body.as_bytes(),
+                let publish = Publish {
+                    audience: Audience::One(destination),
+                    destination_header: QUEUE.into(),
+                    headers: Headers::default(),
+                    extra: Vec::new(),
+                    body: body.into(),
                 };
-                self.broker.publish(publication, self.now).expect("the queue has space");
+                self.broker.publish(&publish, self.now).expect("the queue has space");
                 self.jobs.push(Job { state: JobState::Queued, failed: 0 });
             }
             Event::Deliver(worker) => self.deliver(worker),
@@ -318,11 +313,11 @@ impl Model {
         }
     }
 
-    fn settle(&mut self, at: usize, nth: usize, verb: Disposition, by_message: bool) {
+    fn settle(&mut self, at: usize, nth: usize, verb: Settlement, by_message: bool) {
         let worker = &mut self.workers[at];
         let (version, mode) = (worker.version, worker.mode);
         let Some(known) = worker.known.iter().rev().nth(nth).cloned() else { return };
-        if version == 0 && verb != Disposition::Accepted {
+        if version == 0 && verb != Settlement::Accepted {
             return;
         }
         let name = match (version, known.ack.clone().filter(|_| !by_message)) {
@@ -332,9 +327,10 @@ impl Model {
             _ => format!("message-id:{}", known.message_id),
         };
         let frame = match verb {
-            Disposition::Accepted => format!("ACK\n{name}\n\n\0"),
-            Disposition::Returned => format!("NACK\n{name}\n\n\0"),
-            Disposition::Rejected => format!("NACK\n{name}\nrequeue:false\n\n\0"),
+            Settlement::Accepted => format!("ACK\n{name}\n\n\0"),
+            Settlement::Returned => format!("NACK\n{name}\n\n\0"),
+            Settlement::Rejected => format!("NACK\n{name}\nrequeue:false\n\n\0"),
+            Settlement::Lost | Settlement::Unwritten => unreachable!("no client requests it"),
         };
         // An `ack` value identifies one delivery. A `message-id` identifies every delivery of the message on this
         // connection.
@@ -362,11 +358,12 @@ impl Model {
         }
     }
 
-    fn settled(&mut self, job: usize, verb: Disposition) {
+    fn settled(&mut self, job: usize, verb: Settlement) {
         match verb {
-            Disposition::Accepted => self.jobs[job].state = JobState::Done,
-            Disposition::Rejected => self.jobs[job].state = JobState::Dead("rejected"),
-            Disposition::Returned => self.failed(job),
+            Settlement::Accepted => self.jobs[job].state = JobState::Done,
+            Settlement::Rejected => self.jobs[job].state = JobState::Dead("rejected"),
+            Settlement::Returned => self.failed(job),
+            Settlement::Lost | Settlement::Unwritten => unreachable!("no client requests it"),
         }
     }
 
@@ -430,6 +427,7 @@ impl Model {
             ("/queue/dead.jobs", |state| matches!(state, JobState::Dead(_))),
         ] {
             let outbound_queue = OutboundQueue::new(
+                session_id(0),
                 outbound_queue::Options::default(),
                 &self.budget,
                 self.metrics.clone(),

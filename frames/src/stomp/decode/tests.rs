@@ -1,6 +1,7 @@
 //! Tests of the decoder with whole and split input.
 
 use super::*;
+use crate::stomp::FrameLimit;
 use crate::stomp::{Command, encode};
 use proptest::prelude::*;
 use std::borrow::Cow;
@@ -156,7 +157,7 @@ fn set_limits_applies_to_the_following_frames() {
     next_frame(&mut decoder);
     decoder.set_limits(Limits { header_count_max: 1, ..LIMITS });
     let error = decoder.next().expect_err("two headers exceed the limit of one");
-    assert_eq!(error.limit, Some("header-count-max"));
+    assert_eq!(error.limit, Some(FrameLimit::HeaderCount));
     assert!(error.detail.contains("more than 1 header"), "{}", error.detail);
 }
 
@@ -301,7 +302,7 @@ fn line_ends_without_a_nul_are_limited_by_frame_bytes_max() {
         expect_no_frame(&mut decoder);
     }
     decoder.feed(b"\n\n");
-    assert_eq!(decoder.next().expect_err("too large").limit, Some("frame-bytes-max"));
+    assert_eq!(decoder.next().expect_err("too large").limit, Some(FrameLimit::FrameBytes));
 }
 
 #[test]

@@ -81,7 +81,7 @@ async fn login_of_an_attacked_name_fails_unless_it_was_correct_before() {
     assert!((15_000..15_200).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
     let failed = busy[0];
     let expected = ("login not checked", "Too many logins failed. Try again later.", Cause::Busy);
-    assert_eq!((failed.summary, &*failed.detail, failed.cause), expected);
+    assert_eq!((failed.rejection.summary, &*failed.rejection.detail, failed.cause), expected);
     assert_eq!(failed.reason, "too many wrong passcodes for this name from all addresses");
     for address in ["192.0.2.1", "203.0.113.2"] {
         let right = took(&authenticator, from(address, credentials("alice", "sesame"))).await;
@@ -105,7 +105,7 @@ async fn delayed_login_is_answered_when_its_client_leaves_and_still_counts() {
         let failed =
             authenticator.authenticate_until(async {}, login).await.expect_err("the answer is delayed");
         assert_eq!(
-            (failed.summary, failed.cause),
+            (failed.rejection.summary, failed.cause),
             ("login not checked", Cause::Busy),
             "{passcode}"
         );
@@ -207,7 +207,7 @@ async fn delayed_answers_hold_no_permit() {
     assert_eq!(right, (0, true));
     for login in delayed {
         let failed = login.await.expect_err("the passcode is wrong");
-        assert_eq!((failed.summary, failed.limit), ("login failed", None));
+        assert_eq!((failed.rejection.summary, failed.rejection.limit), ("login failed", None));
     }
 }
 

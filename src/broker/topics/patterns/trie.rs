@@ -9,17 +9,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The index of a node in the slab.
-pub(super) type NodeId = usize;
+pub(super) type NodeIndex = usize;
 
 /// The node at which all patterns begin.
-pub(super) const ROOT: NodeId = 0;
+pub(super) const ROOT: NodeIndex = 0;
 
 /// A node of the trie. Its children are the nodes that one more segment leads to: a literal, `*` or `**`.
 #[derive(Debug, Default)]
 pub(super) struct Node {
-    pub(super) literals: HashMap<Box<str>, NodeId>,
-    pub(super) one: Option<NodeId>,
-    pub(super) many: Option<NodeId>,
+    pub(super) literals: HashMap<Box<str>, NodeIndex>,
+    pub(super) one: Option<NodeIndex>,
+    pub(super) many: Option<NodeIndex>,
     pub(super) end: Option<PatternEnd>,
     /// Bytes of the table of literals.
     table_bytes: usize,
@@ -46,7 +46,7 @@ pub(super) struct Trie {
 /// Bytes of a slab entry.
 const NODE_BYTES: usize = size_of::<Node>() + size_of::<usize>();
 /// Bytes of an entry in a node's table of literals.
-const LITERAL_BYTES: usize = size_of::<(Box<str>, NodeId)>();
+const LITERAL_BYTES: usize = size_of::<(Box<str>, NodeIndex)>();
 /// Largest capacity, in nodes, that the slab keeps even if it is nearly empty.
 const IDLE_NODES: usize = 256;
 
@@ -156,7 +156,7 @@ impl Trie {
         }
     }
 
-    fn child(&self, node_id: NodeId, segment: &Segment) -> Option<NodeId> {
+    fn child(&self, node_id: NodeIndex, segment: &Segment) -> Option<NodeIndex> {
         let node = &self.nodes[node_id];
         match segment {
             Segment::Literal(literal) => node.literals.get(literal).copied(),
@@ -165,7 +165,7 @@ impl Trie {
         }
     }
 
-    fn add_child(&mut self, node_id: NodeId, segment: &Segment) -> NodeId {
+    fn add_child(&mut self, node_id: NodeIndex, segment: &Segment) -> NodeIndex {
         let child = self.nodes.insert(Node::default());
         let node = &mut self.nodes[node_id];
         match segment {

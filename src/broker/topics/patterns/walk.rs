@@ -14,7 +14,7 @@
 //! so the walk visits it at most once. The number of nodes therefore bounds the cost of matching a name.
 
 use super::pattern_group::PatternGroup;
-use super::trie::{NodeId, ROOT, Trie};
+use super::trie::{NodeIndex, ROOT, Trie};
 use crate::destination::Destination;
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -28,7 +28,7 @@ type Positions = u128;
 const SEGMENTS_MAX: usize = Positions::BITS as usize - 1;
 
 /// Nodes to visit, each with its positions.
-type PendingNodes = SmallVec<[(NodeId, Positions); 16]>;
+type PendingNodes = SmallVec<[(NodeIndex, Positions); 16]>;
 
 /// One walk of a name through the trie.
 pub(super) struct Walk<'a> {
@@ -87,7 +87,7 @@ impl<'a> Walk<'a> {
 
     /// Adds the children that `node_id` has for the next segments at `positions`. Iterates over the segments of the
     /// name or over the literals of the node, whichever are fewer.
-    fn follow_literals(&mut self, node_id: NodeId, positions: Positions) {
+    fn follow_literals(&mut self, node_id: NodeIndex, positions: Positions) {
         let literals = &self.trie.nodes[node_id].literals;
         if literals.is_empty() {
             return;
@@ -124,12 +124,12 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn add_pending(&mut self, node: NodeId, positions: Positions) {
+    fn add_pending(&mut self, node: NodeIndex, positions: Positions) {
         add_pending(&mut self.pending, node, positions);
     }
 }
 
-fn add_pending(pending: &mut PendingNodes, node: NodeId, positions: Positions) {
+fn add_pending(pending: &mut PendingNodes, node: NodeIndex, positions: Positions) {
     if positions != 0 {
         pending.push((node, positions));
     }

@@ -37,7 +37,7 @@ fn withdraw_removes_one_subscription_and_keeps_the_order() {
 fn withdraw_work(others: usize, count: u32) -> u64 {
     let (budget, now) = (Budget::new(usize::MAX), Instant::now());
     let options = Options { outbound_queue_bytes_max: usize::MAX, slow_consumer_grace: GRACE };
-    let outbound_queue = OutboundQueue::new(options, &budget, Metrics::new(), now);
+    let outbound_queue = OutboundQueue::new(session_id(), options, &budget, Metrics::new(), now);
     let small = message(&budget, 1);
     let delivery = |key, tag| Delivery { message: small.clone(), key, count: 1, tag };
     (0..others).for_each(|_| assert_eq!(outbound_queue.push(delivery(1, 0), now), Pushed::Accepted));
@@ -73,7 +73,7 @@ fn withdraw_cost_does_not_grow_with_other_deliveries() {
 fn withdrawn_deliveries_never_outnumber_the_other_deliveries() {
     let (budget, now) = (Budget::new(usize::MAX), Instant::now());
     let options = Options { outbound_queue_bytes_max: usize::MAX, slow_consumer_grace: GRACE };
-    let outbound_queue = OutboundQueue::new(options, &budget, Metrics::new(), now);
+    let outbound_queue = OutboundQueue::new(session_id(), options, &budget, Metrics::new(), now);
     let small = message(&budget, 1);
     let push = |key| {
         let pushed = outbound_queue.push(Delivery { message: small.clone(), key, count: 1, tag: 0 }, now);

@@ -1,11 +1,10 @@
-//! Temporary queues of a session. The session itself refers to a queue as `/temp-queue/NAME`. Other sessions can send
+//! Temporary queues of a client. The client itself refers to a queue as `/temp-queue/NAME`. Other clients can send
 //! to the queue only if they know its unguessable address.
 
-use super::errors::Rejection;
-use super::options::Options;
 use crate::budget::btree_allocation;
 use crate::destination::{Destination, DestinationKind};
 use crate::outbound_queue::Key;
+use crate::rejection::Rejection;
 use std::collections::BTreeMap;
 
 /// The first character of an address. A name that a client chooses does not start with it.
@@ -15,15 +14,15 @@ const ADDRESS_MARK: char = '~';
 #[derive(Debug)]
 pub(super) struct SessionTempQueue {
     pub(super) address: Destination,
-    /// Number of this session's subscriptions to the queue.
+    /// Number of this client's subscriptions to the queue.
     pub(super) subscribers: usize,
-    /// The subscription that the session created for a `reply-to`.
+    /// The implicit subscription, which exists because of a `reply-to`.
     pub(super) implicit: Option<Key>,
     /// The subscription for which the queue was opened. If the broker rejects it, the session removes the queue.
     opener: Key,
 }
 
-/// The temporary queues of a session, by the session's own names.
+/// The temporary queues of a client, by the client's own names.
 #[derive(Debug, Default)]
 pub(super) struct TempQueues {
     by_name: BTreeMap<Box<str>, SessionTempQueue>,
@@ -39,10 +38,10 @@ impl TempQueues {
         self.by_name.values().any(|temp| temp.address == *address)
     }
 
-    /// Checks that the queue is open already, or that `temp-queues-max` allows another queue.
-    pub(super) fn check_capacity(&self, name: &str, options: &Options) -> Result<(), Rejection> {
-        if self.by_name.len() >= options.temp_queues_max && self.get(name).is_none() {
-            return Err(Rejection::temp_queues(options.temp_queues_max));
+    /// Checks that the queue is open already, or that `max` allows another queue.
+    pub(super) fn check_capacity(&self, name: &str, max: usize) -> Result<(), Rejection> {
+        if self.by_name.len() >= max && self.get(name).is_none() {
+            return Err(Rejection::temp_queues(max));
         }
         Ok(())
     }
@@ -83,12 +82,12 @@ impl TempQueues {
     }
 }
 
-/// The meaning of a destination for a session: its own temporary queue, an address, or neither.
+/// A destination as a client sees it: one of its temporary queues, an address, or neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TempDestination<'a> {
-    /// A temporary queue of the session. The value is the session's own name of it.
+    /// A temporary queue of the session. The value is the client's own name of it.
     Own(&'a str),
-    /// The address of a temporary queue of any session.
+    /// A temporary queue of any client, by its address.
     Address,
     /// A destination that is not a temporary queue.
     Other,

@@ -2,7 +2,7 @@
 
 use crate::destination::{Destination, DestinationKind};
 
-/// The last destination to which the session was allowed to send. The next SEND to it is not checked again.
+/// The last destination to which the client was allowed to send. The next SEND to it is not checked again.
 #[derive(Debug, Default)]
 pub(super) struct AccessCache {
     last: Option<Destination>,

@@ -1,4 +1,17 @@
-//! The outcome of a delivery.
+//! The command to settle deliveries of a work queue.
+
+use crate::outbound_queue::{Key, Tag};
+
+/// The command to settle deliveries of a work queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settle {
+    /// The key of the subscription.
+    pub key: Key,
+    /// Tags of the deliveries in the queue, in the order of delivery. The list is not empty and contains no 0.
+    pub tags: Vec<Tag>,
+    /// The outcome of the deliveries.
+    pub settlement: Settlement,
+}
 
 /// The outcome of a delivery from a work queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,10 +25,10 @@ pub enum Settlement {
     /// dead letter queue is requeued instead, and a message of a temporary queue is dropped.
     Rejected,
     /// The connection was lost while the client was working on the message. The message is requeued at its position,
-    /// and the delivery counts as failed (`max-deliveries`). The consumer gets nothing more until
-    /// [`resume`](crate::broker::Subscription::resume).
+    /// and the delivery counts as failed (`max-deliveries`). The consumer gets nothing more until its subscription is
+    /// resumed.
     Lost,
     /// The message was never written to the client. It is requeued at its position, and the delivery does not count as
-    /// sent. The consumer gets nothing more until [`resume`](crate::broker::Subscription::resume).
+    /// sent. The consumer gets nothing more until its subscription is resumed.
     Unwritten,
 }

@@ -1,0 +1,89 @@
+//! Requests that the broker has executed, and whose outcome a store has not reported yet.
+//!
+//! The connection goes on reading while outcomes are pending, so that many requests share one write of the store. The
+//! session keeps the receipts in order. If too many outcomes are pending, the connection reads no further.
+
+use super::receiver_counts::ReceiverCounts;
+use crate::broker::{Ticket, not_stored};
+use crate::rejection::Rejection;
+use crate::session::{Receipt, RejectedAction};
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// Number of pending outcomes from which on the connection reads no further frame.
+const PENDING_MAX: usize = 1024;
+
+/// The requests of one connection whose outcome is pending.
+#[derive(Debug, Default)]
+pub(crate) struct PendingOutcomes {
+    /// Few connections have any, so the set is boxed to keep a connection small.
+    waiting: Option<Box<FuturesUnordered<BoxFuture<'static, Outcome>>>>,
+    /// When the broker stops: the time until which the connection waits for outcomes.
+    wait_until: Option<Instant>,
+}
+
+/// A request, and its outcome.
+pub(crate) struct Outcome {
+    pub(crate) request: PendingRequest,
+    pub(crate) result: Result<(), Rejection>,
+}
+
+/// A request whose outcome is pending.
+pub(crate) struct PendingRequest {
+    /// What the session undoes if the store rejects the request.
+    pub(crate) rejected_action: RejectedAction,
+    pub(crate) receipt: Option<Receipt>,
+    pub(crate) receivers: ReceiverCounts,
+}
+
+impl PendingOutcomes {
+    /// Returns whether the connection must not read further frames.
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting.as_ref().is_some_and(|waiting| waiting.len() >= PENDING_MAX)
+    }
+
+    /// Adds a request whose outcome `ticket` reports within `timeout`.
+    pub(crate) fn push(&mut self, ticket: Ticket, timeout: Duration, request: PendingRequest) {
+        let outcome = async move {
+            let result = tokio::time::timeout(timeout, ticket).await;
+            let not_confirmed = || {
+                let seconds = timeout.as_secs_f64();
+                not_stored(&format!("The store did not answer within {seconds} seconds."))
+            };
+            Outcome { request, result: result.unwrap_or_else(|_| Err(not_confirmed())) }
+        };
+        self.waiting.get_or_insert_default().push(Box::pin(outcome));
+    }
+
+    /// Returns whether a connection of a broker that stops by `drained` waits for outcomes: for at most half of the time
+    /// that was left when it was first asked.
+    pub(crate) fn delay_stop(&mut self, drained: Instant, now: Instant) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        let half = now + drained.saturating_duration_since(now) / 2;
+        now < *self.wait_until.get_or_insert(half)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.waiting.as_ref().is_none_or(|waiting| waiting.is_empty())
+    }
+
+    /// Returns the time until which a connection of a stopping broker waits.
+    pub(crate) fn wait_until(&self) -> Option<Instant> {
+        self.wait_until
+    }
+
+    /// Returns the next outcome that is known.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Outcome>> {
+        let Some(waiting) = &mut self.waiting else { return Poll::Ready(None) };
+        let next = waiting.poll_next_unpin(cx);
+        if let Poll::Ready(None) = next {
+            self.waiting = None;
+        }
+        next
+    }
+}

@@ -1,0 +1,368 @@
+//! A client in the same process as the broker, for programs that embed it.
+//!
+//! It is subject to the same permissions and limits as a client that is connected over a socket, because both use
+//! [`operations`](crate::operations). Its outbound queue is read by the program instead of a connection task.
+
+use super::client_error::ClientError;
+use super::received::{Received, SubscriptionId};
+use crate::auth::Principal;
+use crate::broker::{Congested, SessionRegistration, Subscriber, Subscription};
+use crate::command::{ConsumerOptions, Settlement};
+use crate::connection::ConnectionContext;
+use crate::operations::{self, ReplyTo};
+use crate::outbound_queue::{Delivery, Key, Label, OutboundQueue};
+use crate::rejection::{Code, Limit, Rejection};
+use bytes::Bytes;
+use futures_util::Stream;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+/// Size in bytes of the deliveries that are taken from the outbound queue at once.
+const BATCH_BYTES: usize = 64 * 1024;
+
+/// A client in the same process as the broker. [`Server::client`](super::Server::client) creates it.
+///
+/// The client is a [`Stream`] of the messages of all of its subscriptions. It must be polled: a client that does not
+/// take its messages becomes a slow consumer, and the stream ends with an error. Dropping the client ends its session.
+/// Messages of queues that it has not acknowledged return to their queues.
+///
+/// ```
+/// use futures_util::StreamExt;
+/// use stompbox::{Config, Listeners, Server};
+///
+/// let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// runtime.block_on(async {
+///     let server = Server::start(Config::default(), Listeners::default())?;
+///     let mut alice = server.client(Some("alice"), &[]);
+///     alice.subscribe("/topic/news")?;
+///
+///     let mut bob = server.client(Some("bob"), &[]);
+///     let published = bob.publish("/topic/news", &[("content-type", "text/plain")], "hello").await?;
+///     assert_eq!(published.subscriptions, 1);
+///
+///     let message = alice.next().await.expect("the broker runs")?;
+///     assert_eq!(message.body(), b"hello");
+///     assert_eq!(message.header("content-type").as_deref(), Some("text/plain"));
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+pub struct Client {
+    context: Arc<ConnectionContext>,
+    client: operations::Client,
+    /// Version of the rules with which the subscriptions were last checked.
+    access_version: u64,
+    outbound_queue: Arc<OutboundQueue>,
+    subscriptions: BTreeMap<Key, ClientSubscription>,
+    last_key: Key,
+    /// Number of bytes that the broker holds for the subscriptions.
+    subscription_bytes: usize,
+    /// Deliveries that are taken from the outbound queue and not yet returned.
+    batch: VecDeque<Delivery>,
+    /// Subscriptions that the rules deny now. The stream reports them.
+    denied: VecDeque<Rejection>,
+    has_ended: bool,
+    _registration: SessionRegistration,
+}
+
+struct ClientSubscription {
+    subscription: Subscription,
+    /// Whether the program acknowledges the messages.
+    acknowledges: bool,
+}
+
+/// The receivers of a published message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// Number of subscriptions that get the message. For a queue: 1 if the queue accepted the message.
+    pub subscriptions: usize,
+    /// For user destinations: number of sessions that get the message.
+    pub sessions: Option<usize>,
+    /// For `/app`: number of application services that get the message, 0 or 1.
+    pub services: Option<usize>,
+}
+
+impl Client {
+    pub(super) fn new(context: Arc<ConnectionContext>, principal: Principal) -> Client {
+        let now = Instant::now();
+        let (permissions, access_version) = context.permissions();
+        let mut client = context.client();
+        client.set_principal(principal);
+        client.set_permissions(permissions);
+        let outbound_queue = context.register(now);
+        let user = client.principal().name.clone();
+        outbound_queue.set_label(Arc::new(Label { session: client.id().into(), user }));
+        let registration = context.broker.register_session(&outbound_queue, now);
+        Client {
+            context,
+            client,
+            access_version,
+            outbound_queue,
+            subscriptions: BTreeMap::new(),
+            last_key: 0,
+            subscription_bytes: 0,
+            batch: VecDeque::new(),
+            denied: VecDeque::new(),
+            has_ended: false,
+            _registration: registration,
+        }
+    }
+
+    /// Publishes a message like a SEND frame, and waits for receivers whose outbound queues are more than half full, for
+    /// at most `slow-consumer-grace`. Leaves out headers that only the broker may set.
+    ///
+    /// # Errors
+    /// The destination is invalid, a permission rule denies the request, or a limit is reached.
+    pub async fn publish(
+        &mut self,
+        destination: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Result<Published, ClientError> {
+        let published = self.route(destination, headers, body.into()).map_err(|error| self.failed(error))?;
+        for receiver in &published.congested {
+            wait_for(receiver).await;
+        }
+        let crate::broker::Published { reached, sessions, services, .. } = published;
+        Ok(Published { subscriptions: reached, sessions, services })
+    }
+
+    fn route(
+        &mut self,
+        destination: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<crate::broker::Published, Rejection> {
+        self.refresh_permissions();
+        let headers = headers.iter().copied().collect();
+        let Some(route) = self.client.route(destination, &headers)? else {
+            let detail = "A client in the broker's process has no token to renew.";
+            return Err(Rejection::new(Code::Invalid, "token cannot be renewed here", detail));
+        };
+        let reply_to = match self.client.reply_to(&route, &headers)? {
+            ReplyTo::Unchanged => None,
+            ReplyTo::Address(address) => Some(address),
+            ReplyTo::TempQueue(name) => match self.client.temp_queue_address(&name) {
+                Some(address) => Some(address.as_str().into()),
+                None => return Err(Rejection::unknown_temp_queue(&format!("/temp-queue/{name}"))),
+            },
+        };
+        let publish = self.client.publish(route, reply_to, headers, body);
+        self.context.broker.publish(&publish, Instant::now())
+    }
+
+    /// Subscribes to a destination or pattern. A message of a queue counts as processed when the stream returns it.
+    ///
+    /// # Errors
+    /// The destination is invalid, a permission rule denies the request, or a limit is reached.
+    pub fn subscribe(&mut self, destination: &str) -> Result<SubscriptionId, ClientError> {
+        self.begin_subscription(destination, false).map_err(|error| self.failed(error))
+    }
+
+    /// Subscribes like [`Client::subscribe`]. A message of a queue counts as processed when the program acknowledges it
+    /// with [`Client::acknowledge`].
+    ///
+    /// # Errors
+    /// The destination is invalid, a permission rule denies the request, or a limit is reached.
+    pub fn subscribe_with_acknowledgement(
+        &mut self,
+        destination: &str,
+    ) -> Result<SubscriptionId, ClientError> {
+        self.begin_subscription(destination, true).map_err(|error| self.failed(error))
+    }
+
+    fn begin_subscription(
+        &mut self,
+        destination: &str,
+        acknowledges: bool,
+    ) -> Result<SubscriptionId, Rejection> {
+        self.refresh_permissions();
+        let subscribable = self.client.subscribable(destination)?;
+        if subscribable.temp_queue().is_some() {
+            let detail =
+                "A client in the broker's process has no temporary queues. Subscribe to a user destination.";
+            return Err(Rejection::new(Code::Invalid, "temporary queue not opened", detail));
+        }
+        let options = &self.context.session;
+        if self.subscriptions.len() >= options.subscriptions_max {
+            return Err(Rejection::subscriptions(options.subscriptions_max));
+        }
+        let prefetch =
+            options.prefetch_count.min(u32::try_from(options.unsettled_max).unwrap_or(u32::MAX)).max(1);
+        let options = ConsumerOptions {
+            prefetch,
+            prefetch_bytes: options.prefetch_bytes,
+            text_only: false,
+            presence_names: false,
+        };
+        let key = self.last_key.checked_add(1).ok_or_else(Rejection::subscription_keys)?;
+        let (subscribe, _) = self.client.subscribe(subscribable, key, options, false)?;
+        self.context.check_subscription(self.subscription_bytes, &subscribe.selector)?;
+        let subscriber = Subscriber { outbound_queue: self.outbound_queue.clone(), key };
+        let now = Instant::now();
+        let subscription =
+            self.context.broker.subscribe(&subscribe.selector, subscriber, subscribe.options, now)?;
+        self.last_key = key;
+        self.subscription_bytes += subscription.bytes();
+        self.subscriptions.insert(key, ClientSubscription { subscription, acknowledges });
+        Ok(SubscriptionId(key))
+    }
+
+    /// Ends a subscription. The stream returns no further message of it. Has no effect if the subscription has ended
+    /// before.
+    pub fn unsubscribe(&mut self, subscription: SubscriptionId) {
+        let Some(ended) = self.subscriptions.remove(&subscription.0) else { return };
+        self.subscription_bytes -= ended.subscription.bytes();
+        let (unread, others): (VecDeque<_>, VecDeque<_>) =
+            self.batch.drain(..).partition(|delivery| delivery.key == subscription.0);
+        self.batch = others;
+        let tags: Vec<_> = unread.iter().map(|delivery| delivery.tag).filter(|tag| *tag != 0).collect();
+        ended.subscription.mark_unwritten(&tags);
+        drop(ended);
+        self.resume_blocked(Instant::now());
+    }
+
+    /// Acknowledges a message of a queue: it is removed from the queue. Has no effect on messages of topics, and on
+    /// messages that are acknowledged already.
+    pub fn acknowledge(&mut self, message: &Received) {
+        self.settle(message, Settlement::Accepted);
+    }
+
+    /// Rejects a message of a queue. With `requeue`, the queue delivers it again. Otherwise the message moves to the
+    /// dead letter queue.
+    pub fn reject(&mut self, message: &Received, requeue: bool) {
+        self.settle(message, if requeue { Settlement::Returned } else { Settlement::Rejected });
+    }
+
+    fn settle(&mut self, message: &Received, settlement: Settlement) {
+        let Delivery { key, tag, .. } = message.delivery;
+        let Some(settle) = self.client.settle(key, vec![tag], settlement) else { return };
+        if let Some(one) = self.subscriptions.get(&settle.key) {
+            one.subscription.settle(&settle.tags, settle.settlement, Instant::now());
+        }
+    }
+
+    /// Applies changed rules to later requests and to the subscriptions.
+    fn refresh_permissions(&mut self) {
+        if self.access_version == self.context.access_version() {
+            return;
+        }
+        let (permissions, access_version) = self.context.permissions();
+        self.access_version = access_version;
+        self.client.set_permissions(permissions);
+        let denied: Vec<_> = self
+            .subscriptions
+            .iter()
+            .filter_map(|(key, one)| {
+                let rejection = self.client.check_subscription(&one.subscription.selector()).err()?;
+                Some((*key, rejection))
+            })
+            .collect();
+        for (key, rejection) in denied {
+            self.unsubscribe(SubscriptionId(key));
+            self.denied.push_back(rejection);
+        }
+    }
+
+    fn resume_blocked(&self, now: Instant) {
+        if self.outbound_queue.take_blocked() {
+            self.subscriptions.values().for_each(|one| one.subscription.resume(now));
+        }
+    }
+
+    fn failed(&self, rejection: Rejection) -> ClientError {
+        if let Some(limit) = rejection.limit {
+            self.context.metrics.limit_hit(limit);
+        }
+        if rejection.denial.is_some() {
+            self.context.metrics.access_denied.inc();
+        }
+        ClientError(rejection)
+    }
+
+    /// Ends the session: closes the outbound queue, and returns messages that the stream has not returned.
+    fn end(&mut self) {
+        self.has_ended = true;
+        let waiting = self.outbound_queue.close();
+        let unread = std::mem::take(&mut self.batch).into_iter().chain(waiting);
+        for delivery in unread.filter(|delivery| delivery.tag != 0) {
+            if let Some(one) = self.subscriptions.get(&delivery.key) {
+                one.subscription.mark_unwritten(&[delivery.tag]);
+            }
+        }
+        self.subscriptions.clear();
+        self.subscription_bytes = 0;
+    }
+}
+
+impl Stream for Client {
+    type Item = Result<Received, ClientError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let client = &mut *self;
+        loop {
+            if client.has_ended {
+                return Poll::Ready(None);
+            }
+            client.refresh_permissions();
+            if let Some(rejection) = client.denied.pop_front() {
+                return Poll::Ready(Some(Err(client.failed(rejection))));
+            }
+            let now = Instant::now();
+            if let Some(delivery) = client.batch.pop_front() {
+                let Some(one) = client.subscriptions.get(&delivery.key) else { continue };
+                if !one.acknowledges && delivery.tag != 0 {
+                    one.subscription.settle(&[delivery.tag], Settlement::Accepted, now);
+                }
+                return Poll::Ready(Some(Ok(Received::new(delivery))));
+            }
+            if client.context.is_stopping() {
+                client.end();
+                continue;
+            }
+            let mut batch = Vec::new();
+            match client.outbound_queue.poll_take(cx, &mut batch, BATCH_BYTES, now) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(_)) => {
+                    client.batch = batch.into();
+                    client.resume_blocked(now);
+                }
+                Poll::Ready(Err(_)) => {
+                    client.end();
+                    let detail = "The program took its messages too slowly. The broker dropped waiting messages. Poll \
+                                  the client more often, or raise outbound-queue-bytes-max.";
+                    let rejection = Rejection::by_limit(Limit::OutboundQueueBytes, "slow consumer", detail);
+                    return Poll::Ready(Some(Err(client.failed(rejection))));
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.end();
+        self.context.unregister(&self.outbound_queue);
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("user", &self.client.user())
+            .field("subscriptions", &self.subscriptions.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Waits until the receiver has taken messages, has gone, or its grace period is over.
+async fn wait_for(receiver: &Congested) {
+    let Congested { outbound_queue, is_widespread } = receiver;
+    let drained = poll_fn(|cx| outbound_queue.poll_drained(cx, *is_widespread, Instant::now()));
+    let _ = tokio::time::timeout_at(outbound_queue.grace_ends(*is_widespread).into(), drained).await;
+}
