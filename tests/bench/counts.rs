@@ -210,6 +210,76 @@ fn deliver(
     (session, deliveries, prefix)
 }
 
+/// The way of one message: the decoder and session of its publisher, the broker, and the session of its receiver.
+struct Relay {
+    fixture: Fixture,
+    decoder: Decoder,
+    publisher: Session,
+    receiver: Session,
+    outbound_queue: Arc<OutboundQueue>,
+    bytes: &'static [u8],
+    actions: Vec<Action>,
+    batch: Vec<Delivery>,
+    output: BytesMut,
+}
+
+const RELAYED: &str = "SEND\ndestination:/topic/hot\ncontent-type:application/json\ncontent-length:16\n\n{\"text\":\"hello\"}\0";
+
+impl Relay {
+    fn new() -> Box<Relay> {
+        let mut fixture = Fixture::new();
+        let outbound_queue = fixture.outbound_queue();
+        fixture.add_subscriber(HOT, &outbound_queue, 1);
+        let decoder = Decoder::new(Limits {
+            frame_bytes_max: 1 << 20,
+            header_count_max: 100,
+            header_bytes_max: 8192,
+            to_bytes_max: 0,
+        });
+        let mut relay = Box::new(Relay {
+            fixture,
+            decoder,
+            publisher: session().0,
+            receiver: session().0,
+            outbound_queue,
+            bytes: RELAYED.as_bytes(),
+            actions: Vec::with_capacity(16),
+            batch: Vec::with_capacity(16),
+            output: BytesMut::with_capacity(4096),
+        });
+        relay.relay();
+        assert!(relay.output.ends_with(b"{\"text\":\"hello\"}\0\n"), "{:?}", relay.output);
+        relay.output.clear();
+        relay
+    }
+
+    /// Decodes a SEND and encodes the MESSAGE for the receiver.
+    fn relay(&mut self) {
+        let now = self.fixture.now;
+        self.decoder.feed(self.bytes);
+        while let Some(frame) = self.decoder.next().expect("a valid frame") {
+            self.publisher.handle(frame, now, &mut self.actions);
+        }
+        for action in self.actions.drain(..) {
+            if let Action::Publish { publish, .. } = action {
+                self.fixture.publish(&publish);
+            }
+        }
+        take(&self.outbound_queue, &mut self.batch, now);
+        for delivery in self.batch.drain(..) {
+            self.receiver.deliver(&delivery, &mut self.output);
+            self.output.extend_from_slice(&delivery.message.tail(self.receiver.version(), |_, _| None));
+        }
+    }
+}
+
+#[library_benchmark]
+#[bench::one_message(setup = Relay::new)]
+fn relay_message(mut relay: Box<Relay>) -> Box<Relay> {
+    relay.relay();
+    relay
+}
+
 /// Returns `n` rules. Only the last rule applies to `/topic/hot`.
 fn rules(n: usize) -> Permissions {
     let rule = |number| format!("allow send role:role-{number} /topic/room.{number}.**");
@@ -283,6 +353,7 @@ fn presence_flush(
 library_benchmark_group!(
     name = counts,
     benchmarks = [
+        relay_message,
         handle_send_frame,
         check_permission,
         publish_with_receipt,
