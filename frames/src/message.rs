@@ -31,7 +31,6 @@ pub use wire_error::{WireError, WireErrorKind};
 
 use crate::sockjs::Quoting;
 use crate::stomp::encode;
-use crate::stomp::escape::needs_no_escape;
 use crate::stomp::headers::{Headers, text};
 use crate::stomp::version::Version;
 use bytes::{Bytes, BytesMut};
@@ -39,7 +38,7 @@ use copies::{Copies, quoted_copy};
 use parse::parse;
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
-use tail::{EscapesUsed, Layout, TailLines, assemble, translate};
+use tail::{EscapesUsed, Layout, TailLines, TailValue, assemble, translate};
 
 /// The contents of a message before it is encoded.
 #[derive(Debug)]
@@ -181,8 +180,9 @@ impl<G> Message<G> {
         body: &[u8],
         guard: impl FnOnce(usize) -> G,
     ) -> Message<G> {
-        let (primary, layout) = assemble(id, destination, extra, lines, body);
-        let is_unescaped = needs_no_escape(id.as_bytes()) && needs_no_escape(destination.as_bytes());
+        let (id_value, destination_value) = (TailValue::new(id), TailValue::new(destination));
+        let is_unescaped = id_value.is_verbatim() && destination_value.is_verbatim();
+        let (primary, layout) = assemble(id_value, destination_value, extra, lines, body);
         let is_verbatim = is_unescaped
             || primary[layout.id()] == *id.as_bytes()
                 && primary[layout.destination()] == *destination.as_bytes();
@@ -337,10 +337,10 @@ pub struct DeliveryHeaders<'a> {
 pub fn prefix(out: &mut BytesMut, version: Version, delivery: DeliveryHeaders<'_>) {
     out.extend_from_slice(b"MESSAGE\n");
     if let Some(subscription) = delivery.subscription {
-        encode::header(out, version, "subscription", subscription);
+        encode::value_line(out, version, "subscription:", subscription);
     }
     if let Some(ack) = delivery.ack {
-        encode::header(out, version, "ack", ack);
+        encode::value_line(out, version, "ack:", ack);
     }
     if delivery.count >= 2 {
         out.extend_from_slice(b"redelivered:true\ndelivery-count:");

@@ -6,20 +6,26 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// A generator of message ids of the form `{node}-{n}`. `node` differs from start to start.
 #[derive(Debug)]
 pub(super) struct Ids {
-    /// The text of the node's identity.
-    node: Box<str>,
+    /// The text of the node's identity, and a hyphen.
+    prefix: Box<str>,
     last: AtomicU64,
 }
 
 impl Ids {
     pub(super) fn new(node: NodeId) -> Ids {
-        Ids { node: node.to_string().into(), last: AtomicU64::new(0) }
+        Ids { prefix: format!("{node}-").into(), last: AtomicU64::new(0) }
     }
 
     /// Returns an id that was never returned before.
     pub(super) fn next(&self) -> String {
         let n = self.last.fetch_add(1, Relaxed) + 1;
-        format!("{}-{n}", self.node)
+        // `itoa` takes a third of the instructions that formatting takes, and every message needs an id.
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(n);
+        let mut id = String::with_capacity(self.prefix.len() + digits.len());
+        id.push_str(&self.prefix);
+        id.push_str(digits);
+        id
     }
 }
 

@@ -33,7 +33,7 @@ fn notice(publish: &Publish) -> Option<Publish> {
     let mut extra: Vec<(&'static str, Box<str>)> = vec![
         ("message", "no service".into()),
         ("content-type", "text/plain".into()),
-        ("refused", publish.destination_header.clone()),
+        ("refused", (*publish.destination_header).into()),
     ];
     extra.extend(publish.header("correlation-id").map(|id| ("correlation-id", id.into())));
     extra.extend(publish.header("receipt").map(|receipt| ("receipt-id", receipt.into())));

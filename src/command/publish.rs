@@ -3,6 +3,7 @@
 use crate::destination::{Destination, Owner, UserPath};
 use bytes::Bytes;
 use std::borrow::Cow;
+use std::sync::Arc;
 use stompbox_frames::stomp::Headers;
 
 /// The command to route a message.
@@ -11,7 +12,7 @@ pub struct Publish {
     /// The destinations and sessions that the message is for.
     pub audience: Audience,
     /// The header `destination` of the MESSAGE: the destination that the publisher used, without the name of a user.
-    pub destination_header: Box<str>,
+    pub destination_header: Arc<str>,
     /// The headers of the publisher. The message leaves out those that only the broker may set.
     pub headers: Headers,
     /// Headers that the broker sets. Each replaces the publisher's headers of the same name.

@@ -13,6 +13,7 @@ use crate::destination::{
 use crate::permissions::Verb;
 use crate::rejection::Rejection;
 use bytes::Bytes;
+use std::sync::Arc;
 use stompbox_frames::message::is_same_name;
 use stompbox_frames::stomp::Headers;
 
@@ -25,7 +26,7 @@ const REPLIES: &str = "queue/replies";
 #[derive(Debug)]
 pub struct Route {
     audience: Audience,
-    destination_header: Box<str>,
+    destination_header: Arc<str>,
 }
 
 /// The address of the reply to a message.
@@ -58,7 +59,7 @@ impl Client {
 
     fn route_destination(&mut self, text: &str, headers: &Headers) -> Result<Option<Route>, Rejection> {
         if let Some(destination) = self.access_cache.last(text) {
-            return Ok(Some(Route::to_one(destination, text.into())));
+            return Ok(Some(Route::to_one_as_written(destination)));
         }
         let (owner, path) = match Address::parse_send(text, self.options.destination_bytes_max)? {
             Address::Refresh => return Ok(None),
@@ -200,8 +201,14 @@ impl Client {
 }
 
 impl Route {
-    fn to_one(destination: Destination, destination_header: Box<str>) -> Route {
+    fn to_one(destination: Destination, destination_header: Arc<str>) -> Route {
         Route { audience: Audience::One(destination), destination_header }
+    }
+
+    /// Routes to a destination whose text is exactly what the client wrote, without copying the text.
+    fn to_one_as_written(destination: Destination) -> Route {
+        let destination_header = destination.text().clone();
+        Route::to_one(destination, destination_header)
     }
 
     fn kind(&self) -> DestinationKind {
@@ -223,20 +230,23 @@ fn check_not_error_queue(destination: &str) -> Result<(), Rejection> {
 /// Restricts the audience to the session that the header `session` selects. Rejects a message to `/users/…` with this
 /// header.
 fn select_session(route: Route, headers: &Headers) -> Result<Route, Rejection> {
+    // For other destinations, only the broker may set this header, as it does `user-name`. The client's value is
+    // removed.
+    if route.kind().routing() != Routing::User {
+        return Ok(route);
+    }
     let Some(session) = headers.get("session") else { return Ok(route) };
     match route.audience {
-        Audience::One(destination) if destination.kind().routing() == Routing::User => {
+        Audience::One(destination) => {
             Ok(Route { audience: Audience::Session(destination, session.into()), ..route })
         }
-        // For other destinations, only the broker may set this header, as it does `user-name`. The client's value is
-        // removed.
-        Audience::One(_) | Audience::Session(..) => Ok(route),
+        Audience::Session(..) => Ok(route),
         Audience::Users(..) => Err(Rejection::session_elsewhere(&route.destination_header)),
     }
 }
 
 /// Returns the `destination` that a MESSAGE shows for a user destination. It does not contain the user's name.
-fn destination_header(path: &UserPath) -> Box<str> {
+fn destination_header(path: &UserPath) -> Arc<str> {
     format!("/user/{}", path.as_str()).into()
 }
 

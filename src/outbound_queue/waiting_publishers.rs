@@ -57,6 +57,9 @@ impl WaitingPublishers {
 
 impl PendingWakes {
     pub(super) fn wake(self) {
-        self.0.into_values().for_each(Waker::wake);
+        // Few messages have waiting publishers, and the iterator of a map is costly even if the map is empty.
+        if !self.0.is_empty() {
+            self.0.into_values().for_each(Waker::wake);
+        }
     }
 }

@@ -43,13 +43,13 @@ pub enum Action {
     OpenTemp(Destination),
     /// Route a SEND, then complete its receipt, or report the failure.
     Publish {
-        /// The message and its audience.
-        publish: Publish,
+        /// The message and its audience. It is boxed, because moving it costs more than an allocation.
+        publish: Box<Publish>,
         /// The receipt to complete, if the client requested one.
         receipt: Option<Receipt>,
     },
     /// Route an error report to this session. If this fails, the session continues.
-    Report(Publish),
+    Report(Box<Publish>),
     /// Subscribe, then complete the receipt, or report the failure.
     Subscribe {
         /// The destination and the options.

@@ -183,7 +183,7 @@ impl TailLine<'_> {
     }
 
     #[inline]
-    fn write(&self, out: &mut BytesMut) {
+    fn write(&self, out: &mut Vec<u8>) {
         if self.encoding != LineEncoding::Canonical {
             return line(out, Dialect::V1_2, &self.name(), &self.value());
         }
@@ -207,10 +207,43 @@ impl TailLine<'_> {
     }
 }
 
+/// A header value that is not encoded yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TailValue<'a> {
+    text: &'a str,
+    is_verbatim: bool,
+}
+
+impl<'a> TailValue<'a> {
+    #[inline]
+    pub(super) fn new(text: &'a str) -> TailValue<'a> {
+        TailValue { text, is_verbatim: escape::needs_no_escape(text.as_bytes()) }
+    }
+
+    /// Returns whether the value is written as it is. May return `false` for some values without escapes.
+    pub(super) fn is_verbatim(self) -> bool {
+        self.is_verbatim
+    }
+
+    fn length(self) -> usize {
+        match self.is_verbatim {
+            true => self.text.len(),
+            false => escape::length(Dialect::V1_2, HeaderPart::Value, self.text),
+        }
+    }
+
+    fn write(self, out: &mut Vec<u8>) {
+        match self.is_verbatim {
+            true => out.extend_from_slice(self.text.as_bytes()),
+            false => escape::put(out, Dialect::V1_2, HeaderPart::Value, self.text),
+        }
+    }
+}
+
 /// Writes a primary tail into one allocation of exactly its size.
 pub(super) fn assemble(
-    id: &str,
-    destination: &str,
+    id: TailValue<'_>,
+    destination: TailValue<'_>,
     extra: &[(&str, &str)],
     lines: &TailLines<'_>,
     body: &[u8],
@@ -224,18 +257,18 @@ pub(super) fn assemble(
         "extra headers with a reserved name are in RESERVED_EXTRA"
     );
     let size = FIXED
-        + escape::length(Dialect::V1_2, HeaderPart::Value, destination)
-        + escape::length(Dialect::V1_2, HeaderPart::Value, id)
+        + destination.length()
+        + id.length()
         + extra().map(|(name, value)| line_length(Dialect::V1_2, name, value)).sum::<usize>()
         + lines.lines.iter().map(TailLine::length).sum::<usize>()
         + decimal_length(body.len())
         + body.len();
-    let mut out = BytesMut::with_capacity(size);
+    let mut out = Vec::with_capacity(size);
     out.extend_from_slice(b"destination:");
-    escape::put(&mut out, Dialect::V1_2, HeaderPart::Value, destination);
+    destination.write(&mut out);
     let destination_end = out.len();
     out.extend_from_slice(b"\nmessage-id:");
-    escape::put(&mut out, Dialect::V1_2, HeaderPart::Value, id);
+    id.write(&mut out);
     let id_end = out.len();
     out.extend_from_slice(b"\n");
     extra().for_each(|(name, value)| line(&mut out, Dialect::V1_2, name, value));
@@ -248,7 +281,7 @@ pub(super) fn assemble(
     out.extend_from_slice(body);
     out.extend_from_slice(END);
     debug_assert_eq!(out.len(), size, "the computed size is exact");
-    (out.freeze(), layout)
+    (out.into(), layout)
 }
 
 /// Returns a copy of a primary tail with its headers in the encoding of `version`.
@@ -315,19 +348,15 @@ pub(super) fn is_reserved(name: &[u8], escaped: bool, simple: bool) -> bool {
     }
 }
 
-#[inline(always)]
-fn is_reserved_ascii(name: &[u8]) -> bool {
-    RESERVED.iter().any(|reserved| reserved.as_bytes() == name) || is_reserved_ignoring_case(name)
-}
-
-/// Returns whether the name is one of [`RESERVED`], ignoring case. This is the slow path for a name without an exact
-/// match.
+/// Returns whether the name is one of [`RESERVED`], ignoring case.
 #[inline]
-fn is_reserved_ignoring_case(name: &[u8]) -> bool {
+fn is_reserved_ascii(name: &[u8]) -> bool {
     let Some(first) = name.first() else { return false };
     let mut row = usize::from(INDEX.first[Index::key(*first, name.len())]);
     while row > 0 {
-        if RESERVED[row - 1].as_bytes().eq_ignore_ascii_case(name) {
+        let reserved = RESERVED[row - 1].as_bytes();
+        // Most names are in lower case, and comparing bytes is faster.
+        if reserved == name || reserved.eq_ignore_ascii_case(name) {
             return true;
         }
         row = usize::from(INDEX.next[row]);

@@ -3,7 +3,7 @@
 use super::command::Command;
 use super::escape::{self, Dialect, HeaderPart};
 use super::version::Version;
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
 /// Appends the header line `name:value LF` with the escapes of `version` (STOMP 1.2, section "Value Encoding"). A
 /// character that the version cannot represent becomes a space. In STOMP 1.0, a colon in a name becomes an underscore.
@@ -38,10 +38,18 @@ pub fn frame(command: Command, version: Version, headers: &[(&str, &str)], body:
 /// The end of a frame: NUL and LF.
 pub(crate) const END: &[u8] = b"\0\n";
 
-pub(crate) fn line(out: &mut BytesMut, dialect: Dialect, name: &str, value: &str) {
+pub(crate) fn line(out: &mut impl BufMut, dialect: Dialect, name: &str, value: &str) {
     escape::put(out, dialect, HeaderPart::Name, if name.is_empty() { "_" } else { name });
-    out.extend_from_slice(b":");
+    out.put_slice(b":");
     escape::put(out, dialect, HeaderPart::Value, value);
+    out.put_slice(b"\n");
+}
+
+/// Appends a header line whose name needs no escape. `name` includes the colon.
+#[inline]
+pub(crate) fn value_line(out: &mut BytesMut, version: Version, name: &'static str, value: &str) {
+    out.extend_from_slice(name.as_bytes());
+    escape::put(out, Dialect::of(version, false), HeaderPart::Value, value);
     out.extend_from_slice(b"\n");
 }
 
@@ -52,7 +60,7 @@ pub(crate) fn line_length(dialect: Dialect, name: &str, value: &str) -> usize {
         + 2
 }
 
-pub(crate) fn decimal(out: &mut BytesMut, number: usize) {
+pub(crate) fn decimal(out: &mut impl BufMut, number: usize) {
     let mut digits = [0; 20];
     let mut at = digits.len();
     let mut rest = number;
@@ -64,7 +72,7 @@ pub(crate) fn decimal(out: &mut BytesMut, number: usize) {
             break;
         }
     }
-    out.extend_from_slice(&digits[at..]);
+    out.put_slice(&digits[at..]);
 }
 
 /// Returns the number of bytes that [`decimal`] would append.

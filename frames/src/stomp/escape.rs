@@ -9,7 +9,7 @@
 //! | other    | literal | fatal | fatal | literal                   |
 
 use super::version::Version;
-use bytes::BytesMut;
+use bytes::BufMut;
 use memchr::memchr;
 use std::borrow::Cow;
 
@@ -121,25 +121,25 @@ fn special_bits(word: u64) -> u64 {
 
 /// Appends `text` with escapes. Replaces characters that `dialect` cannot represent.
 #[inline]
-pub(crate) fn put(out: &mut BytesMut, dialect: Dialect, part: HeaderPart, text: &str) {
+pub(crate) fn put(out: &mut impl BufMut, dialect: Dialect, part: HeaderPart, text: &str) {
     match needs_no_escape(text.as_bytes()) {
-        true => out.extend_from_slice(text.as_bytes()),
+        true => out.put_slice(text.as_bytes()),
         false => put_escaped(out, dialect, part, text),
     }
 }
 
-fn put_escaped(out: &mut BytesMut, dialect: Dialect, part: HeaderPart, text: &str) {
+fn put_escaped(out: &mut impl BufMut, dialect: Dialect, part: HeaderPart, text: &str) {
     let table = dialect.table(part);
     let mut rest = text.as_bytes();
     while let Some(at) = rest.iter().position(|byte| table[usize::from(*byte)] != 0) {
-        out.extend_from_slice(&rest[..at]);
+        out.put_slice(&rest[..at]);
         match table[usize::from(rest[at])] {
-            replacement @ (SPACE | UNDERSCORE) => out.extend_from_slice(&[replacement]),
-            letter => out.extend_from_slice(&[b'\\', letter]),
+            replacement @ (SPACE | UNDERSCORE) => out.put_slice(&[replacement]),
+            letter => out.put_slice(&[b'\\', letter]),
         }
         rest = &rest[at + 1..];
     }
-    out.extend_from_slice(rest);
+    out.put_slice(rest);
 }
 
 /// Returns the number of bytes that [`put`] would append.
@@ -188,6 +188,7 @@ const fn table(dialect: Dialect, part: HeaderPart) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::BytesMut;
     use proptest::prelude::*;
 
     fn written(dialect: Dialect, part: HeaderPart, text: &str) -> String {

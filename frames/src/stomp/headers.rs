@@ -47,8 +47,15 @@ impl Headers {
     /// Returns the value of the first header called `name`, without escapes. `name` is compared with names without
     /// escapes.
     pub fn get(&self, name: &str) -> Option<Cow<'_, str>> {
-        let line = self.lines.iter().find(|line| self.is_called(line, name))?;
-        Some(self.text(line.value, line.value_end))
+        let line = match self.escaped {
+            // Compares the lengths first, because few names have the same length.
+            false => self.lines.iter().find(|line| {
+                (line.name_end - line.name) as usize == name.len()
+                    && self.bytes(line.name, line.name_end) == name.as_bytes()
+            }),
+            true => self.lines.iter().find(|line| self.is_called(line, name)),
+        };
+        line.map(|line| self.text(line.value, line.value_end))
     }
 
     /// Returns the number of bytes that the offsets of the lines take on the heap. For up to eight headers, this is 0.
@@ -115,7 +122,7 @@ impl Headers {
 
     fn is_called(&self, line: &HeaderLine, name: &str) -> bool {
         let raw = self.bytes(line.name, line.name_end);
-        match self.escaped && memchr(b'\\', raw).is_some() {
+        match memchr(b'\\', raw).is_some() {
             true => self.text(line.name, line.name_end) == name,
             false => raw == name.as_bytes(),
         }

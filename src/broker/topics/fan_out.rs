@@ -47,24 +47,24 @@ fn sessions(members: &[Subscriber]) -> usize {
 }
 
 impl FanOutResult {
-    pub(crate) fn into_published(mut self, now: Instant) -> Published {
-        let (reached, ticket) = (self.reached, self.ticket.take());
-        Published { reached, ticket, congested: self.into_congested(now), ..Published::default() }
+    pub(crate) fn into_published(self, now: Instant) -> Published {
+        let FanOutResult { reached, congested, receivers, ticket } = self;
+        let congested =
+            if congested.is_empty() { Vec::new() } else { slow_receivers(congested, receivers, now) };
+        Published { reached, sessions: None, services: None, congested, ticket }
     }
+}
 
-    /// Returns the congested receivers whose grace period is not over, each of them once. `is_widespread` is set if
-    /// more than half of the connections that get the message are congested.
-    fn into_congested(mut self, now: Instant) -> Vec<Congested> {
-        if self.congested.is_empty() {
-            return Vec::new();
-        }
-        let mut seen_sessions = HashSet::with_capacity(self.congested.len());
-        self.congested.retain(|outbound_queue| seen_sessions.insert(outbound_queue.session_id()));
-        let is_widespread = self.congested.len() * 2 > self.receivers;
-        self.congested
-            .into_iter()
-            .filter(|outbound_queue| outbound_queue.grace_ends(is_widespread) > now)
-            .map(|outbound_queue| Congested { outbound_queue, is_widespread })
-            .collect()
-    }
+/// Returns the congested receivers whose grace period is not over, each of them once. `is_widespread` is set if more
+/// than half of the `receivers` sessions that get the message are congested.
+#[cold]
+fn slow_receivers(mut congested: Vec<Arc<OutboundQueue>>, receivers: usize, now: Instant) -> Vec<Congested> {
+    let mut seen_sessions = HashSet::with_capacity(congested.len());
+    congested.retain(|outbound_queue| seen_sessions.insert(outbound_queue.session_id()));
+    let is_widespread = congested.len() * 2 > receivers;
+    congested
+        .into_iter()
+        .filter(|outbound_queue| outbound_queue.grace_ends(is_widespread) > now)
+        .map(|outbound_queue| Congested { outbound_queue, is_widespread })
+        .collect()
 }

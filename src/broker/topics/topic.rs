@@ -177,10 +177,10 @@ impl Topic {
         is_closed
     }
 
-    /// Pushes a message to all subscribers, by name and by pattern. Calls `record` under the lock of the topic. Returns
-    /// `None` if the topic was closed before. The
-    /// returned flag tells whether the topic is closed afterwards. A topic is closed if it has neither a subscriber by
-    /// name nor a watcher.
+    /// Pushes a message to all subscribers, by name and by pattern. Calls `record` under the lock of the topic.
+    ///
+    /// Returns `None` if the topic was closed before. The returned flag tells whether the topic is closed afterwards. A
+    /// topic is closed if it has neither a subscriber by name nor a watcher.
     pub(crate) fn publish(
         &self,
         message: &Message,
@@ -208,8 +208,9 @@ impl Topic {
         })
     }
 
-    /// Calls `record`, and then `action` with all subscribers: first with those by name, and then with each group. Returns
-    /// `None` if the topic was closed before. Otherwise returns whether it is closed afterwards.
+    /// Calls `record`, and then `action` with all subscribers: first with those by name, and then with each group.
+    ///
+    /// Returns `None` if the topic was closed before. Otherwise returns whether it is closed afterwards.
     pub(crate) fn with_subscribers(
         &self,
         patterns: &Patterns,

@@ -210,13 +210,13 @@ impl Session {
         // The header `destination` contains the destination of this MESSAGE.
         let denied = rejection.denial.as_ref().map(|denial| denial.destination.clone());
         extra.extend(denied.or(destination).map(|destination| ("refused", destination)));
-        actions.push(Action::Report(Publish {
+        actions.push(Action::Report(Box::new(Publish {
             audience: Audience::Session(errors, self.client.id().into()),
             destination_header: ERRORS.into(),
             headers: Headers::default(),
             extra,
             body: Bytes::copy_from_slice(rejection.detail.as_bytes()),
-        }));
+        })));
     }
 
     /// If a permission rule denied the request, emits an action that logs the rule.

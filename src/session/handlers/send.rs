@@ -8,7 +8,6 @@ use crate::session::errors::required;
 use crate::session::machine::Session;
 use crate::session::transactions::TransactionFrame;
 use bytes::Bytes;
-use std::borrow::Cow;
 use stompbox_frames::stomp::Frame;
 
 impl Session {
@@ -23,10 +22,10 @@ impl Session {
         let Some(route) = self.client.route(&destination, &frame.headers)? else {
             return self.renew_token(&frame, receipt, actions);
         };
-        let transaction: Option<Box<str>> = frame.header("transaction").map(Cow::into);
-        let bytes = frame_bytes(&frame);
-        if let Some(transaction) = &transaction {
-            self.transactions.check_capacity(frame.command, transaction, bytes, &self.options)?;
+        let transaction =
+            frame.header("transaction").map(|name| (Box::<str>::from(name), frame_bytes(&frame)));
+        if let Some((transaction, bytes)) = &transaction {
+            self.transactions.check_capacity(frame.command, transaction, *bytes, &self.options)?;
         }
         let reply_to = match self.client.reply_to(&route, &frame.headers)? {
             ReplyTo::Unchanged => None,
@@ -35,10 +34,10 @@ impl Session {
         };
         drop(destination);
         let Frame { headers, body, .. } = frame;
-        let publish = self.client.publish(route, reply_to, headers, body);
+        let publish = Box::new(self.client.publish(route, reply_to, headers, body));
         match transaction {
-            Some(transaction) => {
-                let parked = TransactionFrame::Publish(Box::new(compact(publish)));
+            Some((transaction, bytes)) => {
+                let parked = TransactionFrame::Publish(compact(publish));
                 self.transactions.park(&transaction, parked, bytes);
                 self.receipt(receipt.take(), actions);
             }
@@ -70,10 +69,11 @@ pub(super) fn frame_bytes(frame: &Frame) -> usize {
 
 /// Returns the command with copies of its headers and body in their own memory. Those of a received frame are slices of
 /// a read buffer, which they would keep alive.
-fn compact(publish: Publish) -> Publish {
+fn compact(mut publish: Box<Publish>) -> Box<Publish> {
     let lines: Vec<_> = publish.headers.iter().collect();
     let headers = lines.iter().map(|(name, value)| (&**name, &**value)).collect();
-    let body = Bytes::copy_from_slice(&publish.body);
     drop(lines);
-    Publish { headers, body, ..publish }
+    publish.headers = headers;
+    publish.body = Bytes::copy_from_slice(&publish.body);
+    publish
 }
