@@ -57,6 +57,19 @@ impl Client {
         select_session(route, headers).map(Some)
     }
 
+    /// Returns the audience if the header `destination` in `headers` is the destination to which the client was last
+    /// allowed to send. Otherwise returns `None`, and [`Client::route`] decides.
+    ///
+    /// # Errors
+    /// The header `to` exceeds its limit.
+    pub fn route_again(&self, headers: &Headers) -> Result<Option<Route>, Rejection> {
+        let Some(destination) = self.access_cache.last_of(headers) else { return Ok(None) };
+        // The cache contains no user destinations, so the header `session` does not matter.
+        let route = Route::to_one_as_written(destination);
+        self.check_recipients(&route, headers)?;
+        Ok(Some(route))
+    }
+
     fn route_destination(&mut self, text: &str, headers: &Headers) -> Result<Option<Route>, Rejection> {
         if let Some(destination) = self.access_cache.last(text) {
             return Ok(Some(Route::to_one_as_written(destination)));
@@ -178,6 +191,7 @@ impl Client {
     /// - `user-name` for messages to users and services, and with `show-sender` for all messages;
     /// - `session` for messages to services;
     /// - `reply-to`, if `reply_to` is an address.
+    #[inline]
     pub fn publish(
         &self,
         route: Route,

@@ -23,7 +23,7 @@ type Identity = (usize, usize);
 /// Wakers to call once no lock is held.
 #[must_use]
 #[derive(Debug, Default)]
-pub(super) struct PendingWakes(BTreeMap<Identity, Waker>);
+pub(super) struct PendingWakes(Option<BTreeMap<Identity, Waker>>);
 
 impl WaitingPublishers {
     pub(super) fn new(now: Instant) -> WaitingPublishers {
@@ -45,7 +45,8 @@ impl WaitingPublishers {
 
     /// Removes and returns all wakers.
     pub(super) fn take(&mut self) -> PendingWakes {
-        PendingWakes(std::mem::take(&mut self.waiting))
+        // Few messages have waiting publishers, and dropping a map is costly even if the map is empty.
+        PendingWakes((!self.waiting.is_empty()).then(|| std::mem::take(&mut self.waiting)))
     }
 
     /// Returns the number of waiting tasks.
@@ -57,9 +58,8 @@ impl WaitingPublishers {
 
 impl PendingWakes {
     pub(super) fn wake(self) {
-        // Few messages have waiting publishers, and the iterator of a map is costly even if the map is empty.
-        if !self.0.is_empty() {
-            self.0.into_values().for_each(Waker::wake);
+        if let Some(wakers) = self.0 {
+            wakers.into_values().for_each(Waker::wake);
         }
     }
 }

@@ -118,10 +118,9 @@ impl<'a> TailLines<'a> {
         let (plain, escaped) = (headers.is_plain(), headers.is_escaped());
         let simple = headers.is_simple();
         let otherwise = if escaped { LineEncoding::Escaped } else { LineEncoding::Literal };
-        for raw in headers.raw() {
-            if is_reserved(raw.name, escaped, simple) || is_replaced(raw.name, escaped, simple, extra) {
-                continue;
-            }
+        let is_left_out =
+            |name: &[u8]| is_reserved(name, escaped, simple) || is_replaced(name, escaped, simple, extra);
+        for raw in headers.raw_except(is_left_out) {
             let canonical =
                 if plain { escape::needs_no_escape(raw.value) } else { raw.is_canonical(escaped) };
             self.may_escape |= !(plain && canonical);

@@ -13,7 +13,7 @@ use super::frame::Frame;
 use super::frame_error::{FrameError, FramePosition};
 use super::frame_scanner::{FrameScanner, FrameSpan, padding};
 use super::grammar::{self, HeaderLineError, HeaderLines, HeaderSpan};
-use super::headers::{AbsentBytes, Headers};
+use super::headers::{AbsentBytes, Headers, NameSet};
 use super::limits::Limits;
 use super::version::Version;
 use bytes::{Buf, Bytes, BytesMut};
@@ -205,6 +205,7 @@ fn parse(
     if version == Version::V1_0 {
         strip_leading_spaces(head, &mut headers.lines);
     }
+    headers.names = NameSet::of(head, &headers.lines);
     headers.escaped = headers.absent_bytes == AbsentBytes::Any
         && dialect != Dialect::Literal
         && memchr(b'\\', head).is_some();

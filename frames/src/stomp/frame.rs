@@ -18,6 +18,7 @@ pub struct Frame {
 impl Frame {
     /// Returns the value of the first header with this name, without escapes. `name` is compared with names without
     /// escapes. Repeated headers do not count (STOMP 1.2, section "Repeated Header Entries").
+    #[inline]
     pub fn header(&self, name: &str) -> Option<std::borrow::Cow<'_, str>> {
         self.headers.get(name)
     }

@@ -20,6 +20,30 @@ pub struct Headers {
     /// Whether the lines contain backslashes that begin escapes. All these escapes are valid.
     pub(super) escaped: bool,
     pub(super) absent_bytes: AbsentBytes,
+    /// The names that may occur.
+    pub(super) names: NameSet,
+}
+
+/// A set of names that may have too many members: different names may have the same bit.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct NameSet(u64);
+
+impl NameSet {
+    /// Returns the names of these lines, with their escapes.
+    #[inline]
+    pub(super) fn of(head: &[u8], lines: &HeaderLines) -> NameSet {
+        let bit = |line: &HeaderLine| NameSet::bit(head[line.name as usize], line.name_end - line.name);
+        NameSet(lines.iter().fold(0, |bits, line| bits | bit(line)))
+    }
+
+    fn may_contain(self, name: &str) -> bool {
+        let first = name.as_bytes().first();
+        first.is_some_and(|first| self.0 & NameSet::bit(*first, name.len() as u32) != 0)
+    }
+
+    fn bit(first: u8, length: u32) -> u64 {
+        1 << (u32::from(first).wrapping_add(length) % u64::BITS)
+    }
 }
 
 /// The bytes that do not occur in the headers.
@@ -46,16 +70,31 @@ pub(crate) struct RawHeader<'a> {
 impl Headers {
     /// Returns the value of the first header called `name`, without escapes. `name` is compared with names without
     /// escapes.
+    #[inline]
     pub fn get(&self, name: &str) -> Option<Cow<'_, str>> {
-        let line = match self.escaped {
-            // Compares the lengths first, because few names have the same length.
-            false => self.lines.iter().find(|line| {
-                (line.name_end - line.name) as usize == name.len()
-                    && self.bytes(line.name, line.name_end) == name.as_bytes()
-            }),
-            true => self.lines.iter().find(|line| self.is_called(line, name)),
+        let line = self.find(name)?;
+        Some(self.text(line.value, line.value_end))
+    }
+
+    /// Returns whether [`get`](Headers::get) would return `value` for `name`.
+    pub fn has(&self, name: &str, value: &str) -> bool {
+        let is_equal = |line: &HeaderLine| match self.escaped {
+            false => self.bytes(line.value, line.value_end) == value.as_bytes(),
+            true => self.text(line.value, line.value_end) == value,
         };
-        line.map(|line| self.text(line.value, line.value_end))
+        self.find(name).is_some_and(is_equal)
+    }
+
+    #[inline]
+    fn find(&self, name: &str) -> Option<&HeaderLine> {
+        if self.escaped {
+            return self.lines.iter().find(|line| self.is_called(line, name));
+        }
+        // Most frames lack most of the headers that a session looks for.
+        if !self.names.may_contain(name) {
+            return None;
+        }
+        self.lines.iter().find(|line| self.bytes(line.name, line.name_end) == name.as_bytes())
     }
 
     /// Returns the number of bytes that the offsets of the lines take on the heap. For up to eight headers, this is 0.
@@ -91,10 +130,15 @@ impl Headers {
         self.lines.is_empty()
     }
 
-    /// Returns the name and the value of each line as received.
+    /// Returns the name and the value of each line as received. Leaves out lines for whose name `is_left_out` returns
+    /// `true`.
     #[inline]
-    pub(crate) fn raw(&self) -> impl Iterator<Item = RawHeader<'_>> {
-        self.lines.iter().map(|line| {
+    pub(crate) fn raw_except(
+        &self,
+        is_left_out: impl Fn(&[u8]) -> bool,
+    ) -> impl Iterator<Item = RawHeader<'_>> {
+        let lines = self.lines.iter().filter(move |line| !is_left_out(self.bytes(line.name, line.name_end)));
+        lines.map(|line| {
             // Spaces may precede the value in 1.0, and a CR may follow it in every version.
             let together = line.value == line.name_end + 1 && self.head[line.value_end as usize] == b'\n';
             RawHeader {
@@ -128,10 +172,12 @@ impl Headers {
         }
     }
 
+    #[inline]
     fn text(&self, from: u32, to: u32) -> Cow<'_, str> {
         text(self.bytes(from, to), self.escaped)
     }
 
+    #[inline]
     fn bytes(&self, from: u32, to: u32) -> &[u8] {
         &self.head[from as usize..to as usize]
     }
@@ -164,7 +210,8 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Headers {
             false if block.is_ascii() => AbsentBytes::Simple,
             false => AbsentBytes::Plain,
         };
-        Headers { head: block.freeze(), lines, escaped, absent_bytes }
+        let names = NameSet::of(&block, &lines);
+        Headers { head: block.freeze(), lines, escaped, absent_bytes, names }
     }
 }
 
@@ -188,6 +235,8 @@ mod tests {
         let headers: Headers = [("a:b", "c\\d\n"), ("plain", "plain")].into_iter().collect();
         assert_eq!(headers.get("a:b").as_deref(), Some("c\\d\n"));
         assert_eq!(headers.get("a\\cb"), None);
+        assert!(headers.has("a:b", "c\\d\n") && !headers.has("a:b", "c\\\\d\\n"));
+        assert!(headers.has("plain", "plain") && !headers.has("plain", "other") && !headers.has("", ""));
         assert!(matches!(headers.get("plain"), Some(Cow::Borrowed("plain"))));
     }
 

@@ -194,6 +194,7 @@ impl Session {
     }
 
     /// Handles a frame in the state `Connected`. If it returns an error, `receipt` keeps its value for the ERROR.
+    #[inline]
     fn handle_connected(
         &mut self,
         frame: Frame,

@@ -18,9 +18,12 @@ impl Session {
         actions: &mut Vec<Action>,
     ) -> Result<(), Rejection> {
         self.check_extensions(&frame, actions)?;
-        let destination = required(&frame, "destination")?;
-        let Some(route) = self.client.route(&destination, &frame.headers)? else {
-            return self.renew_token(&frame, receipt, actions);
+        let route = match self.client.route_again(&frame.headers)? {
+            Some(route) => route,
+            None => match self.client.route(&required(&frame, "destination")?, &frame.headers)? {
+                Some(route) => route,
+                None => return self.renew_token(&frame, receipt, actions),
+            },
         };
         let transaction =
             frame.header("transaction").map(|name| (Box::<str>::from(name), frame_bytes(&frame)));
@@ -32,7 +35,6 @@ impl Session {
             ReplyTo::Address(address) => Some(address),
             ReplyTo::TempQueue(name) => self.open_reply_queue(&frame, &name, actions)?,
         };
-        drop(destination);
         let Frame { headers, body, .. } = frame;
         let publish = Box::new(self.client.publish(route, reply_to, headers, body));
         match transaction {
