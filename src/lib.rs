@@ -214,7 +214,7 @@
 //! | subscription | A registration for the messages of a destination. Dropping it unsubscribes. | [`broker::Subscription`] |
 //! | tag | The position of a message in its work queue. It identifies the delivery when it is settled. | [`outbound_queue::Tag`] |
 //! | temporary queue | A queue that belongs to one session and ends with it. | [`broker::TempQueueHandle`] |
-//! | ticket | The outcome of a change that a journal reports later. Receipts wait for it. | [`broker::Ticket`] |
+//! | ticket | The outcome of a change that a journal reports later. Receipts and `Client::publish` wait for it. | [`broker::Ticket`] |
 //! | ticker | The task for periodic work that no connection does, such as redelivery and presence reports. | `server::ticker` |
 //! | topic | A destination that delivers each message to all of its subscribers, and stores none. | `broker::topics::topic::Topic` |
 //! | transaction | Frames of a session that are stored until COMMIT and then applied in order. | `session::transactions::Transactions`, [`broker::Commit`] |

@@ -1,8 +1,9 @@
 //! The journal: what the broker tells a store about messages, and how the store reports back.
 //!
 //! The broker records events in the order in which they take effect: it holds the lock of the destination. A store that
-//! has to wait, for a disk or for another node, returns a [`Ticket`]. The publisher goes on, and its RECEIPT waits for
-//! the ticket. Without a journal, the broker creates no record and no ticket.
+//! has to wait, for a disk or for another node, returns a [`Ticket`]. The connection of the publisher goes on, and its
+//! RECEIPT waits for the ticket. A client in the broker's process waits for it, too. Without a journal, the broker
+//! creates no record and no ticket.
 
 use crate::command::Settlement;
 use crate::destination::Destination;
@@ -105,6 +106,17 @@ impl Ticket {
             (one, other) => one.or(other),
         }
     }
+
+    /// Waits for the outcome for at most `timeout`.
+    ///
+    /// # Errors
+    /// The store rejects the events, does not answer in time, or has stopped.
+    pub(crate) async fn outcome_within(self, timeout: Duration) -> Result<(), Rejection> {
+        tokio::time::timeout(timeout, self).await.unwrap_or_else(|_| {
+            let seconds = timeout.as_secs_f64();
+            Err(not_stored(&format!("The store did not answer within {seconds} seconds.")))
+        })
+    }
 }
 
 impl TicketSender {
@@ -131,7 +143,7 @@ impl Future for Ticket {
 }
 
 /// Returns the rejection of a request that the store has not confirmed.
-pub(crate) fn not_stored(reason: &str) -> Rejection {
+fn not_stored(reason: &str) -> Rejection {
     let detail = format!("{reason} It is not known whether the request took effect. Send it again later.");
     Rejection::new(Code::NotStored, "not stored", detail)
 }

@@ -63,7 +63,6 @@ pub use self::handles::queue_consumer::Consumer;
 pub use self::handles::session_registration::SessionRegistration;
 pub use self::handles::subscription::Subscription;
 pub use self::handles::temp_queue::TempQueueHandle;
-pub(crate) use self::journal::not_stored;
 pub use self::journal::{Journal, Ticket};
 #[cfg(any(test, feature = "internals"))]
 pub use self::journal::{Record, TicketSender};
@@ -94,12 +93,14 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Creates an empty broker. `node` is the first part of message IDs and must be different at every start.
+    /// Creates an empty broker without a journal.
+    #[cfg(any(test, feature = "internals"))]
     pub fn new(options: Options, node: NodeId, budget: Arc<Budget>, metrics: Arc<Metrics>) -> Broker {
         Broker::with_journal(options, node, budget, metrics, None)
     }
 
-    /// Creates an empty broker that records what happens to messages.
+    /// Creates an empty broker that records in the journal, if any, what happens to messages. `node` is the first part of
+    /// message IDs and must be different at every start.
     pub fn with_journal(
         options: Options,
         node: NodeId,

@@ -32,3 +32,10 @@ pub enum Settlement {
     /// sent. The consumer gets nothing more until its subscription is resumed.
     Unwritten,
 }
+
+impl Settlement {
+    /// Returns the outcome of a delivery that the client rejects. With `requeue`, the queue delivers the message again.
+    pub fn rejection(requeue: bool) -> Settlement {
+        if requeue { Settlement::Returned } else { Settlement::Rejected }
+    }
+}

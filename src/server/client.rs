@@ -6,17 +6,15 @@
 use super::client_error::ClientError;
 use super::received::{Received, SubscriptionId};
 use crate::auth::Principal;
-use crate::broker::{Congested, SessionRegistration, Subscriber, Subscription};
+use crate::broker::{SessionRegistration, Subscriber, Subscription};
 use crate::command::{ConsumerOptions, Settlement};
 use crate::connection::ConnectionContext;
-use crate::operations::{self, ReplyTo};
+use crate::operations;
 use crate::outbound_queue::{Delivery, Key, Label, OutboundQueue};
 use crate::rejection::{Code, Limit, Rejection};
-use bytes::Bytes;
 use futures_util::Stream;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -53,12 +51,12 @@ const BATCH_BYTES: usize = 64 * 1024;
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 pub struct Client {
-    context: Arc<ConnectionContext>,
-    client: operations::Client,
+    pub(super) context: Arc<ConnectionContext>,
+    pub(super) client: operations::Client,
     /// Version of the rules with which the subscriptions were last checked.
-    access_version: u64,
+    pub(super) access_version: u64,
     outbound_queue: Arc<OutboundQueue>,
-    subscriptions: BTreeMap<Key, ClientSubscription>,
+    pub(super) subscriptions: BTreeMap<Key, ClientSubscription>,
     last_key: Key,
     /// Number of bytes that the broker holds for the subscriptions.
     subscription_bytes: usize,
@@ -70,21 +68,10 @@ pub struct Client {
     _registration: SessionRegistration,
 }
 
-struct ClientSubscription {
-    subscription: Subscription,
+pub(super) struct ClientSubscription {
+    pub(super) subscription: Subscription,
     /// Whether the program acknowledges the messages.
-    acknowledges: bool,
-}
-
-/// The receivers of a published message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Published {
-    /// Number of subscriptions that get the message. For a queue: 1 if the queue accepted the message.
-    pub subscriptions: usize,
-    /// For user destinations: number of sessions that get the message.
-    pub sessions: Option<usize>,
-    /// For `/app`: number of application services that get the message, 0 or 1.
-    pub services: Option<usize>,
+    pub(super) acknowledges: bool,
 }
 
 impl Client {
@@ -111,49 +98,6 @@ impl Client {
             has_ended: false,
             _registration: registration,
         }
-    }
-
-    /// Publishes a message like a SEND frame, and waits for receivers whose outbound queues are more than half full, for
-    /// at most `slow-consumer-grace`. Leaves out headers that only the broker may set.
-    ///
-    /// # Errors
-    /// The destination is invalid, a permission rule denies the request, or a limit is reached.
-    pub async fn publish(
-        &mut self,
-        destination: &str,
-        headers: &[(&str, &str)],
-        body: impl Into<Bytes>,
-    ) -> Result<Published, ClientError> {
-        let published = self.route(destination, headers, body.into()).map_err(|error| self.failed(error))?;
-        for receiver in &published.congested {
-            wait_for(receiver).await;
-        }
-        let crate::broker::Published { reached, sessions, services, .. } = published;
-        Ok(Published { subscriptions: reached, sessions, services })
-    }
-
-    fn route(
-        &mut self,
-        destination: &str,
-        headers: &[(&str, &str)],
-        body: Bytes,
-    ) -> Result<crate::broker::Published, Rejection> {
-        self.refresh_permissions();
-        let headers = headers.iter().copied().collect();
-        let Some(route) = self.client.route(destination, &headers)? else {
-            let detail = "A client in the broker's process has no token to renew.";
-            return Err(Rejection::new(Code::Invalid, "token cannot be renewed here", detail));
-        };
-        let reply_to = match self.client.reply_to(&route, &headers)? {
-            ReplyTo::Unchanged => None,
-            ReplyTo::Address(address) => Some(address),
-            ReplyTo::TempQueue(name) => match self.client.temp_queue_address(&name) {
-                Some(address) => Some(address.as_str().into()),
-                None => return Err(Rejection::unknown_temp_queue(&format!("/temp-queue/{name}"))),
-            },
-        };
-        let publish = self.client.publish(route, reply_to, headers, body);
-        self.context.broker.publish(&publish, Instant::now())
     }
 
     /// Subscribes to a destination or pattern. A message of a queue counts as processed when the stream returns it.
@@ -228,15 +172,16 @@ impl Client {
     }
 
     /// Acknowledges a message of a queue: it is removed from the queue. Has no effect on messages of topics, and on
-    /// messages that are acknowledged already.
+    /// messages that are acknowledged already. Does not wait for a store, and does not report an
+    /// error of it.
     pub fn acknowledge(&mut self, message: &Received) {
         self.settle(message, Settlement::Accepted);
     }
 
     /// Rejects a message of a queue. With `requeue`, the queue delivers it again. Otherwise the message moves to the
-    /// dead letter queue.
+    /// dead letter queue. Does not wait for a store, and does not report an error of it.
     pub fn reject(&mut self, message: &Received, requeue: bool) {
-        self.settle(message, if requeue { Settlement::Returned } else { Settlement::Rejected });
+        self.settle(message, Settlement::rejection(requeue));
     }
 
     fn settle(&mut self, message: &Received, settlement: Settlement) {
@@ -248,7 +193,7 @@ impl Client {
     }
 
     /// Applies changed rules to later requests and to the subscriptions.
-    fn refresh_permissions(&mut self) {
+    pub(super) fn refresh_permissions(&mut self) {
         if self.access_version == self.context.access_version() {
             return;
         }
@@ -275,7 +220,7 @@ impl Client {
         }
     }
 
-    fn failed(&self, rejection: Rejection) -> ClientError {
+    pub(super) fn failed(&self, rejection: Rejection) -> ClientError {
         if let Some(limit) = rejection.limit {
             self.context.metrics.limit_hit(limit);
         }
@@ -358,11 +303,4 @@ impl fmt::Debug for Client {
             .field("subscriptions", &self.subscriptions.len())
             .finish_non_exhaustive()
     }
-}
-
-/// Waits until the receiver has taken messages, has gone, or its grace period is over.
-async fn wait_for(receiver: &Congested) {
-    let Congested { outbound_queue, is_widespread } = receiver;
-    let drained = poll_fn(|cx| outbound_queue.poll_drained(cx, *is_widespread, Instant::now()));
-    let _ = tokio::time::timeout_at(outbound_queue.grace_ends(*is_widespread).into(), drained).await;
 }

@@ -3,6 +3,7 @@
 mod bind;
 mod client;
 mod client_error;
+mod client_publish;
 mod listeners;
 mod listening;
 mod metrics;
@@ -10,11 +11,14 @@ mod publish_error;
 mod received;
 mod rules;
 mod start_error;
+#[cfg(test)]
+mod tests;
 mod ticker;
 
 pub use bind::BindError;
-pub use client::{Client, Published};
+pub use client::Client;
 pub use client_error::ClientError;
+pub use client_publish::Published;
 pub use listeners::Listeners;
 pub use publish_error::PublishError;
 pub use received::{Received, SubscriptionId};
@@ -23,7 +27,7 @@ pub use start_error::StartError;
 
 use self::ticker::{tick, watch_users};
 use crate::auth::{Authenticator, Principal};
-use crate::broker::Broker;
+use crate::broker::{Broker, Journal};
 use crate::budget::Budget;
 use crate::command::{Audience, Publish};
 use crate::config::Config;
@@ -132,6 +136,14 @@ impl Server {
     }
 
     fn start_checked(config: Config, listeners: Listeners) -> Result<Server, StartError> {
+        Server::start_with_journal(config, listeners, None)
+    }
+
+    fn start_with_journal(
+        config: Config,
+        listeners: Listeners,
+        journal: Option<Arc<dyn Journal>>,
+    ) -> Result<Server, StartError> {
         let permissions = config.permissions();
         let authenticator = Authenticator::new(config.users).map_err(StartError::Users)?;
         let node = random_node();
@@ -140,7 +152,7 @@ impl Server {
         metrics.create_series(metrics::labels());
         let destination_bytes_max = config.operations.destination_bytes_max;
         let context = ConnectionContext::new(ConnectionContextParts {
-            broker: Broker::new(config.broker, node, budget.clone(), metrics.clone()),
+            broker: Broker::with_journal(config.broker, node, budget.clone(), metrics.clone(), journal),
             budget,
             metrics,
             authenticator,
@@ -316,18 +328,5 @@ async fn until_stopped(stopping: CancellationToken, service: impl Future<Output 
     tokio::select! {
         () = stopping.cancelled() => {}
         () = service => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cut_time_is_shorter_than_the_drain_time() {
-        for (drain_time, cut_time) in [(0, 0), (80, 10), (4000, 500), (8000, 500), (3_600_000, 500)] {
-            let drain_time = Duration::from_millis(drain_time);
-            assert_eq!(super::cut_time(drain_time), Duration::from_millis(cut_time), "{drain_time:?}");
-        }
     }
 }

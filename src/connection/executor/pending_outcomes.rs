@@ -4,7 +4,7 @@
 //! session keeps the receipts in order. If too many outcomes are pending, the connection reads no further.
 
 use super::receiver_counts::ReceiverCounts;
-use crate::broker::{Ticket, not_stored};
+use crate::broker::Ticket;
 use crate::rejection::Rejection;
 use crate::session::{Receipt, RejectedAction};
 use futures_util::StreamExt;
@@ -47,14 +47,7 @@ impl PendingOutcomes {
 
     /// Adds a request whose outcome `ticket` reports within `timeout`.
     pub(crate) fn push(&mut self, ticket: Ticket, timeout: Duration, request: PendingRequest) {
-        let outcome = async move {
-            let result = tokio::time::timeout(timeout, ticket).await;
-            let not_confirmed = || {
-                let seconds = timeout.as_secs_f64();
-                not_stored(&format!("The store did not answer within {seconds} seconds."))
-            };
-            Outcome { request, result: result.unwrap_or_else(|_| Err(not_confirmed())) }
-        };
+        let outcome = async move { Outcome { request, result: ticket.outcome_within(timeout).await } };
         self.waiting.get_or_insert_default().push(Box::pin(outcome));
     }
 
