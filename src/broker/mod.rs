@@ -67,16 +67,17 @@ pub use self::journal::{Journal, Ticket};
 #[cfg(any(test, feature = "internals"))]
 pub use self::journal::{Record, TicketSender};
 pub use self::options::Options;
-pub use self::published::{Congested, Published};
+pub use self::published::{Congested, Published, ReceiverCounts};
 pub use self::stats::Stats;
 pub use self::subscriber::Subscriber;
-pub use self::transaction::commit::Commit;
 pub use self::transaction::step::TransactionStep;
+pub use self::transaction::stepwise_commit::{CommitProgress, Committed, StepwiseCommit};
 
 use self::context::BrokerContext;
 use self::handles::subscription_target::SubscriptionTarget;
 use self::state::BrokerState;
-use crate::budget::Budget;
+use self::transaction::commit::Commit;
+use crate::budget::{Budget, Charge};
 use crate::command::{ConsumerOptions, Publish};
 use crate::destination::{Destination, DestinationKind, Selector};
 use crate::metrics::Metrics;
@@ -132,11 +133,22 @@ impl Broker {
         SessionRegistration::new(self.shared.clone(), outbound_queue, now)
     }
 
-    /// Begins a COMMIT, which applies all steps of a transaction or none.
+    /// Begins a COMMIT, which applies all steps of a transaction or none. `charge` is the charge for the memory of the
+    /// steps. It shrinks with each step that is done.
     ///
     /// Settling frees space in queues, but messages of the same transaction cannot use this space.
-    pub fn commit(&self) -> Commit {
-        Commit::new(self.shared.clone())
+    pub fn commit(&self, steps: Vec<TransactionStep>, charge: Charge) -> StepwiseCommit {
+        StepwiseCommit::new(Commit::new(self.shared.clone()), steps, charge)
+    }
+
+    /// Sets the end of the drain time of a broker that stops. Only the first call has an effect.
+    pub fn set_drain_until(&self, drain_until: Instant) {
+        let _ = self.shared.drain_until.set(drain_until);
+    }
+
+    /// Returns the end of the drain time. Returns `None` if the broker is not stopping.
+    pub fn drain_until(&self) -> Option<Instant> {
+        self.shared.drain_until.get().copied()
     }
 
     /// Returns the share of the byte budget for subscriptions and open transactions. The broker and other modules

@@ -28,3 +28,24 @@ pub struct Congested {
     /// Whether the outbound queues of most receivers of the message are above one half.
     pub is_widespread: bool,
 }
+
+/// The numbers of receivers of a message, or of all messages of a transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReceiverCounts {
+    /// Number of sessions to which messages to users were pushed. `None` if there was no such message.
+    pub sessions: Option<usize>,
+    /// Number of services that got a message. `None` if there was no message to a service.
+    pub services: Option<usize>,
+}
+
+impl ReceiverCounts {
+    /// Adds the receivers of one message.
+    pub fn add(&mut self, published: &Published) {
+        self.sessions = add_counts(self.sessions, published.sessions);
+        self.services = add_counts(self.services, published.services);
+    }
+}
+
+fn add_counts(left: Option<usize>, right: Option<usize>) -> Option<usize> {
+    if left.is_none() { right } else { left.map(|left| left + right.unwrap_or(0)) }
+}

@@ -7,8 +7,9 @@ use super::stats::Stats;
 use super::topics::topic_map::Topics;
 use crate::destination::{Destination, DestinationKind, Routing};
 use crate::metrics::Gauge;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 /// The state that the broker shares with its subscriptions and temporary queues. It contains all destinations.
 pub(crate) struct BrokerState {
@@ -21,6 +22,8 @@ pub(crate) struct BrokerState {
     pub(super) sessions: Sessions,
     pub(super) queues: Queues,
     pub(super) online_destination: Destination,
+    /// The time by which all clients must be disconnected. Set when the broker stops.
+    pub(super) drain_until: OnceLock<Instant>,
 }
 
 impl BrokerState {
@@ -43,6 +46,7 @@ impl BrokerState {
             sessions: Sessions::default(),
             queues: Queues::new(context.clone()),
             online_destination: Destination::online_users(),
+            drain_until: OnceLock::new(),
             context,
         }
     }

@@ -23,7 +23,7 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -81,8 +81,6 @@ pub struct ConnectionContext {
     limit_log: LogLimit,
     outbound_queues: DashMap<u64, Weak<OutboundQueue>>,
     session_ids: SessionIds,
-    /// The time by which all clients must be disconnected. Set when the broker stops.
-    drain_until: OnceLock<Instant>,
 }
 
 impl std::fmt::Debug for ConnectionContext {
@@ -143,7 +141,6 @@ impl ConnectionContext {
             limit_log: LogLimit::default(),
             outbound_queues: DashMap::new(),
             session_ids: SessionIds::new(node),
-            drain_until: OnceLock::new(),
         })
     }
 
@@ -205,7 +202,7 @@ impl ConnectionContext {
     /// Stops all connections: wakes them, so that they end by `drain_until`. Connections that are accepted later end at
     /// their first poll.
     pub fn stop(&self, drain_until: Instant) {
-        let _ = self.drain_until.set(drain_until);
+        self.broker.set_drain_until(drain_until);
         self.wake_connections();
     }
 
@@ -264,12 +261,12 @@ impl ConnectionContext {
 
     /// Returns whether [`ConnectionContext::stop`] was called.
     pub fn is_stopping(&self) -> bool {
-        self.drain_until.get().is_some()
+        self.drain_until().is_some()
     }
 
     /// Returns the time by which clients must be disconnected. Returns `None` if the broker is not stopping.
     pub(super) fn drain_until(&self) -> Option<Instant> {
-        self.drain_until.get().copied()
+        self.broker.drain_until()
     }
 
     /// Creates and registers the outbound queue of a connection, so that the connection is woken when the broker stops

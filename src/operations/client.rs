@@ -8,6 +8,7 @@ use crate::command::Audience;
 use crate::destination::{Destination, Owner, Selector};
 use crate::permissions::{AccessDenied, Permissions, Verb};
 use crate::rejection::Rejection;
+use crate::work;
 use std::fmt;
 use std::sync::Arc;
 
@@ -89,6 +90,7 @@ impl Client {
 
     /// Returns whether the client may still send to `audience`, which was permitted before.
     pub fn may_send(&self, audience: &Audience) -> bool {
+        work::add(audience.recipients() * work::FRAME);
         let may_send = |to: &Destination| {
             self.check_access(Verb::Send, &Selector::Exact(to.clone()), &self.owner()).is_ok()
         };

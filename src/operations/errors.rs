@@ -1,5 +1,6 @@
 //! The table of the rejections of requests. A rejection says what was wrong and what was expected.
 
+use super::transaction::TransactionName;
 use crate::permissions::Verb;
 use crate::rejection::{Code, Quoted, Rejection, limits, rejections};
 
@@ -15,6 +16,14 @@ rejections! {
         "Invalid value {} of the header reply-to: expected /temp-queue/x or /user/queue/x. A service can reply only to the sender. Without this header, replies go to /user/queue/replies.", Quoted(destination);
     session_elsewhere(destination: &str) = "session header is not for this destination",
         "The header session is not valid for {}. It selects one session of a user. Send it only to /user/queue/x or /user/NAME/queue/x.", Quoted(destination);
+}
+
+rejections! {
+    NotSettled:
+    frame_was_rejected(transaction: TransactionName<'_>) = "transaction cannot be committed",
+        "A frame of the {transaction} was rejected. The whole transaction is discarded.";
+    subscription_ended(transaction: TransactionName<'_>, subscription: &str) = "transaction cannot be committed",
+        "The {transaction} settles deliveries of the subscription {}, which has ended. These deliveries were requeued. The whole transaction is discarded.", Quoted(subscription);
 }
 
 rejections! {
@@ -34,6 +43,10 @@ limits! {
         "With the name {} from the header `to`, the destination exceeds the maximum of {max} bytes.", Quoted(name);
     to_count(max: usize) @ ToNames = "too many recipients",
         "The header `to` exceeds the maximum of {max} names.";
+    transaction_frames(transaction: TransactionName<'_>, max: usize) @ TransactionFrames = "transaction too long",
+        "The {transaction} already has {max} frames, the maximum.";
+    transaction_bytes(max: usize) @ TransactionBytes = "transactions too large",
+        "With this frame, the open transactions of this session exceed the maximum of {max} bytes.";
 }
 
 impl Rejection {

@@ -17,8 +17,13 @@ mod publish;
 mod settle;
 mod subscribe;
 pub(crate) mod temp_queues;
+mod transaction;
 
 pub use self::client::{Addresses, Client};
 pub use self::options::Options;
 pub use self::publish::{ERRORS, ReplyTo};
 pub use self::subscribe::Subscribable;
+pub use self::transaction::{
+    TransactionLimits, TransactionName, TransactionState, Uncommittable, publish_texts_bytes, request_bytes,
+    settle_texts_bytes,
+};

@@ -70,11 +70,6 @@ rejections! {
         "{} names the message {}, which a frame of an open transaction already settles. Settle each delivery once, or ABORT that transaction first.", command.as_str(), Quoted(id);
     ambiguous_message(command: Command, id: &str, hint: &str) = "ambiguous message-id",
         "{} names the message {}, which was delivered to several subscriptions. Name one of them in the header subscription.{hint}", command.as_str(), Quoted(id);
-    frame_was_rejected(transaction: &str) = "transaction cannot be committed",
-        "A frame of the transaction {} was rejected. The whole transaction is discarded.", Quoted(transaction);
-    subscription_ended(transaction: &str, subscription: &str) = "transaction cannot be committed",
-        "The transaction {} settles deliveries of the subscription {}, which has ended. These deliveries were requeued. The whole transaction is discarded.",
-        Quoted(transaction), Quoted(subscription);
 }
 
 limits! {
@@ -84,10 +79,6 @@ limits! {
         "This session has used all subscription numbers. Open another connection.";
     transactions(max: usize) @ Transactions = "too many transactions",
         "This session already has {max} open transactions, the maximum.";
-    transaction_frames(id: &str, max: usize) @ TransactionFrames = "transaction too long",
-        "The transaction {} already has {max} frames, the maximum.", Quoted(id);
-    transaction_bytes(max: usize) @ TransactionBytes = "transactions too large",
-        "With this frame, the open transactions of this session exceed the maximum of {max} bytes.";
     id_bytes(header: &str, bytes: usize, max: usize) @ IdBytes = "id too long",
         "The header {header} has {bytes} bytes; expected at most {max}.";
     frame_rate(max: u32) @ FramesPerSecond = "too many frames",

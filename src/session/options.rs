@@ -1,5 +1,6 @@
 //! The options of a session.
 
+use crate::operations::TransactionLimits;
 use std::time::Duration;
 use stompbox_frames::stomp::HeartBeat;
 
@@ -45,6 +46,13 @@ pub struct Options {
     pub boot_id: Box<str>,
     /// Value of the `server` header of CONNECTED, such as "stompbox/0.1.0".
     pub server: &'static str,
+}
+
+impl Options {
+    /// Returns the limits of open transactions.
+    pub fn transaction_limits(&self) -> TransactionLimits {
+        TransactionLimits { frames_max: self.transaction_frames_max, bytes_max: self.transaction_bytes_max }
+    }
 }
 
 impl Default for Options {

@@ -4,8 +4,10 @@ use super::options::Options;
 use super::subscriptions::SessionSubscription;
 use super::unsettled::{Number, TransactionSerial};
 use crate::budget::allocation;
-use crate::command::{Audience, Publish, Settlement};
-use crate::destination::Owner;
+use crate::command::{Publish, Settlement};
+use crate::operations::{
+    TransactionName, TransactionState, Uncommittable, publish_texts_bytes, settle_texts_bytes,
+};
 use crate::outbound_queue::Key;
 use crate::rejection::Rejection;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,25 +21,12 @@ pub(super) enum TransactionFrame {
     Settle { key: Key, numbers: Vec<Number>, settlement: Settlement },
 }
 
-/// The reason for which a transaction cannot be committed.
-#[derive(Debug)]
-pub(super) enum Uncommittable {
-    /// The transaction has reserved deliveries of a subscription that has ended. The value is the subscription's name.
-    SubscriptionEnded(Box<str>),
-    /// A frame of the transaction was rejected.
-    FrameRejected,
-}
-
 /// An open transaction, with its parked frames.
 #[derive(Debug)]
 pub(super) struct Transaction {
     pub(super) serial: TransactionSerial,
     pub(super) parked: Vec<TransactionFrame>,
-    pub(super) bytes: usize,
-    /// Bytes that the session adds to the parked frames, such as resolved destinations.
-    pub(super) texts_bytes: usize,
-    /// The reason for which the transaction cannot be committed. `None` if it can be committed.
-    pub(super) uncommittable: Option<Uncommittable>,
+    pub(super) state: TransactionState,
 }
 
 /// The parked frames of a transaction that will not be committed. The session frees them later, in portions.
@@ -50,7 +39,7 @@ pub(super) struct Discarded {
 
 impl From<Transaction> for Discarded {
     fn from(transaction: Transaction) -> Discarded {
-        Discarded { bytes: transaction.held_bytes(), parked: transaction.parked }
+        Discarded { bytes: transaction.state.held_bytes(), parked: transaction.parked }
     }
 }
 
@@ -80,8 +69,8 @@ impl TransactionFrame {
     /// Returns the bytes that the session adds to the frame.
     fn texts_bytes(&self) -> usize {
         match self {
-            TransactionFrame::Publish(publish) => texts_bytes(publish),
-            TransactionFrame::Settle { numbers, .. } => allocation(numbers.len() * size_of::<Number>()),
+            TransactionFrame::Publish(publish) => publish_texts_bytes(publish),
+            TransactionFrame::Settle { numbers, .. } => settle_texts_bytes(numbers.len()),
         }
     }
 
@@ -94,38 +83,13 @@ impl TransactionFrame {
     }
 }
 
-impl Transaction {
-    /// Returns the memory of the parked frames in bytes.
-    fn held_bytes(&self) -> usize {
-        self.bytes + self.parked.len() * Transactions::OVERHEAD_BYTES + self.texts_bytes
-    }
-}
-
 impl ParkedPosition {
     fn first_of(transaction: &str) -> Box<ParkedPosition> {
         Box::new(ParkedPosition { transaction: transaction.into(), index: 0 })
     }
 }
 
-/// Returns the bytes that the session adds to a parked SEND.
-fn texts_bytes(publish: &Publish) -> usize {
-    let audience = match &publish.audience {
-        Audience::One(destination) => destination.as_str().len(),
-        Audience::Session(destination, session) => destination.as_str().len() + session.len(),
-        Audience::Users(owners, path) => owners.len() * RECIPIENT_BYTES + path.as_str().len(),
-    };
-    let extra = publish.extra.iter().map(|(_, value)| value.len()).sum::<usize>();
-    let index = allocation(publish.headers.index_bytes());
-    audience + extra + publish.destination_header.len() + index
-}
-
-/// Bytes for each recipient of a SEND to many users: the [`Owner`], and the allocation of a short name. The actual
-/// length of the name does not count.
-const RECIPIENT_BYTES: usize = size_of::<Owner>() + 32;
-
 impl Transactions {
-    /// Bytes for each parked frame, in addition to its size and to the data that the session adds.
-    const OVERHEAD_BYTES: usize = size_of::<TransactionFrame>() + size_of::<Publish>();
     /// Bytes of an open transaction, without its name.
     const OPEN_BYTES: usize = size_of::<(Box<str>, Transaction)>() * 3 / 2;
 
@@ -159,8 +123,7 @@ impl Transactions {
         let serial = TransactionSerial::MIN.saturating_add(self.begun);
         self.begun += 1;
         self.open_bytes += Self::bytes_of(id);
-        let transaction =
-            Transaction { serial, parked: Vec::new(), bytes: 0, texts_bytes: 0, uncommittable: None };
+        let transaction = Transaction { serial, parked: Vec::new(), state: TransactionState::default() };
         self.open.insert(id.into(), transaction);
         Ok(())
     }
@@ -174,24 +137,17 @@ impl Transactions {
         options: &Options,
     ) -> Result<TransactionSerial, Rejection> {
         let transaction = self.open.get(id).ok_or_else(|| Rejection::no_transaction(command, id))?;
-        if transaction.parked.len() >= options.transaction_frames_max {
-            return Err(Rejection::transaction_frames(id, options.transaction_frames_max));
-        }
-        if self.bytes.saturating_add(bytes) > options.transaction_bytes_max {
-            return Err(Rejection::transaction_bytes(options.transaction_bytes_max));
-        }
+        let limits = options.transaction_limits();
+        transaction.state.check_capacity(TransactionName(Some(id)), limits, self.bytes, bytes)?;
         Ok(transaction.serial)
     }
 
     /// Parks a frame after [`Transactions::check_capacity`] has accepted it.
     pub(super) fn park(&mut self, id: &str, parked: TransactionFrame, bytes: usize) {
         if let Some(transaction) = self.open.get_mut(id) {
-            let texts_bytes = parked.texts_bytes();
-            transaction.texts_bytes += texts_bytes;
-            transaction.parked.push(parked);
-            transaction.bytes += bytes;
+            self.held_bytes += transaction.state.add(bytes, parked.texts_bytes());
             self.bytes += bytes;
-            self.held_bytes += bytes + Self::OVERHEAD_BYTES + texts_bytes;
+            transaction.parked.push(parked);
         }
     }
 
@@ -200,11 +156,9 @@ impl Transactions {
     pub(super) fn mark_subscription_ended(&mut self, subscription: &SessionSubscription) {
         let serials: BTreeSet<TransactionSerial> = subscription.unsettled.reserved_by().collect();
         for serial in serials {
-            let affected =
-                self.open.values_mut().find(|one| one.serial == serial && one.uncommittable.is_none());
-            if let Some(transaction) = affected {
-                transaction.uncommittable =
-                    Some(Uncommittable::SubscriptionEnded(subscription.name().text().into()));
+            if let Some(affected) = self.open.values_mut().find(|one| one.serial == serial) {
+                let name = subscription.name().text().into();
+                affected.state.mark_uncommittable(Uncommittable::SubscriptionEnded(name));
             }
         }
     }
@@ -237,7 +191,7 @@ impl Transactions {
             self.mark_frame_rejected(&position.transaction);
         }
         position.index += 1;
-        let has_more = |one: &Transaction| one.uncommittable.is_none() && position.index < one.parked.len();
+        let has_more = |one: &Transaction| one.state.is_committable() && position.index < one.parked.len();
         if self.open.get(&position.transaction).is_some_and(has_more) {
             self.next_unchecked = Some(position);
             return;
@@ -250,7 +204,7 @@ impl Transactions {
     /// Records that a frame of the transaction was rejected. The transaction then cannot be committed.
     pub(super) fn mark_frame_rejected(&mut self, id: &str) {
         if let Some(transaction) = self.open.get_mut(id) {
-            transaction.uncommittable.get_or_insert(Uncommittable::FrameRejected);
+            transaction.state.mark_uncommittable(Uncommittable::FrameRejected);
         }
     }
 
@@ -261,8 +215,8 @@ impl Transactions {
 
     pub(super) fn end(&mut self, command: Command, id: &str) -> Result<Transaction, Rejection> {
         let transaction = self.open.remove(id).ok_or_else(|| Rejection::no_transaction(command, id))?;
-        self.bytes -= transaction.bytes;
-        self.held_bytes -= transaction.held_bytes();
+        self.bytes -= transaction.state.bytes();
+        self.held_bytes -= transaction.state.held_bytes();
         self.open_bytes -= Self::bytes_of(id);
         Ok(transaction)
     }

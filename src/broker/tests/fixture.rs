@@ -1,7 +1,8 @@
 //! A broker without sockets. The tests read the outbound queues themselves.
 
 use super::super::{
-    Broker, Congested, Options, Published, SessionRegistration, Subscriber, Subscription, TransactionStep,
+    Broker, Commit, Congested, Options, Published, SessionRegistration, Subscriber, Subscription,
+    TransactionStep,
 };
 use crate::budget::Budget;
 use crate::command::{Audience, ConsumerOptions, Publish};
@@ -215,7 +216,7 @@ pub(in crate::broker) fn commit(
     steps: &[TransactionStep],
     now: Instant,
 ) -> Result<Committed, Rejection> {
-    let mut commit = broker.commit();
+    let mut commit = Commit::new(broker.shared.clone());
     steps.iter().try_for_each(|step| commit.check(step))?;
     commit.admit()?;
     steps.iter().try_for_each(|step| commit.reserve(step))?;

@@ -1,7 +1,7 @@
 //! Memory of subscriptions and transactions. It is estimated before admission, it is bounded, and it is released.
 
 use super::fixture::*;
-use crate::broker::{Options, Subscriber, Subscription};
+use crate::broker::{Commit, Options, Subscriber, Subscription};
 use crate::command::Settlement;
 use crate::destination::Selector;
 use crate::outbound_queue::{Delivery, OutboundQueue};
@@ -265,7 +265,7 @@ fn commit_reservation_shrinks_with_each_applied_step() {
     };
     let topic = to("/topic/t");
     let steps: Vec<_> = (0..100).map(|_| publish_step(&topic, "m")).collect();
-    let mut commit = fixture.broker.commit();
+    let mut commit = Commit::new(fixture.broker.shared.clone());
     assert!(steps.iter().all(|step| commit.check(step).is_ok()));
     assert!(reserved() < 2);
     assert!(commit.admit().is_ok() && steps.iter().all(|step| commit.reserve(step).is_ok()));
@@ -284,7 +284,7 @@ fn commit_dropped_between_its_steps_releases_its_reservations() {
     let fixture = Fixture::with(Options::default(), 8 << 20);
     let (queue, body) = (to("/queue/q"), "x".repeat(1000));
     let steps: Vec<_> = (0..100).map(|_| publish_step(&queue, &body)).collect();
-    let mut commit = fixture.broker.commit();
+    let mut commit = Commit::new(fixture.broker.shared.clone());
     assert!(steps.iter().all(|step| commit.check(step).is_ok()));
     assert!(commit.admit().is_ok() && steps[..50].iter().all(|step| commit.reserve(step).is_ok()));
     assert!(fixture.budget.used() > 50_000);

@@ -155,6 +155,11 @@ impl Commit {
         true
     }
 
+    /// Returns the end of the drain time. Returns `None` if the broker is not stopping.
+    pub fn drain_until(&self) -> Option<Instant> {
+        self.shared.drain_until.get().copied()
+    }
+
     /// Checks that every delivery is outstanding, and that the transaction settles it only once.
     fn check_settlement(&mut self, consumer: &Consumer, tags: &[Tag]) -> Result<(), Rejection> {
         work::add(tags.len());

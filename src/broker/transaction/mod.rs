@@ -3,3 +3,4 @@
 pub(super) mod commit;
 mod estimate;
 pub(super) mod step;
+pub(super) mod stepwise_commit;

@@ -2,8 +2,8 @@
 
 use super::action_error::ActionError;
 use super::pending_outcomes::PendingRequest;
-use super::receiver_counts::ReceiverCounts;
-use crate::broker::{Subscriber, TempQueueHandle};
+use super::receiver_counts::receipt_headers;
+use crate::broker::{ReceiverCounts, Subscriber, TempQueueHandle};
 use crate::command::{ConsumerOptions, Settlement, Subscribe};
 use crate::connection::state::Connection;
 use crate::destination::Selector;
@@ -108,7 +108,7 @@ impl<W: Wire> Connection<W> {
         receivers: &ReceiverCounts,
         follow_ups: &mut Vec<Action>,
     ) {
-        let headers = receivers.headers();
+        let headers = receipt_headers(receivers);
         let headers: Vec<_> = headers.iter().map(|(name, count)| (*name, count.as_str())).collect();
         self.session.complete(receipt, &headers, follow_ups);
     }

@@ -14,20 +14,18 @@
 //! the rules change, the session also checks parked frames in portions.
 //!
 //! A connection that ends applies the remaining steps first. The broker handles all frames that a client sent before it
-//! left. The connection does not wait for receivers then. If the task is dropped after [`CommitPhase::Apply`] has
-//! begun, the drop applies the remaining steps at once. If the drain time of a stopping broker is over, the remaining
-//! steps are skipped. All queues and receivers then end with the process.
+//! left. The connection does not wait for receivers then. If the task is dropped while steps are applied, the drop
+//! applies the remaining steps at once ([`StepwiseCommit`](crate::broker::StepwiseCommit)). If the drain time of a
+//! stopping broker is over, the remaining steps are skipped. All queues and receivers then end with the process.
 
 use super::action_error::ActionError;
-use super::pending_commit::{CommitPhase, PendingCommit, StepOutcome};
+use super::pending_commit::PendingCommit;
 use super::pending_outcomes::PendingRequest;
-use super::receiver_counts::ReceiverCounts;
-use crate::broker::TransactionStep;
+use crate::broker::{CommitProgress, Committed, TransactionStep};
 use crate::command::{Settle, Step};
 use crate::connection::state::Connection;
 use crate::session::{Receipt, RejectedAction};
 use crate::wire::Wire;
-use std::collections::VecDeque;
 use std::task::Context;
 use std::time::Instant;
 
@@ -44,19 +42,13 @@ impl<W: Wire> Connection<W> {
                 Some(TransactionStep::Settle { consumer, tags, settlement })
             }
         };
-        let steps: VecDeque<TransactionStep> = steps.into_iter().filter_map(with_consumer).collect();
+        let steps: Vec<TransactionStep> = steps.into_iter().filter_map(with_consumer).collect();
         // The COMMIT holds the frames now, so charge them to it. `execute` then reduces the charge of the session.
         let bytes = self.executor.parked_charge.bytes().saturating_sub(self.session.parked_bytes());
         self.executor.commit = Some(Box::new(PendingCommit {
-            commit: self.context.broker.commit(),
-            steps,
-            phase: CommitPhase::Check(0),
+            commit: self.context.broker.commit(steps, self.context.budget.charge(bytes)),
             rejected_action: if settles { RejectedAction::Other } else { RejectedAction::Publish },
             receipt,
-            receivers: ReceiverCounts::default(),
-            ticket: None,
-            charge: self.context.budget.charge(bytes),
-            context: self.context.clone(),
         }));
     }
 
@@ -82,7 +74,8 @@ impl<W: Wire> Connection<W> {
 
     /// Does one portion of the deferred work of a connection that is ending.
     pub(crate) fn run_deferred_step_while_ending(&mut self, now: Instant) {
-        if self.executor.commit.as_ref().is_some_and(|pending_commit| pending_commit.is_cancelled(now)) {
+        if self.executor.commit.as_ref().is_some_and(|pending_commit| pending_commit.commit.is_cancelled(now))
+        {
             self.executor.commit = None;
         }
         self.run_deferred_step(now);
@@ -105,21 +98,16 @@ impl<W: Wire> Connection<W> {
     fn advance_commit(&mut self, now: Instant) {
         let Some(pending_commit) = &mut self.executor.commit else { return };
         let mut follow_ups = Vec::new();
-        match pending_commit.advance(now) {
-            Ok(StepOutcome::Prepared | StepOutcome::Settled) => return,
-            Ok(StepOutcome::Published(published)) => return self.record_published(published),
-            Ok(StepOutcome::Done) => {
-                let ticket = pending_commit.ticket.take();
-                let request = PendingRequest {
-                    rejected_action: RejectedAction::Other,
-                    receipt: pending_commit.receipt.take(),
-                    receivers: std::mem::take(&mut pending_commit.receivers),
-                };
+        match pending_commit.commit.advance(now) {
+            Ok(CommitProgress::Prepared | CommitProgress::Settled) => return,
+            Ok(CommitProgress::Published(published)) => return self.record_published(published),
+            Ok(CommitProgress::Done(Committed { receivers, ticket })) => {
+                let receipt = pending_commit.receipt.take();
+                let request = PendingRequest { rejected_action: RejectedAction::Other, receipt, receivers };
                 self.complete_after(ticket, request, &mut follow_ups);
                 self.pause_near_budget(now);
             }
             Err(rejection) => {
-                pending_commit.phase = CommitPhase::Release;
                 let error = ActionError {
                     rejected_action: pending_commit.rejected_action,
                     receipt: pending_commit.receipt.take(),
@@ -128,7 +116,7 @@ impl<W: Wire> Connection<W> {
                 self.reject(error, &mut follow_ups);
                 return self.execute(follow_ups, now);
             }
-            Ok(StepOutcome::Released) => {}
+            Ok(CommitProgress::Released) => {}
         }
         self.executor.commit = None;
         self.drop_written_subscriptions();

@@ -3,8 +3,7 @@
 //! The connection goes on reading while outcomes are pending, so that many requests share one write of the store. The
 //! session keeps the receipts in order. If too many outcomes are pending, the connection reads no further.
 
-use super::receiver_counts::ReceiverCounts;
-use crate::broker::Ticket;
+use crate::broker::{ReceiverCounts, Ticket};
 use crate::rejection::Rejection;
 use crate::session::{Receipt, RejectedAction};
 use futures_util::StreamExt;

@@ -1,8 +1,7 @@
 //! Publishes the messages of a session. Routes them, records slow receivers to wait for, and counts the receivers for
 //! the RECEIPT.
 
-use super::receiver_counts::ReceiverCounts;
-use crate::broker::{Published, Ticket};
+use crate::broker::{Published, ReceiverCounts, Ticket};
 use crate::command::Publish;
 use crate::connection::state::Connection;
 use crate::rejection::Rejection;

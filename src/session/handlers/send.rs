@@ -1,7 +1,7 @@
 //! The handler of SEND.
 
 use crate::command::Publish;
-use crate::operations::ReplyTo;
+use crate::operations::{ReplyTo, request_bytes};
 use crate::rejection::Rejection;
 use crate::session::action::{Action, Receipt};
 use crate::session::errors::required;
@@ -63,10 +63,9 @@ impl Session {
     }
 }
 
-/// Returns the size of a frame for the limits of a transaction: the bytes of its header lines and its body.
+/// Returns the size of a frame for the limits of a transaction.
 pub(super) fn frame_bytes(frame: &Frame) -> usize {
-    let lines = frame.headers.iter().map(|(name, value)| name.len() + ":".len() + value.len() + "\n".len());
-    lines.sum::<usize>() + frame.body.len()
+    request_bytes(frame.headers.iter(), &frame.body)
 }
 
 /// Returns the command with copies of its headers and body in their own memory. Those of a received frame are slices of

@@ -1,12 +1,13 @@
 //! The handlers of BEGIN, COMMIT and ABORT.
 
 use crate::command::{Settle, Step};
+use crate::operations::TransactionName;
 use crate::outbound_queue::Key;
 use crate::rejection::Rejection;
 use crate::session::action::{Action, Receipt};
 use crate::session::errors::required;
 use crate::session::machine::Session;
-use crate::session::transactions::{TransactionFrame, Uncommittable};
+use crate::session::transactions::TransactionFrame;
 use crate::work;
 use std::collections::BTreeSet;
 use stompbox_frames::stomp::{Command, Frame};
@@ -33,14 +34,7 @@ impl Session {
     ) -> Result<(), Rejection> {
         let id = required(frame, "transaction")?;
         let transaction = self.transactions.end(Command::Commit, &id)?;
-        let rejection = match &transaction.uncommittable {
-            Some(Uncommittable::SubscriptionEnded(subscription)) => {
-                Some(Rejection::subscription_ended(&id, subscription))
-            }
-            Some(Uncommittable::FrameRejected) => Some(Rejection::frame_was_rejected(&id)),
-            None => None,
-        };
-        if let Some(rejection) = rejection {
+        if let Err(rejection) = transaction.state.check_committable(TransactionName(Some(&id))) {
             self.discard(transaction.into());
             return Err(rejection);
         }
