@@ -217,7 +217,7 @@
 //! | ticket | The outcome of a change that a journal reports later. Receipts and `Client::publish` wait for it. | [`broker::Ticket`] |
 //! | ticker | The task for periodic work that no connection does, such as redelivery and presence reports. | `server::ticker` |
 //! | topic | A destination that delivers each message to all of its subscribers, and stores none. | `broker::topics::topic::Topic` |
-//! | transaction | Frames of a session that are stored until COMMIT and then applied in order. | `session::transactions::Transactions`, [`broker::StepwiseCommit`] |
+//! | transaction | Requests of a client that are stored until COMMIT and then applied in order. | `session::transactions::Transactions`, [`Transaction`], [`broker::StepwiseCommit`] |
 //! | transport | The protocol that carries STOMP, such as `tcp`, `websocket` or `xhr-streaming` of SockJS. The word is used in documentation, metrics and logs. The code that implements a transport is a wire. | [`wire::Wire::name`] |
 //! | unsettled | The state of a delivery until it is acknowledged, rejected or lost. | `session::unsettled::Unsettled` |
 //! | wake batch | The wakes of receivers that a publisher collects in one poll iteration and sends at the end of it. | `outbound_queue::wake_batch::WakeBatch` |
@@ -363,5 +363,5 @@ pub use cli::main;
 pub use config::{Config, ConfigError, ConfigErrors, ConfigSource};
 pub use server::{
     BindError, Client, ClientError, Listeners, PublishError, Published, Received, Rules, Server, StartError,
-    SubscriptionId,
+    SubscriptionId, Transaction,
 };

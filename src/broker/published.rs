@@ -32,6 +32,8 @@ pub struct Congested {
 /// The numbers of receivers of a message, or of all messages of a transaction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReceiverCounts {
+    /// Number of subscriptions to which the messages were pushed, see [`Published::reached`].
+    pub subscriptions: usize,
     /// Number of sessions to which messages to users were pushed. `None` if there was no such message.
     pub sessions: Option<usize>,
     /// Number of services that got a message. `None` if there was no message to a service.
@@ -41,6 +43,7 @@ pub struct ReceiverCounts {
 impl ReceiverCounts {
     /// Adds the receivers of one message.
     pub fn add(&mut self, published: &Published) {
+        self.subscriptions += published.reached;
         self.sessions = add_counts(self.sessions, published.sessions);
         self.services = add_counts(self.services, published.services);
     }

@@ -53,3 +53,4 @@ mod wrong_protocol;
 
 pub use context::{ConnectionContext, ConnectionContextParts, random_node};
 pub use options::Options;
+pub(crate) use state::poll_budget::PollBudget;

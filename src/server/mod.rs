@@ -14,6 +14,7 @@ mod start_error;
 #[cfg(test)]
 mod tests;
 mod ticker;
+mod transaction;
 
 pub use bind::BindError;
 pub use client::Client;
@@ -24,6 +25,7 @@ pub use publish_error::PublishError;
 pub use received::{Received, SubscriptionId};
 pub use rules::Rules;
 pub use start_error::StartError;
+pub use transaction::Transaction;
 
 use self::ticker::{tick, watch_users};
 use crate::auth::{Authenticator, Principal};

@@ -88,3 +88,28 @@ fn cut_time_is_shorter_than_the_drain_time() {
         assert_eq!(super::cut_time(drain_time), Duration::from_millis(cut_time), "{drain_time:?}");
     }
 }
+
+#[tokio::test]
+async fn commit_waits_for_the_store_and_returns_its_error() {
+    let (store, server, mut client) = with_store(HOUR);
+    for (outcome, text) in [(Ok(()), None), (disk_is_full(), Some("not stored: The disk is full."))] {
+        let used = server.context.budget.used();
+        let mut transaction = client.transaction();
+        transaction.publish("/queue/a", &[], vec![b'x'; 1000]).expect("permitted");
+        transaction.publish("/queue/b", &[], "y").expect("permitted");
+        assert!(server.context.budget.used() > used + 1000, "open transactions are charged");
+        assert_eq!(server.metrics().transactions.get(), 1);
+        let mut committing = pin!(transaction.commit());
+        while store.pending.lock().len() < 2 {
+            assert!(committing.as_mut().now_or_never().is_none(), "the store has not answered");
+        }
+        store.answer(&outcome);
+        let error = committing.await.err().map(|error| error.to_string());
+        assert_eq!(error.as_deref(), text);
+    }
+    let used = server.context.budget.used();
+    let mut transaction = client.transaction();
+    transaction.publish("/queue/a", &[], "x").expect("permitted");
+    drop(transaction);
+    assert_eq!((server.context.budget.used(), server.metrics().transactions.get()), (used, 0));
+}

@@ -340,6 +340,7 @@ const NOT_RUN = {
   'embedding.rs': 'tests/all runs it with cargo',
   'embedding-client.rs': 'tests/all runs it with cargo',
   'embedding-config.rs': 'tests/all runs it with cargo',
+  'embedding-transaction.rs': 'tests/all runs it with cargo',
   'first-message.html': 'loads its library from a CDN',
   'sockjs.html': 'loads its library from a CDN',
   'stompjs-2.html': 'loads its library from a CDN',

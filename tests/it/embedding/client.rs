@@ -1,21 +1,8 @@
 //! Clients in the process of the broker.
 
-use super::server;
-use futures_util::{FutureExt, StreamExt};
-use stompbox::{Client, Config, Received};
-
-/// Permits everything to everyone, except what the test denies before.
-const OPEN: &str = "default-permissions = \"open\"\n";
-
-/// Returns the next message. Fails if the stream has an error or has ended.
-async fn next(client: &mut Client) -> Received {
-    client.next().await.expect("the stream goes on").expect("a message")
-}
-
-/// Asserts that no message waits. Publishing pushes messages at once, so nothing is on its way.
-fn assert_nothing_waits(client: &mut Client) {
-    assert!(client.next().now_or_never().is_none());
-}
+use super::{OPEN, assert_nothing_waits, next, server};
+use futures_util::StreamExt;
+use stompbox::Config;
 
 #[tokio::test]
 async fn stream_returns_messages_of_all_subscriptions_in_order() {
