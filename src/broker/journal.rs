@@ -96,6 +96,11 @@ impl Ticket {
         (TicketSender(sender), Ticket { pending: SmallVec::from_buf([receiver]) })
     }
 
+    /// Returns the number of changes that are not stored yet.
+    pub(crate) fn changes(&self) -> usize {
+        self.pending.len()
+    }
+
     /// Returns a ticket for both. It is complete when both are complete.
     pub fn join(one: Option<Ticket>, other: Option<Ticket>) -> Option<Ticket> {
         match (one, other) {
@@ -120,7 +125,7 @@ impl Ticket {
 }
 
 impl TicketSender {
-    /// Completes the ticket. Has no effect if nobody waits for it, because the connection has ended.
+    /// Completes the ticket. Has no effect if the connection that waited for it has ended.
     pub fn complete(self, outcome: Result<(), Rejection>) {
         let _ = self.0.send(outcome);
     }

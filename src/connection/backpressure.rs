@@ -18,6 +18,7 @@ impl<W: Wire> Connection<W> {
             || self.login.pending_authentication.is_some()
             || self.io.leaves_answers_unread()
             || self.executor.outcomes.is_full()
+            || self.session.has_many_receipts()
             || self.context.is_stopping()
     }
 

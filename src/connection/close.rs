@@ -239,6 +239,7 @@ fn close_info_of(closing: Closing) -> CloseInfo {
         Closing::AccessDenied => (1008, "access denied"),
         Closing::Limit(_) => (1002, "limit exceeded"),
         Closing::Rejected | Closing::NotSettled | Closing::WrongProtocol => (1002, "protocol error"),
+        Closing::Unavailable => (1011, "internal error"),
     };
     CloseInfo { code, reason }
 }

@@ -65,6 +65,7 @@ impl<W: Wire> Connection<W> {
             }
         }
         if (self.may_read(cx, now) || self.has_left_during_login())
+            && !self.awaits_last_outcomes()
             && let Some(end) = self.io.input_ended.take()
         {
             self.end_of_input(end, now);
@@ -92,6 +93,13 @@ impl<W: Wire> Connection<W> {
             _ => false,
         };
         has_gone && self.login.pending_authentication.is_some() && self.ending.is_none()
+    }
+
+    /// Returns whether the client has closed only its sending side, and waits for the outcome of its last requests.
+    fn awaits_last_outcomes(&self) -> bool {
+        matches!(self.io.input_ended, Some(ReadEnd::Closed))
+            && self.io.wire.supports_half_close()
+            && !self.executor.outcomes.is_empty()
     }
 
     fn handle_frames(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {

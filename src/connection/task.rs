@@ -13,6 +13,8 @@
 //! - while the connection waits for slow receivers of messages that it published (`slow-consumer-grace`)
 //! - while the byte budget is nearly used up
 //! - while the client does not read its answers
+//! - while many requests wait for a store, or many receipts wait for such a request
+//! - while the broker stops
 //!
 //! Writing never waits for reading.
 

@@ -7,10 +7,29 @@ use crate::destination::Destination;
 use crate::outbound_queue::{Key, Tag};
 use crate::rejection::{Denial, Limit};
 use bytes::Bytes;
+use std::sync::Arc;
 use stompbox_frames::stomp::Version;
 
-/// The value of a `receipt` header. The client gets it back in a RECEIPT.
-pub type Receipt = Box<str>;
+/// A `receipt` header that the client expects to get back in a RECEIPT. Clones stand for the same header.
+#[derive(Clone, Debug)]
+pub struct Receipt {
+    /// The value of the header.
+    pub id: Arc<str>,
+}
+
+impl Receipt {
+    /// Returns whether both are clones of one receipt. Equal values do not suffice, because a client may use a value
+    /// again before its RECEIPT was sent.
+    pub(super) fn is_same(&self, other: &Receipt) -> bool {
+        Arc::ptr_eq(&self.id, &other.id)
+    }
+}
+
+impl<T: Into<Arc<str>>> From<T> for Receipt {
+    fn from(id: T) -> Receipt {
+        Receipt { id: id.into() }
+    }
+}
 
 /// A request of the session to the connection task. The task executes actions in order.
 ///

@@ -25,6 +25,8 @@ pub enum Closing {
     AccessDenied,
     /// The client violated the protocol, or requested something that does not exist.
     Rejected,
+    /// The broker could not do what the client requested, for example because a store failed.
+    Unavailable,
     /// The client acknowledged a delivery that it cannot settle, such as a delivery of its previous connection. Or it
     /// sent COMMIT for a transaction that cannot be committed.
     NotSettled,
@@ -80,7 +82,8 @@ impl From<&Rejection> for Closing {
     /// Returns the reason for which a rejected request ends its session.
     fn from(rejection: &Rejection) -> Closing {
         match rejection.code {
-            Code::Invalid | Code::NotStored | Code::Internal => Closing::Rejected,
+            Code::Invalid => Closing::Rejected,
+            Code::NotStored | Code::Internal => Closing::Unavailable,
             Code::Unauthenticated | Code::LoginNotChecked => Closing::Unauthenticated,
             Code::Expired => Closing::Expired,
             Code::AccessDenied => Closing::AccessDenied,
@@ -93,7 +96,7 @@ impl From<&Rejection> for Closing {
 
 impl Closing {
     /// The names of all reasons. [`Closing::as_str`] returns them.
-    pub const REASONS: [&'static str; 14] = [
+    pub const REASONS: [&'static str; 15] = [
         Closing::Disconnected.as_str(),
         Closing::PeerLeft.as_str(),
         Closing::NoData.as_str(),
@@ -103,6 +106,7 @@ impl Closing {
         Closing::Expired.as_str(),
         Closing::AccessDenied.as_str(),
         Closing::Rejected.as_str(),
+        Closing::Unavailable.as_str(),
         Closing::NotSettled.as_str(),
         Closing::WrongProtocol.as_str(),
         Closing::Limit(Limit::MemoryBytes).as_str(),
@@ -122,6 +126,7 @@ impl Closing {
             Closing::Expired => "expired",
             Closing::AccessDenied => "denied",
             Closing::Rejected => "rejected",
+            Closing::Unavailable => "unavailable",
             Closing::NotSettled => "not-settled",
             Closing::WrongProtocol => "wrong-protocol",
             Closing::Limit(_) => "limit",
@@ -135,8 +140,8 @@ impl Closing {
     ///
     /// The delivery that the client was processing then counts as failed. Otherwise the broker would redeliver a
     /// message that makes its consumer fail forever. An orderly end is not a failure. An ERROR with a cause outside of
-    /// the message is not a failure either. Such causes are stale ACKs, permission rules, overflows of the outbound
-    /// queue, and limits on rates or totals.
+    /// the message is not a failure either. Such causes are stale ACKs, permission rules, a store that fails, overflows
+    /// of the outbound queue, and limits on rates or totals.
     pub fn is_lost(self) -> bool {
         match self {
             Closing::PeerLeft | Closing::HeartbeatLost | Closing::Rejected => true,
@@ -148,6 +153,7 @@ impl Closing {
             | Closing::Unauthenticated
             | Closing::Expired
             | Closing::AccessDenied
+            | Closing::Unavailable
             | Closing::NotSettled
             | Closing::WrongProtocol
             | Closing::Shutdown => false,
@@ -179,7 +185,8 @@ mod tests {
             Closing::Unauthenticated => Closing::Expired,
             Closing::Expired => Closing::AccessDenied,
             Closing::AccessDenied => Closing::Rejected,
-            Closing::Rejected => Closing::NotSettled,
+            Closing::Rejected => Closing::Unavailable,
+            Closing::Unavailable => Closing::NotSettled,
             Closing::NotSettled => Closing::WrongProtocol,
             Closing::WrongProtocol => Closing::Limit(Limit::MemoryBytes),
             Closing::Limit(_) => Closing::SlowConsumer(Slowness::Overflow),

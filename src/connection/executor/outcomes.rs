@@ -28,7 +28,7 @@ impl<W: Wire> Connection<W> {
     pub(crate) fn poll_outcomes(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut progressed = false;
         while self.ending.is_none()
-            && let Poll::Ready(Some(Outcome { request, result })) = self.executor.outcomes.poll_next(cx)
+            && let Poll::Ready(Some(Outcome { request, result, .. })) = self.executor.outcomes.poll_next(cx)
         {
             let mut follow_ups = Vec::new();
             let PendingRequest { rejected_action, receipt, receivers } = request;

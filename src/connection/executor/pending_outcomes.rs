@@ -12,14 +12,16 @@ use futures_util::stream::FuturesUnordered;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// Number of pending outcomes from which on the connection reads no further frame.
-const PENDING_MAX: usize = 1024;
+/// Number of unconfirmed changes from which on the connection reads no further frame.
+const CHANGES_MAX: usize = 1024;
 
 /// The requests of one connection whose outcome is pending.
 #[derive(Debug, Default)]
 pub(crate) struct PendingOutcomes {
     /// Few connections have any, so the set is boxed to keep a connection small.
     waiting: Option<Box<FuturesUnordered<BoxFuture<'static, Outcome>>>>,
+    /// Number of changes that the store has not confirmed. One request may consist of many.
+    changes: usize,
     /// When the broker stops: the time until which the connection waits for outcomes.
     wait_until: Option<Instant>,
 }
@@ -27,6 +29,8 @@ pub(crate) struct PendingOutcomes {
 /// A request, and its outcome.
 pub(crate) struct Outcome {
     pub(crate) request: PendingRequest,
+    /// Number of changes of the request.
+    changes: usize,
     pub(crate) result: Result<(), Rejection>,
 }
 
@@ -41,12 +45,14 @@ pub(crate) struct PendingRequest {
 impl PendingOutcomes {
     /// Returns whether the connection must not read further frames.
     pub(crate) fn is_full(&self) -> bool {
-        self.waiting.as_ref().is_some_and(|waiting| waiting.len() >= PENDING_MAX)
+        self.changes >= CHANGES_MAX
     }
 
     /// Adds a request whose outcome `ticket` reports within `timeout`.
     pub(crate) fn push(&mut self, ticket: Ticket, timeout: Duration, request: PendingRequest) {
-        let outcome = async move { Outcome { request, result: ticket.outcome_within(timeout).await } };
+        let changes = ticket.changes();
+        self.changes += changes;
+        let outcome = async move { Outcome { request, changes, result: ticket.outcome_within(timeout).await } };
         self.waiting.get_or_insert_default().push(Box::pin(outcome));
     }
 
@@ -60,7 +66,8 @@ impl PendingOutcomes {
         now < *self.wait_until.get_or_insert(half)
     }
 
-    fn is_empty(&self) -> bool {
+    /// Returns whether no outcome is pending.
+    pub(crate) fn is_empty(&self) -> bool {
         self.waiting.as_ref().is_none_or(|waiting| waiting.is_empty())
     }
 
@@ -73,8 +80,10 @@ impl PendingOutcomes {
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Outcome>> {
         let Some(waiting) = &mut self.waiting else { return Poll::Ready(None) };
         let next = waiting.poll_next_unpin(cx);
-        if let Poll::Ready(None) = next {
-            self.waiting = None;
+        match &next {
+            Poll::Ready(Some(outcome)) => self.changes -= outcome.changes,
+            Poll::Ready(None) => self.waiting = None,
+            Poll::Pending => {}
         }
         next
     }

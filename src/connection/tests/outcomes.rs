@@ -5,7 +5,7 @@ use super::*;
 use crate::broker::{Record, Ticket, TicketSender};
 use crate::rejection::{Code, Rejection};
 use parking_lot::Mutex;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A store whose answers the test gives.
 #[derive(Debug, Default)]
@@ -167,6 +167,51 @@ async fn connection_stops_reading_while_many_outcomes_are_pending() {
     }
     let expected: Vec<String> = (0..SENDS).map(|n| n.to_string()).collect();
     assert_eq!(receipts(&client), expected);
+}
+
+#[tokio::test]
+async fn connection_stops_reading_while_many_receipts_wait_for_one_outcome() {
+    const FRAMES: usize = 3000;
+    let (store, context) = with_store(Store::default());
+    let mut client = Client::connect(&context, "").await;
+    let others = (0..FRAMES).map(|n| format!("SEND\ndestination:/topic/nobody\nreceipt:{n}\n\n\0"));
+    client.send(&(send("/queue/q", "slow") + &others.collect::<String>())).await;
+    settle_down(&mut client).await;
+    settle_down(&mut client).await;
+    assert_eq!(receipts(&client), [""; 0]);
+    let published = context.metrics.messages_published.get();
+    assert!(published <= 1024, "{published} frames were handled");
+    store.confirm_all();
+    client.until(&format!("receipt-id:{}\n", FRAMES - 1)).await;
+}
+
+#[tokio::test]
+async fn client_that_closes_its_sending_side_gets_the_receipts_of_its_last_requests() {
+    let (store, context) = with_store(Store::default());
+    let mut client = Client::connect(&context, "").await;
+    client.send(&(send("/queue/q", "1") + &send("/queue/q", "2"))).await;
+    client.stream.as_mut().expect("the client is connected").shutdown().await.expect("shut down");
+    settle_down(&mut client).await;
+    store.confirm("2", Ok(()));
+    settle_down(&mut client).await;
+    store.confirm("1", Ok(()));
+    client.until_closed().await;
+    assert_eq!(receipts(&client), ["1", "2"]);
+}
+
+#[tokio::test]
+async fn receipts_with_equal_values_belong_to_their_own_requests() {
+    let (store, context) = with_store(Store::default());
+    let mut client = Client::connect(&context, "").await;
+    let send = |body| format!("SEND\ndestination:/queue/q\nreceipt:r\n\n{body}\0");
+    client.send(&(send("1") + &send("2"))).await;
+    settle_down(&mut client).await;
+    store.confirm("2", Ok(()));
+    settle_down(&mut client).await;
+    assert_eq!(receipts(&client), [""; 0], "the first request is not stored");
+    store.confirm("1", Ok(()));
+    settle_down(&mut client).await;
+    assert_eq!(receipts(&client), ["r", "r"]);
 }
 
 #[tokio::test]

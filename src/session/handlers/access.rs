@@ -204,7 +204,7 @@ impl Session {
         let Some(errors) = path.of(&self.client.owner()) else { return };
         let mut extra: Vec<(&'static str, Box<str>)> =
             vec![("message", rejection.summary.into()), ("content-type", "text/plain".into())];
-        extra.extend(receipt.map(|receipt| ("receipt-id", receipt)));
+        extra.extend(receipt.map(|receipt| ("receipt-id", (*receipt.id).into())));
         // The header `destination` contains the destination of this MESSAGE.
         let denied = rejection.denial.as_ref().map(|denial| denial.destination.clone());
         extra.extend(denied.or(destination).map(|destination| ("refused", destination)));

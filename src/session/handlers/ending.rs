@@ -80,7 +80,7 @@ impl Session {
             actions.push(Action::Limit(limit));
         }
         let mut headers = vec![("message", texts.summary), ("content-type", "text/plain")];
-        headers.extend(receipt.as_deref().map(|receipt| ("receipt-id", receipt)));
+        headers.extend(receipt.as_ref().map(|receipt| ("receipt-id", &*receipt.id)));
         headers.extend(extra);
         let frame = encode::frame(Command::Error, self.version, &headers, texts.detail.as_bytes());
         actions.push(Action::Write(frame));

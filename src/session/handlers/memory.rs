@@ -6,9 +6,15 @@ use crate::work;
 use stompbox_frames::stomp::Frame;
 
 impl Session {
-    /// Returns the memory in bytes of the records of unsettled deliveries.
+    /// Returns the memory in bytes of the records of unsettled deliveries, and of receipts that wait.
     pub fn held_bytes(&self) -> usize {
-        self.subscriptions.unsettled_bytes()
+        self.subscriptions.unsettled_bytes() + self.receipts.bytes()
+    }
+
+    /// Returns whether so many receipts wait for the outcome of an earlier frame that the caller should handle no
+    /// further frame.
+    pub fn has_many_receipts(&self) -> bool {
+        self.receipts.is_full()
     }
 
     /// Returns the number of deliveries of all subscriptions that wait for an ACK or NACK.

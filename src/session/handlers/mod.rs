@@ -35,7 +35,7 @@ impl Session {
     /// [`Session::authenticated`].
     pub fn handle(&mut self, frame: Frame, now: Instant, actions: &mut Vec<Action>) {
         let mut receipt = requested(&frame);
-        let receipt_fits = receipt.as_deref().map_or(Ok(()), |receipt| self.check_id("receipt", receipt));
+        let receipt_fits = receipt.as_ref().map_or(Ok(()), |receipt| self.check_id("receipt", &receipt.id));
         if receipt_fits.is_err() {
             receipt = None;
         }
@@ -100,7 +100,7 @@ impl Session {
         if self.state == SessionState::Closed {
             return;
         }
-        let frame = self.encode_receipt(&receipt, extra);
+        let frame = self.encode_receipt(&receipt.id, extra);
         self.receipts.complete(&receipt, frame);
         self.release_receipts(actions);
     }

@@ -9,7 +9,7 @@ impl Session {
     /// Sends the RECEIPT of a complete frame. If earlier receipts are still pending, queues the RECEIPT.
     pub(super) fn receipt(&mut self, receipt: Option<Receipt>, actions: &mut Vec<Action>) {
         let Some(receipt) = receipt else { return };
-        let frame = self.encode_receipt(&receipt, &[]);
+        let frame = self.encode_receipt(&receipt.id, &[]);
         if self.receipts.is_empty() {
             actions.push(Action::Write(frame));
         } else {

@@ -180,15 +180,12 @@ fn soft_errors_undo_actions_that_the_broker_rejects() {
     let rejection = Rejection::by_limit(Limit::Queues, "limit reached", "Full.");
     peer.send("SEND destination:/queue/a receipt:r1\nSEND destination:/queue/b receipt:r2").take();
     peer.complete("r2").expect("");
-    peer.session.action_rejected(RejectedAction::Publish, Some("r1".into()), &rejection, &mut peer.actions);
+    let receipt = peer.receipt("r1");
+    peer.session.action_rejected(RejectedAction::Publish, Some(receipt), &rejection, &mut peer.actions);
     peer.expect("limit queues-max\nreport message:limit reached receipt-id:r1\nRECEIPT receipt-id:r2");
     peer.send("SUBSCRIBE id:1 destination:/queue/a receipt:r3").expect("subscribe 1 /queue/a 250 receipt r3");
-    peer.session.action_rejected(
-        RejectedAction::Subscribe(1),
-        Some("r3".into()),
-        &rejection,
-        &mut peer.actions,
-    );
+    let receipt = peer.receipt("r3");
+    peer.session.action_rejected(RejectedAction::Subscribe(1), Some(receipt), &rejection, &mut peer.actions);
     peer.expect("limit queues-max\nreport message:limit reached receipt-id:r3");
     peer.send("SUBSCRIBE id:1 destination:/topic/a").expect("subscribe 2 /topic/a 250");
     peer.session.action_rejected(RejectedAction::Other, None, &rejection, &mut peer.actions);

@@ -44,6 +44,8 @@ pub(super) struct Peer {
     decoder: Decoder,
     pub(super) now: Instant,
     actions: Vec<Action>,
+    /// The pending receipts, in order.
+    receipts: Vec<Receipt>,
     /// The body of the last ERROR.
     pub(super) detail: String,
     /// The start of the last MESSAGE, with its lines separated by spaces.
@@ -77,6 +79,7 @@ impl Peer {
             decoder: Decoder::new(limits),
             now,
             actions: Vec::new(),
+            receipts: Vec::new(),
             detail: String::new(),
             prefix: String::new(),
             lost: Vec::new(),
@@ -147,7 +150,9 @@ impl Peer {
             match self.decoder.next() {
                 Ok(Some(frame)) => {
                     self.run_deferred_steps();
+                    let handled = self.actions.len();
                     self.session.handle(frame, self.now, &mut self.actions);
+                    self.receipts.extend(self.actions[handled..].iter().filter_map(receipt_of));
                     self.run_deferred_steps();
                 }
                 Ok(None) => break,
@@ -177,13 +182,23 @@ impl Peer {
     }
 
     pub(super) fn complete(&mut self, receipt: &str) -> &mut Peer {
-        self.session.complete(Some(receipt.into()), &[], &mut self.actions);
+        let receipt = self.receipt(receipt);
+        self.session.complete(Some(receipt), &[], &mut self.actions);
         self
+    }
+
+    /// Removes and returns the oldest pending receipt with this value. Returns a receipt that is not pending if there is
+    /// none.
+    pub(super) fn receipt(&mut self, id: &str) -> Receipt {
+        match self.receipts.iter().position(|receipt| *receipt.id == *id) {
+            Some(at) => self.receipts.remove(at),
+            None => id.into(),
+        }
     }
 
     pub(super) fn close_with_error(&mut self, receipt: Option<&str>, closing: Closing) -> &mut Peer {
         let reject = ErrorReply { summary: "no", detail: "Because." };
-        self.session.close_with_error(receipt.map(Box::from), reject, closing, &mut self.actions);
+        self.session.close_with_error(receipt.map(Receipt::from), reject, closing, &mut self.actions);
         self
     }
 
@@ -325,7 +340,7 @@ impl Peer {
         self.detail = body.to_owned();
         assert!(head.contains("\ncontent-type:text/plain"), "{head}");
         let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name));
-        let receipt = header("receipt-id:").map_or(String::new(), |receipt| format!(" receipt {receipt}"));
+        let receipt = header("receipt-id:").map_or(String::new(), |receipt| format!(" receipt {}", receipt));
         format!("ERROR {}{receipt}", header("message:").unwrap_or("(none)"))
     }
 }
@@ -379,6 +394,19 @@ fn settle_line(settle: &Settle) -> String {
     format!("{verb} {} {:?}", settle.key, settle.tags)
 }
 
+/// Returns the receipt that the action completes.
+pub(super) fn receipt_of(action: &Action) -> Option<Receipt> {
+    match action {
+        Action::Publish { receipt, .. }
+        | Action::Subscribe { receipt, .. }
+        | Action::Unsubscribe { receipt, .. }
+        | Action::Settle { receipt, .. }
+        | Action::Renew { receipt, .. }
+        | Action::Commit { receipt, .. } => receipt.clone(),
+        _ => None,
+    }
+}
+
 fn receipt_suffix(receipt: &Option<Receipt>) -> String {
-    receipt.as_ref().map_or(String::new(), |receipt| format!(" receipt {receipt}"))
+    receipt.as_ref().map_or(String::new(), |receipt| format!(" receipt {}", receipt.id))
 }

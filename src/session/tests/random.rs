@@ -416,7 +416,7 @@ proptest! {
                     peer.accept_login(None);
                 }
                 for receipt in pending {
-                    peer.complete(&receipt);
+                    peer.complete(&receipt.id);
                 }
                 if peer.actions.is_empty() {
                     break;
@@ -452,17 +452,6 @@ impl Model {
             Event::Send { transaction } => transaction.is_none_or(|name| self.transaction(name).is_ok()),
             Event::Deliver { .. } | Event::Complete { .. } | Event::Disconnect => true,
         }
-    }
-}
-
-fn receipt_of(action: &Action) -> Option<Receipt> {
-    match action {
-        Action::Publish { receipt, .. }
-        | Action::Subscribe { receipt, .. }
-        | Action::Unsubscribe { receipt, .. }
-        | Action::Settle { receipt, .. }
-        | Action::Commit { receipt, .. } => receipt.clone(),
-        _ => None,
     }
 }
 

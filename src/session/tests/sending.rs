@@ -26,7 +26,8 @@ fn receipt_of_send_waits_for_publishing() {
 fn receipt_of_send_carries_the_delivery_result() {
     let mut peer = Peer::connected(Version::V1_2);
     peer.send("SEND destination:/topic/a receipt:r1").take();
-    peer.session.complete(Some("r1".into()), &[("delivered-sessions", "3")], &mut peer.actions);
+    let receipt = peer.receipt("r1");
+    peer.session.complete(Some(receipt), &[("delivered-sessions", "3")], &mut peer.actions);
     peer.expect("RECEIPT receipt-id:r1 delivered-sessions:3");
 }
 
