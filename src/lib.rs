@@ -19,8 +19,8 @@
 //!
 //! 1. The connection task ([`connection::task`]) reads bytes into a `Decoder`. The decoder finds complete frames and
 //!    checks their limits before it parses them.
-//! 2. [`session::Session`] stores the identity of its client ([`auth`]) and validates each frame. It returns
-//!    [`session::Action`]s, which the connection task executes.
+//! 2. [`session::Session`] validates each frame. Its [`operations::Client`] checks the permissions, and turns a request
+//!    into a [`command`]. The session returns [`session::Action`]s, which the connection task executes.
 //! 3. [`broker::Broker`] routes a SEND. It encodes the headers and the body once, and pushes a pointer to the encoded
 //!    message into the [`outbound_queue::OutboundQueue`] of every subscriber. Receivers are usually woken at the end of
 //!    the publisher's poll iteration. Each then finds all messages of this iteration at once.

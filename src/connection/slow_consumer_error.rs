@@ -6,7 +6,7 @@
 //! | reason | place |
 //! |---|---|
 //! | Too many bytes wait for the client. | [`crate::outbound_queue`] |
-//! | The client does not read data that waits for it. | `stalls_at` in [`crate::connection::backpressure`] |
+//! | The client does not read data that waits for it. | `stalls_at` in `connection::state::io` |
 //! | Too many deliveries are unsettled. | `receive` in [`crate::connection::outbound`] |
 
 use super::state::Connection;

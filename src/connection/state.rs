@@ -27,7 +27,7 @@ use std::time::Instant;
 use stompbox_frames::stomp::Decoder;
 
 /// The connection of one client, in three parts: [`Io`] reads and writes, [`Executor`] holds what the broker gives to
-/// the client, and [`Login`] knows who the client is. The session decides, and the methods of the connection carry
+/// the client, and [`Login`] holds the state of the login. The session decides, and the methods of the connection carry
 /// actions and events from one part to another.
 ///
 /// `repr(C)` keeps the fields in this order. The fields that every poll of a receiver uses come first, so that they

@@ -3,7 +3,6 @@
 use super::family::DestinationKind;
 use super::name::split;
 use super::owner::{Owner, SESSION};
-use std::borrow::Cow;
 use std::sync::Arc;
 
 /// One destination to which messages can be routed. Two destinations are equal if their texts have the same bytes.
@@ -32,14 +31,6 @@ impl Destination {
     /// Returns the part after the prefix.
     pub fn name(&self) -> &str {
         &self.text[self.kind.prefix().len()..]
-    }
-
-    /// Returns the text that subscribers see. For a user destination, it does not contain the owner.
-    pub fn display_name(&self) -> Cow<'_, str> {
-        match (self.kind, self.name().split_once('/')) {
-            (DestinationKind::User, Some((_, path))) => format!("{}{path}", self.kind.prefix()).into(),
-            _ => self.as_str().into(),
-        }
     }
 
     /// Returns the owner and the path of a user destination. Returns `None` for other destinations.

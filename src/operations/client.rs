@@ -31,7 +31,7 @@ pub struct Client {
 impl Client {
     /// Creates a client that is not authenticated and therefore may do nothing.
     ///
-    /// `id` is the ID of its session: whoever knows it can send messages to the session. `addresses` returns
+    /// `id` is the ID of its session. A client that knows the ID can send messages to the session. `addresses` returns
     /// unguessable names for temporary queues: the part after `/temp-queue/`, starting with `~`.
     pub fn new(options: Arc<Options>, id: Box<str>, addresses: Arc<Addresses>) -> Client {
         Client {

@@ -10,10 +10,10 @@ use crate::broker::{SessionRegistration, Subscriber, Subscription};
 use crate::command::{ConsumerOptions, Settlement};
 use crate::connection::ConnectionContext;
 use crate::operations;
-use crate::outbound_queue::{Delivery, Key, Label, OutboundQueue};
+use crate::outbound_queue::{Delivery, Key, Label, OutboundQueue, Tag};
 use crate::rejection::{Code, Limit, Rejection};
 use futures_util::Stream;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,8 +26,11 @@ const BATCH_BYTES: usize = 64 * 1024;
 /// A client in the same process as the broker. [`Server::client`](super::Server::client) creates it.
 ///
 /// The client is a [`Stream`] of the messages of all of its subscriptions. It must be polled: a client that does not
-/// take its messages becomes a slow consumer, and the stream ends with an error. Dropping the client ends its session.
-/// Messages of queues that it has not acknowledged return to their queues.
+/// take its messages becomes a slow consumer, and the stream ends with an error. When the broker stops, the stream
+/// returns the messages that wait, and ends.
+///
+/// Dropping the client ends its session. Messages of queues that it has not acknowledged return to their queues. If the
+/// client is dropped by a panic, the oldest of them counts as failed (`max-deliveries`).
 ///
 /// ```
 /// use futures_util::StreamExt;
@@ -64,14 +67,19 @@ pub struct Client {
     batch: VecDeque<Delivery>,
     /// Subscriptions that the rules deny now. The stream reports them.
     denied: VecDeque<Rejection>,
+    /// Whether `batch` has the last deliveries, because the broker stops.
+    is_last_batch: bool,
     has_ended: bool,
-    _registration: SessionRegistration,
+    /// The registration of the session as online. `None` after the end of the session.
+    registration: Option<SessionRegistration>,
 }
 
 pub(super) struct ClientSubscription {
     pub(super) subscription: Subscription,
     /// Whether the program acknowledges the messages.
     pub(super) acknowledges: bool,
+    /// The messages that the program has received and not acknowledged.
+    pub(super) unsettled: BTreeSet<Tag>,
 }
 
 impl Client {
@@ -95,8 +103,9 @@ impl Client {
             subscription_bytes: 0,
             batch: VecDeque::new(),
             denied: VecDeque::new(),
+            is_last_batch: false,
             has_ended: false,
-            _registration: registration,
+            registration: Some(registration),
         }
     }
 
@@ -125,6 +134,7 @@ impl Client {
         destination: &str,
         acknowledges: bool,
     ) -> Result<SubscriptionId, Rejection> {
+        self.check_open()?;
         self.refresh_permissions();
         let subscribable = self.client.subscribable(destination)?;
         if subscribable.temp_queue().is_some() {
@@ -153,17 +163,24 @@ impl Client {
             self.context.broker.subscribe(&subscribe.selector, subscriber, subscribe.options, now)?;
         self.last_key = key;
         self.subscription_bytes += subscription.bytes();
-        self.subscriptions.insert(key, ClientSubscription { subscription, acknowledges });
-        Ok(SubscriptionId(key))
+        let unsettled = BTreeSet::new();
+        self.subscriptions.insert(key, ClientSubscription { subscription, acknowledges, unsettled });
+        Ok(SubscriptionId { session: self.outbound_queue.session_id(), key })
     }
 
     /// Ends a subscription. The stream returns no further message of it. Has no effect if the subscription has ended
-    /// before.
+    /// before, or belongs to another client.
     pub fn unsubscribe(&mut self, subscription: SubscriptionId) {
-        let Some(ended) = self.subscriptions.remove(&subscription.0) else { return };
+        if subscription.session == self.outbound_queue.session_id() {
+            self.end_subscription(subscription.key);
+        }
+    }
+
+    fn end_subscription(&mut self, key: Key) {
+        let Some(ended) = self.subscriptions.remove(&key) else { return };
         self.subscription_bytes -= ended.subscription.bytes();
         let (unread, others): (VecDeque<_>, VecDeque<_>) =
-            self.batch.drain(..).partition(|delivery| delivery.key == subscription.0);
+            self.batch.drain(..).partition(|delivery| delivery.key == key);
         self.batch = others;
         let tags: Vec<_> = unread.iter().map(|delivery| delivery.tag).filter(|tag| *tag != 0).collect();
         ended.subscription.mark_unwritten(&tags);
@@ -171,9 +188,9 @@ impl Client {
         self.resume_blocked(Instant::now());
     }
 
-    /// Acknowledges a message of a queue: it is removed from the queue. Has no effect on messages of topics, and on
-    /// messages that are acknowledged already. Does not wait for a store, and does not report an
-    /// error of it.
+    /// Acknowledges a message of a queue: it is removed from the queue. Has no effect on messages of topics, on messages
+    /// that are acknowledged already, and on messages that another client received. Does not wait for a store, and does
+    /// not report an error of it.
     pub fn acknowledge(&mut self, message: &Received) {
         self.settle(message, Settlement::Accepted);
     }
@@ -185,11 +202,35 @@ impl Client {
     }
 
     fn settle(&mut self, message: &Received, settlement: Settlement) {
+        if !self.has_received(message) {
+            return;
+        }
         let Delivery { key, tag, .. } = message.delivery;
         let Some(settle) = self.client.settle(key, vec![tag], settlement) else { return };
-        if let Some(one) = self.subscriptions.get(&settle.key) {
+        if let Some(one) = self.subscriptions.get_mut(&settle.key) {
+            one.unsettled.remove(&tag);
             one.subscription.settle(&settle.tags, settle.settlement, Instant::now());
         }
+    }
+
+    /// Returns whether this client received the message. Another client can have equal keys and tags.
+    pub(super) fn has_received(&self, message: &Received) -> bool {
+        message.session == self.outbound_queue.session_id()
+    }
+
+    /// Returns whether this outbound queue belongs to this client.
+    pub(super) fn is_own_queue(&self, outbound_queue: &OutboundQueue) -> bool {
+        outbound_queue.session_id() == self.outbound_queue.session_id()
+    }
+
+    /// Checks that the session has not ended.
+    pub(super) fn check_open(&self) -> Result<(), Rejection> {
+        if !self.has_ended {
+            return Ok(());
+        }
+        let detail = "The session of this client has ended, because the broker stops or the client took its messages \
+                      too slowly. Create another client.";
+        Err(Rejection::new(Code::Invalid, "session has ended", detail))
     }
 
     /// Applies changed rules to later requests and to the subscriptions.
@@ -209,7 +250,7 @@ impl Client {
             })
             .collect();
         for (key, rejection) in denied {
-            self.unsubscribe(SubscriptionId(key));
+            self.end_subscription(key);
             self.denied.push_back(rejection);
         }
     }
@@ -230,9 +271,20 @@ impl Client {
         ClientError(rejection)
     }
 
-    /// Ends the session: closes the outbound queue, and returns messages that the stream has not returned.
+    /// Ends the session: closes the outbound queue, and returns messages that the stream has not returned. If the
+    /// program has failed, the oldest message of each subscription that it has not acknowledged counts as failed. The
+    /// program was probably processing it.
     fn end(&mut self) {
+        if std::thread::panicking() {
+            let now = Instant::now();
+            for one in self.subscriptions.values() {
+                if let Some(&oldest) = one.unsettled.first() {
+                    one.subscription.settle(&[oldest], Settlement::Lost, now);
+                }
+            }
+        }
         self.has_ended = true;
+        self.registration = None;
         let waiting = self.outbound_queue.close();
         let unread = std::mem::take(&mut self.batch).into_iter().chain(waiting);
         for delivery in unread.filter(|delivery| delivery.tag != 0) {
@@ -260,20 +312,29 @@ impl Stream for Client {
             }
             let now = Instant::now();
             if let Some(delivery) = client.batch.pop_front() {
-                let Some(one) = client.subscriptions.get(&delivery.key) else { continue };
-                if !one.acknowledges && delivery.tag != 0 {
+                let Some(one) = client.subscriptions.get_mut(&delivery.key) else { continue };
+                if delivery.tag != 0 && one.acknowledges {
+                    one.unsettled.insert(delivery.tag);
+                } else if delivery.tag != 0 {
                     one.subscription.settle(&[delivery.tag], Settlement::Accepted, now);
                 }
-                return Poll::Ready(Some(Ok(Received::new(delivery))));
+                let session = client.outbound_queue.session_id();
+                return Poll::Ready(Some(Ok(Received::new(delivery, session))));
             }
-            if client.context.is_stopping() {
+            let is_stopping = client.context.is_stopping();
+            if client.is_last_batch {
                 client.end();
                 continue;
             }
+            let bytes_max = if is_stopping { usize::MAX } else { BATCH_BYTES };
             let mut batch = Vec::new();
-            match client.outbound_queue.poll_take(cx, &mut batch, BATCH_BYTES, now) {
+            match client.outbound_queue.poll_take(cx, &mut batch, bytes_max, now) {
+                // The broker may have stopped, or the rules may have changed, before the waker was registered.
+                Poll::Pending if client.context.is_stopping() => client.is_last_batch = true,
+                Poll::Pending if client.access_version != client.context.access_version() => {}
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(_)) => {
+                    client.is_last_batch = is_stopping;
                     client.batch = batch.into();
                     client.resume_blocked(now);
                 }

@@ -31,14 +31,16 @@ use self::ticker::{tick, watch_users};
 use crate::auth::{Authenticator, Principal};
 use crate::broker::{Broker, Journal};
 use crate::budget::Budget;
-use crate::command::{Audience, Publish};
 use crate::config::Config;
 use crate::connection::{ConnectionContext, ConnectionContextParts, listen, random_node};
-use crate::destination::Destination;
 use crate::http::sockjs::Endpoints;
 use crate::http::{self, HttpServer, Stomp};
 use crate::metrics::Metrics;
+use crate::operations;
+use crate::permissions::{Permissions, Preset};
+use crate::rejection::Rejection;
 use bytes::Bytes;
+use parking_lot::Mutex;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -105,7 +107,8 @@ pub struct Server {
     tasks: JoinSet<()>,
     stopping: CancellationToken,
     drain_time: Duration,
-    destination_bytes_max: usize,
+    /// Routes the messages that the program itself publishes. It may send to every destination.
+    program: Mutex<operations::Client>,
 }
 
 impl Server {
@@ -152,7 +155,6 @@ impl Server {
         let budget = Budget::new(config.memory_bytes_max);
         let metrics = Metrics::new();
         metrics.create_series(metrics::labels());
-        let destination_bytes_max = config.operations.destination_bytes_max;
         let context = ConnectionContext::new(ConnectionContextParts {
             broker: Broker::with_journal(config.broker, node, budget.clone(), metrics.clone(), journal),
             budget,
@@ -165,6 +167,8 @@ impl Server {
             outbound_queue: config.outbound_queue,
             node,
         });
+        let mut program = context.client();
+        program.set_permissions(Arc::new(Permissions::new(Preset::Open, Vec::new(), Vec::new())));
         let mut server = Server {
             context,
             tcp: addresses(&listeners.tcp),
@@ -173,7 +177,7 @@ impl Server {
             tasks: JoinSet::new(),
             stopping: CancellationToken::new(),
             drain_time: config.drain_time,
-            destination_bytes_max,
+            program: Mutex::new(program),
         };
         let mut sockjs = config.sockjs;
         if sockjs.client_url.is_none() && http::site::has_sockjs_client() {
@@ -213,11 +217,14 @@ impl Server {
         tcp.chain(http).collect()
     }
 
-    /// Publishes a message like a SEND frame. Returns the number of subscriptions to which the message is delivered.
-    /// For a queue, this number is 1. Leaves out headers that only the broker may set.
+    /// Publishes a message of the program itself, without checking permissions. Returns the number of subscriptions to
+    /// which the message is delivered. For a queue, this number is 1.
     ///
-    /// Does not wait for subscribers. If a program publishes faster than the subscribers read, they become slow
-    /// consumers.
+    /// The destination and the headers `to` and `session` have the same meaning as in a SEND frame. Leaves out headers
+    /// that only the broker may set. The message has no `user-name`, and a message to a service has no `session`.
+    ///
+    /// Does not wait for subscribers or for a store. If a program publishes faster than the subscribers read, they
+    /// become slow consumers. [`Client::publish`] waits for them.
     ///
     /// # Errors
     /// Returns [`PublishError`] if the destination is invalid or the broker rejects the message, for example because a
@@ -228,22 +235,23 @@ impl Server {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<usize, PublishError> {
-        let parsed = Destination::parse(destination, self.destination_bytes_max)
-            .map_err(|error| PublishError(error.to_string()))?;
-        let publish = Publish {
-            destination_header: parsed.display_name().into(),
-            audience: Audience::One(parsed),
-            headers: headers.iter().copied().collect(),
-            extra: Vec::new(),
-            body: Bytes::copy_from_slice(body),
-        };
-        let published = self.context.broker.publish(&publish, Instant::now());
-        published.map(|published| published.reached).map_err(|error| {
+        self.route(destination, headers, body).map_err(|error| {
             if let Some(limit) = error.limit {
                 self.context.metrics.limit_hit(limit);
             }
             PublishError(error.detail)
         })
+    }
+
+    fn route(&self, destination: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<usize, Rejection> {
+        let headers = headers.iter().copied().collect();
+        let mut program = self.program.lock();
+        let route = program.route(destination, &headers)?.ok_or_else(Rejection::renewal_in_process)?;
+        let mut publish = program.publish(route, None, headers, Bytes::copy_from_slice(body));
+        drop(program);
+        // The program has no session to which a service could reply.
+        publish.extra.clear();
+        Ok(self.context.broker.publish(&publish, Instant::now())?.reached)
     }
 
     /// Returns a new client in this process. `user` is the name of its user; without a name the client is anonymous.

@@ -1,28 +1,33 @@
 //! A message that a [`Client`](super::Client) has received.
 
-use crate::outbound_queue::{Delivery, Key};
+use crate::outbound_queue::{Delivery, Key, SessionId};
 use std::fmt;
 use stompbox_frames::stomp::{Decoder, Headers, Limits, Version};
 
-/// The identity of a subscription of one [`Client`](super::Client).
+/// The identity of a subscription of a [`Client`](super::Client). It is unique among all clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SubscriptionId(pub(super) Key);
+pub struct SubscriptionId {
+    pub(super) session: SessionId,
+    pub(super) key: Key,
+}
 
 /// A message that a [`Client`](super::Client) has received.
 pub struct Received {
     pub(super) delivery: Delivery,
+    /// The session of the client that received the message.
+    pub(super) session: SessionId,
     headers: Headers,
 }
 
 impl Received {
-    pub(super) fn new(delivery: Delivery) -> Received {
+    pub(super) fn new(delivery: Delivery, session: SessionId) -> Received {
         let headers = headers(&delivery);
-        Received { delivery, headers }
+        Received { delivery, session, headers }
     }
 
     /// Returns the subscription that the message is for.
     pub fn subscription(&self) -> SubscriptionId {
-        SubscriptionId(self.delivery.key)
+        SubscriptionId { session: self.session, key: self.delivery.key }
     }
 
     /// Returns the ID of the message, which is unique across restarts.

@@ -2,7 +2,7 @@
 
 use super::client::Client;
 use super::client_error::ClientError;
-use super::client_publish::{Published, outcome, wait_for};
+use super::client_publish::{Published, outcome};
 use super::received::Received;
 use crate::broker::{CommitProgress, Committed, StepwiseCommit, TransactionStep};
 use crate::budget::Charge;
@@ -11,8 +11,8 @@ use crate::connection::PollBudget;
 use crate::operations::{
     TransactionName, TransactionState, Uncommittable, publish_texts_bytes, request_bytes, settle_texts_bytes,
 };
-use crate::outbound_queue::Delivery;
-use crate::rejection::Rejection;
+use crate::outbound_queue::{Delivery, Key, Tag};
+use crate::rejection::{Code, Rejection};
 use bytes::Bytes;
 use std::fmt;
 use std::time::Instant;
@@ -49,6 +49,8 @@ const NAME: TransactionName<'_> = TransactionName(None);
 pub struct Transaction<'a> {
     client: &'a mut Client,
     steps: Vec<TransactionStep>,
+    /// The messages that `steps` settle.
+    settled: Vec<(Key, Tag)>,
     state: TransactionState,
     /// The charge for the memory of `steps`.
     charge: Charge,
@@ -64,6 +66,7 @@ impl Client {
         self.context.metrics.transactions.inc();
         Transaction {
             steps: Vec::new(),
+            settled: Vec::new(),
             state: TransactionState::default(),
             charge: self.context.budget.charge(0),
             access_version: self.access_version,
@@ -93,7 +96,8 @@ impl Transaction<'_> {
     /// If the message is acknowledged already, the commit is rejected.
     ///
     /// # Errors
-    /// The subscription of the message has ended, or `transaction-frames-max` is reached.
+    /// The subscription of the message has ended, another client received the message, or `transaction-frames-max` is
+    /// reached.
     pub fn acknowledge(&mut self, message: &Received) -> Result<(), ClientError> {
         let result = self.add_settlement(message, Settlement::Accepted);
         self.record(result)
@@ -103,7 +107,8 @@ impl Transaction<'_> {
     /// acknowledgement.
     ///
     /// # Errors
-    /// The subscription of the message has ended, or `transaction-frames-max` is reached.
+    /// The subscription of the message has ended, another client received the message, or `transaction-frames-max` is
+    /// reached.
     pub fn reject(&mut self, message: &Received, requeue: bool) -> Result<(), ClientError> {
         let result = self.add_settlement(message, Settlement::rejection(requeue));
         self.record(result)
@@ -138,6 +143,10 @@ impl Transaction<'_> {
     }
 
     fn add_settlement(&mut self, message: &Received, settlement: Settlement) -> Result<(), Rejection> {
+        if !self.client.has_received(message) {
+            let detail = "Another client received this message. Only that client can acknowledge it.";
+            return Err(Rejection::new(Code::NotSettled, "nothing to settle", detail));
+        }
         let Delivery { key, tag, .. } = message.delivery;
         let Some(settle) = self.client.client.settle(key, vec![tag], settlement) else { return Ok(()) };
         let Some(one) = self.client.subscriptions.get(&settle.key) else {
@@ -149,7 +158,9 @@ impl Transaction<'_> {
         let Some(consumer) = consumer else { return Ok(()) };
         let texts_bytes = settle_texts_bytes(settle.tags.len());
         let step = TransactionStep::Settle { consumer, tags: settle.tags, settlement: settle.settlement };
-        self.add_step(step, 0, texts_bytes)
+        self.add_step(step, 0, texts_bytes)?;
+        self.settled.push((key, tag));
+        Ok(())
     }
 
     /// Adds a step. The client has sent `bytes` bytes for it, to which the broker has added `texts_bytes` bytes.
@@ -177,7 +188,17 @@ impl Transaction<'_> {
         let context = &self.client.context;
         let charge = std::mem::replace(&mut self.charge, context.budget.charge(0));
         let commit = context.broker.commit(std::mem::take(&mut self.steps), charge);
-        let Committed { receivers, ticket } = apply(commit, &mut portion).await?;
+        for (key, tag) in &self.settled {
+            self.client.subscriptions.get_mut(key).map(|one| one.unsettled.remove(tag));
+        }
+        let applied = apply(self.client, commit, &mut portion).await;
+        if applied.is_err() {
+            for (key, tag) in self.settled.drain(..) {
+                self.client.subscriptions.get_mut(&key).map(|one| one.unsettled.insert(tag));
+            }
+        }
+        let Committed { receivers, ticket } = applied?;
+        let context = &self.client.context;
         outcome(ticket, context.broker.ticket_timeout()).await?;
         Ok(Published {
             subscriptions: receivers.subscriptions,
@@ -218,16 +239,18 @@ impl fmt::Debug for Transaction<'_> {
 }
 
 /// Applies all steps, or releases all reservations if a step is rejected.
-async fn apply(mut commit: StepwiseCommit, portion: &mut Portion) -> Result<Committed, Rejection> {
+async fn apply(
+    client: &Client,
+    mut commit: StepwiseCommit,
+    portion: &mut Portion,
+) -> Result<Committed, Rejection> {
     let mut result = Ok(Committed::default());
     loop {
         match commit.advance(Instant::now()) {
             Ok(CommitProgress::Prepared | CommitProgress::Settled) => {}
             Ok(CommitProgress::Published(published)) => {
                 portion.0.add_pushes(published.reached);
-                for receiver in &published.congested {
-                    wait_for(receiver).await;
-                }
+                client.wait_for_others(&published.congested).await;
             }
             Ok(CommitProgress::Done(committed)) => return Ok(committed),
             Ok(CommitProgress::Released) => return result,

@@ -86,7 +86,7 @@ impl<W: Wire> Connection<W> {
             }
             Action::Settle { settle, receipt } => {
                 let ticket = self.executor.settle_for_client(&settle, now);
-                // Nobody waits for the outcome of an ACK without a receipt. A lost ACK only causes a redelivery.
+                // The client does not wait for the outcome of an ACK without a receipt. A lost ACK only causes a redelivery.
                 let ticket = ticket.filter(|_| receipt.is_some());
                 let (rejected_action, receivers) = (RejectedAction::Other, ReceiverCounts::default());
                 let request = PendingRequest { rejected_action, receipt, receivers };

@@ -52,7 +52,8 @@ impl PendingOutcomes {
     pub(crate) fn push(&mut self, ticket: Ticket, timeout: Duration, request: PendingRequest) {
         let changes = ticket.changes();
         self.changes += changes;
-        let outcome = async move { Outcome { request, changes, result: ticket.outcome_within(timeout).await } };
+        let outcome =
+            async move { Outcome { request, changes, result: ticket.outcome_within(timeout).await } };
         self.waiting.get_or_insert_default().push(Box::pin(outcome));
     }
 

@@ -270,7 +270,8 @@ fn token_is_renewed_by_send_to_auth_refresh() {
             expires: Some(peer.now + Duration::from_secs(60)),
             ..Principal::named("alice", "token")
         };
-        peer.session.token_renewed(Ok(principal), Some("r".into()), &mut peer.actions);
+        let receipt = peer.receipt("r");
+        peer.session.token_renewed(Ok(principal), Some(receipt), &mut peer.actions);
         peer.expect("RECEIPT receipt-id:r");
         peer.after(59_999).expect("").after(1).expect("ERROR token expired\nclose Expired");
     }

@@ -152,5 +152,6 @@ fn invalid_temporary_queue_address_causes_an_error_and_no_panic() {
     let session = Session::new(Arc::default(), client, Instant::now());
     let mut peer = Peer { session, ..Peer::new(Options::default()) };
     peer.send("CONNECT accept-version:1.2").accept_login(None).take();
-    peer.send("SUBSCRIBE id:1 destination:/temp-queue/a").expect_error("temporary queue not opened");
+    peer.send("SUBSCRIBE id:1 destination:/temp-queue/a")
+        .expect("ERROR temporary queue not opened\nclose Unavailable");
 }
