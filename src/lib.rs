@@ -362,6 +362,6 @@ pub mod work;
 pub use cli::main;
 pub use config::{Config, ConfigError, ConfigErrors, ConfigSource};
 pub use server::{
-    BindError, Client, ClientError, Listeners, PublishError, Published, Received, Rules, Server, StartError,
-    SubscriptionId, Transaction,
+    Actor, BindError, Client, ClientError, Listeners, PublishError, Published, Received, Rules, Server,
+    StartError, SubscriptionId, Transaction,
 };

@@ -31,6 +31,19 @@ pub(crate) struct BrokerContext {
     pub(super) presence_timers: TimerQueue,
 }
 
+impl Rejection {
+    /// Creates the rejection of a request for which `budget` has no memory.
+    pub(crate) fn no_memory(budget: &Budget) -> Rejection {
+        let detail = format!(
+            "The broker uses {} bytes of memory for its clients. memory-bytes-max allows {}. Send again later, or ask \
+             the operator to raise memory-bytes-max.",
+            budget.used(),
+            budget.bytes_max()
+        );
+        Rejection::by_limit(Limit::MemoryBytes, "memory limit reached", detail)
+    }
+}
+
 impl BrokerContext {
     /// Creates the state of a broker whose message ids begin with `node`.
     pub(super) fn new(
@@ -64,8 +77,7 @@ impl BrokerContext {
         if !self.budget.is_exhausted() {
             return Ok(());
         }
-        let usage = format!("The broker uses {} bytes of memory for its clients", self.budget.used());
-        Err(Rejection::full(Limit::MemoryBytes, self.budget.bytes_max(), &usage))
+        Err(Rejection::no_memory(&self.budget))
     }
 
     /// Checks that the share for subscriptions admits `bytes` more bytes. The text of the ERROR names the `purpose`,

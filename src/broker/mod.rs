@@ -78,7 +78,7 @@ use self::handles::subscription_target::SubscriptionTarget;
 use self::state::BrokerState;
 use self::transaction::commit::Commit;
 use crate::budget::{Budget, Charge};
-use crate::command::{ConsumerOptions, Publish};
+use crate::command::{Publish, Subscribe};
 use crate::destination::{Destination, DestinationKind, Selector};
 use crate::metrics::Metrics;
 use crate::outbound_queue::{NodeId, OutboundQueue};
@@ -171,21 +171,23 @@ impl Broker {
         cost::subscription_bytes(selector)
     }
 
-    /// Subscribes. Every message that is published after this function returns reaches the subscriber.
+    /// Subscribes the session of `outbound_queue`. Every message that is published after this function returns reaches
+    /// it.
     ///
     /// # Errors
     /// The memory limit (`memory-bytes-max`) or the limit of queues does not allow the subscription.
     pub fn subscribe(
         &self,
-        selector: &Selector,
-        subscriber: Subscriber,
-        options: ConsumerOptions,
+        subscribe: &Subscribe,
+        outbound_queue: &Arc<OutboundQueue>,
         now: Instant,
     ) -> Result<Subscription, Rejection> {
+        let Subscribe { key, selector, options } = subscribe;
+        let subscriber = Subscriber { outbound_queue: outbound_queue.clone(), key: *key };
         let shared = &self.shared;
         let bytes = cost::subscription_bytes(selector);
         shared.context.check_share("subscription", bytes)?;
-        let target = SubscriptionTarget::subscribe(shared, selector, subscriber, options, now)?;
+        let target = SubscriptionTarget::subscribe(shared, selector, subscriber, *options, now)?;
         Ok(Subscription::new(shared.clone(), target, bytes))
     }
 

@@ -13,8 +13,6 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 use stompbox_frames::stomp::{Command, Frame};
 
-const NO_MEMORY: &str = "The memory of the broker is full (memory-bytes-max). Send again later, or raise \
-                         memory-bytes-max.";
 /// Maximum number of bytes to read from a client during its authentication. The connection reads them to detect that
 /// the client has left.
 const READ_AHEAD_BYTES_MAX: usize = 16 * 1024;
@@ -150,8 +148,7 @@ impl<W: Wire> Connection<W> {
     fn check_memory(&mut self, frame: &Frame) -> Result<(), ActionError> {
         let (rejected_action, rejection) = match frame.command {
             Command::Send if self.login.established && self.has_no_memory() => {
-                let rejection = Rejection::by_limit(Limit::MemoryBytes, "memory limit reached", NO_MEMORY);
-                (RejectedAction::Publish, rejection)
+                (RejectedAction::Publish, Rejection::no_memory(&self.context.budget))
             }
             Command::Begin if self.login.established => {
                 match self.context.broker.check_begin(Session::begin_bytes(frame)) {
@@ -206,7 +203,7 @@ impl<W: Wire> Connection<W> {
              delay, reconnect later, or raise memory-bytes-max."
                 .to_owned()
         } else if self.context.budget.is_exhausted() {
-            NO_MEMORY.to_owned()
+            Rejection::no_memory(&self.context.budget).detail
         } else {
             format!(
                 "The memory for the input of all clients is full ({} bytes, a quarter of memory-bytes-max). This \

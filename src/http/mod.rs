@@ -17,6 +17,7 @@ pub mod metrics_page;
 mod options;
 pub(crate) mod policy;
 mod rejection_log;
+mod rejection_status;
 mod router;
 mod server;
 mod service;

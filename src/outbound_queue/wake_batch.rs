@@ -3,6 +3,10 @@
 //! If a receiver were woken at the first of many messages, another thread could run its task at once. The task would
 //! then write each message separately, and both threads would compete for the lock of the outbound queue. While a
 //! [`WakeBatch`] is alive, the wakes that its thread sends are therefore only queued.
+//!
+//! The batch belongs to the thread and is not an argument, because wakes also follow from drops: dropping a subscription
+//! or a commit requeues messages, which other consumers then get, and a drop takes no argument. An argument would save
+//! little: for a message that is relayed to one receiver, the wake takes 18 of 6,416 instructions.
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;

@@ -1,11 +1,19 @@
 //! The kinds of rejections.
 
-/// The kind of a rejection. It decides how a connection is closed, and says who must act.
-///
-/// - The client must send another request: `Invalid`, `Unauthenticated`, `Expired`, `NotSettled`, `Timeout`.
-/// - The operator must change an option or a rule, or repair a system that the broker depends on: `AccessDenied`,
-///   `Limit`, `LoginNotChecked`, `NotStored`. A client can avoid some limits itself.
-/// - The developers of Stompbox must correct an error: `Internal`.
+/// Who must act before a rejected request can succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Actor {
+    /// The client: it must send another request, other credentials, or the request at another time.
+    Client,
+    /// The operator of the broker: they must change an option or a rule, or repair a system that the broker depends on. A
+    /// client can avoid some limits itself.
+    Operator,
+    /// The developers of Stompbox: the rejection is caused by an error in the broker.
+    Developer,
+}
+
+/// The kind of a rejection. It decides how a connection is closed, which HTTP status a request gets, and who must act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Code {
     /// The request is not valid: it violates the protocol or the grammar, or asks for something that does not exist.
@@ -28,4 +36,17 @@ pub enum Code {
     NotStored,
     /// An error in the broker.
     Internal,
+}
+
+impl Code {
+    /// Returns who must act before the request can succeed.
+    pub fn actor(self) -> Actor {
+        match self {
+            Code::Invalid | Code::Unauthenticated | Code::Expired | Code::NotSettled | Code::Timeout => {
+                Actor::Client
+            }
+            Code::AccessDenied | Code::Limit | Code::LoginNotChecked | Code::NotStored => Actor::Operator,
+            Code::Internal => Actor::Developer,
+        }
+    }
 }

@@ -10,7 +10,7 @@ mod quoted;
 pub(crate) mod rejection;
 mod table;
 
-pub use self::code::Code;
+pub use self::code::{Actor, Code};
 pub use self::limit::Limit;
 pub(crate) use self::quoted::Quoted;
 pub use self::rejection::{Denial, Rejection};

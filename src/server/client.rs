@@ -6,7 +6,7 @@
 use super::client_error::ClientError;
 use super::received::{Received, SubscriptionId};
 use crate::auth::Principal;
-use crate::broker::{SessionRegistration, Subscriber, Subscription};
+use crate::broker::{SessionRegistration, Subscription};
 use crate::command::{ConsumerOptions, Settlement};
 use crate::connection::ConnectionContext;
 use crate::operations;
@@ -143,13 +143,9 @@ impl Client {
             return Err(Rejection::new(Code::Invalid, "temporary queue not opened", detail));
         }
         let options = &self.context.session;
-        if self.subscriptions.len() >= options.subscriptions_max {
-            return Err(Rejection::subscriptions(options.subscriptions_max));
-        }
-        let prefetch =
-            options.prefetch_count.min(u32::try_from(options.unsettled_max).unwrap_or(u32::MAX)).max(1);
+        options.check_subscriptions(self.subscriptions.len())?;
         let options = ConsumerOptions {
-            prefetch,
+            prefetch: options.prefetch(None),
             prefetch_bytes: options.prefetch_bytes,
             text_only: false,
             presence_names: false,
@@ -157,10 +153,7 @@ impl Client {
         let key = self.last_key.checked_add(1).ok_or_else(Rejection::subscription_keys)?;
         let (subscribe, _) = self.client.subscribe(subscribable, key, options, false)?;
         self.context.check_subscription(self.subscription_bytes, &subscribe.selector)?;
-        let subscriber = Subscriber { outbound_queue: self.outbound_queue.clone(), key };
-        let now = Instant::now();
-        let subscription =
-            self.context.broker.subscribe(&subscribe.selector, subscriber, subscribe.options, now)?;
+        let subscription = self.context.broker.subscribe(&subscribe, &self.outbound_queue, Instant::now())?;
         self.last_key = key;
         self.subscription_bytes += subscription.bytes();
         let unsettled = BTreeSet::new();

@@ -16,6 +16,7 @@ mod tests;
 mod ticker;
 mod transaction;
 
+pub use crate::rejection::Actor;
 pub use bind::BindError;
 pub use client::Client;
 pub use client_error::ClientError;

@@ -1,6 +1,7 @@
 //! The options of a session.
 
 use crate::operations::TransactionLimits;
+use crate::rejection::Rejection;
 use std::time::Duration;
 use stompbox_frames::stomp::HeartBeat;
 
@@ -52,6 +53,26 @@ impl Options {
     /// Returns the limits of open transactions.
     pub fn transaction_limits(&self) -> TransactionLimits {
         TransactionLimits { frames_max: self.transaction_frames_max, bytes_max: self.transaction_bytes_max }
+    }
+}
+
+impl Options {
+    /// Checks that a client with `subscriptions` subscriptions may add one.
+    ///
+    /// # Errors
+    /// The client has as many as `subscriptions-max` allows.
+    pub(crate) fn check_subscriptions(&self, subscriptions: usize) -> Result<(), Rejection> {
+        if subscriptions < self.subscriptions_max {
+            return Ok(());
+        }
+        Err(Rejection::subscriptions(self.subscriptions_max))
+    }
+
+    /// Returns the number of unsettled messages that a consumer may have: `requested`, or `prefetch-count` if it is
+    /// `None`. The result is at least 1 and at most `unsettled-max`.
+    pub(crate) fn prefetch(&self, requested: Option<u32>) -> u32 {
+        let max = u32::try_from(self.unsettled_max).unwrap_or(u32::MAX);
+        requested.unwrap_or(self.prefetch_count).min(max).max(1)
     }
 }
 

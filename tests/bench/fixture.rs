@@ -6,9 +6,9 @@ use bytes::Bytes;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Instant;
-use stompbox::broker::{Broker, Options, SessionRegistration, Subscriber, Subscription};
+use stompbox::broker::{Broker, Options, SessionRegistration, Subscription};
 use stompbox::budget::{Budget, Charge};
-use stompbox::command::{Audience, ConsumerOptions, Publish};
+use stompbox::command::{Audience, ConsumerOptions, Publish, Subscribe};
 use stompbox::destination::{Destination, Selector};
 use stompbox::metrics::Metrics;
 use stompbox::outbound_queue::{self, Delivery, Key, Label, NodeId, OutboundQueue, SessionIds};
@@ -72,8 +72,8 @@ impl Fixture {
     }
 
     pub fn subscribe(&self, to: &Selector, outbound_queue: &Arc<OutboundQueue>, key: Key) -> Subscription {
-        let subscriber = Subscriber { outbound_queue: outbound_queue.clone(), key };
-        self.broker.subscribe(to, subscriber, CONSUMER_OPTIONS, self.now).expect("no limit is reached")
+        let subscribe = Subscribe { key, selector: to.clone(), options: CONSUMER_OPTIONS };
+        self.broker.subscribe(&subscribe, outbound_queue, self.now).expect("no limit is reached")
     }
 
     /// Adds a subscription that is dropped with the fixture.

@@ -1,11 +1,10 @@
 //! A broker without sockets. The tests read the outbound queues themselves.
 
 use super::super::{
-    Broker, Commit, Congested, Options, Published, SessionRegistration, Subscriber, Subscription,
-    TransactionStep,
+    Broker, Commit, Congested, Options, Published, SessionRegistration, Subscription, TransactionStep,
 };
 use crate::budget::Budget;
-use crate::command::{Audience, ConsumerOptions, Publish};
+use crate::command::{Audience, ConsumerOptions, Publish, Subscribe};
 use crate::destination::{Address, AddressOwner, Destination, Owner, Selector};
 use crate::metrics::Metrics;
 use crate::outbound_queue::{self, Delivery, Key, Label, Message, NodeId, OutboundQueue, SessionIds};
@@ -112,9 +111,18 @@ impl Fixture {
         receiver: &Receiver,
         options: ConsumerOptions,
     ) -> Subscription {
-        self.broker
-            .subscribe(&selector(text), receiver.subscriber(), options, self.start)
-            .expect("subscribed")
+        self.try_subscribe(selector(text), receiver, options, self.start).expect("subscribed")
+    }
+
+    pub(in crate::broker) fn try_subscribe(
+        &self,
+        selector: Selector,
+        receiver: &Receiver,
+        options: ConsumerOptions,
+        now: Instant,
+    ) -> Result<Subscription, Rejection> {
+        let subscribe = Subscribe { key: receiver.key, selector, options };
+        self.broker.subscribe(&subscribe, &receiver.outbound_queue, now)
     }
 
     /// Registers an online session of `user`, or an anonymous session if `user` is `None`.
@@ -145,8 +153,8 @@ impl Fixture {
             Address::User(AddressOwner::Own, path) => path.selector(&session.owner).expect(text),
             _ => selector(text),
         };
-        let subscriber = Subscriber { outbound_queue: session.outbound_queue.clone(), key };
-        self.broker.subscribe(&selector, subscriber, ALL, now).expect("subscribed")
+        let subscribe = Subscribe { key, selector, options: ALL };
+        self.broker.subscribe(&subscribe, &session.outbound_queue, now).expect("subscribed")
     }
 
     /// Subscribes a watcher to the presence destination `text`. `names` is the option `presence_names`.
@@ -158,8 +166,8 @@ impl Fixture {
         now: Instant,
     ) -> Subscription {
         let options = ConsumerOptions { presence_names: names, ..ALL };
-        let subscriber = Subscriber { outbound_queue: outbound_queue.clone(), key: 1 };
-        self.broker.subscribe(&selector(text), subscriber, options, now).expect("subscribed")
+        let subscribe = Subscribe { key: 1, selector: selector(text), options };
+        self.broker.subscribe(&subscribe, outbound_queue, now).expect("subscribed")
     }
 
     pub(in crate::broker) fn receiver(&self, key: Key) -> Receiver {
@@ -255,10 +263,6 @@ pub(in crate::broker) struct Receiver {
 }
 
 impl Receiver {
-    pub(in crate::broker) fn subscriber(&self) -> Subscriber {
-        Subscriber { outbound_queue: self.outbound_queue.clone(), key: self.key }
-    }
-
     /// Takes all deliveries from the outbound queue.
     pub(in crate::broker) fn deliveries(&self) -> Vec<Delivery> {
         drain(&self.outbound_queue)

@@ -1,8 +1,8 @@
 //! Memory of subscriptions and transactions. It is estimated before admission, it is bounded, and it is released.
 
 use super::fixture::*;
-use crate::broker::{Commit, Options, Subscriber, Subscription};
-use crate::command::Settlement;
+use crate::broker::{Commit, Options, Subscription};
+use crate::command::{Settlement, Subscribe};
 use crate::destination::Selector;
 use crate::outbound_queue::{Delivery, OutboundQueue};
 use crate::rejection::{Limit, Rejection};
@@ -16,8 +16,8 @@ fn try_subscribe(
     selector: &Selector,
     outbound_queue: &Arc<OutboundQueue>,
 ) -> Result<Subscription, Rejection> {
-    let subscriber = Subscriber { outbound_queue: outbound_queue.clone(), key: 1 };
-    fixture.broker.subscribe(selector, subscriber, ALL, fixture.now())
+    let subscribe = Subscribe { key: 1, selector: selector.clone(), options: ALL };
+    fixture.broker.subscribe(&subscribe, outbound_queue, fixture.now())
 }
 
 /// A function that returns the n-th destination of a kind.
@@ -177,13 +177,13 @@ fn matching_groups_are_cached_only_within_the_subscription_share() {
                 .expect("the subscription is accepted")
         })
         .collect();
-    let many = Subscriber { outbound_queue: outbound_queue.clone(), key: 2 };
     let deep: Vec<_> = (0..500)
         .map(|n| selector(&format!("/topic/a.**.{n}.**")))
-        .map(|one| {
+        .map(|selector| {
+            let subscribe = Subscribe { key: 2, selector, options: ALL };
             fixture
                 .broker
-                .subscribe(&one, many.clone(), ALL, fixture.now())
+                .subscribe(&subscribe, &outbound_queue, fixture.now())
                 .expect("the subscription is accepted")
         })
         .collect();

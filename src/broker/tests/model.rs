@@ -189,8 +189,7 @@ impl Harness {
         };
         let subscription = self
             .fixture
-            .broker
-            .subscribe(&selector(Q), receiver.subscriber(), options, self.now)
+            .try_subscribe(selector(Q), &receiver, options, self.now)
             .expect("a queue accepts every consumer");
         let (consumer_id, read_tags) = (self.last_consumer_id, BTreeMap::new());
         let (credit, text_only) = (options.prefetch.max(1) as usize, options.text_only);

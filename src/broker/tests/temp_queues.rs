@@ -41,8 +41,7 @@ fn message_to_a_closed_temporary_queue_is_dropped_and_counted() {
 fn subscribing_to_a_closed_temporary_queue_is_rejected() {
     let fixture = Fixture::new();
     let receiver = fixture.receiver(1);
-    let rejection =
-        fixture.broker.subscribe(&selector(TEMP), receiver.subscriber(), ALL, fixture.now()).unwrap_err();
+    let rejection = fixture.try_subscribe(selector(TEMP), &receiver, ALL, fixture.now()).unwrap_err();
     assert_eq!(rejection.limit, None);
     assert!(rejection.detail.contains(TEMP), "{}", rejection.detail);
     assert!(fixture.broker.is_empty());

@@ -437,10 +437,7 @@ fn queue_over_queues_max_is_rejected_to_sender_and_subscriber() {
     let second = fixture.subscribe("/queue/b", &receiver, ALL);
     let rejection = fixture.publish("/queue/c", "m").unwrap_err();
     assert_eq!(rejection.limit, Some(Limit::Queues));
-    let rejection = fixture
-        .broker
-        .subscribe(&selector("/queue/c"), receiver.subscriber(), ALL, fixture.now())
-        .unwrap_err();
+    let rejection = fixture.try_subscribe(selector("/queue/c"), &receiver, ALL, fixture.now()).unwrap_err();
     assert_eq!(rejection.limit, Some(Limit::Queues));
     assert_eq!(fixture.metrics.subscriptions.get(), 1);
     assert_eq!(fixture.send("/queue/a", "m"), 1, "existing queues still accept messages");

@@ -3,8 +3,8 @@
 use super::action_error::ActionError;
 use super::pending_outcomes::PendingRequest;
 use super::receiver_counts::receipt_headers;
-use crate::broker::{ReceiverCounts, Subscriber, TempQueueHandle};
-use crate::command::{ConsumerOptions, Settlement, Subscribe};
+use crate::broker::{ReceiverCounts, TempQueueHandle};
+use crate::command::{Settlement, Subscribe};
 use crate::connection::state::Connection;
 use crate::destination::Selector;
 use crate::outbound_queue::{Key, Tag};
@@ -124,14 +124,13 @@ impl<W: Wire> Connection<W> {
         self.register_online(now);
     }
 
-    fn subscribe(&mut self, subscribe: Subscribe, now: Instant) -> Result<(), Rejection> {
-        let Subscribe { key, selector, options } = subscribe;
-        let options = ConsumerOptions { text_only: !self.io.wire.carries_binary(), ..options };
-        let temp = self.open_temp(&selector)?;
+    fn subscribe(&mut self, mut subscribe: Subscribe, now: Instant) -> Result<(), Rejection> {
+        let Subscribe { key, ref selector, ref mut options } = subscribe;
+        options.text_only = !self.io.wire.carries_binary();
+        let temp = self.open_temp(selector)?;
         let held = self.executor.subscription_bytes + self.session.subscription_bytes();
-        self.context.check_subscription(held, &selector)?;
-        let subscriber = Subscriber { outbound_queue: self.outbound_queue.clone(), key };
-        let subscription = self.context.broker.subscribe(&selector, subscriber, options, now)?;
+        self.context.check_subscription(held, selector)?;
+        let subscription = self.context.broker.subscribe(&subscribe, &self.outbound_queue, now)?;
         if let Some(temp) = temp {
             self.executor.subscription_bytes += temp.bytes();
             self.executor.temp_queues.push(temp);

@@ -130,9 +130,9 @@ impl Executor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::{Broker, Options, Subscriber};
+    use crate::broker::{Broker, Options};
     use crate::budget::Budget;
-    use crate::command::{Audience, ConsumerOptions, Publish};
+    use crate::command::{Audience, ConsumerOptions, Publish, Subscribe};
     use crate::destination::Selector;
     use crate::outbound_queue::{self, NodeId, SessionIds};
     use std::sync::Arc;
@@ -166,8 +166,8 @@ mod tests {
                 presence_names: false,
             };
             let selector = Selector::parse(queue, 99).expect("a queue");
-            let subscriber = Subscriber { outbound_queue: self.outbound_queue.clone(), key };
-            let subscription = self.broker.subscribe(&selector, subscriber, options, self.now);
+            let subscribe = Subscribe { key, selector, options };
+            let subscription = self.broker.subscribe(&subscribe, &self.outbound_queue, self.now);
             self.executor.subscriptions.insert(key, subscription.expect("subscribed"));
         }
 

@@ -2,6 +2,8 @@
 //!
 //! The connection goes on reading while outcomes are pending, so that many requests share one write of the store. The
 //! session keeps the receipts in order. If too many outcomes are pending, the connection reads no further.
+//! Only receipts wait. Messages do not, so a client may get a MESSAGE of a new subscription before the RECEIPT of its
+//! SUBSCRIBE, if the outcome of an earlier request is pending.
 
 use crate::broker::{ReceiverCounts, Ticket};
 use crate::rejection::Rejection;

@@ -3,8 +3,8 @@
 
 use super::client::{Client, PIPE_BYTES};
 use super::*;
-use crate::broker::{Subscriber, Subscription};
-use crate::command::ConsumerOptions;
+use crate::broker::Subscription;
+use crate::command::{ConsumerOptions, Subscribe};
 use crate::connection::state::poll_budget::{PUSHES_MAX, PollBudget};
 use crate::destination::Selector;
 use crate::outbound_queue::OutboundQueue;
@@ -31,12 +31,12 @@ impl Reader {
     fn subscribe(context: &ConnectionContext, topic: &str) -> Reader {
         let now = Instant::now();
         let outbound_queue = context.register(now);
-        let subscriber = Subscriber { outbound_queue: outbound_queue.clone(), key: 1 };
-        let terms =
+        let options =
             ConsumerOptions { prefetch: 1, prefetch_bytes: 1, text_only: false, presence_names: false };
         let selector = Selector::parse(topic, usize::MAX).expect("a topic");
+        let subscribe = Subscribe { key: 1, selector, options };
         let subscription =
-            context.broker.subscribe(&selector, subscriber, terms, now).expect("a subscription");
+            context.broker.subscribe(&subscribe, &outbound_queue, now).expect("a subscription");
         Reader { outbound_queue, _subscription: subscription }
     }
 

@@ -18,12 +18,13 @@ use crate::connection::peer::Peer;
 use crate::http::body::Body;
 use crate::http::client_info::{Trust, handshake, parameter};
 use crate::http::connection::HttpConnection;
+use crate::http::rejection_status::status_of;
 use crate::limits::connection_limiter::{ConnectionLimiter, ConnectionPermit};
 use crate::limits::input::InputShare;
 use crate::limits::limit_warnings::{InputRejections, limited_items, log_limit_reached};
 use crate::limits::log_limit::LogLimit;
 use crate::metrics::Metrics;
-use crate::rejection::Limit;
+use crate::rejection::{Code, Limit};
 use crate::wire::websocket::offers_upgrade;
 use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue};
@@ -295,7 +296,7 @@ impl<A: Application> Endpoints<A> {
         self.metrics.limit_hit(limit);
         log_limit_reached(&self.full_log, limit, request_context.address);
         builder.text(
-            StatusCode::SERVICE_UNAVAILABLE,
+            status_of(Code::Limit, Some(limit)),
             format!(
                 "The limit {limit} is reached. Close {}, try again later, or raise {limit}.\n",
                 limited_items(limit)
@@ -363,23 +364,22 @@ impl<A: Application> Endpoints<A> {
         request_context: &RequestContext,
     ) -> Response<Body> {
         use upload::UploadError;
-        let (status, limit, advice) = match error {
-            UploadError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, limit, "Send smaller requests"),
+        let (limit, advice) = match error {
+            UploadError::TooLarge => (limit, "Send smaller requests"),
             UploadError::TooSlow => {
-                let advice = "The body arrives too slowly. Send it without pauses";
-                (StatusCode::REQUEST_TIMEOUT, Limit::StallTimeout, advice)
+                (Limit::StallTimeout, "The body arrives too slowly. Send it without pauses")
             }
-            UploadError::NoMemory => {
-                let advice = "Send again later, send smaller messages";
-                (StatusCode::SERVICE_UNAVAILABLE, Limit::MemoryBytes, advice)
-            }
+            UploadError::NoMemory => (Limit::MemoryBytes, "Send again later, send smaller messages"),
             UploadError::Broken => return builder.text(StatusCode::BAD_REQUEST, "The body is incomplete.\n"),
         };
         self.metrics.limit_hit(limit);
         if error != UploadError::TooLarge {
             self.input_rejections.log(limit, request_context.address);
         }
-        builder.text(status, format!("The limit {limit} is reached. {advice}, or raise {limit}.\n"))
+        builder.text(
+            status_of(Code::Limit, Some(limit)),
+            format!("The limit {limit} is reached. {advice}, or raise {limit}.\n"),
+        )
     }
 }
 

@@ -99,9 +99,7 @@ impl Session {
     /// Returns the limit `requested`, in messages, or the broker's default if it is `None`. The result is at least 1
     /// and at most `unsettled-max`. The limit in bytes is the broker's default.
     pub(super) fn default_prefetch(&self, requested: Option<u32>) -> Prefetch {
-        let max = u32::try_from(self.options.unsettled_max).unwrap_or(u32::MAX);
-        let count = requested.unwrap_or(self.options.prefetch_count).min(max).max(1);
-        Prefetch { count, bytes: self.options.prefetch_bytes }
+        Prefetch { count: self.options.prefetch(requested), bytes: self.options.prefetch_bytes }
     }
 }
 

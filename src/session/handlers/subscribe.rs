@@ -119,9 +119,7 @@ impl Session {
         if existing.is_some_and(|subscription| Some(subscription.key) != replaced) {
             return Err(Rejection::subscribed_already(request.name().text()));
         }
-        if self.subscriptions.len() - usize::from(replaced.is_some()) >= self.options.subscriptions_max {
-            return Err(Rejection::subscriptions(self.options.subscriptions_max));
-        }
+        self.options.check_subscriptions(self.subscriptions.len() - usize::from(replaced.is_some()))?;
         self.client.check_temp_queues(&request.subscribable)
     }
 

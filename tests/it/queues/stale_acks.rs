@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 use stompbox::auth::Principal;
-use stompbox::broker::{self, Broker, Subscriber, Subscription};
+use stompbox::broker::{self, Broker, Subscription};
 use stompbox::budget::Budget;
-use stompbox::command::{Audience, ConsumerOptions, Publish, Settlement};
+use stompbox::command::{Audience, ConsumerOptions, Publish, Settlement, Subscribe};
 use stompbox::destination::{Destination, Selector};
 use stompbox::metrics::Metrics;
 use stompbox::operations::Client;
@@ -197,11 +197,9 @@ impl Worker {
                     self.perform(broker, more, now);
                 }
                 Action::Established(version) => self.decoder.set_version(version),
-                Action::Subscribe { subscribe, .. } => {
-                    let subscriber =
-                        Subscriber { outbound_queue: self.outbound_queue.clone(), key: subscribe.key };
-                    let options = ConsumerOptions { prefetch_bytes: usize::MAX, ..subscribe.options };
-                    let subscription = broker.subscribe(&subscribe.selector, subscriber, options, now);
+                Action::Subscribe { mut subscribe, .. } => {
+                    subscribe.options.prefetch_bytes = usize::MAX;
+                    let subscription = broker.subscribe(&subscribe, &self.outbound_queue, now);
                     self.subscription = Some(subscription.expect("a queue accepts every consumer"));
                 }
                 Action::Settle { settle, .. } => self.settle(&settle.tags, settle.settlement, now),
@@ -434,16 +432,16 @@ impl Model {
                 self.now,
             );
             let selector = Selector::parse(queue, usize::MAX).expect("a queue");
-            let terms = ConsumerOptions {
+            let options = ConsumerOptions {
                 prefetch: 10_000,
                 prefetch_bytes: usize::MAX,
                 text_only: false,
                 presence_names: false,
             };
-            let subscriber = Subscriber { outbound_queue: outbound_queue.clone(), key: 1 };
+            let subscribe = Subscribe { key: 1, selector, options };
             let _subscription = self
                 .broker
-                .subscribe(&selector, subscriber, terms, self.now)
+                .subscribe(&subscribe, &outbound_queue, self.now)
                 .expect("the subscription is accepted");
             let mut batch = Vec::new();
             let _ = outbound_queue.poll_take(
