@@ -1,7 +1,7 @@
 //! State shared by all topics and queues.
 
 use super::clock::Clock;
-use super::ids::Ids;
+use super::ids::{Ids, QueueIds};
 use super::journal::{Journal, Record, Ticket};
 use super::options::Options;
 use super::timer_queue::TimerQueue;
@@ -19,6 +19,7 @@ use stompbox_frames::stomp::Headers;
 pub(crate) struct BrokerContext {
     pub(super) options: Options,
     pub(super) ids: Ids,
+    pub(super) queue_ids: QueueIds,
     pub(super) budget: Arc<Budget>,
     /// The share of the budget to which subscriptions are charged.
     pub(super) share: Arc<Budget>,
@@ -56,6 +57,7 @@ impl BrokerContext {
         BrokerContext {
             options,
             ids: Ids::new(node),
+            queue_ids: QueueIds::new(node),
             share: budget.share(),
             budget,
             metrics,

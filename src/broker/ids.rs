@@ -1,4 +1,4 @@
-//! Message ids: unique across nodes and restarts.
+//! The ids of messages and queues: unique across nodes and restarts.
 
 use crate::outbound_queue::NodeId;
 use arrayvec::ArrayString;
@@ -33,6 +33,37 @@ impl Ids {
     }
 }
 
+/// The identity of a queue from its creation to its removal. It is unique across nodes and restarts.
+///
+/// A queue without messages and consumers is removed. If it is created again, the new queue has the same name, and its
+/// positions start at 1 again. It has another identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueueId {
+    /// The node that created the queue.
+    pub node: NodeId,
+    /// The number of the queue on its node, counted from 0.
+    pub number: u64,
+}
+
+/// A generator of the identities of the queues of one node.
+#[derive(Debug)]
+pub(super) struct QueueIds {
+    node: NodeId,
+    next: AtomicU64,
+}
+
+impl QueueIds {
+    /// Creates a generator for the queues of `node`.
+    pub(super) fn new(node: NodeId) -> QueueIds {
+        QueueIds { node, next: AtomicU64::new(0) }
+    }
+
+    /// Returns an identity that was never returned before.
+    pub(super) fn next(&self) -> QueueId {
+        QueueId { node: self.node, number: self.next.fetch_add(1, Relaxed) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,5 +72,12 @@ mod tests {
     fn ids_carry_the_node_and_count_up() {
         let ids = Ids::new(NodeId::from_random(0xab));
         assert_eq!([ids.next().as_str(), ids.next().as_str()], ["0000000000ab-1", "0000000000ab-2"]);
+    }
+
+    #[test]
+    fn queue_ids_differ_and_carry_the_node() {
+        let node = NodeId::from_random(7);
+        let ids = QueueIds::new(node);
+        assert_eq!([ids.next(), ids.next()], [0, 1].map(|number| QueueId { node, number }));
     }
 }

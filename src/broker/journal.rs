@@ -4,7 +4,46 @@
 //! has to wait, for a disk or for another node, returns a [`Ticket`]. The connection of the publisher goes on, and its
 //! RECEIPT waits for the ticket. A client in the broker's process waits for it, too. Without a journal, the broker
 //! creates no record and no ticket.
+//!
+//! # The messages of a queue
+//! ```text
+//!   Enqueued, Moved to the queue
+//!               │
+//!               v      Delivered
+//!           in the queue ─────> outstanding ── Settled as Accepted ──> removed
+//!             │    ^                 │
+//!             │    └─────────────────┘
+//!             │      Settled with another outcome, Requeued
+//!             └── Moved to the dead letter queue, Dropped, Closed ──> removed
+//! ```
+//!
+//! A message that becomes a dead letter leaves its queue under the lock of this queue, and enters the dead letter queue
+//! under the other lock. The broker never holds both. It records the move once, when the message is in the dead letter
+//! queue. A store that crashes before this record still has the message in the first queue, so no message is lost or
+//! stored twice. The records of one message are always in order, because no other thread has access to a message between
+//! the queues.
+//!
+//! The ticket of a SEND, ACK, NACK or COMMIT covers all records that the request causes. A SEND waits for the move if no
+//! consumer can take its message. A NACK with a receipt waits for the move of the message that it rejects. No request
+//! waits for the moves of these dead letters:
+//!
+//! - the message on which a client worked when it was lost
+//! - messages that no consumer can take, because a text-only client has subscribed or the last other consumer has left
+//!
+//! # What is not recorded
+//! A store that reads its records after a restart needs no further events. Every message that was not removed is in its
+//! queue, outstanding or not. The session of its last `Delivered` does not exist any longer.
+//!
+//! - The end of the broker gives back all deliveries, and removes no queue except temporary ones.
+//! - A queue has no record of its creation, and none of its removal when it has neither messages nor consumers. Its
+//!   [`QueueId`] distinguishes it from a later queue of the same name.
+//! - Whether a delivery was written to the client is not recorded when it is written. The delivery counts from
+//!   `Delivered` on. `Requeued`, and `Settled` as `Unwritten`, correct the count if it was not written. After a crash,
+//!   the count of a message may therefore be too high by one.
+//! - The end of a backoff is not recorded. A message that waits for its backoff is in the queue.
+//! - The steps of a transaction are recorded one by one, without the beginning and the end of the transaction.
 
+use super::ids::QueueId;
 use crate::command::Settlement;
 use crate::destination::Destination;
 use crate::outbound_queue::{Message, SessionId, Tag};
@@ -25,7 +64,7 @@ pub trait Journal: fmt::Debug + Send + Sync {
     /// Records an event. Returns a ticket if the event is not stored yet, and the request must wait for it.
     ///
     /// The broker calls this function under the lock of a destination. It must return at once, and must not call the
-    /// broker.
+    /// broker. The broker ignores the ticket if no request waits for the event.
     fn record(&self, record: Record<'_>) -> Option<Ticket>;
 
     /// Returns the maximum time that a request waits for its ticket. After it, the request fails, although the event
@@ -35,8 +74,8 @@ pub trait Journal: fmt::Debug + Send + Sync {
     }
 }
 
-/// An event that concerns a message. A message of a queue is identified by its position, which grows by one with each
-/// message of the queue.
+/// An event that concerns a message. A message of a queue is identified by the queue and its position, which grows by
+/// one with each message of the queue.
 #[derive(Clone, Copy, Debug)]
 pub enum Record<'a> {
     /// A message was pushed to the subscribers of a topic. A topic without subscribers has no state, and records
@@ -48,14 +87,14 @@ pub enum Record<'a> {
     },
     /// A message was added to a queue.
     Enqueued {
-        queue: &'a Destination,
+        queue: RecordedQueue<'a>,
         /// The position of the message.
         position: Tag,
         message: &'a Message,
     },
     /// A message was pushed to a consumer.
     Delivered {
-        queue: &'a Destination,
+        queue: RecordedQueue<'a>,
         /// The position of the message.
         position: Tag,
         /// The session of the consumer.
@@ -63,20 +102,56 @@ pub enum Record<'a> {
         /// The number of deliveries of the message, with this one.
         count: u32,
     },
-    /// Deliveries of a queue were settled.
+    /// Deliveries of a queue were settled. [`Settlement::Accepted`] removes the messages. After another outcome, the
+    /// messages are in the queue again. Those that cannot stay there are moved or dropped by the next records.
     Settled {
-        queue: &'a Destination,
+        queue: RecordedQueue<'a>,
         /// The positions of the messages.
         positions: &'a [Tag],
         /// The outcome of the deliveries.
         settlement: Settlement,
     },
-    /// A message left its queue without being accepted: it became a dead letter, or was dropped.
+    /// A consumer has left, and its deliveries were given back without a settlement. The messages are in the queue
+    /// again.
+    Requeued {
+        queue: RecordedQueue<'a>,
+        /// The position of each message, and the number of its deliveries. Deliveries that were not written to the
+        /// client do not count.
+        deliveries: &'a [(Tag, u32)],
+    },
+    /// A message was moved to the dead letter queue. This is one event: the message is removed from the one queue and
+    /// added to the other.
+    Moved {
+        /// The queue that the message was removed from.
+        queue: RecordedQueue<'a>,
+        /// The position of the message in `queue`.
+        position: Tag,
+        /// The dead letter queue.
+        to: RecordedQueue<'a>,
+        /// The position of the dead letter in `to`.
+        to_position: Tag,
+        /// The dead letter. It has other headers than the message in `queue`.
+        message: &'a Message,
+    },
+    /// A message left its queue without being accepted, and was not moved: it could not become a dead letter, or it was
+    /// the oldest message of a dead letter queue that was full.
     Dropped {
-        queue: &'a Destination,
+        queue: RecordedQueue<'a>,
         /// The position of the message.
         position: Tag,
     },
+    /// A temporary queue was closed. All of its messages are removed, outstanding or not. No record of this queue
+    /// follows.
+    Closed { queue: RecordedQueue<'a> },
+}
+
+/// A queue in a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordedQueue<'a> {
+    /// The name of the queue.
+    pub destination: &'a Destination,
+    /// The identity of the queue. Queues that had the same name one after the other have different identities.
+    pub id: QueueId,
 }
 
 /// The outcome of one or more events that are not stored yet. It is a future: an error rejects the request.

@@ -63,9 +63,11 @@ pub use self::handles::queue_consumer::Consumer;
 pub use self::handles::session_registration::SessionRegistration;
 pub use self::handles::subscription::Subscription;
 pub use self::handles::temp_queue::TempQueueHandle;
+#[cfg(any(test, feature = "internals"))]
+pub use self::ids::QueueId;
 pub use self::journal::{Journal, Ticket};
 #[cfg(any(test, feature = "internals"))]
-pub use self::journal::{Record, TicketSender};
+pub use self::journal::{Record, RecordedQueue, TicketSender};
 pub use self::options::Options;
 pub use self::published::{Congested, Published, ReceiverCounts};
 pub use self::stats::Stats;

@@ -6,6 +6,7 @@
 
 use super::item::Item;
 use crate::broker::context::BrokerContext;
+use crate::broker::journal::Ticket;
 use crate::broker::options::Options;
 use crate::command::Settlement;
 use crate::destination::{Destination, DestinationKind};
@@ -19,6 +20,17 @@ const DEAD_PREFIX: &str = "dead.";
 pub(crate) struct Undeliverable {
     pub(crate) item: Item,
     pub(crate) reason: DeadLetterReason,
+}
+
+/// The result of adding a dead letter to its queue.
+#[derive(Debug, Default)]
+pub(crate) struct PushedDeadLetter {
+    /// Number of older messages that were dropped to make space.
+    pub(crate) dropped: u64,
+    /// Whether the dead letter was added. If not, it is dropped, too.
+    pub(crate) is_accepted: bool,
+    /// The outcome of recording the move.
+    pub(crate) ticket: Option<Ticket>,
 }
 
 /// The reason why a message cannot stay in its queue.

@@ -31,6 +31,7 @@ use super::queue_memory::QueueMemory;
 use super::queue_state::QueueState;
 use super::queue_usage::QueueUsage;
 use crate::broker::context::BrokerContext;
+use crate::broker::ids::QueueId;
 use crate::broker::journal::{Record, Ticket};
 use crate::broker::subscriber::Subscriber;
 use crate::broker::timer_queue::TimerOwner;
@@ -40,7 +41,7 @@ use crate::destination::{Destination, DestinationKind};
 use crate::outbound_queue::{Message, Tag};
 use crate::rejection::Rejection;
 use crate::work;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -48,9 +49,10 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(crate) struct Queue {
     pub(super) destination: Destination,
+    pub(super) id: QueueId,
     pub(super) context: Arc<BrokerContext>,
     weak_self: Weak<Queue>,
-    state: Mutex<QueueState>,
+    pub(super) state: Mutex<QueueState>,
 }
 
 /// The error of an operation on a closed queue. The caller removes this queue from the map and looks the name up again.
@@ -83,6 +85,7 @@ impl Queue {
         context.metrics.queues.inc();
         Arc::new_cyclic(|weak_self| Queue {
             destination,
+            id: context.queue_ids.next(),
             context: context.clone(),
             weak_self: weak_self.clone(),
             state: Mutex::new(state),
@@ -135,27 +138,6 @@ impl Queue {
         })
     }
 
-    /// Adds a dead letter. Drops the oldest messages that are not outstanding until there is space. Returns the number
-    /// of dropped messages. If this does not make enough space, drops and counts the dead letter itself, too.
-    pub(crate) fn push_dead_letter(&self, dead_letter: &Message) -> Result<u64, QueueClosed> {
-        self.if_open(|state| {
-            let mut dropped = 0;
-            while self.check_capacity(state, dead_letter.size()).is_err() {
-                dropped += 1;
-                match state.backlog.oldest() {
-                    Some(oldest) => {
-                        let oldest = state.backlog.take(oldest);
-                        self.remove(state, &oldest);
-                    }
-                    None => return dropped,
-                }
-            }
-            self.append(state, dead_letter);
-            self.deliver(state, None);
-            dropped
-        })
-    }
-
     /// Adds a consumer and delivers the messages that its credit allows. Removes and returns the messages that no
     /// consumer can take.
     pub(crate) fn subscribe(
@@ -188,12 +170,13 @@ impl Queue {
         let (mut undeliverable, options) = (Vec::new(), &self.context.options);
         let mut settled = Vec::new();
         let mut state = self.state.lock();
+        let journal = self.journal(&state);
         if matches!(settlement, Settlement::Unwritten | Settlement::Lost) {
             state.consumers.pause(id);
         }
         for &tag in tags {
             let Some(mut item) = state.consumers.settle(id, tag) else { continue };
-            if self.context.journal.is_some() {
+            if journal.is_some() {
                 settled.push(item.position);
             }
             match settlement {
@@ -207,7 +190,7 @@ impl Queue {
                     item.failed = item.failed.saturating_add(1);
                     if let Some(reason) = DeadLetterReason::of(&self.destination, &item, settlement, options)
                     {
-                        self.remove(&mut state, &item);
+                        state.count_removed(&item, &self.context.metrics);
                         undeliverable.push(Undeliverable { item, reason });
                     } else if settlement == Settlement::Lost {
                         item.returned_by = None;
@@ -218,7 +201,9 @@ impl Queue {
                 }
             }
         }
-        let ticket = if settled.is_empty() { None } else { self.record_settled(&settled, settlement) };
+        let ticket = journal.filter(|_| !settled.is_empty()).and_then(|journal| {
+            journal.record(Record::Settled { queue: self.recorded(), positions: &settled, settlement })
+        });
         self.deliver(&mut state, Some(now));
         (undeliverable, ticket)
     }
@@ -254,6 +239,7 @@ impl Queue {
         if consumers == 0 && self.destination.kind() != DestinationKind::TempQueue {
             state.memory.charge_to(&self.context.budget);
         }
+        self.record_requeued(&state, &outstanding);
         for mut item in outstanding {
             item.returned_by = None;
             state.backlog.requeue(item);
@@ -275,9 +261,14 @@ impl Queue {
         true
     }
 
-    /// Closes the queue and drops its messages. Returns how many of them were not outstanding.
+    /// Closes a temporary queue and drops its messages. Returns how many of them were not outstanding.
     pub(crate) fn close(&self) -> u64 {
-        let mut state = self.state.lock();
+        let state = self.state.lock();
+        self.record_closed(&state);
+        self.drop_contents(state)
+    }
+
+    fn drop_contents(&self, mut state: MutexGuard<'_, QueueState>) -> u64 {
         self.mark_closed(&mut state);
         let dropped = state.backlog.len() as u64;
         work::add(state.usage.messages * work::QUEUE_MESSAGE);
@@ -292,13 +283,14 @@ impl Queue {
         dropped
     }
 
-    /// Closes the queue: it accepts no messages and no consumers from now on. Drops up to `max` of the messages that
-    /// are not outstanding, and returns their number.
+    /// Closes a temporary queue: it accepts no messages and no consumers from now on. Drops up to `max` of the messages
+    /// that are not outstanding, and returns their number.
     pub(crate) fn close_partly(&self, max: usize) -> usize {
         let mut state = self.state.lock();
+        self.record_closed(&state);
         self.mark_closed(&mut state);
         let removed: Vec<Item> = std::iter::from_fn(|| state.backlog.take_any()).take(max).collect();
-        removed.iter().for_each(|item| self.remove(&mut state, item));
+        removed.iter().for_each(|item| state.count_removed(item, &self.context.metrics));
         let messages = state.usage.messages;
         state.memory.set_messages(messages);
         drop(state);
@@ -312,13 +304,13 @@ impl Queue {
         }
     }
 
-    fn if_open<T>(&self, action: impl FnOnce(&mut QueueState) -> T) -> Result<T, QueueClosed> {
+    pub(super) fn if_open<T>(&self, action: impl FnOnce(&mut QueueState) -> T) -> Result<T, QueueClosed> {
         let mut state = self.state.lock();
         if state.is_closed { Err(QueueClosed) } else { Ok(action(&mut state)) }
     }
 
     /// Checks that one more message of `bytes` bytes fits within the limits.
-    fn check_capacity(&self, state: &QueueState, bytes: usize) -> Result<(), Rejection> {
+    pub(super) fn check_capacity(&self, state: &QueueState, bytes: usize) -> Result<(), Rejection> {
         let usage = state.usage.with(state.reserved);
         usage.check_capacity(bytes, &self.context.options, self.destination.as_str())
     }
@@ -331,7 +323,7 @@ impl Queue {
             return Vec::new();
         }
         let items = state.backlog.take_binary();
-        items.iter().for_each(|item| self.remove(state, item));
+        items.iter().for_each(|item| state.count_removed(item, &self.context.metrics));
         items.into_iter().map(|item| Undeliverable { item, reason: DeadLetterReason::NotText }).collect()
     }
 
@@ -353,17 +345,16 @@ impl Queue {
 
     /// Delivers all messages that can be delivered, and sets a timer for the end of the next backoff. If `now` is
     /// given, first makes messages ready if their backoff is over.
-    fn deliver(&self, state: &mut QueueState, now: Option<Instant>) {
+    pub(super) fn deliver(&self, state: &mut QueueState, now: Option<Instant>) {
         if let Some(now) = now {
             state.backlog.promote(now);
         }
+        let journal = self.journal(state);
         dispatch(&mut state.backlog, &mut state.consumers, &self.context.metrics, |item, session| {
-            self.context.record(|| Record::Delivered {
-                queue: &self.destination,
-                position: item.position,
-                session,
-                count: item.sent.saturating_add(1),
-            });
+            if let Some(journal) = journal {
+                let (position, count) = (item.position, item.sent.saturating_add(1));
+                journal.record(Record::Delivered { queue: self.recorded(), position, session, count });
+            }
         });
         if let Some(due) = state.backlog.next_due()
             && state.timers.first().is_none_or(|&timer| due < timer)
@@ -386,7 +377,7 @@ impl TimerOwner for Queue {
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        // The gauges must be zero after the whole broker is dropped.
-        self.close();
+        // The gauges must be zero after the whole broker is dropped. This is not recorded: a store keeps the messages.
+        self.drop_contents(self.state.lock());
     }
 }

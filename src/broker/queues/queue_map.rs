@@ -4,7 +4,7 @@
 //! together.
 
 use super::consumer_id::ConsumerId;
-use super::dead_letter::{Undeliverable, dead_letter, dead_letter_queue};
+use super::dead_letter::{PushedDeadLetter, Undeliverable, dead_letter, dead_letter_queue};
 use super::dead_letter_log::{DeadLetterLog, DeadLetterOutcome};
 use super::queue::{Queue, QueueClosed};
 use crate::broker::context::BrokerContext;
@@ -53,7 +53,7 @@ impl Queues {
             };
             match queue.publish(message, now) {
                 Ok(Ok((undeliverable, ticket))) => {
-                    self.push_dead_letters(&queue, undeliverable);
+                    let ticket = Ticket::join(ticket, self.push_dead_letters(&queue, undeliverable));
                     return Ok(Published { reached: 1, ticket, ..Published::default() });
                 }
                 Ok(Err(rejection)) => {
@@ -74,7 +74,7 @@ impl Queues {
         now: Instant,
     ) -> Option<Published> {
         let Ok((undeliverable, ticket)) = queue.publish_reserved(message, now) else { return None };
-        self.push_dead_letters(queue, undeliverable);
+        let ticket = Ticket::join(ticket, self.push_dead_letters(queue, undeliverable));
         Some(Published { reached: 1, ticket, ..Published::default() })
     }
 
@@ -138,8 +138,7 @@ impl Queues {
     ) -> Option<Ticket> {
         work::add(tags.len() * work::QUEUE_MESSAGE);
         let (undeliverable, ticket) = queue.settle(id, tags, settlement, now);
-        self.push_dead_letters(queue, undeliverable);
-        ticket
+        Ticket::join(ticket, self.push_dead_letters(queue, undeliverable))
     }
 
     /// Ends a subscription. Removes the queue if it is idle then.
@@ -190,37 +189,56 @@ impl Queues {
         self.context.metrics.messages_dropped.inc_by(queue.close());
     }
 
-    fn push_dead_letters(&self, origin: &Queue, undeliverable: Vec<Undeliverable>) {
-        let origin = origin.destination();
-        let log = &self.dead_letter_log;
-        work::add(undeliverable.len() * work::FRAME);
-        for undeliverable in undeliverable {
-            let Some(to) = dead_letter_queue(origin) else {
-                self.context.metrics.messages_dropped.inc();
-                continue;
-            };
-            let letter = dead_letter(&self.context, &undeliverable, origin, &to);
-            match self.push_dead_letter(&to, &letter) {
-                Ok(dropped) => {
-                    self.context.metrics.dead_letters.inc();
-                    self.context.metrics.messages_dropped.inc_by(dropped);
-                    log.add(origin, DeadLetterOutcome::Moved(undeliverable.reason));
-                }
-                Err(rejection) => {
-                    self.context.metrics.messages_dropped.inc();
-                    log.add(origin, DeadLetterOutcome::Dropped { limit: rejection.limit });
-                }
-            }
+    /// Moves undeliverable messages of `origin` to its dead letter queue, or drops them. Returns the outcome of recording
+    /// this. No request waits for it if a subscription has begun or ended, or if a client was lost.
+    fn push_dead_letters(&self, origin: &Queue, undeliverable: Vec<Undeliverable>) -> Option<Ticket> {
+        if undeliverable.is_empty() {
+            return None;
         }
+        work::add(undeliverable.len() * work::FRAME);
+        let moves =
+            undeliverable.into_iter().map(|undeliverable| self.move_dead_letter(origin, undeliverable));
+        moves.fold(None, Ticket::join)
     }
 
-    fn push_dead_letter(&self, to: &Destination, letter: &Message) -> Result<u64, Rejection> {
+    fn move_dead_letter(&self, origin: &Queue, undeliverable: Undeliverable) -> Option<Ticket> {
+        let Undeliverable { ref item, reason } = undeliverable;
+        let (name, metrics, log) = (origin.destination(), &self.context.metrics, &self.dead_letter_log);
+        let pushed = dead_letter_queue(name).map(|to| {
+            let letter = dead_letter(&self.context, &undeliverable, name, &to);
+            self.push_dead_letter(&to, &letter, origin, item.position)
+        });
+        match pushed {
+            Some(Ok(pushed)) => {
+                metrics.dead_letters.inc();
+                metrics.messages_dropped.inc_by(pushed.dropped);
+                log.add(name, DeadLetterOutcome::Moved(reason));
+                if pushed.is_accepted {
+                    return pushed.ticket;
+                }
+            }
+            Some(Err(rejection)) => log.add(name, DeadLetterOutcome::Dropped { limit: rejection.limit }),
+            None => {}
+        }
+        metrics.messages_dropped.inc();
+        origin.record_dropped(item.position)
+    }
+
+    fn push_dead_letter(
+        &self,
+        to: &Destination,
+        letter: &Message,
+        origin: &Queue,
+        position: Tag,
+    ) -> Result<PushedDeadLetter, Rejection> {
         loop {
-            let Some(queue) = self.find_or_create(to, &self.context.budget)? else { return Ok(1) };
-            match queue.push_dead_letter(letter) {
-                Ok(dropped) => {
+            let Some(queue) = self.find_or_create(to, &self.context.budget)? else {
+                return Ok(PushedDeadLetter::default());
+            };
+            match queue.push_dead_letter(letter, origin, position) {
+                Ok(pushed) => {
                     self.remove_if_idle(&queue);
-                    return Ok(dropped);
+                    return Ok(pushed);
                 }
                 Err(QueueClosed) => self.remove(&queue),
             }

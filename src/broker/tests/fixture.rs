@@ -1,7 +1,8 @@
 //! A broker without sockets. The tests read the outbound queues themselves.
 
 use super::super::{
-    Broker, Commit, Congested, Options, Published, SessionRegistration, Subscription, TransactionStep,
+    Broker, Commit, Congested, Journal, Options, Published, SessionRegistration, Subscription,
+    TransactionStep,
 };
 use crate::budget::Budget;
 use crate::command::{Audience, ConsumerOptions, Publish, Subscribe};
@@ -54,8 +55,16 @@ impl Fixture {
     }
 
     pub(in crate::broker) fn with(options: Options, memory: usize) -> Fixture {
+        Fixture::with_journal(options, memory, None)
+    }
+
+    pub(in crate::broker) fn with_journal(
+        options: Options,
+        memory: usize,
+        journal: Option<Arc<dyn Journal>>,
+    ) -> Fixture {
         let (budget, metrics, node) = (Budget::new(memory), Metrics::new(), NodeId::from_random(0));
-        let broker = Broker::new(options, node, budget.clone(), metrics.clone());
+        let broker = Broker::with_journal(options, node, budget.clone(), metrics.clone(), journal);
         Fixture { broker, budget, metrics, session_ids: SessionIds::new(node), start: Instant::now() }
     }
 

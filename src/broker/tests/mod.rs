@@ -11,6 +11,8 @@ mod presence_client;
 mod presence_model;
 mod presence_size;
 mod races;
+mod records;
+mod replica;
 mod services;
 mod temp_queues;
 mod text_only;

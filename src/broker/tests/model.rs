@@ -4,16 +4,20 @@
 //! - No message waits if a consumer with credit could take it.
 //! - No text-only consumer gets a message that is not text.
 //! - All counters return to zero.
+//! - The contents of the queues can be rebuilt from the records in the journal.
 
 use super::fixture::*;
+use super::replica::{Replica, ReplicaMessage};
 use crate::broker::{Options, Subscription};
 use crate::command::{ConsumerOptions, Settlement};
 use crate::outbound_queue::{Delivery, Tag};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const Q: &str = "/queue/q";
+const DEAD: &str = "/queue/dead.q";
 const MAX_DELIVERIES: u32 = 4;
 const SLOTS: usize = 3;
 
@@ -108,6 +112,7 @@ struct SubscriberSlot {
 
 struct Harness {
     fixture: Fixture,
+    replica: Arc<Replica>,
     now: Instant,
     outbound_queue_bytes: usize,
     messages: Vec<MessageState>,
@@ -121,10 +126,12 @@ struct Harness {
 impl Harness {
     fn new(outbound_queue_bytes: usize) -> Harness {
         let options = Options { max_deliveries: MAX_DELIVERIES, ..Options::default() };
-        let fixture = Fixture::with(options, usize::MAX);
+        let replica = Arc::new(Replica::default());
+        let fixture = Fixture::with_journal(options, usize::MAX, Some(replica.clone()));
         let now = fixture.now();
         Harness {
             fixture,
+            replica,
             now,
             outbound_queue_bytes,
             messages: Vec::new(),
@@ -361,13 +368,42 @@ impl Harness {
         assert_eq!(metrics.subscriptions.get(), self.slots.iter().flatten().count() as i64);
     }
 
+    /// Checks that the contents of the queues can be rebuilt from the records. All deliveries must have been read.
+    fn check_records(&self) {
+        let session_of = |id| {
+            let slot = self.slots.iter().flatten().find(|slot| slot.consumer_id == id);
+            slot.map(|slot| slot.receiver.outbound_queue.session_id())
+        };
+        let mut expected = Vec::new();
+        for (message, &MessageState { ref location, sent, failed }) in self.messages.iter().enumerate() {
+            let session = match location {
+                Location::InBacklog(_) => None,
+                Location::Delivered(id) => session_of(*id),
+                Location::Accepted | Location::Dead(_) => continue,
+            };
+            let body = encode(message, self.text[message]);
+            expected.push(ReplicaMessage { body, session, sent, failed });
+        }
+        assert_eq!(self.replica.messages(Q), expected);
+        let dead = self
+            .messages
+            .iter()
+            .zip(0..)
+            .filter(|(message, _)| matches!(message.location, Location::Dead(_)));
+        let dead: BTreeSet<Vec<u8>> = dead.map(|(_, message)| encode(message, self.text[message])).collect();
+        let recorded = self.replica.messages(DEAD);
+        assert_eq!(recorded.len(), dead.len());
+        assert_eq!(recorded.into_iter().map(|message| message.body).collect::<BTreeSet<_>>(), dead);
+    }
+
     /// Removes all consumers. Then takes the remaining messages of the queue and of its dead letter queue. Checks that
     /// each message is where it is expected.
     fn finish(mut self) {
         (0..SLOTS).for_each(|slot| self.unsubscribe(slot));
         self.check_gauges();
+        self.check_records();
         let mut taken: [BTreeSet<usize>; 2] = Default::default();
-        for (taken, queue) in taken.iter_mut().zip([Q, "/queue/dead.q"]) {
+        for (taken, queue) in taken.iter_mut().zip([Q, DEAD]) {
             let receiver = self.fixture.receiver(1);
             let last = self.fixture.subscribe(queue, &receiver, ALL);
             for delivery in receiver.deliveries() {
@@ -390,7 +426,7 @@ impl Harness {
             );
         }
         let metrics = &self.fixture.metrics;
-        assert!(self.fixture.broker.is_empty());
+        assert!(self.fixture.broker.is_empty() && self.replica.is_empty());
         assert_eq!(
             (metrics.queue_messages.get(), metrics.queue_bytes.get(), metrics.queues.get()),
             (0, 0, 0)
@@ -408,6 +444,7 @@ proptest! {
             harness.perform(op);
             harness.check_no_consumer_is_idle();
             harness.check_gauges();
+            harness.check_records();
         }
         harness.finish();
     }

@@ -2,7 +2,7 @@
 
 use super::client::Client;
 use super::*;
-use crate::broker::{Record, Ticket, TicketSender};
+use crate::broker::{Record, RecordedQueue, Ticket, TicketSender};
 use crate::rejection::{Code, Rejection};
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,26 +21,35 @@ impl Journal for Store {
     fn record(&self, record: Record<'_>) -> Option<Ticket> {
         let body =
             |message: &crate::outbound_queue::Message| String::from_utf8_lossy(message.body()).into_owned();
-        let (event, name) = match record {
+        let name = |queue: RecordedQueue<'_>| queue.destination.as_str().to_owned();
+        let (event, key) = match record {
             Record::Published { destination, message } => {
                 (format!("published {} {}", destination.as_str(), body(message)), Some(body(message)))
             }
             Record::Enqueued { queue, position, message } => {
-                let event = format!("enqueued {} {position} {}", queue.as_str(), body(message));
+                let event = format!("enqueued {} {position} {}", name(queue), body(message));
                 (event, Some(body(message)))
             }
             Record::Delivered { queue, position, count, .. } => {
-                (format!("delivered {} {position} {count}", queue.as_str()), None)
+                (format!("delivered {} {position} {count}", name(queue)), None)
             }
             Record::Settled { queue, positions, settlement } => {
-                let event = format!("settled {} {positions:?} {settlement:?}", queue.as_str());
+                let event = format!("settled {} {positions:?} {settlement:?}", name(queue));
                 (event, Some(format!("{positions:?}")))
             }
-            Record::Dropped { queue, position } => (format!("dropped {} {position}", queue.as_str()), None),
+            Record::Requeued { queue, deliveries } => {
+                (format!("requeued {} {deliveries:?}", name(queue)), None)
+            }
+            Record::Moved { queue, position, to, to_position, .. } => {
+                let event = format!("moved {} {position} {} {to_position}", name(queue), name(to));
+                (event, Some(format!("moved {position}")))
+            }
+            Record::Dropped { queue, position } => (format!("dropped {} {position}", name(queue)), None),
+            Record::Closed { .. } => ("closed".to_owned(), None),
         };
         self.records.lock().push(event);
         let (sender, ticket) = Ticket::new();
-        self.pending.lock().push((name?, sender));
+        self.pending.lock().push((key?, sender));
         Some(ticket)
     }
 
