@@ -2,8 +2,17 @@
 //!
 //! The connection goes on reading while outcomes are pending, so that many requests share one write of the store. The
 //! session keeps the receipts in order. If too many outcomes are pending, the connection reads no further.
-//! Only receipts wait. Messages do not, so a client may get a MESSAGE of a new subscription before the RECEIPT of its
-//! SUBSCRIBE, if the outcome of an earlier request is pending.
+//!
+//! # MESSAGE before RECEIPT
+//! Only receipts wait for a store. A subscription begins at once, and its messages do not wait. If an earlier request is
+//! pending, the RECEIPT of a SUBSCRIBE waits behind the receipt of this request. The client then gets MESSAGE frames of
+//! the subscription before the RECEIPT of its SUBSCRIBE. This is allowed: a RECEIPT says that the broker has processed
+//! the frame (STOMP 1.2, "RECEIPT"), and STOMP defines no order between RECEIPT and MESSAGE frames.
+//!
+//! # Wakes
+//! A new request wakes no task: [`PendingOutcomes::poll_next`] must be called after [`PendingOutcomes::push`], so that
+//! the outcome wakes the task. A poll of the connection therefore ends only after an iteration without new requests, or
+//! if the connection is polled again ([`crate::connection::task`]).
 
 use crate::broker::{ReceiverCounts, Ticket};
 use crate::rejection::Rejection;
@@ -50,7 +59,8 @@ impl PendingOutcomes {
         self.changes >= CHANGES_MAX
     }
 
-    /// Adds a request whose outcome `ticket` reports within `timeout`.
+    /// Adds a request whose outcome `ticket` reports within `timeout`. The outcome wakes the task only after a call of
+    /// [`PendingOutcomes::poll_next`].
     pub(crate) fn push(&mut self, ticket: Ticket, timeout: Duration, request: PendingRequest) {
         let changes = ticket.changes();
         self.changes += changes;

@@ -2,6 +2,7 @@
 
 use super::*;
 use std::sync::atomic::AtomicBool;
+use std::task::{Wake, Waker};
 
 /// Number of bytes that may wait until the client reads them.
 pub(super) const PIPE_BYTES: usize = 16 << 20;
@@ -92,6 +93,24 @@ impl Client {
         (done, polled)
     }
 
+    /// Runs the connection as a runtime does: polls it only after its waker was called. Returns the number of polls when
+    /// the connection waits for an event, or has ended.
+    pub(super) async fn run(&mut self, wakes: &Arc<Wakes>) -> usize {
+        let waker = Waker::from(wakes.clone());
+        let mut polls = 0;
+        while wakes.take() {
+            let Some(connection) = &mut self.connection else { break };
+            polls += 1;
+            assert!(polls < 100_000, "the connection is woken again and again");
+            if connection.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
+                self.connection = None;
+            }
+            self.read_available().await;
+            tokio::task::yield_now().await;
+        }
+        polls
+    }
+
     /// Reads the available bytes. Closes the client's end if the broker has closed its own.
     async fn read_available(&mut self) {
         let Some(stream) = &mut self.stream else { return };
@@ -131,6 +150,32 @@ impl Client {
             }
         }
         panic!("the connection does not end");
+    }
+}
+
+/// A waker that records whether it was called.
+pub(super) struct Wakes(AtomicBool);
+
+impl Wakes {
+    /// Creates a waker that counts as called, so that the connection is polled first.
+    pub(super) fn new() -> Arc<Wakes> {
+        Arc::new(Wakes(AtomicBool::new(true)))
+    }
+
+    /// Returns whether the waker was called since the last call of this function.
+    pub(super) fn take(&self) -> bool {
+        self.0.swap(false, Relaxed)
+    }
+
+    /// Returns whether the waker was called since the last call of [`Wakes::take`].
+    pub(super) fn is_woken(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+}
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Wakes>) {
+        self.0.store(true, Relaxed);
     }
 }
 

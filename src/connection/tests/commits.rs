@@ -22,13 +22,13 @@ impl Client {
 }
 
 /// A subscriber with a separate outbound queue, which the test drains.
-struct Reader {
+pub(super) struct Reader {
     outbound_queue: Arc<OutboundQueue>,
     _subscription: Subscription,
 }
 
 impl Reader {
-    fn subscribe(context: &ConnectionContext, topic: &str) -> Reader {
+    pub(super) fn subscribe(context: &ConnectionContext, topic: &str) -> Reader {
         let now = Instant::now();
         let outbound_queue = context.register(now);
         let options =
@@ -41,7 +41,7 @@ impl Reader {
     }
 
     /// Returns the bodies of the messages that have arrived since the last call.
-    fn bodies(&self) -> Vec<String> {
+    pub(super) fn bodies(&self) -> Vec<String> {
         let mut batch = Vec::new();
         let mut cx = Context::from_waker(Waker::noop());
         let _ = self.outbound_queue.poll_take(&mut cx, &mut batch, usize::MAX, Instant::now());

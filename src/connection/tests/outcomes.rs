@@ -1,6 +1,7 @@
 //! Receipts of requests that a store confirms later: late, out of order, with an error, or never.
 
-use super::client::Client;
+use super::client::{Client, Wakes};
+use super::commits::Reader;
 use super::*;
 use crate::broker::{Record, RecordedQueue, Ticket, TicketSender};
 use crate::rejection::{Code, Rejection};
@@ -281,4 +282,103 @@ async fn stopping_broker_waits_for_outcomes_and_then_ends() {
     let ended = tokio::time::timeout(Duration::from_secs(60), async { tokio::join!(connection, reading) });
     let ((), rest) = ended.await.expect("the connection ends");
     assert_eq!(rest, "");
+}
+
+/// A client whose connection is polled only when it is woken, like a task of the runtime.
+struct Woken {
+    client: Client,
+    wakes: Arc<Wakes>,
+    store: Arc<Store>,
+    context: Arc<ConnectionContext>,
+}
+
+impl Woken {
+    async fn connect() -> Woken {
+        let store = Arc::new(Store::default());
+        let mut config = config();
+        config.outbound_queue.slow_consumer_grace = Duration::from_secs(3600);
+        let context = context_with_journal(config, Some(store.clone()));
+        let client = Client::connect(&context, "").await;
+        Woken { client, wakes: Wakes::new(), store, context }
+    }
+
+    /// Sends frames, and runs the connection until it waits for an event. Returns the number of polls.
+    async fn send(&mut self, frames: &str) -> usize {
+        self.client.send(frames).await;
+        self.client.run(&self.wakes).await
+    }
+
+    /// Confirms one event, which must wake the connection. Runs the connection.
+    async fn confirm(&mut self, name: &str) {
+        assert!(!self.wakes.is_woken());
+        self.store.confirm(name, Ok(()));
+        assert!(self.wakes.is_woken(), "{name} does not wake the connection");
+        self.client.run(&self.wakes).await;
+    }
+}
+
+#[tokio::test]
+async fn outcome_wakes_a_connection_whose_poll_budget_was_used_up() {
+    const SENDS: usize = 500;
+    let mut woken = Woken::connect().await;
+    let frames: String = (0..SENDS).map(|n| send("/queue/q", &n.to_string())).collect();
+    assert!(woken.send(&frames).await > 3, "several polls use up their budget");
+    for n in 0..SENDS {
+        woken.confirm(&n.to_string()).await;
+        assert_eq!(receipts(&woken.client).len(), n + 1);
+    }
+}
+
+#[tokio::test]
+async fn outcome_wakes_a_connection_that_waits_for_a_slow_receiver() {
+    let mut woken = Woken::connect().await;
+    let reader = Reader::subscribe(&woken.context, "/topic/t");
+    let large = format!("SEND\ndestination:/topic/t\n\n{}\0", "x".repeat(900_000));
+    woken.send(&(send("/queue/q", "1") + &large.repeat(3))).await;
+    woken.confirm("1").await;
+    assert_eq!(receipts(&woken.client), ["1"]);
+    woken.send(&send("/queue/q", "2")).await;
+    assert_eq!(woken.context.metrics.queue_messages.get(), 1, "the connection waits for the receiver");
+    assert!(!reader.bodies().is_empty());
+    woken.client.run(&woken.wakes).await;
+    woken.confirm("2").await;
+    assert_eq!(receipts(&woken.client), ["1", "2"]);
+}
+
+#[tokio::test]
+async fn outcome_wakes_a_connection_that_waits_for_many_outcomes() {
+    let mut woken = Woken::connect().await;
+    let frames: String = (0..1025).map(|n| send("/queue/q", &n.to_string())).collect();
+    woken.send(&frames).await;
+    assert_eq!(woken.context.metrics.queue_messages.get(), 1024, "the last frame is not handled");
+    woken.confirm("0").await;
+    assert_eq!(woken.context.metrics.queue_messages.get(), 1025);
+    woken.confirm("1024").await;
+    woken.confirm("1").await;
+    assert_eq!(receipts(&woken.client), ["0", "1"]);
+}
+
+#[tokio::test]
+async fn outcome_of_a_transaction_wakes_the_connection_that_committed_it_in_several_polls() {
+    const SENDS: usize = 500;
+    let mut woken = Woken::connect().await;
+    let step = |n: usize| format!("SEND\ndestination:/queue/q\ntransaction:t\n\n{n}\0");
+    let steps: String = (0..SENDS).map(step).collect();
+    woken.send(&format!("BEGIN\ntransaction:t\n\n\0{steps}")).await;
+    assert!(woken.send("COMMIT\ntransaction:t\nreceipt:c\n\n\0").await > 3, "COMMIT takes several polls");
+    woken.store.confirm_all();
+    assert!(woken.wakes.is_woken());
+    woken.client.run(&woken.wakes).await;
+    assert_eq!(receipts(&woken.client), ["c"]);
+}
+
+#[tokio::test]
+async fn outcome_wakes_a_connection_of_a_stopping_broker() {
+    let mut woken = Woken::connect().await;
+    woken.send(&send("/queue/q", "1")).await;
+    woken.context.stop(Instant::now() + Duration::from_secs(3600));
+    woken.client.run(&woken.wakes).await;
+    woken.confirm("1").await;
+    assert_eq!(receipts(&woken.client), ["1"]);
+    woken.client.until_closed().await;
 }
