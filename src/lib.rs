@@ -188,7 +188,7 @@
 //! | options | The settings of one module. Each module has a type `Options`. Other modules always write it with the name of its module. | [`broker::Options`], [`session::Options`] |
 //! | outbound queue | The bounded queue of deliveries that wait to be written to one connection. | [`outbound_queue::OutboundQueue`] |
 //! | owner | The owner of a user destination: a user, or an anonymous session. | [`destination::Owner`] |
-//! | parked frame | A frame that a session keeps in a transaction until COMMIT. | `session::transactions::TransactionFrame` |
+//! | parked frame | A frame that a session keeps in a transaction until COMMIT. | [`command::Step`] |
 //! | partition | One of the two parts of a backlog. One has the messages that every consumer can take. The other has messages with a body that is not UTF-8. Text-only consumers cannot take these messages. | `broker::queues::partitioned_backlog::Partition` |
 //! | pattern | A destination with wildcards, to which clients subscribe. | [`destination::Pattern`] |
 //! | peer | An accepted client, with its connection permit, its address and the credentials of its handshake. | [`connection::peer::Peer`] |

@@ -11,3 +11,13 @@ pub enum Step {
     /// Settle deliveries of a work queue.
     Settle(Settle),
 }
+
+impl Step {
+    /// Returns the number of recipients of the step. Each recipient takes an allocation.
+    pub fn recipients(&self) -> usize {
+        match self {
+            Step::Publish(publish) => publish.audience.recipients(),
+            Step::Settle(_) => 1,
+        }
+    }
+}

@@ -2,9 +2,9 @@
 
 use super::options::Options;
 use super::subscriptions::SessionSubscription;
-use super::unsettled::{Number, TransactionSerial};
+use super::unsettled::TransactionSerial;
 use crate::budget::allocation;
-use crate::command::{Publish, Settlement};
+use crate::command::{Publish, Step};
 use crate::operations::{
     TransactionName, TransactionState, Uncommittable, publish_texts_bytes, settle_texts_bytes,
 };
@@ -14,25 +14,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use stompbox_frames::stomp::Command;
 
-/// A frame that is parked in a transaction until COMMIT.
-#[derive(Debug)]
-pub(super) enum TransactionFrame {
-    Publish(Box<Publish>),
-    Settle { key: Key, numbers: Vec<Number>, settlement: Settlement },
-}
-
 /// An open transaction, with its parked frames.
 #[derive(Debug)]
 pub(super) struct Transaction {
     pub(super) serial: TransactionSerial,
-    pub(super) parked: Vec<TransactionFrame>,
+    /// The step of each frame. An acknowledgement of topic messages, which the broker does not track, has no tags. It is
+    /// needed only for the key of the subscription whose deliveries are reserved.
+    pub(super) parked: Vec<Step>,
     pub(super) state: TransactionState,
 }
 
 /// The parked frames of a transaction that will not be committed. The session frees them later, in portions.
 #[derive(Debug)]
 pub(super) struct Discarded {
-    pub(super) parked: Vec<TransactionFrame>,
+    pub(super) parked: Vec<Step>,
     /// Memory of the frames in bytes.
     pub(super) bytes: usize,
 }
@@ -65,21 +60,14 @@ struct ParkedPosition {
     index: usize,
 }
 
-impl TransactionFrame {
-    /// Returns the bytes that the session adds to the frame.
-    fn texts_bytes(&self) -> usize {
-        match self {
-            TransactionFrame::Publish(publish) => publish_texts_bytes(publish),
-            TransactionFrame::Settle { numbers, .. } => settle_texts_bytes(numbers.len()),
-        }
-    }
-
-    /// Returns the number of recipients of the frame. Each recipient is an allocation that takes time to free.
-    pub(super) fn recipients(&self) -> usize {
-        match self {
-            TransactionFrame::Publish(publish) => publish.audience.recipients(),
-            TransactionFrame::Settle { .. } => 1,
-        }
+impl Transaction {
+    /// Returns the keys of the subscriptions of which the transaction has reserved deliveries.
+    pub(super) fn keys(&self) -> BTreeSet<Key> {
+        let key = |step: &Step| match step {
+            Step::Settle(settle) => Some(settle.key),
+            Step::Publish(_) => None,
+        };
+        self.parked.iter().filter_map(key).collect()
     }
 }
 
@@ -143,9 +131,13 @@ impl Transactions {
     }
 
     /// Parks a frame after [`Transactions::check_capacity`] has accepted it.
-    pub(super) fn park(&mut self, id: &str, parked: TransactionFrame, bytes: usize) {
+    pub(super) fn park(&mut self, id: &str, parked: Step, bytes: usize) {
+        let texts_bytes = match &parked {
+            Step::Publish(publish) => publish_texts_bytes(publish),
+            Step::Settle(settle) => settle_texts_bytes(settle.tags.len()),
+        };
         if let Some(transaction) = self.open.get_mut(id) {
-            self.held_bytes += transaction.state.add(bytes, parked.texts_bytes());
+            self.held_bytes += transaction.state.add(bytes, texts_bytes);
             self.bytes += bytes;
             transaction.parked.push(parked);
         }
@@ -178,8 +170,8 @@ impl Transactions {
     pub(super) fn next_unchecked(&self) -> Option<&Publish> {
         let ParkedPosition { transaction, index } = &**self.next_unchecked.as_ref()?;
         match self.open.get(transaction)?.parked.get(*index)? {
-            TransactionFrame::Publish(publish) => Some(publish),
-            TransactionFrame::Settle { .. } => None,
+            Step::Publish(publish) => Some(publish),
+            Step::Settle(_) => None,
         }
     }
 

@@ -253,9 +253,9 @@ impl Unsettled {
         self.deliveries.partition_point(|delivered| delivered.number < self.reserved_below).min(at)
     }
 
-    /// Reserves deliveries for a transaction, and returns their numbers. These are the deliveries that an ACK or NACK
-    /// of the delivery at index `at` would settle.
-    pub(super) fn reserve(&mut self, at: usize, scope: AckScope, serial: TransactionSerial) -> Vec<Number> {
+    /// Reserves deliveries for a transaction: those that an ACK or NACK of the delivery at index `at` would settle.
+    /// Returns the tags of those that came from a queue.
+    pub(super) fn reserve(&mut self, at: usize, scope: AckScope, serial: TransactionSerial) -> Vec<Tag> {
         let mut from = at;
         if scope == AckScope::Cumulative {
             from = self.first_unreserved(at);
@@ -267,8 +267,9 @@ impl Unsettled {
         unsettled
             .map(|delivered| {
                 delivered.reserved = Some(serial);
-                delivered.number
+                delivered.tag
             })
+            .filter(|&tag| tag != 0)
             .collect()
     }
 
@@ -279,13 +280,6 @@ impl Unsettled {
             delivered.reserved = None;
             self.reserved_below = self.reserved_below.min(delivered.number);
         }
-    }
-
-    /// Returns the tags of the deliveries with these `numbers` that came from a queue.
-    pub(super) fn tags(&self, numbers: &[Number]) -> Vec<Tag> {
-        work::add_visits(numbers.len());
-        let positions = numbers.iter().filter_map(|&number| self.position(number));
-        positions.map(|at| self.deliveries[at].tag).filter(|&tag| tag != 0).collect()
     }
 
     /// Removes the deliveries that a committed transaction has reserved, in one pass.

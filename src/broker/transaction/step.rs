@@ -4,8 +4,9 @@ use crate::broker::handles::queue_consumer::Consumer;
 use crate::command::{Publish, Settlement};
 use crate::outbound_queue::Tag;
 
-/// One step of a transaction. It corresponds to a [`Step`], in which the key of a subscription is replaced by the
-/// consumer: the consumer stays the same when the subscription ends before the step is applied.
+/// One step of a transaction. It corresponds to a [`Step`], but names a consumer of a queue instead of the key of a
+/// subscription. The broker knows no keys, and a COMMIT may take several polls. The consumer stays the same if the
+/// subscription ends in that time.
 ///
 /// [`Step`]: crate::command::Step
 #[derive(Debug)]

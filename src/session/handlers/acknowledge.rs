@@ -17,13 +17,12 @@
 //!   subscription has an unsettled delivery with that ID. At least one subscription is in auto mode.
 
 use super::send::frame_bytes;
-use crate::command::{Settle, Settlement};
+use crate::command::{Settle, Settlement, Step};
 use crate::outbound_queue::Key;
 use crate::rejection::Rejection;
 use crate::session::action::{Action, Receipt};
 use crate::session::machine::Session;
 use crate::session::subscriptions::{AckMode, SessionSubscription, SubscriptionName};
-use crate::session::transactions::TransactionFrame;
 use crate::session::unsettled::{AckId, AckScope, DeliveryLookup};
 use crate::work;
 use std::borrow::Cow;
@@ -86,11 +85,12 @@ impl Session {
         let bytes = frame_bytes(frame);
         let serial = self.transactions.check_capacity(frame.command, transaction, bytes, &self.options)?;
         if let &AckTarget::Delivery { key, at, scope } = target
-            && let Some(numbers) = self
+            && let Some(tags) = self
                 .subscriptions
                 .change(key, |subscription| subscription.unsettled.reserve(at, scope, serial))
         {
-            self.transactions.park(transaction, TransactionFrame::Settle { key, numbers, settlement }, bytes);
+            let step = Step::Settle(Settle { key, tags, settlement });
+            self.transactions.park(transaction, step, bytes);
         }
         Ok(())
     }

@@ -1,12 +1,11 @@
 //! The handler of SEND.
 
-use crate::command::Publish;
+use crate::command::{Publish, Step};
 use crate::operations::{ReplyTo, request_bytes};
 use crate::rejection::Rejection;
 use crate::session::action::{Action, Receipt};
 use crate::session::errors::required;
 use crate::session::machine::Session;
-use crate::session::transactions::TransactionFrame;
 use bytes::Bytes;
 use stompbox_frames::stomp::Frame;
 
@@ -39,8 +38,7 @@ impl Session {
         let publish = Box::new(self.client.publish(route, reply_to, headers, body));
         match transaction {
             Some((transaction, bytes)) => {
-                let parked = TransactionFrame::Publish(compact(publish));
-                self.transactions.park(&transaction, parked, bytes);
+                self.transactions.park(&transaction, Step::Publish(compact(publish)), bytes);
                 self.receipt(receipt.take(), actions);
             }
             None => actions.push(Action::Publish { publish, receipt: self.register_receipt(receipt) }),

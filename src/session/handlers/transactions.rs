@@ -1,15 +1,12 @@
 //! The handlers of BEGIN, COMMIT and ABORT.
 
-use crate::command::{Settle, Step};
+use crate::command::Step;
 use crate::operations::TransactionName;
-use crate::outbound_queue::Key;
 use crate::rejection::Rejection;
 use crate::session::action::{Action, Receipt};
 use crate::session::errors::required;
 use crate::session::machine::Session;
-use crate::session::transactions::TransactionFrame;
 use crate::work;
-use std::collections::BTreeSet;
 use stompbox_frames::stomp::{Command, Frame};
 
 impl Session {
@@ -39,29 +36,14 @@ impl Session {
             return Err(rejection);
         }
         work::add_visits(transaction.parked.len());
-        let mut keys = BTreeSet::new();
-        let steps =
-            transaction.parked.into_iter().filter_map(|parked| self.step(parked, &mut keys)).collect();
-        for key in keys {
+        for key in transaction.keys() {
             self.subscriptions
                 .change(key, |subscription| subscription.unsettled.settle_reserved(transaction.serial));
         }
+        let mut steps = transaction.parked;
+        steps.retain(|step| !matches!(step, Step::Settle(settle) if settle.tags.is_empty()));
         actions.push(Action::Commit { steps, receipt: self.register_receipt(receipt) });
         Ok(())
-    }
-
-    /// Returns the step that COMMIT applies in the broker for a parked frame. Returns `None` for an acknowledgement of
-    /// topic messages, which the broker does not track. If the frame settles deliveries, adds the key of their
-    /// subscription to `keys`.
-    fn step(&self, parked: TransactionFrame, keys: &mut BTreeSet<Key>) -> Option<Step> {
-        match parked {
-            TransactionFrame::Publish(publish) => Some(Step::Publish(publish)),
-            TransactionFrame::Settle { key, numbers, settlement } => {
-                keys.insert(key);
-                let tags = self.subscriptions.get(key)?.unsettled.tags(&numbers);
-                (!tags.is_empty()).then_some(Step::Settle(Settle { key, tags, settlement }))
-            }
-        }
     }
 
     pub(super) fn abort(
@@ -72,11 +54,7 @@ impl Session {
     ) -> Result<(), Rejection> {
         let transaction = self.transactions.end(Command::Abort, &required(frame, "transaction")?)?;
         work::add_visits(transaction.parked.len());
-        let key = |parked: &TransactionFrame| match parked {
-            TransactionFrame::Settle { key, .. } => Some(*key),
-            TransactionFrame::Publish(_) => None,
-        };
-        for key in transaction.parked.iter().filter_map(key).collect::<BTreeSet<Key>>() {
+        for key in transaction.keys() {
             self.subscriptions
                 .change(key, |subscription| subscription.unsettled.release_reserved(transaction.serial));
         }
