@@ -34,14 +34,18 @@
 //! A store that reads its records after a restart needs no further events. Every message that was not removed is in its
 //! queue, outstanding or not. The session of its last `Delivered` does not exist any longer.
 //!
-//! - The end of the broker gives back all deliveries, and removes no queue except temporary ones.
+//! - The end of the broker gives back all deliveries. Temporary queues end with it, and other queues keep their messages.
+//!   After a crash, temporary queues have no `Closed`: a store removes their messages when it starts.
 //! - A queue has no record of its creation, and none of its removal when it has neither messages nor consumers. Its
 //!   [`QueueId`] distinguishes it from a later queue of the same name.
 //! - Whether a delivery was written to the client is not recorded when it is written. The delivery counts from
 //!   `Delivered` on. `Requeued`, and `Settled` as `Unwritten`, correct the count if it was not written. After a crash,
 //!   the count of a message may therefore be too high by one.
+//! - The number of failed deliveries of a message has no record. It is the number of its `Settled` records as `Returned`,
+//!   `Rejected` or `Lost`.
 //! - The end of a backoff is not recorded. A message that waits for its backoff is in the queue.
-//! - The steps of a transaction are recorded one by one, without the beginning and the end of the transaction.
+//! - The steps of a transaction are recorded one by one, without the beginning and the end of the transaction. After a
+//!   crash, a store may have only the first of them. The RECEIPT of the COMMIT waits for all.
 
 use super::ids::QueueId;
 use crate::command::Settlement;
