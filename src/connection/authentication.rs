@@ -2,18 +2,15 @@
 //!
 //! The connection handles no frames while an authentication is pending.
 
-use super::log::agent::agent_for_log;
 use super::state::Connection;
-use super::state::pending_authentication::{AuthenticationKind, PendingAuthentication};
-use crate::auth::{Cause, Credentials, LoginError, Principal};
+use super::state::login::AuthenticationKind;
+use crate::auth::{Cause, LoginError, Principal};
 use crate::outbound_queue::Label;
-use crate::session::{Action, Receipt};
+use crate::session::Action;
 use crate::wire::Wire;
-use crate::work;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 /// Logs that the client has signed in, at the given level. This is a macro, because `tracing` needs a constant level.
 macro_rules! log_signed_in {
@@ -33,74 +30,36 @@ macro_rules! log_signed_in {
 impl<W: Wire> Connection<W> {
     /// Starts the authentication or token renewal that the session requests.
     pub(super) fn authenticate(&mut self, action: Action) {
+        let authenticator = self.context.authenticator.clone();
         match action {
-            Action::Authenticate(credentials) => self.start_login(credentials),
-            Action::Agent(agent) => self.set_agent(&agent),
-            Action::Renew { credentials, receipt } => self.start_renewal(credentials, receipt),
+            Action::Authenticate(credentials) => {
+                self.login.start(credentials, authenticator);
+                self.notify_input_ended();
+            }
+            Action::Agent(agent) => self.login.set_agent(&agent),
+            Action::Renew { credentials, receipt } => {
+                self.login.start_renewal(credentials, receipt, authenticator);
+            }
             _ => {}
         }
     }
 
-    /// Starts to authenticate the client with the credentials from CONNECT and from the handshake of the transport.
-    fn start_login(&mut self, credentials: Credentials) {
-        work::add(work::AUTHENTICATION);
-        let authenticator = self.context.authenticator.clone();
-        let mut handshake = self.login.handshake.take().unwrap_or_default();
-        let agent = handshake.agent.clone();
-        if agent.is_some() {
-            // The authenticator shares one task among equal logins. The agent is not a credential, so it must not make
-            // them differ.
-            Arc::make_mut(&mut handshake).agent = None;
-        }
-        let credentials = Credentials { handshake, ..credentials };
-        let input_ended = CancellationToken::new();
-        let client_left = input_ended.clone().cancelled_owned();
-        let future =
-            Box::pin(async move { authenticator.authenticate_until(client_left, credentials).await });
-        self.login.pending_authentication =
-            Some(PendingAuthentication { future, kind: AuthenticationKind::Login { agent, input_ended } });
-        self.notify_input_ended();
-    }
-
-    /// Records the name of the client's program that CONNECT contains.
-    fn set_agent(&mut self, agent: &str) {
-        if let Some(PendingAuthentication { kind: AuthenticationKind::Login { agent: known, .. }, .. }) =
-            &mut self.login.pending_authentication
-        {
-            *known = agent_for_log(agent).or(known.take());
-        }
-    }
-
-    /// Starts to check the new token that the client has sent.
-    fn start_renewal(&mut self, credentials: Credentials, receipt: Option<Receipt>) {
-        work::add(work::AUTHENTICATION);
-        let authenticator = self.context.authenticator.clone();
-        let future = Box::pin(async move { authenticator.renew(credentials).await });
-        self.login.pending_authentication =
-            Some(PendingAuthentication { future, kind: AuthenticationKind::Renewal(receipt) });
-    }
-
-    /// Tells the pending login whether the client's input has ended. If it has ended and the throttle delays the login,
-    /// the login fails at once. This releases the connection permit.
+    /// Tells the pending login if the client's input has ended. If the throttle delays the login, the login then fails
+    /// at once. This releases the connection permit.
     pub(super) fn notify_input_ended(&self) {
-        if let Some(PendingAuthentication { kind: AuthenticationKind::Login { input_ended, .. }, .. }) =
-            &self.login.pending_authentication
-            && self.io.input_ended.is_some()
-        {
-            input_ended.cancel();
+        if self.io.input_ended.is_some() {
+            self.login.end_input();
         }
     }
 
     /// Handles the result of the pending authentication if it is available. Returns whether it was available.
     pub(super) fn poll_authentication(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let Some(pending_authentication) = &mut self.login.pending_authentication else { return false };
-        let Poll::Ready(result) = pending_authentication.future.as_mut().poll(cx) else { return false };
-        let Some(pending_authentication) = self.login.pending_authentication.take() else { return false };
+        let Poll::Ready((result, kind)) = self.login.poll_result(cx) else { return false };
         if let Err(login_error) = &result {
             self.log_failed_login(login_error, now);
         }
         let mut actions = Vec::new();
-        match pending_authentication.kind {
+        match kind {
             AuthenticationKind::Renewal(receipt) => {
                 self.session.token_renewed(result, receipt, &mut actions);
                 self.execute(actions, now);

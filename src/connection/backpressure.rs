@@ -15,7 +15,7 @@ impl<W: Wire> Connection<W> {
     pub(super) fn ignores_input(&self) -> bool {
         self.executor.pause.is_active()
             || self.executor.commit.is_some()
-            || self.login.pending_authentication.is_some()
+            || self.login.is_pending()
             || self.io.leaves_answers_unread()
             || self.executor.outcomes.is_full()
             || self.session.has_many_receipts()

@@ -140,7 +140,7 @@ impl<W: Wire> Connection<W> {
         self.io.input.charge_mut().resize(input_bytes);
         self.io.input.finish();
         self.executor.next_temp_queue = None;
-        self.login.pending_authentication = None;
+        self.login.cancel();
         self.executor.outcomes = PendingOutcomes::default();
         self.executor.registration = None;
         self.executor.pause = Default::default();

@@ -76,9 +76,7 @@ impl<W: Wire> Connection<W> {
     /// Returns whether the connection reads only to detect that the client has left. Authentication may take long. A
     /// client that has left meanwhile must not keep its connection permit.
     fn reads_ahead(&self) -> bool {
-        self.login.pending_authentication.is_some()
-            && self.ending.is_none()
-            && self.io.decoder.buffered() < READ_AHEAD_BYTES_MAX
+        self.login.is_pending() && self.ending.is_none() && self.io.decoder.buffered() < READ_AHEAD_BYTES_MAX
     }
 
     /// Returns whether the client has left during its authentication. If it has closed the connection, all frames that
@@ -90,7 +88,7 @@ impl<W: Wire> Connection<W> {
             Some(ReadEnd::Closed) => self.io.decoder.buffered() == 0 && !self.io.wire.supports_half_close(),
             _ => false,
         };
-        has_gone && self.login.pending_authentication.is_some() && self.ending.is_none()
+        has_gone && self.login.is_pending() && self.ending.is_none()
     }
 
     /// Returns whether the client has closed only its sending side, and waits for the outcome of its last requests.

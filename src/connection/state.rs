@@ -4,7 +4,6 @@
 pub(crate) mod ending;
 pub(crate) mod io;
 pub(crate) mod login;
-pub(crate) mod pending_authentication;
 pub(crate) mod poll_budget;
 pub(crate) mod read_pause;
 pub(crate) mod subscription_map;

@@ -4,6 +4,7 @@
 mod client;
 mod commits;
 mod outcomes;
+mod size;
 mod unsettled;
 mod uploads;
 

@@ -5,7 +5,7 @@ use crate::broker::subscriber::Subscriber;
 use crate::broker::topics::subscriber_list::SubscriberSlot;
 use crate::broker::topics::topic::Topic;
 use crate::destination::DestinationKind;
-use crate::outbound_queue::{Label, OutboundQueue, SessionId};
+use crate::outbound_queue::OutboundQueue;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,8 +13,7 @@ use std::time::Instant;
 /// The registration of an online session. Dropping it ends the registration.
 pub struct SessionRegistration {
     shared: Arc<BrokerState>,
-    id: SessionId,
-    label: Option<Arc<Label>>,
+    outbound_queue: Arc<OutboundQueue>,
     topic: Arc<Topic>,
     slot: SubscriberSlot,
 }
@@ -29,22 +28,22 @@ impl SessionRegistration {
         outbound_queue: &Arc<OutboundQueue>,
         now: Instant,
     ) -> SessionRegistration {
-        let (id, label) = (outbound_queue.session_id(), outbound_queue.label().cloned());
-        if let Some(label) = &label {
-            shared.sessions.insert(id, label);
+        if let Some(label) = outbound_queue.label() {
+            shared.sessions.insert(outbound_queue.session_id(), label);
         }
+        let outbound_queue = outbound_queue.clone();
         let member = Subscriber { outbound_queue: outbound_queue.clone(), key: UNUSED_KEY };
         let (topic, slot) =
             shared.family(DestinationKind::Presence).subscribe(&shared.online_destination, &member, now);
         shared.context.metrics.sessions.inc();
-        SessionRegistration { shared, id, label, topic, slot }
+        SessionRegistration { shared, outbound_queue, topic, slot }
     }
 }
 
 impl Drop for SessionRegistration {
     fn drop(&mut self) {
-        if let Some(label) = &self.label {
-            self.shared.sessions.remove(self.id, label);
+        if let Some(label) = self.outbound_queue.label() {
+            self.shared.sessions.remove(self.outbound_queue.session_id(), label);
         }
         self.shared.family(DestinationKind::Presence).leave(&self.topic, self.slot);
         self.shared.context.metrics.sessions.dec();
@@ -53,6 +52,6 @@ impl Drop for SessionRegistration {
 
 impl fmt::Debug for SessionRegistration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SessionRegistration").field(&self.label).finish()
+        f.debug_tuple("SessionRegistration").field(&self.outbound_queue.label()).finish()
     }
 }

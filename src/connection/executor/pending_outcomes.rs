@@ -26,11 +26,14 @@ use std::time::{Duration, Instant};
 /// Number of unconfirmed changes from which on the connection reads no further frame.
 const CHANGES_MAX: usize = 1024;
 
-/// The requests of one connection whose outcome is pending.
+/// The requests of one connection whose outcome is pending. Few connections have any, so that they are boxed to keep a
+/// connection small. `None` if the connection has none.
 #[derive(Debug, Default)]
-pub(crate) struct PendingOutcomes {
-    /// Few connections have any, so the set is boxed to keep a connection small.
-    waiting: Option<Box<FuturesUnordered<BoxFuture<'static, Outcome>>>>,
+pub(crate) struct PendingOutcomes(Option<Box<PendingRequests>>);
+
+#[derive(Debug, Default)]
+struct PendingRequests {
+    outcomes: FuturesUnordered<BoxFuture<'static, Outcome>>,
     /// Number of changes that the store has not confirmed. One request may consist of many.
     changes: usize,
     /// When the broker stops: the time until which the connection waits for outcomes.
@@ -56,46 +59,45 @@ pub(crate) struct PendingRequest {
 impl PendingOutcomes {
     /// Returns whether the connection must not read further frames.
     pub(crate) fn is_full(&self) -> bool {
-        self.changes >= CHANGES_MAX
+        self.0.as_ref().is_some_and(|pending| pending.changes >= CHANGES_MAX)
     }
 
     /// Adds a request whose outcome `ticket` reports within `timeout`. The outcome wakes the task only after a call of
     /// [`PendingOutcomes::poll_next`].
     pub(crate) fn push(&mut self, ticket: Ticket, timeout: Duration, request: PendingRequest) {
         let changes = ticket.changes();
-        self.changes += changes;
-        let outcome =
-            async move { Outcome { request, changes, result: ticket.outcome_within(timeout).await } };
-        self.waiting.get_or_insert_default().push(Box::pin(outcome));
+        let pending = self.0.get_or_insert_default();
+        pending.changes += changes;
+        pending.outcomes.push(Box::pin(async move {
+            Outcome { request, changes, result: ticket.outcome_within(timeout).await }
+        }));
     }
 
     /// Returns whether a connection of a broker that stops by `drained` waits for outcomes: for at most half of the time
     /// that was left when it was first asked.
     pub(crate) fn delay_stop(&mut self, drained: Instant, now: Instant) -> bool {
-        if self.is_empty() {
-            return false;
-        }
+        let Some(pending) = &mut self.0 else { return false };
         let half = now + drained.saturating_duration_since(now) / 2;
-        now < *self.wait_until.get_or_insert(half)
+        !pending.outcomes.is_empty() && now < *pending.wait_until.get_or_insert(half)
     }
 
     /// Returns whether no outcome is pending.
     pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.as_ref().is_none_or(|waiting| waiting.is_empty())
+        self.0.as_ref().is_none_or(|pending| pending.outcomes.is_empty())
     }
 
     /// Returns the time until which a connection of a stopping broker waits.
     pub(crate) fn wait_until(&self) -> Option<Instant> {
-        self.wait_until
+        self.0.as_ref().and_then(|pending| pending.wait_until)
     }
 
     /// Returns the next outcome that is known.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Outcome>> {
-        let Some(waiting) = &mut self.waiting else { return Poll::Ready(None) };
-        let next = waiting.poll_next_unpin(cx);
+        let Some(pending) = &mut self.0 else { return Poll::Ready(None) };
+        let next = pending.outcomes.poll_next_unpin(cx);
         match &next {
-            Poll::Ready(Some(outcome)) => self.changes -= outcome.changes,
-            Poll::Ready(None) => self.waiting = None,
+            Poll::Ready(Some(outcome)) => pending.changes -= outcome.changes,
+            Poll::Ready(None) => self.0 = None,
             Poll::Pending => {}
         }
         next
