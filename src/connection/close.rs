@@ -21,9 +21,9 @@
 //! A socket that is closed with unread input resets the connection. The last frame could then be lost on its way.
 //! Therefore the connection reads and discards input until the client closes its side, too.
 
-use super::executor::pending_outcomes::PendingOutcomes;
 use super::state::Connection;
 use super::state::ending::{ClosePhase, Ending};
+use super::state::pending_outcomes::PendingOutcomes;
 use crate::command::Settlement;
 use crate::outbound_queue::{Key, Tag};
 use crate::session::Closing;

@@ -2,20 +2,23 @@
 //! of [`crate::connection`] define what a [`Connection`] does.
 
 pub(crate) mod ending;
+pub(crate) mod executor;
 pub(crate) mod io;
 pub(crate) mod login;
+pub(crate) mod pending_commit;
+pub(crate) mod pending_outcomes;
 pub(crate) mod poll_budget;
 pub(crate) mod read_pause;
 pub(crate) mod subscription_map;
 pub(crate) mod timer;
 
 use self::ending::Ending;
+use self::executor::Executor;
 use self::io::Io;
 use self::login::Login;
 use self::poll_budget::{PollBudget, PollQueuePosition};
 use self::timer::Timer;
 use super::context::ConnectionContext;
-use super::executor::held::Executor;
 use crate::auth::ClientHandshake;
 use crate::outbound_queue::OutboundQueue;
 use crate::session::Session;

@@ -1,11 +1,11 @@
 //! Executes the actions that the session requests.
 
 use super::action_error::ActionError;
-use super::pending_outcomes::PendingRequest;
 use super::receiver_counts::receipt_headers;
 use crate::broker::{ReceiverCounts, TempQueueHandle};
 use crate::command::{Settlement, Subscribe};
 use crate::connection::state::Connection;
+use crate::connection::state::pending_outcomes::PendingRequest;
 use crate::destination::Selector;
 use crate::outbound_queue::{Key, Tag};
 use crate::rejection::Rejection;

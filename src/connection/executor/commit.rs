@@ -19,11 +19,11 @@
 //! stopping broker is over, the remaining steps are skipped. All queues and receivers then end with the process.
 
 use super::action_error::ActionError;
-use super::pending_commit::PendingCommit;
-use super::pending_outcomes::PendingRequest;
 use crate::broker::{CommitProgress, Committed, TransactionStep};
 use crate::command::{Settle, Step};
 use crate::connection::state::Connection;
+use crate::connection::state::pending_commit::PendingCommit;
+use crate::connection::state::pending_outcomes::PendingRequest;
 use crate::session::{Receipt, RejectedAction};
 use crate::wire::Wire;
 use std::task::Context;

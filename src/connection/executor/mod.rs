@@ -3,9 +3,6 @@
 pub(crate) mod action_error;
 pub(crate) mod actions;
 pub(crate) mod commit;
-pub(crate) mod held;
 mod outcomes;
-pub(crate) mod pending_commit;
-pub(crate) mod pending_outcomes;
 pub(crate) mod publish;
 pub(crate) mod receiver_counts;

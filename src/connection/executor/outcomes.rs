@@ -1,8 +1,8 @@
 //! Completes requests when their outcome is known.
 
-use super::pending_outcomes::{Outcome, PendingRequest};
 use crate::broker::Ticket;
 use crate::connection::state::Connection;
+use crate::connection::state::pending_outcomes::{Outcome, PendingRequest};
 use crate::session::Action;
 use crate::wire::Wire;
 use std::task::{Context, Poll};

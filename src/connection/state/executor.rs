@@ -2,11 +2,11 @@
 
 use super::pending_commit::PendingCommit;
 use super::pending_outcomes::PendingOutcomes;
+use super::read_pause::ReadPause;
+use super::subscription_map::SubscriptionMap;
 use crate::broker::{SessionRegistration, Subscription, TempQueueHandle, Ticket};
 use crate::budget::Charge;
 use crate::command::{Settle, Settlement};
-use crate::connection::state::read_pause::ReadPause;
-use crate::connection::state::subscription_map::SubscriptionMap;
 use crate::destination::Destination;
 use crate::metrics::Metrics;
 use crate::outbound_queue::{Key, OutboundQueue, Tag};

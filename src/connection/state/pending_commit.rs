@@ -1,4 +1,4 @@
-//! A COMMIT frame in progress ([`super::commit`]).
+//! A COMMIT frame in progress ([`crate::connection::executor::commit`]).
 
 use crate::broker::StepwiseCommit;
 use crate::session::{Receipt, RejectedAction};
@@ -6,8 +6,8 @@ use crate::session::{Receipt, RejectedAction};
 /// A COMMIT frame in progress.
 #[derive(Debug)]
 pub(crate) struct PendingCommit {
-    pub(super) commit: StepwiseCommit,
+    pub(crate) commit: StepwiseCommit,
     /// The kind of request that the ERROR refers to if the broker rejects a step.
-    pub(super) rejected_action: RejectedAction,
-    pub(super) receipt: Option<Receipt>,
+    pub(crate) rejected_action: RejectedAction,
+    pub(crate) receipt: Option<Receipt>,
 }
